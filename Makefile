@@ -1,0 +1,40 @@
+# `make demo` and `make test` are the README's two commands; CI runs exactly these.
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: demo test lint dev doctor requirements clean
+
+demo: $(READY)  ## six stories through a real Airflow; KEEP=1 leaves it running
+	$(BIN)/sluicegate demo $(if $(KEEP),--keep)
+
+test: $(READY)  ## every test
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## formatting, style, types, layers
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+dev: $(READY)  ## the environment, with commit hooks
+	$(BIN)/pre-commit install
+
+doctor: $(READY)  ## what this machine can run
+	$(BIN)/sluicegate doctor
+
+requirements:  ## renew the pins; needs uv
+	uv pip compile --python-version 3.11 --universal --generate-hashes --no-header \
+	    --no-annotate --upgrade .ci/requirements/dev.in -o .ci/requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+$(READY): .ci/requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --require-hashes --requirement .ci/requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --no-deps --no-build-isolation --editable .
+	touch $(READY)

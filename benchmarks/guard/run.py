@@ -1,0 +1,162 @@
+"""The guard's CPU for one task start, and a gate run end to end, in one table.
+
+    python benchmarks/guard/run.py --leaves 1000000 --rows 100000
+
+The guard runs as Airflow calls it, in a fresh process for each sample, on a ledger whose other
+leaves belong to 50 other sources. CPU is of that process, after the imports a first task start
+pays for, which are printed beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sluicegate.attest.keys import Algorithm, generate, read_signer, write_key_pair
+from sluicegate.attest.trust import Role, trust_policy
+from sluicegate.gate.default_policy import DEFAULT_POLICY
+from sluicegate.ledger.entry import Entry
+from sluicegate.profiling.schema import BatchSchema
+from sluicegate.workflow.baseline import build
+from sluicegate.workflow.evidence import create_ledger, open_evidence
+from sluicegate.workflow.gate import GateSigners, gate_source
+from sluicegate.workflow.home import SluiceHome
+from sluicegate.workflow.runners import evaluate_directly
+from sluicegate.workflow.seal import seal_into_ledger
+
+SOURCE = "measured"
+SCHEMA = {"id": "id", "label": "label", "contributor": "who"}
+BATCH = 5000
+
+
+def rows(seed: int, n_rows: int) -> object:
+    """Make a learnable table: the label follows x."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n_rows)
+    return pa.table(
+        {
+            "id": pa.array([f"{seed}-{number}" for number in range(n_rows)]),
+            "who": pa.array([f"c{number}" for number in rng.integers(0, 5, n_rows)]),
+            "x": pa.array(x),
+            "y": pa.array(rng.normal(size=n_rows)),
+            "label": pa.array(((x > 0) ^ (rng.random(n_rows) < 0.05)).astype("int8")),
+        }
+    )
+
+
+def install(root: Path, n_rows: int) -> dict[str, float]:
+    """Build an installation with one judged batch; return the cost of each step."""
+    home, at = SluiceHome(root), datetime.now(UTC).replace(microsecond=0)
+    home.keys.mkdir(parents=True, mode=0o700)
+    signers = {}
+    for role in (Role.SOURCE, Role.GATE, Role.BASELINE, Role.LEDGER):
+        algorithm = Algorithm.ECDSA_P256 if role is Role.SOURCE else Algorithm.ED25519
+        signers[role] = generate(algorithm)
+        private, _ = write_key_pair(signers[role], home.keys / role.value)
+        private.rename(home.key(role.value))
+    public = {role: [signer.public_key] for role, signer in signers.items()}
+    trust = trust_policy(public, version=1, expires=at + timedelta(days=1))
+    home.trust.write_bytes(trust.to_bytes())
+    home.policy.write_text(DEFAULT_POLICY, encoding="utf-8")
+    create_ledger(home, at=at)
+    batches = {}
+    for seed, name in enumerate(("trusted", "batch")):
+        batches[name] = root / name
+        batches[name].mkdir()
+        pq.write_table(rows(seed, n_rows), batches[name] / "part.parquet")
+    build(
+        [batches["trusted"]],
+        BatchSchema.from_mapping(SCHEMA, locator="schema"),
+        out=home.baseline_dir(SOURCE),
+        at=at,
+        source=SOURCE,
+        signer=signers[Role.BASELINE],
+    )
+    ledger = signers[Role.LEDGER]
+    costs, start = {}, cost()
+    seal_into_ledger(
+        batches["batch"],
+        SOURCE,
+        evidence=open_evidence(home, at=at, ledger_signer=ledger),
+        signer=signers[Role.SOURCE],
+        at=at,
+        run={"orchestrator": "benchmark"},
+    )
+    costs["seal"] = cost() - start
+    start = cost()
+    issued, _ = gate_source(
+        home,
+        SOURCE,
+        signers=GateSigners(signers[Role.GATE], ledger),
+        at=at,
+        run={"orchestrator": "benchmark"},
+        runner=evaluate_directly,
+    )
+    costs["gate"] = cost() - start
+    assert issued.verdict.result.value != "FAILED", issued.verdict.summary()
+    return costs
+
+
+def fill(root: Path, n_leaves: int) -> None:
+    """Append leaves of other sources."""
+    home = SluiceHome(root)
+    signer = read_signer(home.key("ledger"))
+    ledger = open_evidence(home, at=datetime.now(UTC), ledger_signer=signer).ledger
+    for begin in range(0, n_leaves, BATCH):
+        items = []
+        for number in range(begin, min(begin + BATCH, n_leaves)):
+            envelope = (b"%d " % number).ljust(1000, b"e")
+            subject = "dirHash1:" + hashlib.sha256(b"%d" % number).hexdigest()
+            items.append((Entry.of("verdict", f"other-{number % 50}", subject, envelope), envelope))
+        ledger.append_many(items)
+
+
+def cost() -> float:
+    """Return CPU seconds of this process."""
+    return time.process_time()
+
+
+def main() -> None:
+    """Build, fill, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--leaves", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--samples", type=int, default=15)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        costs = install(root, arguments.rows)
+        fill(root, arguments.leaves)
+        samples = [sample(root) for _ in range(arguments.samples)]
+    first, later = (sorted(column) for column in zip(*samples, strict=True))
+    print(f"guard, ledger of {arguments.leaves:,} leaves, {arguments.samples} processes, CPU ms")
+    print(f"  after imports     median {statistics.median(later):6.1f}  most {later[-1]:6.1f}")
+    print(f"  with all imports  median {statistics.median(first):6.1f}  most {first[-1]:6.1f}")
+    print(f"gate, {arguments.rows:,} rows x 5 columns, CPU s")
+    print(f"  seal {costs['seal']:.2f}  judge {costs['gate']:.2f}")
+
+
+def sample(root: Path) -> list[float]:
+    """Measure one task start in a process of its own."""
+    command = [sys.executable, str(Path(__file__).with_name("task_start.py")), str(root)]
+    result = subprocess.run(
+        command, env=dict(os.environ), capture_output=True, text=True, check=True
+    )
+    return [float(value) for value in json.loads(result.stdout.splitlines()[-1])]
+
+
+if __name__ == "__main__":
+    main()

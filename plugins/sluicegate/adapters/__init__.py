@@ -1,0 +1,1 @@
+"""Where the core meets files, engines and stores."""

@@ -1,0 +1,108 @@
+"""The keys that a role signs with: one, or several that sign together.
+
+The first of these that is set counts: what the caller names, the variable
+``SLUICEGATE_KEY_<ROLE>``, the option ``key_<role>``, the file ``ROLE.pem`` of the home's keys.
+Further keys come the same way, from ``SLUICEGATE_COSIGN_<ROLE>``, ``cosign_<role>`` and the
+files ``ROLE.cosign*.pem``. Specified in docs/keys.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sluicegate.adapters.key_sources import ENV_KEY, is_pem, open_signer, read_public_key, refuse
+from sluicegate.attest.keys import JointSigner, Signer
+from sluicegate.attest.trust_rules import Role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+ENV_COSIGN: Final = "SLUICEGATE_COSIGN_"
+"""Prefix; the role in capitals follows. A comma list of references."""
+
+SIGNING_ROLES: Final = (Role.SOURCE, Role.GATE, Role.BASELINE, Role.WAIVER, Role.LEDGER)
+"""Roles whose keys a running installation may use; `root` and `witness` live elsewhere."""
+
+
+def role_signer(
+    role: str,
+    *,
+    directory: Path | None,
+    environ: Mapping[str, str],
+    option: Callable[[str], str | None],
+    stores: Mapping[str, Callable[[str], str]] | None = None,
+    given: Sequence[str] = (),
+    public_key: Path | None = None,
+) -> Signer:
+    """Return what a role signs with.
+
+    Args:
+        role: One of `SIGNING_ROLES`.
+        directory: Keys of the home; None where there is no home.
+        environ: Environment.
+        option: Lookup of configured references, ``key_<role>`` and ``cosign_<role>``.
+        stores: Further schemes, as `open_signer` takes them.
+        given: References that the caller names, all keys of the role; they replace whatever is
+            configured.
+        public_key: PEM of the first key, if that one signs remotely.
+
+    Returns:
+        The role's key, or a joint signer if there are several.
+
+    Raises:
+        ConfigError: A key is not there or not usable, or several keys for the ledger.
+    """
+    public = public_key or _public_file(directory, role)
+    references = list(given) or _configured(role, directory, environ, option)
+    signers = [
+        open_signer(
+            reference,
+            environ=environ,
+            # The second key has a passphrase of its own: SLUICEGATE_PIN_GATE_2.
+            role=role if number == 1 else f"{role}_{number}",
+            public_key=read_public_key(public) if public and number == 1 else None,
+            stores=stores,
+        )
+        for number, reference in enumerate(references, start=1)
+    ]
+    if len(signers) == 1:
+        return signers[0]
+    if role == Role.LEDGER:
+        # Two signatures on a checkpoint are what witnesses are for.
+        refuse("the ledger has one key", f"key of role {role}", f"{len(signers)} keys")
+    return JointSigner(*signers)
+
+
+def _configured(
+    role: str,
+    directory: Path | None,
+    environ: Mapping[str, str],
+    option: Callable[[str], str | None],
+) -> list[str]:
+    name = f"{ENV_KEY}{role.upper()}"
+    reference = environ.get(name) or option(f"key_{role}")
+    if reference and is_pem(reference):
+        if not is_pem(environ.get(name, "")):
+            # Airflow shows its configuration to administrators, in logs and on a page.
+            refuse("a private key stands in Airflow's configuration", f"key_{role}", "")
+        reference = f"env:{name}"
+    if not reference:
+        if directory is None:
+            refuse("no key is named", f"key of role {role}", "", f"--key, or {name}")
+        reference = f"file:{directory / role}.pem"
+    further = environ.get(f"{ENV_COSIGN}{role.upper()}") or option(f"cosign_{role}")
+    if further:
+        listed = [part.strip() for part in further.split(",")]
+        return [reference, *(part for part in listed if part)]
+    return [reference, *(_cosigning_files(directory, role) if directory else [])]
+
+
+def _cosigning_files(directory: Path, role: str) -> list[str]:
+    found = sorted(directory.glob(f"{role}.cosign*.pem"))
+    return [f"file:{path}" for path in found if not path.name.endswith(".pub.pem")]
+
+
+def _public_file(directory: Path | None, role: str) -> Path | None:
+    path = None if directory is None else directory / f"{role}.pub.pem"
+    return path if path is not None and path.is_file() else None

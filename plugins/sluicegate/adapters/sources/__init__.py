@@ -1,0 +1,1 @@
+"""Where training data lies: one small file a kind of place, behind one protocol."""

@@ -1,0 +1,251 @@
+"""Croissant metadata: enforce the sha256 of every file it names, and write it for a seal.
+
+Source: MLCommons Croissant format specification 1.0, sections "FileObject" and "FileSet".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from urllib.parse import quote, unquote, urlsplit
+
+from sluicegate.adapters.sources.open import CROISSANT_SCHEME
+from sluicegate.adapters.sources.url_list import SCHEMES, UrlItem, check_url
+from sluicegate.digest.algorithms import SHA256, Digest
+from sluicegate.digest.canonical import loads
+from sluicegate.digest.file_hash import hash_file
+from sluicegate.digest.manifest import FileEntry, Manifest
+from sluicegate.digest.names import SINGLE_FILE, check_paths
+from sluicegate.digest.verified_copy import copy_verified
+from sluicegate.digest.verified_file import read_verified, refuse_mismatch
+from sluicegate.errors import ConfigError, MalformedEnvelope, SluicegateError, UnreadableData
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+CONFORMS_TO: Final = "http://mlcommons.org/croissant/1.0"
+
+_FILE_OBJECT: Final = {
+    "cr:FileObject",
+    "sc:FileObject",
+    "FileObject",
+    "http://mlcommons.org/croissant/FileObject",
+}
+_FILE_SET: Final = {"cr:FileSet", "sc:FileSet", "FileSet", "http://mlcommons.org/croissant/FileSet"}
+_FORMATS: Final = {
+    ".csv": "text/csv", ".json": "application/json", ".jsonl": "application/jsonlines",
+    ".parquet": "application/x-parquet", ".txt": "text/plain", ".zip": "application/zip",
+}  # fmt: skip
+# The context of the specification, section "Croissant context", cut to the terms used here.
+_CONTEXT: Final = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs", "column": "cr:column", "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/", "rai": "http://mlcommons.org/croissant/RAI/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract", "field": "cr:field", "fileProperty": "cr:fileProperty",
+    "fileObject": "cr:fileObject", "fileSet": "cr:fileSet", "format": "cr:format",
+    "includes": "cr:includes", "isLiveDataset": "cr:isLiveDataset", "jsonPath": "cr:jsonPath",
+    "key": "cr:key", "md5": "cr:md5", "parentField": "cr:parentField", "path": "cr:path",
+    "recordSet": "cr:recordSet", "references": "cr:references", "regex": "cr:regex",
+    "repeated": "cr:repeated", "replace": "cr:replace", "sc": "https://schema.org/",
+    "samplingRate": "cr:samplingRate",
+    "separator": "cr:separator", "source": "cr:source", "subField": "cr:subField",
+    "transform": "cr:transform",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CroissantFile:
+    """One FileObject that is fetched itself, not taken out of another.
+
+    Attributes:
+        url: ``contentUrl`` as written: absolute, or relative to the Croissant file.
+        digest: sha256 of its bytes.
+    """
+
+    url: str
+    digest: Digest
+
+    @property
+    def path(self) -> str:
+        """Path in the manifest of the source."""
+        parts = urlsplit(self.url)
+        return unquote(parts.path.rpartition("/")[2] if parts.scheme else parts.path)
+
+
+def read_croissant(data: bytes, *, locator: str) -> tuple[CroissantFile, ...]:
+    """Read which files a Croissant document promises.
+
+    Args:
+        data: JSON-LD.
+        locator: Where it came from.
+
+    Returns:
+        Files in the order of the document.
+
+    Raises:
+        MalformedEnvelope: Not Croissant, a file without sha256, or a set of files that no
+            FileObject with a sha256 contains: what is not promised cannot be enforced.
+        UnsafePath: A name that no manifest may hold.
+    """
+    match loads(data, locator=locator):
+        case {"distribution": [*parts]} if parts and all(isinstance(part, dict) for part in parts):
+            pass
+        case _:
+            raise MalformedEnvelope("is no Croissant with a distribution", locator=locator)
+    files = [file for part in parts if (file := _file(part, locator)) is not None]
+    if not files:
+        raise MalformedEnvelope("Croissant names no file", locator=locator)
+    names = [file.path for file in files]
+    if len(set(names)) != len(names):
+        raise MalformedEnvelope("Croissant names two files alike", locator=locator)
+    check_paths(names, locator=locator)
+    return tuple(files)
+
+
+def _file(part: dict[str, Any], locator: str) -> CroissantFile | None:
+    # A type may be a list or an object in JSON-LD; neither is one that names a single file.
+    kind, name = str(part.get("@type")), ascii(part.get("@id") or part.get("name"))[:80]
+    if part.get("containedIn"):
+        return None  # its archive's digest covers it
+    if kind in _FILE_SET:
+        raise MalformedEnvelope(
+            "set of files lies in no file with a sha256", locator=f"{locator} {name}"
+        )
+    url, value = part.get("contentUrl"), part.get("sha256")
+    if kind not in _FILE_OBJECT or not isinstance(url, str):
+        raise MalformedEnvelope("is no FileObject with a contentUrl", locator=f"{locator} {name}")
+    if not isinstance(value, str):
+        raise MalformedEnvelope("file has no sha256", locator=f"{locator} {name}")
+    try:
+        if urlsplit(url).scheme:
+            check_url(url)
+        return CroissantFile(url, Digest(SHA256, value.lower()))
+    except (SluicegateError, ValueError) as error:
+        what = error.what if isinstance(error, SluicegateError) else "contentUrl is no URL"
+        raise MalformedEnvelope(what, locator=f"{locator} {name}") from None
+
+
+def url_items(files: tuple[CroissantFile, ...]) -> tuple[UrlItem, ...]:
+    """Return the files that are fetched over HTTP, for `take_snapshot`."""
+    remote = (file for file in files if urlsplit(file.url).scheme in SCHEMES)
+    return tuple(UrlItem(file.url, file.digest, file.path) for file in remote)
+
+
+@dataclass(frozen=True, slots=True)
+class CroissantFiles:
+    """The files that lie beside a Croissant document, with the digests it promises.
+
+    Attributes:
+        document: Path of the JSON-LD file.
+    """
+
+    document: Path
+
+    @property
+    def locator(self) -> str:
+        """Absolute path behind ``croissant:``."""
+        return f"{CROISSANT_SCHEME}{self.document.resolve()}"
+
+    def names(self) -> list[str]:
+        """List the promised files."""
+        return sorted(self._promised())
+
+    def manifest(self, algorithm: str = SHA256) -> Manifest:
+        """Hash every promised file.
+
+        Raises:
+            ConfigError: Another algorithm than the one of the promises.
+            DigestMismatch: A file has another sha256 than the document promises.
+        """
+        if algorithm != SHA256:
+            raise ConfigError(
+                "a Croissant file promises SHA-256", locator=self.locator, got=algorithm
+            )
+        entries = []
+        for path, digest in self._promised().items():
+            value, n_bytes = hash_file(self.document.parent / path, path)
+            if value != digest.hex:
+                refuse_mismatch(path, f"{digest.short} as its Croissant promises", value[:12])
+            entries.append(FileEntry(path, digest, n_bytes))
+        return Manifest.from_entries(entries)
+
+    def read_verified(self, entry: FileEntry) -> bytes:
+        """Read one file into memory."""
+        return read_verified(self.document.parent / entry.path, entry)
+
+    def copy_verified(self, entry: FileEntry) -> BinaryIO:
+        """Copy one file to private disk."""
+        return copy_verified(self.document.parent / entry.path, entry)
+
+    def _promised(self) -> dict[str, Digest]:
+        try:
+            data = self.document.read_bytes()
+        except OSError as error:
+            raise UnreadableData(
+                "cannot be read", locator=str(self.document), got=str(error.strerror)
+            ) from error
+        files = read_croissant(data, locator=str(self.document))
+        remote = [file.url for file in files if urlsplit(file.url).scheme]
+        if remote:
+            raise UnreadableData(
+                "Croissant names files on the web",
+                locator=str(self.document),
+                got=f"{len(remote)} URLs",
+                next_step="Take a snapshot first: sluicegate fetch CROISSANT --into DIR.",
+            )
+        return {file.path: file.digest for file in files}
+
+
+def croissant_of(
+    manifest: Manifest, *, name: str, at: datetime, license_url: str, file_name: str = "data"
+) -> dict[str, Any]:
+    """Describe a sealed source.
+
+    Args:
+        manifest: Its files.
+        name: Name of the source.
+        at: When it was sealed.
+        license_url: Under what licence; Croissant requires one.
+        file_name: Name of the file when the source is one file.
+
+    Returns:
+        JSON-LD for `json.dumps`; paths are relative to where the document is put.
+
+    Raises:
+        ConfigError: The manifest is not of SHA-256, the only digest that Croissant knows.
+    """
+    if manifest.algorithm != SHA256:
+        raise ConfigError("Croissant names files by SHA-256", got=manifest.algorithm)
+    return {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "name": name,
+        "description": f"Files sealed as {manifest.digest}.",
+        "conformsTo": CONFORMS_TO,
+        "license": license_url,
+        "url": f"sluicegate://{name}",
+        "version": "1.0.0",
+        "datePublished": at.date().isoformat(),
+        "citeAs": f"{name}, {manifest.digest}",
+        "distribution": [_file_object(entry, file_name) for entry in manifest.entries],
+    }
+
+
+def _file_object(entry: FileEntry, file_name: str) -> dict[str, Any]:
+    path = file_name if entry.path == SINGLE_FILE else entry.path
+    return {
+        "@type": "cr:FileObject",
+        "@id": path,
+        "name": path,
+        "contentUrl": quote(path),
+        "contentSize": f"{entry.size_bytes} B",
+        "encodingFormat": _FORMATS.get(Path(path).suffix.lower(), "application/octet-stream"),
+        "sha256": entry.digest.hex,
+    }

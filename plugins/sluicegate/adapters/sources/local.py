@@ -1,0 +1,142 @@
+"""Files on this machine: one file, a directory, or the files of a directory that match a glob."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from sluicegate.digest.algorithms import SHA256
+from sluicegate.digest.manifest import Manifest, build_manifest
+from sluicegate.digest.names import SINGLE_FILE
+from sluicegate.digest.scan import hash_listings
+from sluicegate.digest.verified_copy import copy_verified
+from sluicegate.digest.verified_file import read_verified
+from sluicegate.digest.walk import Listing, list_files, walk
+from sluicegate.errors import ConfigError, UnreadableData
+
+if TYPE_CHECKING:
+    from sluicegate.digest.manifest import FileEntry
+
+GLOB_SCHEME: Final = "glob:"
+"""Marks a locator whose stars are a pattern and not part of a file's name."""
+
+_MAGIC: Final = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFiles:
+    """A file, or everything below a directory.
+
+    Attributes:
+        root: The file or directory; never a symlink.
+    """
+
+    root: Path
+
+    @property
+    def locator(self) -> str:
+        """Absolute path."""
+        return str(self.root.resolve())
+
+    def names(self) -> list[str]:
+        """List the files."""
+        return [found.path for found in walk(self.root)]
+
+    def manifest(self, algorithm: str = SHA256) -> Manifest:
+        """Hash the files on all cores."""
+        return build_manifest(self.root, algorithm=algorithm)
+
+    def read_verified(self, entry: FileEntry) -> bytes:
+        """Read one file into memory."""
+        return read_verified(_at(self.root, entry.path), entry)
+
+    def copy_verified(self, entry: FileEntry) -> BinaryIO:
+        """Copy one file to private disk."""
+        return copy_verified(_at(self.root, entry.path), entry)
+
+
+@dataclass(frozen=True, slots=True)
+class GlobFiles:
+    """The files below a directory whose relative path matches a pattern.
+
+    The whole directory is walked, so an unsafe name or a symlink beside the matching files is
+    refused too: what a pattern passes over today it may match after a rename.
+
+    Attributes:
+        base: Longest leading part of the pattern without a wildcard.
+        pattern: The rest: ``*``, ``?``, ``[...]`` within a component, ``**`` over several.
+    """
+
+    base: Path
+    pattern: str
+
+    @classmethod
+    def parse(cls, text: str) -> GlobFiles:
+        """Split a pattern at its first component with a wildcard.
+
+        Args:
+            text: Path with wildcards, e.g. ``data/*/part-*.parquet``.
+
+        Raises:
+            ConfigError: No wildcard, or a ``..`` after it.
+        """
+        parts = Path(text).parts
+        first = next((i for i, part in enumerate(parts) if _MAGIC.search(part)), None)
+        if first is None or ".." in parts[first:]:
+            raise ConfigError(
+                "is not a glob",
+                locator=ascii(text)[1:-1],
+                expected="a path with *, ? or [...] and no '..' behind it",
+            )
+        return cls(Path(*parts[:first]), "/".join(parts[first:]))
+
+    @property
+    def locator(self) -> str:
+        """Pattern below the absolute base."""
+        return f"{GLOB_SCHEME}{self.base.resolve()}/{self.pattern}"
+
+    def names(self) -> list[str]:
+        """List the matching files."""
+        return sorted(path for listing in self._listings() for path in listing.paths())
+
+    def manifest(self, algorithm: str = SHA256) -> Manifest:
+        """Hash the matching files on all cores."""
+        hashed = hash_listings(self.base, self._listings(), algorithm=algorithm)
+        return Manifest(tuple(sorted(hashed)), algorithm)
+
+    def read_verified(self, entry: FileEntry) -> bytes:
+        """Read one file into memory."""
+        return read_verified(self.base / entry.path, entry)
+
+    def copy_verified(self, entry: FileEntry) -> BinaryIO:
+        """Copy one file to private disk."""
+        return copy_verified(self.base / entry.path, entry)
+
+    def _listings(self) -> list[Listing]:
+        from fsspec.utils import glob_translate
+
+        matches = re.compile(glob_translate(self.pattern)).match
+        kept = []
+        for listing in list_files(self.base):
+            names = zip(listing.names, listing.paths(), strict=True)
+            found = tuple(name for name, path in names if matches(path))
+            if found:
+                kept.append(Listing(listing.directory, found))
+        if not kept:
+            raise UnreadableData(
+                "no file matches the pattern",
+                locator=ascii(self.locator)[1:-1],
+                next_step="Check the pattern; an empty source cannot be sealed.",
+            )
+        return kept
+
+
+def has_wildcard(text: str) -> bool:
+    """Return whether a path holds ``*``, ``?`` or ``[``."""
+    return _MAGIC.search(text) is not None
+
+
+def _at(root: Path, name: str) -> Path:
+    return root if name == SINGLE_FILE else root / name

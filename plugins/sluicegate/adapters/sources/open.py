@@ -1,0 +1,105 @@
+"""Open whatever a locator names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sluicegate.adapters.sources.local import GLOB_SCHEME, GlobFiles, LocalFiles, has_wildcard
+from sluicegate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sluicegate.adapters.sources.protocol import ByteSource, Source
+
+CROISSANT_SCHEME: Final = "croissant:"
+"""Marks a locator that is a Croissant file whose files are the source."""
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+_CREDENTIALS: Final = re.compile(r"://[^/@]*:[^/@]*@")
+
+
+def open_source(
+    locator: str | Path,
+    *,
+    filesystem: Any = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> ByteSource:
+    """Open a file, directory, glob, or prefix of an object store.
+
+    Args:
+        locator: Path; path with wildcards; ``glob:PATTERN``; ``croissant:FILE``; or a URL of
+            any protocol that fsspec knows (``s3://``, ``gs://``, ``abfs://``, ``https://``, ``file://``).
+        filesystem: An fsspec file system that already holds its credentials, as Airflow's
+            object storage gives one for a connection, or a function that returns one for
+            the locator; otherwise one is made.
+        storage_options: Arguments for making one: keys, endpoint.
+
+    Returns:
+        The source; nothing has been read.
+
+    Raises:
+        ConfigError: Unknown protocol, a library that is not installed, or credentials
+            written into the locator, which would be signed into provenance for all to read.
+    """
+    text = str(locator)
+    scheme = _SCHEME.match(text)
+    if text.startswith(CROISSANT_SCHEME):
+        from sluicegate.adapters.sources.croissant import CroissantFiles
+
+        return CroissantFiles(Path(text.removeprefix(CROISSANT_SCHEME)))
+    if text.startswith(GLOB_SCHEME):
+        return GlobFiles.parse(text.removeprefix(GLOB_SCHEME))
+    if scheme is None or scheme[1] in {"file", "local"}:
+        path = text if scheme is None else text[scheme.end() :]
+        # A star in an existing name is a name; only what does not exist can be a pattern.
+        if has_wildcard(path) and not Path(path).exists():
+            return GlobFiles.parse(path)
+        return LocalFiles(Path(path))
+    if _CREDENTIALS.search(text):
+        raise ConfigError(
+            "the locator holds credentials",
+            locator=_CREDENTIALS.sub("://...@", text),
+            next_step="Pass them as storage options or through an Airflow connection.",
+        )
+    return _open_store(text, filesystem, dict(storage_options or {}))
+
+
+def open_any(locator: str | Path, *, filesystem: Any = None) -> Source:
+    """Open files or rows.
+
+    Args:
+        locator: As `open_source`, or a locator of rows (`adapters.sources.rows`).
+        filesystem: As `open_source`; for a database its URL with user and password.
+
+    Raises:
+        ConfigError: As `open_source`.
+    """
+    from sluicegate.adapters.sources.rows import is_rows, open_rows
+
+    if is_rows(str(locator)):
+        return open_rows(str(locator), url=filesystem)
+    return open_source(locator, filesystem=filesystem)
+
+
+def _open_store(url: str, filesystem: Any, options: dict[str, Any]) -> ByteSource:
+    from sluicegate.adapters.sources.object_store import StoreFiles
+
+    if callable(filesystem):
+        filesystem = filesystem(url)
+    if filesystem is not None:
+        return StoreFiles(filesystem, filesystem._strip_protocol(url), url.rstrip("/"))  # noqa: SLF001 - fsspec's documented hook for this
+    from fsspec.core import url_to_fs
+
+    try:
+        made, path = url_to_fs(url, **options)
+    except (ImportError, ValueError, TypeError) as error:
+        raise ConfigError(
+            "no file system for this locator",
+            locator=url,
+            got=type(error).__name__,
+            next_step="Install its fsspec package, e.g. pip install 'sluicegate[s3]'.",
+        ) from error
+    return StoreFiles(made, path, url.rstrip("/"))

@@ -1,0 +1,147 @@
+"""Locators of rows: a table or query of a database, or a text file with declared columns.
+
+    postgresql://host:5432/db#flights           a table or view
+    sqlite:///flights.db#SELECT id FROM t       one SELECT
+    duckdb:////srv/flights.duckdb#flights
+    csv:/data/flights.csv#{"id":"int64"}        columns of the file, by name and type
+    jsonl:/data/flights.jsonl#{"id":"int64"}
+
+A locator is signed into provenance for all to read, so it never holds a password.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sluicegate.digest import canonical
+from sluicegate.digest.file_hash import open_regular, regular_status
+from sluicegate.errors import ConfigError, MalformedEnvelope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import pyarrow as pa
+
+    from sluicegate.adapters.sources.protocol import RowSource
+
+_DATABASE: Final = re.compile(r"(postgresql|postgres|sqlite|duckdb)://[^#]*#.")
+_TEXT: Final = re.compile(r"(csv|jsonl):([^#]+)#(\{.*\})")
+_PASSWORD: Final = re.compile(r"://[^/@#]*:[^/@#]*@")
+
+
+def is_rows(locator: str) -> bool:
+    """Return whether a locator names rows rather than files."""
+    return bool(_DATABASE.match(locator) or _TEXT.fullmatch(locator))
+
+
+def is_database(locator: str) -> bool:
+    """Return whether a locator names rows of a database."""
+    return bool(_DATABASE.match(locator))
+
+
+def text_locator(path: str, columns: Mapping[str, str]) -> str:
+    """Name a text file and its declared columns.
+
+    Args:
+        path: ``.csv``, ``.jsonl`` or ``.ndjson``.
+        columns: Types by name, in the order of the file.
+
+    Raises:
+        ConfigError: Another suffix.
+    """
+    scheme = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(Path(path).suffix.lower())
+    if scheme is None or "#" in path:
+        raise ConfigError(
+            "columns are declared for a text file", locator=path, expected=".csv, .jsonl, .ndjson"
+        )
+    return _text_locator(scheme, path, tuple(columns.items()))
+
+
+def read_columns(path: Path) -> dict[str, str]:
+    """Read declared columns: a JSON object of names and types, in the order of the file.
+
+    Raises:
+        ConfigError: Unreadable, no JSON object, or unknown types.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError("the declared columns cannot be read", locator=str(path)) from error
+    return dict(_columns(text, str(path)))
+
+
+def open_rows(locator: str, *, url: Any = None) -> RowSource:
+    """Open the rows that a locator names.
+
+    Args:
+        locator: As above.
+        url: The same database's URL with user and password, or a function of the locator
+            that returns one; without it the database's own environment says who asks
+            (``PGUSER``, ``PGPASSFILE``).
+
+    Raises:
+        ConfigError: Not a locator of rows, unknown column types, or a password in it.
+    """
+    text = _TEXT.fullmatch(locator)
+    if text:
+        return _TextFile(text[1], text[2], _columns(text[3], text[2]))
+    if not is_database(locator):
+        raise ConfigError("names no rows", locator=locator[:200], expected="DATABASE-URL#TABLE")
+    from sluicegate.adapters.sources.sql import SqlRows
+
+    if _PASSWORD.search(locator):
+        raise ConfigError(
+            "the locator holds a password",
+            locator=_PASSWORD.sub("://...@", locator)[:200],
+            next_step="Use PGUSER and PGPASSFILE, or an Airflow connection.",
+        )
+    address, _, query = locator.partition("#")
+    named = url(locator) if callable(url) else url
+    return SqlRows(named or address, query)
+
+
+@dataclass(frozen=True, slots=True)
+class _TextFile:
+    """A CSV or JSON lines file, opened when it is read."""
+
+    scheme: str
+    path: str
+    columns: tuple[tuple[str, str], ...]
+
+    @property
+    def locator(self) -> str:
+        """Absolute path and declared columns."""
+        return _text_locator(self.scheme, self.path, self.columns)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows; see `CsvRows` and `JsonLinesRows`."""
+        from sluicegate.adapters.sources.declared import DeclaredSchema
+        from sluicegate.adapters.sources.text_rows import CsvRows, JsonLinesRows
+
+        reader = CsvRows if self.scheme == "csv" else JsonLinesRows
+        schema = DeclaredSchema(self.columns)
+        with os.fdopen(open_regular(Path(self.path), self.path), "rb") as file:
+            regular_status(file.fileno(), self.path)
+            yield from reader(file, schema, self.path).batches()
+
+
+def _text_locator(scheme: str, path: str, columns: tuple[tuple[str, str], ...]) -> str:
+    declared = json.dumps(dict(columns), separators=(",", ":"), ensure_ascii=False)
+    return f"{scheme}:{Path(path).absolute()}#{declared}"
+
+
+def _columns(text: str, path: str) -> tuple[tuple[str, str], ...]:
+    try:
+        value = canonical.loads(text.encode(), locator=path)
+    except MalformedEnvelope as error:
+        raise ConfigError("declared columns are not JSON", locator=path) from error
+    if not isinstance(value, dict) or not all(isinstance(kind, str) for kind in value.values()):
+        raise ConfigError("a declared column has no type", locator=path)
+    from sluicegate.adapters.sources.declared import DeclaredSchema
+
+    return DeclaredSchema.of(value).columns

@@ -1,0 +1,163 @@
+"""Lists of URLs with a digest for each item, and when to take a snapshot of them.
+
+A web data set that is published as a list of URLs is a promise that somebody else keeps: who
+buys an expired domain serves other bytes to those who download later (split view), and who
+knows when the snapshot is taken edits the page an hour before (frontrunning). The digest in
+the list answers the first, a delayed snapshot at an unpredictable time the second.
+
+Source: Carlini et al. 2024, "Poisoning Web-Scale Training Datasets is Practical", sections 4-6.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from sluicegate.digest.algorithms import SHA256, Digest
+from sluicegate.digest.names import check_paths
+from sluicegate.errors import ConfigError, MalformedEnvelope, SluicegateError, UnreadableData
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCHEMES: Final = frozenset({"http", "https"})
+"""The only protocols: ``file:`` or ``ftp:`` in a list would read this machine or its network."""
+
+MAX_LIST_BYTES: Final = 1 << 30  # ten million lines; a list is read whole
+_COLUMNS: Final = {"url", "sha256", "name", "size"}
+_VISIBLE: Final = re.compile(r"[!-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class UrlItem:
+    """One promised item.
+
+    Attributes:
+        url: Absolute http or https URL.
+        digest: sha256 that its bytes must have.
+        name: Path in the snapshot; the digest's hex unless the list names one.
+        size_bytes: Promised length, or None.
+    """
+
+    url: str
+    digest: Digest
+    name: str
+    size_bytes: int | None = None
+
+
+def read_url_list(data: bytes, *, locator: str) -> tuple[UrlItem, ...]:
+    """Read a list: CSV with the columns url and sha256, and optionally name and size.
+
+    Args:
+        data: UTF-8 with a header line.
+        locator: Where it came from.
+
+    Returns:
+        Items in the order of the list.
+
+    Raises:
+        MalformedEnvelope: Another column, a missing one, a digest or size that is none, an
+            item twice, or a URL that is not plain http(s); says the line, not its content.
+        UnsafePath: A name that no manifest may hold.
+        UnreadableData: No item, not UTF-8, or too large.
+    """
+    if len(data) > MAX_LIST_BYTES:
+        raise UnreadableData("URL list is too large", locator=locator, got=f"{len(data)} bytes")
+    try:
+        rows = csv.DictReader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
+        columns = set(rows.fieldnames or ())
+        if not {"url", "sha256"} <= columns <= _COLUMNS:
+            raise MalformedEnvelope(
+                "URL list has other columns",
+                locator=locator,
+                expected="url and sha256, optionally name and size",
+            )
+        items = tuple(_items(rows, locator))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableData(
+            "URL list is no UTF-8 CSV", locator=locator, got=type(error).__name__
+        ) from error
+    if not items:
+        raise UnreadableData("URL list names no item", locator=locator)
+    names = [item.name for item in items]
+    if len(set(names)) != len(names):
+        raise MalformedEnvelope("URL list names an item twice", locator=locator)
+    check_paths(names, locator=locator)
+    return items
+
+
+def check_url(url: str) -> str:
+    """Return ``url`` if it may be fetched.
+
+    Raises:
+        ConfigError: Not absolute http or https, with user or password, or not plain ASCII.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    good = parts.scheme in SCHEMES and host and (port is None or port > 0)
+    if not good or parts.username or parts.password or not _VISIBLE.fullmatch(url):
+        raise ConfigError(
+            "URL may not be fetched",
+            expected="absolute http or https, visible ASCII, without user and password",
+            got=f"scheme {parts.scheme[:20]!r}",
+        )
+    return url
+
+
+def snapshot_time(
+    published: datetime, *, delay: timedelta, window: timedelta, entropy: bytes
+) -> datetime:
+    """Choose when to take a snapshot, so that nobody can edit a page just before it.
+
+    Args:
+        published: Aware; when the list was fixed. Edits before it changed the list's digests.
+        delay: Time that moderators get to revert a malicious edit.
+        window: The moment is uniform in ``[published + delay, + window)``.
+        entropy: At least 16 secret random bytes; the same give the same moment.
+
+    Returns:
+        Aware time before which `fetch` is not to be called.
+
+    Raises:
+        ConfigError: Naive time, negative span, or too little entropy.
+    """
+    if published.tzinfo is None or min(delay, window) < timedelta(0) or len(entropy) < 16:
+        raise ConfigError("snapshot needs an aware time, spans >= 0 and 16 bytes of entropy")
+    draw = int.from_bytes(hashlib.sha256(b"sluicegate-snapshot\0" + entropy).digest()[:8], "big")
+    return published + delay + window * (draw / 2**64)
+
+
+def require_due(at: datetime, due: datetime) -> None:
+    """Raise if a snapshot would be taken too early.
+
+    Raises:
+        UnreadableData: It is not time yet; try again later.
+    """
+    if at < due:
+        raise UnreadableData("the snapshot is not due yet", next_step="Run it again later.")
+
+
+def _items(rows: csv.DictReader[str], locator: str) -> Iterator[UrlItem]:
+    for row in rows:
+        place = f"{locator} line {rows.line_num}"
+        if None in row or None in row.values():
+            raise MalformedEnvelope("line has another number of fields", locator=place)
+        try:
+            digest = Digest(SHA256, row["sha256"].strip().lower())
+            url = check_url(row["url"].strip())
+            size = int(row["size"]) if row.get("size") else None
+        except (SluicegateError, ValueError) as error:
+            what = error.what if isinstance(error, SluicegateError) else "size is no number"
+            raise MalformedEnvelope(what, locator=place) from None
+        if size is not None and size < 0:
+            raise MalformedEnvelope("size is negative", locator=place)
+        yield UrlItem(url, digest, row.get("name") or digest.hex, size)

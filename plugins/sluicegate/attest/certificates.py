@@ -1,0 +1,161 @@
+"""X.509 chains: a key that an authority vouches for, while its certificate is valid.
+
+A chain turns into a `TrustedKey` with the certificate's own validity, so that everything else
+(threshold, revocation, required algorithms) stays as it is for listed keys.
+Source: RFC 5280 section 6; pyca/cryptography x509.verification. model_signing accepts expired
+certificates; here the time is an argument and is checked for every certificate of the chain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.x509 import verification as path
+
+from sluicegate.attest.public_key import public_key_of
+from sluicegate.attest.timestamps import require_aware
+from sluicegate.attest.trust_rules import TrustedKey
+from sluicegate.errors import (
+    ConfigError,
+    Expired,
+    MalformedEnvelope,
+    UntrustedKey,
+    VerificationError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sluicegate.attest.trust import TrustPolicy
+
+MAX_CHAIN_BYTES: Final = 64 * 1024
+"""Ten certificates of the usual size; a longer chain is no chain of ours."""
+
+_MAX_DEPTH: Final = 4
+
+
+def trusted_key(
+    chain: bytes, authorities: Sequence[x509.Certificate], *, at: datetime, locator: str
+) -> TrustedKey:
+    """Return the key of a chain's first certificate if an authority vouches for it.
+
+    Args:
+        chain: PEM, the signer's certificate first, then intermediates.
+        authorities: Trusted roots; nothing in ``chain`` becomes one.
+        at: Aware; when the signature was made, by a clock that the signer does not control.
+        locator: Where the chain came from.
+
+    Returns:
+        The key, with the certificate's validity.
+
+    Raises:
+        MalformedEnvelope: No chain.
+        Expired: A certificate of the signer is not valid at this time.
+        UntrustedKey: No path to an authority, an authority's own certificate, a certificate
+            that is not for signatures, or a kind of key that is not supported.
+    """
+    leaf, *others = load_certificates(chain, locator=locator)
+    require_aware(at)
+    if not leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc:
+        raise Expired(
+            "certificate was not valid when this was signed",
+            locator=locator,
+            expected=f"{leaf.not_valid_before_utc:%Y-%m-%d} to {leaf.not_valid_after_utc:%Y-%m-%d}",
+            got=f"{at:%Y-%m-%d}",
+            next_step="Sign with a valid certificate, or show an RFC 3161 timestamp.",
+        )
+    if not authorities:
+        raise UntrustedKey("the role trusts no authority", locator=locator)
+    try:
+        builder = path.PolicyBuilder().store(path.Store(list(authorities))).time(at)
+        builder = builder.max_chain_depth(_MAX_DEPTH).extension_policies(
+            ca_policy=path.ExtensionPolicy.webpki_defaults_ca(), ee_policy=_for_signatures()
+        )
+        builder.build_client_verifier().verify(leaf, others)
+        key = public_key_of(leaf.public_key(), locator=locator)
+    except (path.VerificationError, ConfigError) as error:
+        raise UntrustedKey(
+            "no authority of the role vouches for this certificate",
+            locator=locator,
+            next_step="Check chain and authorities of the trust policy.",
+        ) from error
+    return TrustedKey(key, leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+
+
+def admit(
+    policy: TrustPolicy, chain: bytes, *, at: datetime, stamped: bool, locator: str
+) -> TrustPolicy:
+    """Return the policy with the key of a chain in every role whose authorities vouch for it.
+
+    Args:
+        policy: Names authorities by role.
+        chain: PEM, the signer's certificate first.
+        at: Aware; when the signature was made.
+        stamped: Whether a timestamp authority says that time. Then the certificate may have
+            expired since; otherwise it must be valid whenever the key is used.
+        locator: Where the chain came from.
+
+    Raises:
+        VerificationError: No role accepts the chain; the cause of the last one.
+    """
+    refused: VerificationError = UntrustedKey("no role trusts an authority", locator=locator)
+    admitted = policy
+    for role, rule in policy.roles.items():
+        if not rule.authorities:
+            continue
+        pem = "".join(rule.authorities).encode()
+        try:
+            roots = load_certificates(pem, locator=role.value)
+            found = trusted_key(chain, roots, at=at, locator=locator)
+        except VerificationError as error:
+            refused = error
+            continue
+        key_id = found.public_key.key_id
+        listed = policy.keys.get(key_id)
+        if listed is None:
+            listed = TrustedKey(found.public_key) if stamped else found
+        # A key that the policy lists keeps what is listed: its revocation above all.
+        keys = {**admitted.keys, key_id: listed}
+        ids = tuple(dict.fromkeys((*rule.key_ids, key_id)))
+        roles = {**admitted.roles, role: replace(rule, key_ids=ids)}
+        admitted = replace(admitted, keys=keys, roles=roles)
+    if admitted is policy:
+        raise refused
+    return admitted
+
+
+def load_certificates(pem: bytes, *, locator: str) -> list[x509.Certificate]:
+    """Read certificates.
+
+    Raises:
+        MalformedEnvelope: None there, too many bytes, or not PEM certificates.
+    """
+    if len(pem) > MAX_CHAIN_BYTES:
+        raise MalformedEnvelope("chain of certificates is too large", locator=locator)
+    try:
+        return x509.load_pem_x509_certificates(pem)
+    except ValueError as error:
+        raise MalformedEnvelope("is not a chain of certificates", locator=locator) from error
+
+
+def _for_signatures() -> path.ExtensionPolicy:
+    """Return what the signer's certificate must be: for digital signatures, and no authority."""
+
+    def signs(_policy: object, _leaf: x509.Certificate, usage: x509.KeyUsage) -> None:
+        if not usage.digital_signature:
+            raise ValueError("not for digital signatures")
+
+    def no_authority(
+        _policy: object, _leaf: x509.Certificate, basic: x509.BasicConstraints | None
+    ) -> None:
+        if basic is not None and basic.ca:
+            raise ValueError("an authority's certificate")
+
+    either = path.Criticality.AGNOSTIC
+    plain = path.ExtensionPolicy.permit_all()
+    return plain.require_present(x509.KeyUsage, either, signs).may_be_present(
+        x509.BasicConstraints, either, no_authority
+    )

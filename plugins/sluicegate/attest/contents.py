@@ -1,0 +1,54 @@
+"""What a seal fixes: the files of a batch, or the rows of a table. Either has one identity.
+
+Files are named by ``dirHash1`` (``dirHash1-blake3`` when hashed with BLAKE3), rows by the table
+digest. Everything that speaks of a batch (provenance, verdict, waiver, quarantine) names the same
+subject and needs to know no more.
+"""
+
+from __future__ import annotations
+
+from sluicegate.attest.sealed_table import SealedTable
+from sluicegate.attest.statement import Subject
+from sluicegate.digest.algorithms import DIR_HASH_1, FILE_IDENTITIES, SHA256, TABLE_HASH_1, Digest
+from sluicegate.digest.manifest import Manifest
+from sluicegate.digest.merkle_files import MerkleFiles
+from sluicegate.errors import MalformedEnvelope
+
+Contents = Manifest | MerkleFiles | SealedTable
+"""What was sealed."""
+
+IDENTITIES = (*FILE_IDENTITIES.values(), TABLE_HASH_1)
+"""Algorithms that may identify a batch."""
+
+
+def subject_of(source: str, contents: Contents) -> Subject:
+    """Name a batch as every statement about it does.
+
+    Args:
+        source: Name of the source.
+        contents: Its files, or its rows.
+
+    Returns:
+        Subject with ``dirHash1`` and ``sha256`` (root of Model Signing, for foreign
+        verifiers; of a manifest in parts its Merkle root), or with the table digest.
+    """
+    if isinstance(contents, SealedTable):
+        return Subject(source, {TABLE_HASH_1: contents.digest.hex})
+    root = contents.index.root if isinstance(contents, MerkleFiles) else contents.oms_root
+    return Subject(source, {SHA256: root.hex, contents.digest.algorithm: contents.digest.hex})
+
+
+def identity_of(subject: Subject, *, locator: str) -> Digest:
+    """Return the digest by which a subject names a batch.
+
+    Raises:
+        MalformedEnvelope: It has none, or several.
+    """
+    named = [name for name in IDENTITIES if name in subject.digest]
+    if not named:
+        raise MalformedEnvelope(
+            f"subject has no {DIR_HASH_1}", locator=locator, expected=" or ".join(IDENTITIES)
+        )
+    if len(named) > 1:
+        raise MalformedEnvelope("subject names its batch in several ways", locator=locator)
+    return Digest(named[0], subject.digest[named[0]])

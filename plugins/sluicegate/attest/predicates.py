@@ -1,0 +1,309 @@
+"""Predicate types that Sluicegate signs, and the two that hold a manifest.
+
+Specified in docs/formats/predicates.md and docs/formats/seal.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sluicegate.attest.contents import identity_of, subject_of
+from sluicegate.attest.statement import Statement, Subject
+from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
+from sluicegate.digest import canonical
+from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest
+from sluicegate.digest.manifest import Manifest
+from sluicegate.errors import ConfigError, MalformedEnvelope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sluicegate.attest.contents import Contents
+    from sluicegate.digest.scan import HashedFile
+
+OMS_SIGNATURE: Final = "https://model_signing/signature/v1.0"
+"""Seal of files: OpenSSF Model Signing 1.0."""
+
+PROVENANCE: Final = "https://sluicegate.dev/provenance/v1"
+"""Where a batch came from, which run sealed it, and as which version of its source."""
+
+BASELINE: Final = "https://sluicegate.dev/baseline/v1"
+"""Approval of a baseline for one source."""
+
+WAIVER: Final = "https://sluicegate.dev/waiver/v1"
+"""Accepted exception for one digest and one signal."""
+
+SVR: Final = "https://in-toto.io/attestation/svr/v0.2"
+"""Verdict: in-toto Simple Verification Result."""
+
+TEST_RESULT: Final = "https://in-toto.io/attestation/test-result/v0.1"
+"""Details of a verdict: in-toto Test Result."""
+
+
+# The parameters of Model Signing that change its digest. Symlinks and ignored paths are
+# refused here, so a seal never covers less than the directory that it names.
+def _serialization(algorithm: str) -> dict[str, Any]:
+    return {"method": "files", "hash_type": algorithm, "allow_symlinks": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a sealed batch came from.
+
+    Attributes:
+        source: Name of the source.
+        digest: Identity of the batch.
+        version: Position among the seals of this source, from 1; never falls.
+        locator: Where the data can be read again.
+        sealed_at: Aware UTC.
+        run: Who ran it: orchestrator, DAG, run and task ids.
+        code_version: Version of the code that sealed.
+        inputs: Artefacts the batch was made from; empty at the start of a chain.
+    """
+
+    source: str
+    digest: Digest
+    version: int
+    locator: str
+    sealed_at: datetime
+    run: Mapping[str, str]
+    code_version: str
+    inputs: tuple[Subject, ...] = ()
+
+
+def seal_payload(source: str, manifest: Manifest) -> bytes:
+    """Say that a source consists of exactly these files.
+
+    Args:
+        source: Name of the source.
+        manifest: Its files.
+
+    Returns:
+        Canonical bytes of a Model Signing 1.0 statement, with the size of each file as an extra
+        field.
+
+    Cost: linear; about 1 microsecond a file.
+    """
+    empty = Statement(
+        (subject_of(source, manifest),),
+        OMS_SIGNATURE,
+        {"serialization": _serialization(manifest.algorithm), "resources": []},
+    ).to_bytes()
+    # Ten thousands of equal objects are written as text, five times faster than as values. A
+    # quote inside a value is escaped, so this key stands in the text once.
+    head, found, tail = empty.partition(_NO_RESOURCES)
+    assert found  # noqa: S101 - written above
+    return b"".join((head, _NO_RESOURCES[:-1], _resources(manifest), b"]", tail))
+
+
+def seal_statement(source: str, manifest: Manifest) -> Statement:
+    """Return what `seal_payload` writes, as a value.
+
+    Args:
+        source: Name of the source.
+        manifest: Its files.
+    """
+    return Statement.from_bytes(seal_payload(source, manifest), locator="new seal")
+
+
+_NO_RESOURCES: Final = b'"resources":[]'
+
+
+def _resources(manifest: Manifest) -> bytes:
+    before = f'{{"algorithm":"{manifest.algorithm}","digest":"'
+    files = manifest.oms_files()
+    names = [path for path, _, _ in files]
+    text = "".join(names)
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        quoted = [f'"{name}"' for name in names]
+    else:
+        quoted = [canonical.dumps(name).decode("utf-8") for name in names]
+    return ",".join(
+        [
+            f'{before}{value}","name":{name},"size":{size}}}'
+            for name, (_, value, size) in zip(quoted, files, strict=True)
+        ]
+    ).encode("utf-8")
+
+
+def manifest_from_statement(statement: Statement, *, locator: str) -> Manifest:
+    """Read the manifest out of a verified seal.
+
+    Args:
+        statement: From `TrustPolicy.verify`.
+        locator: Where it came from.
+
+    Returns:
+        The manifest that was signed.
+
+    Raises:
+        MalformedEnvelope: Not a seal, a resource named twice or out of order, an unknown
+            algorithm, symlinks or ignored paths, or digests that contradict the resources.
+        UnsafePath: A resource name that no manifest may hold.
+    """
+    if statement.predicate_type != OMS_SIGNATURE:
+        raise _malformed(locator, "is not a seal of files", OMS_SIGNATURE, statement.predicate_type)
+    match dict(statement.predicate):
+        case {"serialization": dict(serialization), "resources": list(resources)}:
+            if not serialization.get("ignore_paths", None):
+                serialization = {k: v for k, v in serialization.items() if k != "ignore_paths"}
+            algorithm = serialization.get("hash_type")
+            if (
+                not isinstance(algorithm, str)
+                or algorithm not in FILE_IDENTITIES
+                or serialization != _serialization(algorithm)
+            ):
+                raise _malformed(
+                    locator,
+                    "seal uses another serialization",
+                    f"files, {' or '.join(FILE_IDENTITIES)}, no symlinks",
+                )
+        case _:
+            raise _malformed(locator, "seal has no serialization and resources")
+    files = [_resource(item, algorithm, locator) for item in resources]
+    manifest = Manifest(tuple(sorted(files)), algorithm)
+    if files != manifest.oms_files():
+        raise _malformed(locator, "seal lists its resources out of order")
+    _check_subject(statement, manifest, locator)
+    return manifest
+
+
+def provenance_statement(
+    source: str,
+    manifest: Contents,
+    *,
+    locator: str,
+    version: int,
+    at: datetime,
+    run: Mapping[str, str],
+    code_version: str,
+    inputs: tuple[Subject, ...] = (),
+) -> Statement:
+    """Say where a batch came from.
+
+    Args:
+        source: Name of the source.
+        manifest: Files or rows of the batch.
+        locator: Where the data can be read again.
+        version: Position among the seals of this source, from 1.
+        at: Aware; when it was sealed.
+        run: Who ran it: orchestrator, DAG, run and task ids.
+        code_version: Version of the code that sealed.
+        inputs: Artefacts the batch was made from.
+
+    Returns:
+        The statement.
+
+    Raises:
+        ConfigError: Version below 1, or a naive time.
+    """
+    if version < 1:
+        raise ConfigError("version of a source starts at 1", locator=source, got=str(version))
+    return Statement(
+        (subject_of(source, manifest),),
+        PROVENANCE,
+        {
+            "version": version,
+            "locator": locator,
+            "sealedAt": format_timestamp(at),
+            "run": dict(run),
+            "codeVersion": code_version,
+            "inputs": [item.to_json() for item in inputs],
+        },
+    )
+
+
+def provenance_from_statement(statement: Statement, *, locator: str) -> Provenance:
+    """Read a verified provenance statement.
+
+    Args:
+        statement: From `TrustPolicy.verify`.
+        locator: Where it came from.
+
+    Returns:
+        What it says.
+
+    Raises:
+        MalformedEnvelope: Another predicate type, or a field that is missing, unknown or of
+            the wrong type.
+    """
+    if statement.predicate_type != PROVENANCE:
+        raise _malformed(
+            locator, "is not a provenance statement", PROVENANCE, statement.predicate_type
+        )
+    subject = _only_subject(statement, locator)
+    identity = identity_of(subject, locator=locator)
+    match dict(statement.predicate):
+        case {
+            "version": int(version),
+            "locator": str(place),
+            "sealedAt": str(sealed_at),
+            "run": dict(run),
+            "codeVersion": str(code_version),
+            "inputs": list(inputs),
+        } if len(statement.predicate) == 6 and version >= 1 and version is not True:
+            if not all(isinstance(value, str) for value in run.values()):
+                raise _malformed(locator, "run of a provenance statement is not a map of texts")
+            return Provenance(
+                source=subject.name,
+                digest=identity,
+                version=version,
+                locator=place,
+                sealed_at=parse_timestamp(sealed_at, locator=f"{locator}: sealedAt"),
+                run=run,
+                code_version=code_version,
+                inputs=tuple(Subject.from_json(item, locator=locator) for item in inputs),
+            )
+    raise _malformed(locator, "provenance statement has missing, unknown or mistyped fields")
+
+
+def _resource(item: Any, algorithm: str, locator: str) -> HashedFile:
+    """Read one resource; all are of the algorithm that the serialization names."""
+    if not isinstance(item, dict):
+        raise _malformed(locator, "resource has the wrong shape")
+    found = item.get("algorithm")
+    if found != algorithm:
+        raise _malformed(locator, "resource has an unknown algorithm", algorithm, ascii(found)[:40])
+    match item:
+        # bool is an int to Python and a boolean to JSON
+        case {"name": str(path), "digest": str(value), "size": int(size)} if len(
+            item
+        ) == 4 and not isinstance(size, bool):
+            return path, value, size
+    raise _malformed(locator, "resource has the wrong shape", "name, algorithm, digest and size")
+
+
+def _check_subject(statement: Statement, manifest: Manifest, locator: str) -> None:
+    subject = _only_subject(statement, locator)
+    identity_of(subject, locator=locator)  # one, and no second that another reader would take
+    for computed in (manifest.oms_root, manifest.digest):
+        algorithm = computed.algorithm
+        signed = _digest_of(subject, algorithm, locator)
+        if signed != computed:
+            raise _malformed(
+                locator,
+                f"seal contradicts itself: its resources do not hash to its {algorithm}",
+                signed.short,
+                computed.short,
+            )
+
+
+def _only_subject(statement: Statement, locator: str) -> Subject:
+    if len(statement.subjects) != 1:
+        raise _malformed(
+            locator, "statement is about several subjects", "1", str(len(statement.subjects))
+        )
+    return statement.subjects[0]
+
+
+def _digest_of(subject: Subject, algorithm: str, locator: str) -> Digest:
+    value = subject.digest.get(algorithm)
+    if value is None:
+        raise _malformed(locator, f"subject has no {algorithm}")
+    return Digest(algorithm, value)
+
+
+def _malformed(locator: str, what: str, expected: str = "", got: str = "") -> MalformedEnvelope:
+    return MalformedEnvelope(what, locator=locator, expected=expected, got=got)

@@ -1,0 +1,220 @@
+"""`sluicegate audit`: verify the ledger, its statements, and that nobody went around them."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.cli.options import (
+    Subparsers,
+    add_at,
+    add_home,
+    add_json,
+    at_of,
+    command,
+    emit,
+    home_of,
+    now,
+    table,
+)
+from sluicegate.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from sluicegate.workflow.audit import Audit
+    from sluicegate.workflow.audit_witnesses import Cosigned
+    from sluicegate.workflow.home import SluiceHome
+    from sluicegate.workflow.run_records import RunRecords
+
+ENV_PASSWORD = "SLUICEGATE_AIRFLOW_PASSWORD"  # noqa: S105 - the name of a variable, no password
+ENV_TOKEN = "SLUICEGATE_AIRFLOW_TOKEN"  # noqa: S105 - the name of a variable, no token
+
+_MAX_LAG_HOURS = 24 * 366
+
+
+def register(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = command(
+        commands,
+        "audit",
+        run,
+        "verify the whole ledger and every statement in it, and report what went around it",
+        [
+            "sluicegate audit --home sluice",
+            "sluicegate audit --home sluice --remembered checkpoint --only-new --save checkpoint",
+            (
+                "sluicegate audit --home sluice "
+                "--airflow-url https://airflow.example.com --airflow-user auditor"
+            ),
+            "sluicegate audit --home sluice --airflow-runs runs.json --json",
+        ],
+    )
+    add_home(parser)
+    parser.add_argument(
+        "--remembered", type=Path, metavar="FILE", help="an earlier checkpoint to compare with"
+    )
+    parser.add_argument(
+        "--only-new", action="store_true", help="check only what was added since then"
+    )
+    parser.add_argument(
+        "--save", type=Path, metavar="FILE", help="write the newest checkpoint of a sound ledger"
+    )
+    parser.add_argument(
+        "--data",
+        nargs="*",
+        metavar="SOURCE=PATH",
+        help="hash the newest sealed batches again, where they were sealed or at PATH",
+    )
+    parser.add_argument(
+        "--cosigned",
+        type=Path,
+        metavar="FILE",
+        help="checkpoint that witnesses cosigned (default: the one in the home directory)",
+    )
+    parser.add_argument(
+        "--witness-lag",
+        type=float,
+        default=24.0,
+        metavar="HOURS",
+        help="how long new leaves may wait for the witnesses (default: 24)",
+    )
+    _add_airflow(parser)
+    add_at(parser)
+    add_json(parser)
+
+
+def _add_airflow(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("Airflow's records")
+    group.add_argument("--airflow-url", metavar="URL", help="API server to read them from")
+    group.add_argument(
+        "--airflow-user",
+        metavar="NAME",
+        help=f"user to read as; its password is read from {ENV_PASSWORD}, "
+        f"or a token from {ENV_TOKEN}",
+    )
+    group.add_argument(
+        "--airflow-runs", type=Path, metavar="FILE", help="records saved by an earlier audit"
+    )
+    group.add_argument(
+        "--save-airflow-runs", type=Path, metavar="FILE", help="save the records that were read"
+    )
+    group.add_argument(
+        "--airflow-since", metavar="TIME", help="leave out tasks that started before, RFC 3339 UTC"
+    )
+    group.add_argument(
+        "--protect-tags",
+        default="training",
+        metavar="TAGS",
+        help="comma list as in [sluicegate] protect_tags (default: training)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Audit and print every finding."""
+    from sluicegate.adapters.named_file import read_named
+    from sluicegate.workflow.audit import audit, open_for_audit
+    from sluicegate.workflow.audit_runs import RunRules
+
+    at, home = at_of(arguments), home_of(arguments)
+    remembered = arguments.remembered
+    tags = frozenset(tag.strip() for tag in arguments.protect_tags.split(",") if tag.strip())
+    found = audit(
+        open_for_audit(home, at=at),
+        at=at,
+        remembered=None
+        if remembered is None
+        else read_named(remembered, "the checkpoint cannot be read"),
+        only_new=arguments.only_new,
+        records=_records(arguments),
+        rules=RunRules(tags=tags),
+        data=arguments.data is not None,
+        places=_places(arguments.data or ()),
+        cosigned=_cosigned(arguments.cosigned, home, arguments.witness_lag),
+    )
+    if arguments.save is not None and found.checkpoint:
+        arguments.save.write_bytes(found.checkpoint)
+    emit(found.to_dict(), _lines(found), as_json=arguments.json)
+    return found.exit_code
+
+
+def _cosigned(named: Path | None, home: SluiceHome, hours: float) -> Cosigned:
+    from sluicegate.adapters.named_file import read_named
+    from sluicegate.workflow.audit_witnesses import Cosigned
+
+    if not 0 <= hours <= _MAX_LAG_HOURS:
+        expected = f"0 to {_MAX_LAG_HOURS} hours"
+        raise ConfigError("not a time to wait", locator="--witness-lag", expected=expected)
+    lag = timedelta(hours=hours)
+    if named is None:
+        return Cosigned.read(home.cosigned, lag)
+    # A file that was named and is not there is a mistake, not a ledger without witnesses.
+    return Cosigned(read_named(named, "the cosigned checkpoint cannot be read"), lag)
+
+
+def _lines(found: Audit) -> list[str]:
+    head = (
+        f"{found.n_leaves} of {found.size} leaves, {found.n_statements} statements and "
+        f"{found.n_tasks} task tries checked: "
+    )
+    if not found.findings:
+        return [f"{head}nothing found"]
+    rows = [
+        (item.kind.severity.value, item.code, item.locator, item.message) for item in found.findings
+    ]
+    steps = {item.code: item.kind.next_step for item in found.findings}
+    return [
+        f"{head}{len(found.findings)} findings",
+        *table(rows, ("SEVERITY", "CODE", "WHERE", "FOUND")),
+        "",
+        *table(list(steps.items()), ("CODE", "NEXT STEP")),
+    ]
+
+
+def _records(arguments: argparse.Namespace) -> RunRecords | None:
+    from sluicegate.workflow.run_records import read_records
+
+    if arguments.airflow_url and arguments.airflow_runs:
+        raise ConfigError("one of --airflow-url and --airflow-runs", locator="audit")
+    if arguments.airflow_runs:
+        return read_records(arguments.airflow_runs)
+    if not arguments.airflow_url:
+        return None
+    records = _collect(arguments)
+    if arguments.save_airflow_runs is not None:
+        arguments.save_airflow_runs.write_bytes(records.to_json())
+    return records
+
+
+def _collect(arguments: argparse.Namespace) -> RunRecords:
+    from sluicegate.adapters.airflow_rest import AirflowApi
+    from sluicegate.workflow.collect_records import collect_records
+
+    token, password = os.environ.get(ENV_TOKEN, ""), os.environ.get(ENV_PASSWORD, "")
+    if not token and not (arguments.airflow_user and password):
+        # On the command line every user of the machine could read it.
+        raise ConfigError(
+            "no way to log in to Airflow",
+            locator=arguments.airflow_url,
+            expected=f"--airflow-user and {ENV_PASSWORD}, or {ENV_TOKEN}",
+        )
+    api = AirflowApi(arguments.airflow_url, arguments.airflow_user or "", password, token)
+    since = None
+    if arguments.airflow_since:
+        from sluicegate.attest.timestamps import parse_timestamp
+
+        since = parse_timestamp(arguments.airflow_since, locator="--airflow-since")
+    return collect_records(api, collected=now(), since=since)
+
+
+def _places(pairs: Sequence[str]) -> dict[str, Path]:
+    places = {}
+    for pair in pairs:
+        source, equals, path = pair.partition("=")
+        if not equals:
+            raise ConfigError("not a place", locator=pair, expected="SOURCE=PATH")
+        places[source] = Path(path)
+    return places

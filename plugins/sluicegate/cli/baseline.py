@@ -1,0 +1,222 @@
+"""`sluicegate baseline`: build the trusted profile that batches are judged against."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.adapters.named_file import read_named
+from sluicegate.attest.timestamps import format_timestamp
+from sluicegate.cli.options import (
+    Subparsers,
+    add_installation,
+    add_json,
+    add_role_key,
+    command,
+    command_line_run,
+    emit,
+    installation_of,
+    now,
+    role_key_of,
+    table,
+)
+from sluicegate.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sluicegate.profiling.schema import BatchSchema
+
+
+def register(commands: Subparsers) -> None:
+    """Add the command and its actions."""
+    parser = command(
+        commands,
+        "baseline",
+        run,
+        "build a baseline from trusted data, promote one from batches that passed, show both",
+        [
+            "sluicegate baseline build data/2013-0[1-3] --schema schema.yaml --out baseline",
+            (
+                "sluicegate baseline build data --schema schema.yaml --out baseline "
+                "--source flights --key baseline/key.pem"
+            ),
+            "sluicegate baseline promote flights --lane rolling --last 3 --key mine.pem",
+            "sluicegate baseline promote flights --lane rolling --confirm --key theirs.pem",
+            "sluicegate baseline show flights --home sluice",
+        ],
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    build = actions.add_parser("build", help="from data that somebody trusts")
+    build.add_argument("data", type=Path, nargs="+", help="trusted Parquet files or directories")
+    build.add_argument("--schema", type=Path, required=True, help="YAML with the columns' roles")
+    build.add_argument("--out", type=Path, required=True, help="baseline directory")
+    add_role_key(build, "baseline role's key; gates need a signed one", required=False)
+    build.add_argument("--source", default="", help="source it may judge; required with --key")
+    promote = actions.add_parser("promote", help="from sealed batches that a gate passed")
+    promote.add_argument("source", help="name of the source")
+    promote.add_argument("--lane", choices=["anchored", "rolling"], default="rolling")
+    add_role_key(promote, "your own key of the baseline role")
+    promote.add_argument("--batch", action="append", default=[], help="dirHash1 digest; repeat")
+    promote.add_argument("--last", type=int, default=3, help="newest passed batches (default: 3)")
+    promote.add_argument("--confirm", action="store_true", help="sign what another person proposed")
+    promote.add_argument("--schema", type=Path, help="default: that of the baseline in force")
+    show = actions.add_parser("show", help="which baselines judge a source")
+    show.add_argument("source", help="name of the source")
+    for action in (build, promote):
+        action.add_argument("--golden", type=Path, help="held-out data whose leakage is checked")
+        action.add_argument("--days", type=int, default=365, help="validity in days (default: 365)")
+        action.add_argument("--seed", type=int, default=0)
+    for action in (promote, show):
+        add_installation(action)
+    add_json(build)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Dispatch to the action."""
+    return {"build": _build, "promote": _promote, "show": _show}[arguments.action](arguments)
+
+
+def _promote(arguments: argparse.Namespace) -> int:
+    """Propose or confirm a promotion."""
+    from sluicegate.cli.release import digest_of
+    from sluicegate.gate.promotion import Lane
+    from sluicegate.workflow.baselines import baselines_in_force, passed_batches
+    from sluicegate.workflow.promotion import confirm, propose
+
+    place, source = installation_of(arguments), arguments.source
+    home, at, evidence = place.home, place.at, place.evidence(append=True)
+    lane, signer = Lane(arguments.lane), role_key_of(arguments, "baseline")
+    if arguments.confirm:
+        done = confirm(
+            home, evidence, source, lane=lane, signer=signer, at=at, golden=arguments.golden
+        )
+    else:
+        _require_positive(arguments.days, "--days")
+        _require_positive(arguments.last, "--last")
+        if arguments.schema is None:
+            in_force = baselines_in_force(home, evidence, source, at=at)
+            schema = in_force[Lane.ANCHORED].baseline.schema
+        else:
+            schema = read_schema(arguments.schema)
+        named = [digest for text in arguments.batch if (digest := digest_of(text)) is not None]
+        done = propose(
+            home,
+            evidence,
+            source,
+            lane=lane,
+            digests=named or passed_batches(evidence, source, last=arguments.last, at=at),
+            schema=schema,
+            signer=signer,
+            run=command_line_run(),
+            at=at,
+            ttl=timedelta(days=arguments.days),
+            golden=arguments.golden,
+            seed=arguments.seed,
+        )
+    said = done.promotion
+    state = (
+        f"waits for more signatures ({done.n_signatures} so far): "
+        f"`sluicegate baseline promote {source} --lane {lane} --confirm`"
+        if done.index is None
+        else f"in force, ledger entry {done.index}"
+    )
+    emit(
+        {
+            "baseline": str(said.baseline),
+            "lane": lane.value,
+            "inputs": [str(digest) for digest in said.inputs],
+            "signatures": done.n_signatures,
+            "index": done.index,
+        },
+        [f"{lane} baseline {said.baseline.short} of {len(said.inputs)} batches: {state}"],
+        as_json=arguments.json,
+    )
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    """List the baselines in force."""
+    from sluicegate.workflow.baselines import baselines_in_force
+
+    place = installation_of(arguments)
+    found = baselines_in_force(place.home, place.evidence(), arguments.source, at=place.at)
+    shown = {
+        lane.value: {
+            "baseline": str(signed.baseline.digest),
+            "rows": signed.baseline.n_rows,
+            "batches": len(signed.inputs),
+            "created": format_timestamp(signed.baseline.created),
+            "expires": format_timestamp(signed.baseline.expires),
+        }
+        for lane, signed in found.items()
+    }
+    rows = [
+        (
+            lane.value,
+            signed.baseline.digest.short,
+            str(signed.baseline.n_rows),
+            str(len(signed.inputs)),
+            format_timestamp(signed.baseline.expires),
+        )
+        for lane, signed in found.items()
+    ]
+    header = ("LANE", "BASELINE", "ROWS", "BATCHES", "EXPIRES")
+    emit(shown, table(rows, header), as_json=arguments.json)
+    return 0
+
+
+def _require_positive(number: int, option: str) -> None:
+    if number < 1:
+        raise ConfigError("must be positive", locator=option, got=str(number))
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    """Build, and sign when a key is given."""
+    from sluicegate.workflow.baseline import build
+    from sluicegate.workflow.home import check_source_name
+
+    if arguments.key is not None:
+        check_source_name(arguments.source)
+    _require_positive(arguments.days, "--days")
+    baseline = build(
+        arguments.data,
+        read_schema(arguments.schema),
+        out=arguments.out,
+        at=now(),
+        golden=arguments.golden,
+        source=arguments.source,
+        signer=None if arguments.key is None else role_key_of(arguments, "baseline"),
+        ttl=timedelta(days=arguments.days),
+        seed=arguments.seed,
+    )
+    emit(
+        {
+            "baseline": str(baseline.digest),
+            "rows": baseline.n_rows,
+            "signed": arguments.key is not None,
+            "out": str(arguments.out),
+        },
+        [
+            (
+                f"baseline {baseline.digest.short}: {baseline.n_rows} rows, "
+                f"{'signed' if arguments.key else 'not signed (checks only, no gate)'}"
+            )
+        ],
+        as_json=arguments.json,
+    )
+    return 0
+
+
+def read_schema(path: Path) -> BatchSchema:
+    """Read the schema file.
+
+    Raises:
+        ConfigError: Missing, not YAML, or unknown keys.
+    """
+    from sluicegate.adapters.policy_file import load_yaml
+    from sluicegate.profiling.schema import BatchSchema
+
+    raw = read_named(path, "the schema cannot be read")
+    return BatchSchema.from_mapping(load_yaml(raw, locator=str(path)), locator=str(path))

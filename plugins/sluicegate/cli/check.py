@@ -1,0 +1,69 @@
+"""`sluicegate check`: judge a batch against a baseline without signing anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.cli.options import Subparsers, command, table
+from sluicegate.errors import Outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def register(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = command(
+        commands,
+        "check",
+        run,
+        "judge a batch against a baseline and explain the result",
+        [
+            "sluicegate check batch.parquet --baseline baseline --json out.json",
+            "sluicegate check batch --baseline baseline --json out.json --rows rows.parquet",
+            "sluicegate check july.parquet --baseline b --history past --json past/007.json",
+        ],
+    )
+    parser.add_argument("batch", type=Path, help="Parquet file or directory")
+    parser.add_argument("--baseline", type=Path, required=True, help="baseline directory")
+    parser.add_argument(
+        "--history",
+        type=Path,
+        metavar="DIR",
+        help="OUT.json files of earlier checks of this source: what is too little for any one "
+        "batch adds up over them, in order of name; nothing is written there",
+    )
+    parser.add_argument("--policy", type=Path, help="policy file (default: every signal counts)")
+    parser.add_argument("--json", type=Path, metavar="OUT.json", help="write the findings here")
+    parser.add_argument(
+        "--rows", type=Path, metavar="ROWS.parquet", help="write a score a row here"
+    )
+    parser.add_argument(
+        "--report", type=Path, metavar="REPORT.html", help="write a page for a browser here"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate, print, write; 0 when training may start."""
+    from sluicegate.workflow.check import check
+
+    done = check(
+        arguments.batch,
+        baseline=arguments.baseline,
+        policy=arguments.policy,
+        history=arguments.history,
+        rows=arguments.rows is not None or arguments.report is not None,
+    )
+    if arguments.json is not None:
+        arguments.json.write_text(done.to_json(), encoding="utf-8")
+    if arguments.rows is not None:
+        from sluicegate.adapters.row_report import write_rows
+
+        write_rows(done.found, arguments.rows)
+    if arguments.report is not None:
+        arguments.report.write_text(done.to_html(), encoding="utf-8")
+    rows = [(r.status.value, r.code, r.column, r.message) for r in done.records]
+    print("\n".join(table(rows, ("STATUS", "SIGNAL", "COLUMN", "FINDING"))))
+    print(f"{done.verdict.value}: {done.found.n_rows} rows, {len(done.reasons)} reasons")
+    return 0 if done.accepted else Outcome.CHECKED_AND_BAD.value

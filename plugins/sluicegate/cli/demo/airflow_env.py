@@ -1,0 +1,95 @@
+"""The environment of a private Airflow: everything it is configured with."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import socket
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import sluicegate
+from sluicegate.errors import ConfigError
+
+DEMO_USER = "admin"
+DEMO_VIEWER = "vera"
+DEMO_PASSWORD = "sluicegate-demo"  # noqa: S105 - a known password on a loopback address, by design
+
+
+def guard_is_installed() -> bool:
+    """Return whether this interpreter's Airflow finds the guard by entry point."""
+    return any(
+        point.value.startswith("sluicegate.") for point in entry_points(group="airflow.policy")
+    )
+
+
+def default_plugins_folder(home: Path) -> Path:
+    """Return the folder this package was dropped into, or an empty one if it is installed.
+
+    Raises:
+        ConfigError: Neither: such an Airflow would run without the guard.
+    """
+    if guard_is_installed():
+        return home / "plugins"
+    folder = Path(sluicegate.__file__).resolve().parents[1]
+    if not (folder / "sluicegate_plugin.py").is_file():
+        raise ConfigError(
+            "no guard: Sluicegate is neither installed nor in a plugins folder",
+            locator=str(folder),
+            next_step="pip install sluicegate, or pass the plugins folder.",
+        )
+    return folder
+
+
+def inherited_environ() -> dict[str, str]:
+    """Return the caller's environment without its Airflow, and without a proxy to ours."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
+    local = ",".join(filter(None, (kept.get("NO_PROXY", ""), "127.0.0.1,localhost")))
+    return {**kept, "NO_PROXY": local, "no_proxy": local, "PYTHONUNBUFFERED": "1"}
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago, all different."""
+    with contextlib.ExitStack() as stack:
+        taken = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for sock in taken:
+            sock.bind(("127.0.0.1", 0))
+        return [int(sock.getsockname()[1]) for sock in taken]
+
+
+def airflow_settings(home: Path, dags: Path, plugins: Path, passwords: Path) -> dict[str, str]:
+    """Return Airflow's variables for one instance; reasons stand beside the values."""
+    api, worker_logs, trigger_logs = free_ports(3)
+    values = {
+        "CORE__DAGS_FOLDER": dags,
+        "CORE__PLUGINS_FOLDER": plugins,
+        "CORE__LOAD_EXAMPLES": False,
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": False,
+        "CORE__PARALLELISM": 4,  # each slot is a forked process
+        "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{api}/execution/",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{DEMO_USER}:admin,{DEMO_VIEWER}:viewer",
+        "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": passwords,
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        "API__HOST": "127.0.0.1",
+        "API__PORT": api,
+        "API__BASE_URL": f"http://127.0.0.1:{api}",
+        "API__WORKERS": 1,
+        "API__SECRET_KEY": secrets.token_hex(32),
+        "API_AUTH__JWT_SECRET": secrets.token_hex(64),
+        "LOGGING__BASE_LOG_FOLDER": home / "logs",
+        # The default ports of both collide with a second Airflow on the machine.
+        "LOGGING__WORKER_LOG_SERVER_PORT": worker_logs,
+        "LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_logs,
+        # Half a minute is right for production; a demo waits for each of these.
+        "DAG_PROCESSOR__REFRESH_INTERVAL": 3,
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 3,
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.5,
+        # What a killed scheduler left "running" is found after one minute instead of five.
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 10,
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 60,
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 10,
+        "USAGE_DATA_COLLECTION__ENABLED": False,
+    }
+    prefixed = {f"AIRFLOW__{key}": str(value) for key, value in values.items()}
+    return {"AIRFLOW_HOME": str(home), **prefixed}

@@ -1,0 +1,105 @@
+"""Set up an installation from nothing: keys, trust, ledger, policy, data, baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import sluicegate
+from sluicegate.attest.keys import Algorithm, generate, read_signer, write_key_pair
+from sluicegate.attest.trust import Role, trust_policy
+from sluicegate.cli.demo.flights import FLIGHTS_SCHEMA, write_flights
+from sluicegate.cli.options import now
+from sluicegate.gate.default_policy import DEFAULT_POLICY
+from sluicegate.workflow.home import SluiceHome
+
+SOURCE = "flights"
+BASELINE_MONTHS = (1, 2, 3)
+_ALGORITHMS = {
+    Role.SOURCE: Algorithm.ECDSA_P256,  # the Sigstore bundle of a seal needs P-256
+    Role.GATE: Algorithm.ED25519,
+    Role.BASELINE: Algorithm.ED25519,
+    Role.LEDGER: Algorithm.ED25519,  # C2SP checkpoints are Ed25519
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPlaces:
+    """Where the demo keeps its things, all below one directory."""
+
+    root: Path
+
+    @property
+    def home(self) -> SluiceHome:
+        """The installation."""
+        return SluiceHome(self.root / "sluice")
+
+    @property
+    def data(self) -> Path:
+        """Monthly partitions."""
+        return self.root / "data"
+
+    @property
+    def models(self) -> Path:
+        """What training writes."""
+        return self.root / "models"
+
+    def month(self, number: int) -> Path:
+        """Directory of one month."""
+        return self.data / f"month={number:02d}"
+
+
+def examples() -> Path:
+    """Return the directory that holds the example ``dags`` and ``expectations``.
+
+    In a wheel they travel inside the package; in a checkout they lie beside ``plugins``.
+    """
+    package = Path(sluicegate.__file__).resolve().parent
+    inside = package / "examples"
+    return inside if inside.is_dir() else package.parents[1]
+
+
+def install(places: DemoPlaces) -> None:
+    """Create keys, trust policy, ledger, gate policy, data and the signed baseline.
+
+    Cost:
+        About 15 CPU s, most of it the baseline's calibration.
+    """
+    _create_keys(places.home)
+    places.home.policy.write_text(DEFAULT_POLICY, encoding="utf-8")
+    places.models.mkdir(parents=True, exist_ok=True)
+    write_flights(places.data)
+    _build_baseline(places)
+
+
+def _create_keys(home: SluiceHome) -> None:
+    from sluicegate.workflow.evidence import create_ledger
+
+    home.keys.mkdir(parents=True, mode=0o700)
+    public = {}
+    for role, algorithm in _ALGORITHMS.items():
+        signer = generate(algorithm)
+        write_key_pair(signer, home.keys / role.value)
+        # One file a role, as the operators look for it.
+        (home.keys / role.value / "key.pem").rename(home.key(role.value))
+        public[role] = [signer.public_key]
+    at = now()
+    home.trust.write_bytes(
+        trust_policy(public, version=1, expires=at + timedelta(days=365)).to_bytes()
+    )
+    create_ledger(home, at=at)
+
+
+def _build_baseline(places: DemoPlaces) -> None:
+    from sluicegate.profiling.schema import BatchSchema
+    from sluicegate.workflow.baseline import build
+
+    build(
+        [places.month(number) for number in BASELINE_MONTHS],
+        BatchSchema.from_mapping(dict(FLIGHTS_SCHEMA), locator="flights schema"),
+        out=places.home.baseline_dir(SOURCE),
+        at=now(),
+        source=SOURCE,
+        signer=read_signer(places.home.key("baseline")),
+    )

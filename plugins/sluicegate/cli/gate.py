@@ -1,0 +1,100 @@
+"""`sluicegate gate`: judge the newest sealed batch of a source and sign the verdict."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.cli.options import (
+    Subparsers,
+    add_installation,
+    command,
+    command_line_run,
+    emit,
+    installation_of,
+)
+from sluicegate.errors import SluicegateError
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def register(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = command(
+        commands,
+        "gate",
+        run,
+        "seal a batch if a path is given, judge it, and record the signed verdict",
+        [
+            "sluicegate gate flights --home sluice",
+            "sluicegate gate flights --home sluice --seal data/2013-04 --suite tabular.json",
+            (
+                "sluicegate gate flights --home sluice --key gate=gate.pem "
+                "--key gate=gate-quantum.pem"
+            ),
+        ],
+    )
+    parser.add_argument("source", help="name of the source")
+    parser.add_argument("--seal", metavar="DATA", help="seal this path or URL first")
+    parser.add_argument(
+        "--hash", choices=("sha256", "blake3"), default="sha256", help="of each file, for --seal"
+    )
+    parser.add_argument("--suite", type=Path, help="Great Expectations suite (default: none)")
+    add_installation(parser, signs=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Seal if asked, judge, append, print."""
+    from sluicegate.adapters.policy_file import read_policy
+    from sluicegate.workflow.gate import gate_source
+    from sluicegate.workflow.runners import evaluate_directly, suite_runner
+    from sluicegate.workflow.seal import seal_into_ledger
+
+    place, by = installation_of(arguments), command_line_run()
+    home, at = place.home, place.at
+    if arguments.seal is not None:
+        seal_into_ledger(
+            arguments.seal,
+            arguments.source,
+            evidence=place.evidence(append=True),
+            signer=place.signer("source"),
+            at=at,
+            run=by,
+            algorithm=arguments.hash,
+        )
+    issued, batch = gate_source(
+        home,
+        arguments.source,
+        signers=place.gate_signers(),
+        at=at,
+        run=by,
+        runner=suite_runner(arguments.suite) if arguments.suite else evaluate_directly,
+    )
+    verdict = issued.verdict
+    emit(
+        {
+            "verdict": verdict.result.value,
+            "source": batch.source,
+            "digest": str(batch.digest),
+            "index": issued.index,
+            "envelope": str(issued.envelope),
+            "reasons": [reason.message for reason in verdict.reasons],
+        },
+        [
+            (
+                f"{verdict.result.value}  {batch.source}@{batch.digest.short}"
+                f"  ledger entry {issued.index}"
+            ),
+            *(f"  {reason.result.value}  {reason.message}" for reason in verdict.reasons),
+        ],
+        as_json=arguments.json,
+    )
+    try:
+        verdict.require_passed(read_policy(home.policy), at=at)
+    except SluicegateError as error:
+        # The result is printed already: a second JSON object would break its reader.
+        sys.stderr.write(f"sluicegate: {error}\n")
+        return int(error.outcome.value)
+    return 0

@@ -1,0 +1,48 @@
+"""`sluicegate lineage`: what a batch was made of, back to the sources, verified."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.cli.options import Subparsers, add_installation, command, emit, installation_of
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def register(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = command(
+        commands,
+        "lineage",
+        run,
+        "draw and verify the chain from a batch back to its sources",
+        [
+            "sluicegate lineage --home sluice --source features",
+            "sluicegate lineage --home sluice --source features --svg lineage.svg --json",
+        ],
+    )
+    parser.add_argument("--source", required=True, help="name of the source")
+    parser.add_argument("--digest", help="the batch, dirHash1:…; the newest by default")
+    parser.add_argument("--svg", type=Path, metavar="OUT.svg", help="write a drawing")
+    add_installation(parser, at=True)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trace, print and draw."""
+    from sluicegate.digest.algorithms import Digest
+    from sluicegate.workflow.lineage import svg, text_tree, trace
+
+    place = installation_of(arguments)
+    digest = Digest.parse(arguments.digest) if arguments.digest else None
+    top = trace(place.evidence(), arguments.source, at=place.at, digest=digest)
+    if arguments.svg is not None:
+        arguments.svg.write_text(svg(top), encoding="utf-8")
+    proven = {0: "PROVEN", 1: "NOT PROVEN", 2: "INCOMPLETE"}[top.exit_code]
+    emit(
+        {"proven": top.exit_code == 0, "chain": top.to_dict()},
+        [f"{arguments.source}: {proven}", *text_tree(top)],
+        as_json=arguments.json,
+    )
+    return top.exit_code

@@ -1,0 +1,262 @@
+"""Options that several commands share, and how results are printed."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sluicegate.errors import ConfigError, VerificationError
+from sluicegate.workflow.home import ENV_AIRFLOW_HOME_SETTING, ENV_HOME, SluiceHome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sluicegate.attest.contents import Contents
+    from sluicegate.attest.keys import Signer
+    from sluicegate.errors import SluicegateError
+    from sluicegate.workflow.evidence import Evidence
+    from sluicegate.workflow.gate import GateSigners
+
+_AIRFLOW_SETTING: Final = "AIRFLOW__SLUICEGATE__"
+
+_PLACES: Final = "file, env:NAME, or URI of a KMS or HSM (docs/keys.md)"
+
+Subparsers = Any  # argparse's own class is private
+
+
+def command(
+    commands: Subparsers,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    help_: str,
+    examples: Sequence[str],
+) -> argparse.ArgumentParser:
+    """Register a command with its examples and ``--json``."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=help_,
+        description=help_,
+        epilog="examples:\n" + "\n".join(f"  {example}" for example in examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``: one JSON object on standard output."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_home(parser: argparse.ArgumentParser) -> None:
+    """Add ``--home``: where ledger, trust policy, policy, keys and baselines are."""
+    parser.add_argument(
+        "--home", type=Path, help="installation directory (default: SLUICEGATE_HOME)"
+    )
+
+
+def home_of(arguments: argparse.Namespace) -> SluiceHome:
+    """Return the installation the command works on.
+
+    Raises:
+        ConfigError: None was named.
+    """
+    if arguments.home is not None:
+        found = {ENV_HOME: str(arguments.home.resolve())}
+        return SluiceHome.from_environ({**os.environ, ENV_AIRFLOW_HOME_SETTING: "", **found})
+    return SluiceHome.from_environ(os.environ)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What a command works on, and with which keys.
+
+    Attributes:
+        home: Paths.
+        at: Time to judge at, aware UTC.
+        keys: References by role, from the command line; they replace whatever is configured.
+    """
+
+    home: SluiceHome
+    at: datetime
+    keys: Mapping[str, Sequence[str]]
+
+    def signer(self, role: str) -> Signer:
+        """Return what a role signs with; see `role_signer`."""
+        return _role_signer(role, self.home.keys, self.keys.get(role, ()))
+
+    def gate_signers(self) -> GateSigners:
+        """Return the keys of a gate run."""
+        from sluicegate.workflow.gate import GateSigners
+
+        return GateSigners(gate=self.signer("gate"), ledger=self.signer("ledger"))
+
+    def evidence(self, *, append: bool = False) -> Evidence:
+        """Open trust policy and ledger; the ledger's key only to append."""
+        from sluicegate.workflow.evidence import open_evidence
+
+        signer = self.signer("ledger") if append else None
+        return open_evidence(self.home, at=self.at, ledger_signer=signer)
+
+
+def add_installation(
+    parser: argparse.ArgumentParser, *, signs: bool = False, at: bool = False
+) -> None:
+    """Add ``--home`` and ``--json``; ``--key`` where the command signs, ``--at`` where asked."""
+    add_home(parser)
+    if signs:
+        parser.add_argument(
+            "--key",
+            action="append",
+            default=[],
+            metavar="ROLE=KEY",
+            help=f"key of a role: {_PLACES}; repeat for more roles, or for keys that cosign",
+        )
+    if at:
+        add_at(parser)
+    add_json(parser)
+
+
+def installation_of(arguments: argparse.Namespace) -> Installation:
+    """Return the installation that the options of `add_installation` name.
+
+    Raises:
+        ConfigError: No home, not a time, or a key of no role.
+    """
+    at = at_of(arguments) if "at" in arguments else now()
+    keys: dict[str, list[str]] = {}
+    for text in arguments.key if isinstance(getattr(arguments, "key", None), list) else ():
+        role, reference = _role_and_reference(text)
+        keys.setdefault(role, []).append(reference)
+    return Installation(home_of(arguments), at, keys)
+
+
+def add_role_key(parser: argparse.ArgumentParser, whose: str, *, required: bool = True) -> None:
+    """Add ``--key``, ``--cosign-key`` and ``--public-key`` of a command that signs as one role."""
+    parser.add_argument("--key", required=required, help=f"{whose}: {_PLACES}")
+    parser.add_argument(
+        "--cosign-key",
+        action="append",
+        default=[],
+        metavar="KEY",
+        help="another key of the role, of any algorithm; repeat for a threshold",
+    )
+    parser.add_argument(
+        "--public-key",
+        type=Path,
+        metavar="PUB.pem",
+        help="of a key in a KMS or HSM; or write KEY#PUB.pem",
+    )
+
+
+def role_key_of(arguments: argparse.Namespace, role: str) -> Signer:
+    """Return what the options of `add_role_key` name.
+
+    Raises:
+        ConfigError: A key is not there or not usable.
+    """
+    given = [arguments.key, *arguments.cosign_key]
+    return _role_signer(role, None, given, arguments.public_key)
+
+
+def _role_signer(
+    role: str, directory: Path | None, given: Sequence[str], public_key: Path | None = None
+) -> Signer:
+    from sluicegate.adapters.role_keys import role_signer
+
+    return role_signer(
+        role,
+        directory=directory,
+        environ=os.environ,
+        option=lambda name: os.environ.get(f"{_AIRFLOW_SETTING}{name.upper()}"),
+        given=given,
+        public_key=public_key,
+    )
+
+
+def _role_and_reference(text: str) -> tuple[str, str]:
+    from sluicegate.adapters.role_keys import SIGNING_ROLES
+
+    role, _, reference = text.partition("=")
+    # The text is not shown: somebody may have pasted the key itself.
+    if role not in SIGNING_ROLES or not reference:
+        roles = " ".join(SIGNING_ROLES)
+        raise ConfigError("not a key of a role", locator="--key", expected=f"ROLE=KEY, of {roles}")
+    return role, reference
+
+
+def add_at(parser: argparse.ArgumentParser) -> None:
+    """Add ``--at``: judge validity at a past time, for audits."""
+    parser.add_argument("--at", help="time to judge validity at, RFC 3339 UTC (default: now)")
+
+
+def at_of(arguments: argparse.Namespace) -> datetime:
+    """Return the time to judge at, aware UTC.
+
+    Raises:
+        ConfigError: Not a timestamp.
+    """
+    if not arguments.at:
+        return now()
+    from sluicegate.attest.timestamps import parse_timestamp
+
+    try:
+        return parse_timestamp(arguments.at)
+    except VerificationError as error:
+        raise ConfigError(
+            "not a timestamp", locator="--at", expected="2026-01-31T12:00:00Z"
+        ) from error
+
+
+def now() -> datetime:
+    """Return the current time, aware UTC, in whole seconds as evidence records it."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def command_line_run() -> dict[str, str]:
+    """Return who runs this command, for provenance."""
+    return {"orchestrator": "command line", "user": getpass.getuser()}
+
+
+def exit_code_of(error: SluicegateError, arguments: argparse.Namespace) -> int:
+    """Return the exit code of an error: its outcome's, or its own where asked for."""
+    if getattr(arguments, "exit_by_code", False):
+        return error.own_exit_code
+    return error.outcome.value
+
+
+def emit(value: Mapping[str, Any], lines: Sequence[str], *, as_json: bool) -> None:
+    """Print a result as one JSON object or as lines for a person."""
+    if as_json:
+        print(json.dumps(value, sort_keys=True))
+    else:
+        print("\n".join(lines))
+
+
+def size_of(contents: Contents) -> tuple[str, int]:
+    """Return what a batch consists of, ``files`` or ``rows``, and how many."""
+    from sluicegate.attest.sealed_table import SealedTable
+    from sluicegate.digest.merkle_files import MerkleFiles
+
+    if isinstance(contents, SealedTable):
+        return "rows", contents.n_rows
+    if isinstance(contents, MerkleFiles):
+        return "files", contents.n_files
+    return "files", len(contents.entries)
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:
+    """Return aligned text columns; the last one is left ragged."""
+    cells = [list(header), *[list(row) for row in rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header) - 1)]
+    lines = []
+    for row in cells:
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*padded, row[-1]]).rstrip())
+    return lines

@@ -1,0 +1,128 @@
+"""`sluicegate verify`: check evidence, and data against it, with public keys only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.cli.options import (
+    Subparsers,
+    add_at,
+    add_json,
+    at_of,
+    command,
+    emit,
+    exit_code_of,
+    table,
+)
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def register(commands: Subparsers) -> None:
+    """Add the command."""
+    parser = command(
+        commands,
+        "verify",
+        run,
+        "verify an evidence folder offline, and data against it",
+        [
+            "sluicegate verify evidence --trust trust.json",
+            "sluicegate verify evidence data/2013-04 --trust trust.json --json",
+            (
+                "sluicegate verify evidence --trust trust.json --name flights "
+                "--remembered-version 7 --require-ledger"
+            ),
+            "sluicegate verify evidence data/2013-04 --trust trust.json --exit-by-code",
+        ],
+    )
+    parser.add_argument("evidence", type=Path, help="evidence folder")
+    parser.add_argument("source", nargs="?", help="data to compare with the seal: path or URL")
+    parser.add_argument("--trust", type=Path, required=True, help="trust policy")
+    parser.add_argument("--name", metavar="SOURCE", help="refuse evidence of another source")
+    parser.add_argument(
+        "--remembered-version",
+        type=int,
+        metavar="N",
+        help="refuse a version of the source below one that was seen before",
+    )
+    parser.add_argument(
+        "--remembered-trust-version",
+        type=int,
+        metavar="N",
+        help="refuse a trust policy below a version that was used before",
+    )
+    parser.add_argument(
+        "--require-ledger", action="store_true", help="refuse evidence without ledger proofs"
+    )
+    parser.add_argument(
+        "--require-pq",
+        action="store_true",
+        help="refuse statements without a post-quantum signature (ML-DSA-65)",
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="of a seal with a Merkle manifest: compare only this file; repeat for more",
+    )
+    parser.add_argument(
+        "--timestamp-authority",
+        type=Path,
+        metavar="TSA.pem",
+        help="believe timestamps of this authority: when a certificate's key has signed",
+    )
+    parser.add_argument(
+        "--exit-by-code",
+        action="store_true",
+        help="exit with the number of the failure (docs/errors.md) instead of 1, 2 or 64",
+    )
+    add_at(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify and print every finding."""
+    from sluicegate.errors import ConfigError
+    from sluicegate.workflow.evidence import read_trust
+    from sluicegate.workflow.large import MANIFEST_DIRECTORY
+    from sluicegate.workflow.verify import verify_folder
+    from sluicegate.workflow.verify_report import HEADER, Demands
+
+    trust = read_trust(arguments.trust, remembered_version=arguments.remembered_trust_version)
+    if arguments.only and not (arguments.evidence / MANIFEST_DIRECTORY).is_dir():
+        raise ConfigError("--only needs a seal with a Merkle manifest", locator="--only")
+    report = verify_folder(
+        arguments.evidence,
+        trust,
+        at=at_of(arguments),
+        data=arguments.source,
+        demands=Demands(
+            source=arguments.name,
+            remembered_version=arguments.remembered_version,
+            ledger=arguments.require_ledger,
+            post_quantum=arguments.require_pq,
+            timestamp_authorities=_authority(arguments.timestamp_authority),
+        ),
+        only=arguments.only,
+    )
+    rows = [finding.to_row() for finding in report.findings]
+    valid = "VALID" if report.gravest is None else "NOT VALID"
+    emit(
+        {**report.to_dict(), "trust_version": trust.version},
+        [
+            f"{report.source or 'unknown source'}: {valid} under trust policy {trust.version}",
+            *table(rows, HEADER),
+        ],
+        as_json=arguments.json,
+    )
+    gravest = report.gravest
+    return exit_code_of(gravest, arguments) if gravest is not None else 0
+
+
+def _authority(path: Path | None) -> bytes:
+    from sluicegate.adapters.named_file import read_named
+
+    return b"" if path is None else read_named(path, "the authority cannot be read")

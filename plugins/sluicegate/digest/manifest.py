@@ -1,0 +1,280 @@
+"""Which files a source consists of, and what is in each. Specified in docs/formats/manifest.md.
+
+The identity of a batch is `Manifest.digest` (dirHash1): it covers names and contents. The
+Model Signing root covers contents alone, so two files that swap their names keep it; it is
+computed for foreign verifiers and never used to identify anything here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import re
+from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from sluicegate.digest.algorithms import FILE_IDENTITIES, SHA256, Digest
+from sluicegate.digest.diff import ManifestDiff, diff_manifests
+from sluicegate.digest.names import check_paths
+from sluicegate.digest.scan import hash_files
+from sluicegate.errors import MalformedEnvelope, ManifestMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sluicegate.digest.scan import HashedFile
+
+MANIFEST_TYPE: Final = "https://sluicegate.dev/manifest/v1"
+"""Type URI of a manifest's own JSON form."""
+
+_HEX_DIGITS: Final = 64  # both algorithms give 32 bytes
+_LOWER_HEX: Final = re.compile(r"[0-9a-f]*")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FileEntry:
+    """One file.
+
+    Attributes:
+        path: Relative POSIX path, or ``.`` for a source that is one file.
+        digest: Of the content, ``sha256`` or ``blake3``.
+        size_bytes: Length of the content.
+    """
+
+    path: str
+    digest: Digest
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Sorted list of the files of one source.
+
+    Attributes:
+        files: Path, lower-case hex digest and size in bytes, by path in code-point order, which
+            is the byte order of UTF-8. Plain tuples: a source has a hundred thousand of them.
+        algorithm: Of every digest, ``sha256`` or ``blake3``.
+
+    Raises:
+        MalformedEnvelope: Empty, unsorted, a duplicate path, an unknown algorithm, a digest
+            that is none, or a negative size.
+        UnsafePath: A path that no manifest may hold.
+
+    Example:
+        >>> entry = FileEntry("a.csv", Digest("sha256", "00" * 32), 3)
+        >>> Manifest.from_entries([entry]).digest.short
+        '18cda69050a8'
+    """
+
+    files: tuple[HashedFile, ...]
+    algorithm: str = SHA256
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise MalformedEnvelope("manifest lists no file")
+        if self.algorithm not in FILE_IDENTITIES:
+            raise MalformedEnvelope(
+                "manifest has an unknown algorithm",
+                expected=" or ".join(FILE_IDENTITIES),
+                got=ascii(self.algorithm)[:40],
+            )
+        paths, digests, sizes = zip(*self.files, strict=True)
+        if any(map(operator.ge, paths, paths[1:])):  # strictly rising: sorted, and none twice
+            _refuse_order(paths)
+        check_paths(paths)
+        joined = "".join(digests)
+        if set(map(len, digests)) != {_HEX_DIGITS} or not _LOWER_HEX.fullmatch(joined):
+            raise MalformedEnvelope(f"manifest entry needs a {self.algorithm} digest in hex")
+        if min(sizes) < 0:
+            raise MalformedEnvelope("manifest entry has a negative size")
+
+    @classmethod
+    def from_entries(cls, entries: list[FileEntry]) -> Self:
+        """Build a manifest from entries in any order.
+
+        Raises:
+            MalformedEnvelope: As the constructor, or entries of several algorithms.
+        """
+        algorithms = sorted({entry.digest.algorithm for entry in entries})
+        if len(algorithms) > 1:
+            raise MalformedEnvelope("manifest mixes algorithms", got=" and ".join(algorithms))
+        files = [(entry.path, entry.digest.hex, entry.size_bytes) for entry in entries]
+        return cls(tuple(sorted(files)), *algorithms)
+
+    @property
+    def entries(self) -> tuple[FileEntry, ...]:
+        """The files as values. Cost: made anew at each call, 2 microseconds a file."""
+        return tuple(self._entry(file) for file in self.files)
+
+    @property
+    def paths(self) -> list[str]:
+        """Paths in order."""
+        return [path for path, _, _ in self.files]
+
+    @property
+    def digest(self) -> Digest:
+        """Identity of the source: dirHash1 over names and contents.
+
+        Source: golang.org/x/mod/sumdb/dirhash Hash1; in-toto DigestSet, ``dirHash1``; of BLAKE3
+        digests the same under the name ``dirHash1-blake3``.
+        """
+        lines = "".join([f"{value}  {path}\n" for path, value, _ in self.files])
+        identity = FILE_IDENTITIES[self.algorithm]
+        return Digest(identity, hashlib.sha256(lines.encode("utf-8")).hexdigest())
+
+    @property
+    def oms_root(self) -> Digest:
+        """Root of OpenSSF Model Signing 1.0: SHA-256 over the files' raw digests.
+
+        SHA-256 whatever the files are hashed with. Names are not covered, only their order; see
+        `digest` for the identity.
+        """
+        joined = "".join([value for _, value, _ in self.oms_files()])
+        return Digest(SHA256, hashlib.sha256(bytes.fromhex(joined)).hexdigest())
+
+    def oms_files(self) -> list[HashedFile]:
+        """Return the files in the order of Model Signing: compared component by component.
+
+        ``a-b`` sorts before ``a/c`` by code point but after it by component, because
+        model_signing compares pathlib paths, not strings.
+        """
+        # No path holds a NUL, and nothing sorts before it: this compares components.
+        return sorted(self.files, key=lambda file: file[0].replace("/", "\0"))
+
+    def diff(self, other: Manifest) -> ManifestDiff:
+        """Return what changed from this manifest to another. Cost: linear."""
+        return diff_manifests(self, other)
+
+    @property
+    def size_bytes(self) -> int:
+        """Sum of the sizes of all files."""
+        return sum(size for _, _, size in self.files)
+
+    def entry(self, path: str) -> FileEntry | None:
+        """Return the entry of a path, or None. Cost: logarithmic."""
+        number = bisect_left(self.files, path, key=operator.itemgetter(0))
+        if number == len(self.files) or self.files[number][0] != path:
+            return None
+        return self._entry(self.files[number])
+
+    def _entry(self, file: HashedFile) -> FileEntry:
+        path, value, size = file
+        return FileEntry(path, Digest(self.algorithm, value), size)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form of docs/formats/manifest.md, for `canonical.dumps`."""
+        return {
+            "type": MANIFEST_TYPE,
+            "algorithm": self.algorithm,
+            "files": [
+                {"path": path, "digest": value, "size": size} for path, value, size in self.files
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Any, *, locator: str = "manifest") -> Self:
+        """Read what `to_json` wrote.
+
+        Args:
+            value: From `canonical.loads`.
+            locator: Where it came from.
+
+        Returns:
+            The manifest.
+
+        Raises:
+            MalformedEnvelope: Any other shape, key, type or order.
+            UnsafePath: A path that no manifest may hold.
+        """
+        match value:
+            case {"type": str(kind), "algorithm": str(algorithm), "files": list(files)} if (
+                len(value) == 3 and kind == MANIFEST_TYPE
+            ):
+                return cls(tuple(_file(item, locator) for item in files), algorithm)
+        raise MalformedEnvelope("is not a manifest", locator=locator, expected=MANIFEST_TYPE)
+
+
+def build_manifest(root: Path, *, algorithm: str = SHA256, workers: int | None = None) -> Manifest:
+    """Hash every file of a source once.
+
+    Args:
+        root: Directory, or one regular file.
+        algorithm: ``sha256`` or ``blake3``.
+        workers: Threads or processes; None for one a core of this machine, at most 16.
+
+    Returns:
+        The manifest; equal whatever the number of workers or the place of the root.
+
+    Raises:
+        UnsafePath: A symlink, device, FIFO, socket or a name that no manifest may hold.
+        UnreadableData: Missing, empty directory, no permission, or a read error.
+        ChangedDuringRead: A file changed, grew, shrank or vanished meanwhile.
+        ConfigError: The algorithm is unknown or not installed.
+
+    Cost: one read of every byte, hashed on all workers; 1 MiB a worker plus 0.4 KiB a file.
+    """
+    hashed = hash_files(Path(root), algorithm=algorithm, workers=workers)
+    return Manifest(tuple(sorted(hashed)), algorithm)
+
+
+def verify_manifest(root: Path, manifest: Manifest, *, workers: int | None = None) -> None:
+    """Check that a source holds exactly the sealed files.
+
+    Args:
+        root: Directory, or one regular file.
+        manifest: From a verified seal.
+        workers: As in `build_manifest`.
+
+    Raises:
+        ManifestMismatch: Names the files that were changed, added, removed or renamed.
+        UnsafePath: As in `build_manifest`.
+        UnreadableData: As in `build_manifest`.
+        ChangedDuringRead: As in `build_manifest`.
+
+    Cost: one read of every byte.
+    """
+    found = build_manifest(root, algorithm=manifest.algorithm, workers=workers)
+    require_same(manifest, found, locator=str(root))
+
+
+def require_same(sealed: Manifest, found: Manifest, *, locator: str) -> None:
+    """Return if two manifests are of the same files.
+
+    Args:
+        sealed: From a verified seal.
+        found: What is there now.
+        locator: Where that is.
+
+    Raises:
+        ManifestMismatch: Names the files that were changed, added, removed or renamed.
+    """
+    if found.digest != sealed.digest:
+        raise ManifestMismatch(
+            f"is not what was sealed: {sealed.diff(found)}",
+            locator=ascii(locator)[1:-1],
+            expected=f"{sealed.digest.algorithm} {sealed.digest.short}",
+            got=found.digest.short,
+            next_step="Restore the sealed files, or seal the new ones after a review.",
+        )
+
+
+def _file(item: Any, locator: str) -> HashedFile:
+    match item:
+        # bool is an int to Python and a boolean to JSON
+        case {"path": str(path), "digest": str(value), "size": int(size)} if len(
+            item
+        ) == 3 and not isinstance(size, bool):
+            return path, value, size
+    raise MalformedEnvelope(
+        "manifest entry has the wrong shape", locator=locator, expected="path, digest and size"
+    )
+
+
+def _refuse_order(paths: Sequence[str]) -> None:
+    duplicate = next((one for one, two in pairwise(sorted(paths)) if one == two), None)
+    if duplicate is not None:
+        raise MalformedEnvelope("manifest lists a path twice", locator=ascii(duplicate)[:300])
+    raise MalformedEnvelope("manifest is not sorted by path")

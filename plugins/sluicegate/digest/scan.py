@@ -1,0 +1,150 @@
+"""Hash all files of a source on all cores."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+from sluicegate.digest.algorithms import SHA256
+from sluicegate.digest.file_hash import hash_descriptor, hash_file, new_buffer, open_regular
+from sluicegate.digest.hashers import hasher_of
+from sluicegate.digest.names import SINGLE_FILE
+from sluicegate.digest.processes import map_in_processes
+from sluicegate.digest.walk import Listing, list_files, open_directory, root_mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sluicegate.digest.hashers import Hasher
+
+_MAX_WORKERS: Final = 16
+_MAX_CHUNK: Final = 64  # files a task: enough to hide the cost of a task, small enough to balance
+_CHUNKS_A_WORKER: Final = 16
+
+MANY_FILES: Final = 2_000
+"""Files from which processes are worth their start of about 2 ms: with small files, two threads
+spend most of their time handing the interpreter lock to each other between system calls."""
+
+HashedFile = tuple[str, str, int]
+"""What was read of one file: path, hex digest, size in bytes."""
+
+
+def hash_files(
+    root: Path, *, algorithm: str = SHA256, workers: int | None = None
+) -> list[HashedFile]:
+    """Hash every file of a source once.
+
+    Args:
+        root: Directory, or one regular file.
+        algorithm: ``sha256`` or ``blake3``.
+        workers: Threads or processes; None for one a core of this machine, at most 16.
+
+    Returns:
+        Files in no promised order; a single file has the path ``.``.
+
+    Raises:
+        UnsafePath: A symlink, device, FIFO, socket or a name that no manifest may hold.
+        UnreadableData: Missing, empty directory, no permission, or a read error.
+        ChangedDuringRead: A file changed, grew, shrank or vanished meanwhile.
+        ConfigError: The algorithm is unknown or not installed.
+
+    Cost: one read of every byte, hashed on all workers; 1 MiB a worker plus 0.4 KiB a file.
+    """
+    if stat.S_ISREG(root_mode(root)):
+        return [(SINGLE_FILE, *hash_file(root, str(root), algorithm))]
+    return hash_listings(root, list_files(root), algorithm=algorithm, workers=workers)
+
+
+def hash_listings(
+    root: Path, listings: list[Listing], *, algorithm: str = SHA256, workers: int | None = None
+) -> list[HashedFile]:
+    """Hash the listed files of a directory once.
+
+    Args:
+        root: Directory.
+        listings: From `list_files`, or a part of it.
+        algorithm: As in `hash_files`.
+        workers: As in `hash_files`.
+
+    Returns:
+        As `hash_files`.
+
+    Raises:
+        SluicegateError: As `hash_files`.
+    """
+    start = hasher_of(algorithm)
+    n_workers = workers or min(os.cpu_count() or 1, _MAX_WORKERS)
+    chunks = _chunks(listings, n_workers)
+    if n_workers == 1 or len(chunks) <= 1:
+        return _hash_chunks(root, chunks, start)
+    if sum(len(listing.names) for listing in listings) >= MANY_FILES:
+        hashed = map_in_processes(lambda share: _hash_chunks(root, share, start), chunks, n_workers)
+        if hashed is not None:
+            return hashed
+    return _hash_in_threads(root, chunks, start, n_workers)
+
+
+def _chunks(listings: list[Listing], n_workers: int) -> list[Listing]:
+    n_files = sum(len(listing.names) for listing in listings)
+    size = max(1, min(_MAX_CHUNK, n_files // (n_workers * _CHUNKS_A_WORKER)))
+    return [
+        Listing(listing.directory, listing.names[start : start + size])
+        for listing in listings
+        for start in range(0, len(listing.names), size)
+    ]
+
+
+def _hash_in_threads(
+    root: Path, chunks: list[Listing], start: Callable[..., Hasher], n_workers: int
+) -> list[HashedFile]:
+    queue: SimpleQueue[Listing] = SimpleQueue()
+    for chunk in chunks:
+        queue.put(chunk)
+    with ThreadPoolExecutor(n_workers, thread_name_prefix="sluicegate-hash") as pool:
+        tasks = [pool.submit(_hash_queue, root, queue, start) for _ in range(n_workers)]
+        return [file for task in tasks for file in task.result()]
+
+
+def _hash_queue(
+    root: Path, queue: SimpleQueue[Listing], start: Callable[..., Hasher]
+) -> list[HashedFile]:
+    """Hash chunks until none is left; one buffer a thread, because zeroing one costs 0.1 ms."""
+    buffer = new_buffer()
+    hashed: list[HashedFile] = []
+    try:
+        while True:
+            hashed += _hash_chunk(root, queue.get_nowait(), buffer, start)
+    except Empty:
+        return hashed
+    except BaseException:
+        # One refusal decides: empty the queue so that the other threads stop as well.
+        with suppress(Empty):
+            while True:
+                queue.get_nowait()
+        raise
+
+
+def _hash_chunks(
+    root: Path, chunks: list[Listing], start: Callable[..., Hasher]
+) -> list[HashedFile]:
+    buffer = new_buffer()
+    return [file for chunk in chunks for file in _hash_chunk(root, chunk, buffer, start)]
+
+
+def _hash_chunk(
+    root: Path, chunk: Listing, buffer: memoryview, start: Callable[..., Hasher]
+) -> list[HashedFile]:
+    hashed = []
+    with open_directory(root, chunk.directory) as directory:
+        for name, path in zip(chunk.names, chunk.paths(), strict=True):
+            descriptor = open_regular(name, path, at=directory)
+            try:
+                hashed.append((path, *hash_descriptor(descriptor, buffer, path, start)))
+            finally:
+                os.close(descriptor)
+    return hashed

@@ -1,0 +1,240 @@
+"""List the regular files below a root, and refuse whatever is not one.
+
+Directories are opened one component at a time with O_NOFOLLOW relative to the parent's
+descriptor: a directory that is exchanged for a symlink after it was listed is refused, not
+followed out of the source.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from sluicegate.digest.names import MAX_PATH_BYTES, SINGLE_FILE, check_path, check_paths
+from sluicegate.errors import UnreadableData, UnsafePath
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+"""O_NONBLOCK: a FIFO put in a file's place must not hang the reader before fstat refuses it."""
+
+_DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
+
+_KINDS: Final = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFBLK: "a block device",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFDIR: "a directory",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Files of one directory.
+
+    Attributes:
+        directory: Path components below the root; empty for the root itself.
+        names: File names in it, sorted by code point.
+    """
+
+    directory: tuple[str, ...]
+    names: tuple[str, ...]
+
+    def paths(self) -> list[str]:
+        """Return the relative POSIX paths of the files."""
+        prefix = "".join(f"{part}/" for part in self.directory)
+        return [prefix + name for name in self.names]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """One file of a source: its path in the manifest, and where it is now."""
+
+    path: str
+    location: Path
+
+
+def walk(root: Path) -> list[FoundFile]:
+    """List the files of a source, sorted by path, without reading them.
+
+    Args:
+        root: Directory or regular file.
+
+    Returns:
+        Every file; a single file has the path ``.``.
+
+    Raises:
+        UnsafePath: As `list_files`.
+        UnreadableData: As `list_files`.
+
+    Cost: as `list_files`.
+    """
+    paths = sorted(path for listing in list_files(root) for path in listing.paths())
+    return [FoundFile(path, root if path == SINGLE_FILE else root / path) for path in paths]
+
+
+def list_files(root: Path) -> list[Listing]:
+    """List every file below a directory, or the one file that the root is.
+
+    Args:
+        root: Directory or regular file.
+
+    Returns:
+        One listing for each directory that holds files; a single file is listed as ``.``.
+
+    Raises:
+        UnsafePath: A symlink (the root included), device, FIFO or socket, or a name that
+            `check_paths` refuses.
+        UnreadableData: Missing, no permission, or no file at all.
+
+    Cost: one open and one scandir a directory, no stat a file; memory one name a file.
+    """
+    mode = root_mode(root)
+    if stat.S_ISREG(mode):
+        return [Listing((), (SINGLE_FILE,))]
+    if not stat.S_ISDIR(mode):
+        refuse_kind(mode, str(root))
+    listings = _walk_directories(root)
+    paths = [path for listing in listings for path in listing.paths()]
+    if not paths:
+        raise UnreadableData(
+            "directory holds no file",
+            locator=str(root),
+            next_step="Check the path; an empty source cannot be sealed.",
+        )
+    check_paths(paths, locator=str(root))
+    return listings
+
+
+def root_mode(root: Path) -> int:
+    """Return the root's own file mode without following a symlink.
+
+    Raises:
+        UnreadableData: Missing or no permission.
+    """
+    try:
+        return os.lstat(root).st_mode
+    except (OSError, ValueError) as error:
+        unreadable(error, str(root))
+
+
+@contextmanager
+def open_directory(root: Path, components: tuple[str, ...]) -> Iterator[int]:
+    """Open a directory below the root without following any symlink.
+
+    Args:
+        root: Directory.
+        components: Names from the root down.
+
+    Yields:
+        A descriptor, closed on exit.
+
+    Raises:
+        UnsafePath: A component is a symlink or no directory.
+        UnreadableData: Missing or no permission.
+
+    Cost: one open a component.
+    """
+    locator = root.joinpath(*components)
+    try:
+        descriptor = os.open(root, _DIRECTORY_FLAGS)
+    except OSError as error:
+        _refuse_directory(error, str(locator))
+    try:
+        for component in components:
+            try:
+                child = os.open(component, _DIRECTORY_FLAGS, dir_fd=descriptor)
+            except OSError as error:
+                _refuse_directory(error, str(locator))
+            os.close(descriptor)
+            descriptor = child
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def refuse_kind(mode: int, locator: str) -> NoReturn:
+    """Raise UnsafePath for a file that is not regular.
+
+    Args:
+        mode: From stat.
+        locator: Path for the message.
+    """
+    raise UnsafePath(
+        f"is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}",
+        locator=ascii(locator)[1:-1],
+        expected="a regular file",
+        next_step="Replace it by a regular file or remove it, then seal again.",
+    )
+
+
+def unreadable(error: Exception, locator: str) -> NoReturn:
+    """Raise UnreadableData for an operating system error."""
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    raise UnreadableData(
+        "cannot be read",
+        locator=ascii(locator)[1:-1],
+        got=str(reason),
+        next_step="Check that it exists and that this user may read it.",
+    ) from error
+
+
+def _walk_directories(root: Path) -> list[Listing]:
+    listings = []
+    pending: list[tuple[str, ...]] = [()]
+    while pending:
+        directory = pending.pop()
+        files, subdirectories = _scan(root, directory)
+        if files:
+            listings.append(Listing(directory, tuple(sorted(files))))
+        pending.extend((*directory, name) for name in subdirectories)
+    return listings
+
+
+def _scan(root: Path, directory: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    files: list[str] = []
+    subdirectories: list[str] = []
+    with open_directory(root, directory) as descriptor:
+        try:
+            with os.scandir(descriptor) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        files.append(entry.name)
+                    elif entry.is_dir(follow_symlinks=False):
+                        subdirectories.append(entry.name)
+                    else:
+                        mode = entry.stat(follow_symlinks=False).st_mode
+                        refuse_kind(mode, str(root.joinpath(*directory, entry.name)))
+        except OSError as error:
+            unreadable(error, str(root.joinpath(*directory)))
+    _check_subdirectories(root, directory, subdirectories)
+    return files, subdirectories
+
+
+def _check_subdirectories(root: Path, directory: tuple[str, ...], names: list[str]) -> None:
+    """Check directory names here: an empty directory appears in no file's path.
+
+    The length is checked on the way down, so that a tree of 100,000 levels ends at the
+    2,048th instead of costing a quadratic number of opens.
+    """
+    n_bytes = sum(len(os.fsencode(part)) + 1 for part in directory)
+    for name in names:
+        if not name.isascii() or not name.isprintable() or n_bytes + len(name) > MAX_PATH_BYTES:
+            check_path("/".join((*directory, name)), locator=str(root))
+
+
+def _refuse_directory(error: OSError, locator: str) -> NoReturn:
+    try:
+        mode = os.lstat(locator).st_mode
+    except (OSError, ValueError):
+        unreadable(error, locator)
+    if not stat.S_ISDIR(mode):
+        refuse_kind(mode, locator)
+    unreadable(error, locator)

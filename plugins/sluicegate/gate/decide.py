@@ -1,0 +1,78 @@
+"""Apply a policy's rules to the signals of a run."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from sluicegate.gate.policy import Result, Severity, SignalRule
+from sluicegate.gate.verdict import Reason
+from sluicegate.signals.record import SignalRecord, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_WORSE = {Result.PASSED: 0, Result.WARNED: 1, Result.FAILED: 2}
+
+
+def decide(
+    records: Iterable[SignalRecord],
+    rules: Mapping[str, SignalRule],
+    *,
+    expected: Iterable[str] = (),
+) -> tuple[Result, tuple[Reason, ...]]:
+    """Return the verdict's result and what led to it.
+
+    Monotonic: taking a signal's records away never improves the result, because a signal
+    that is expected and left no record counts as failed. A signal that could not be
+    evaluated leaves a NOT_EVALUATED record, which the policy may excuse in words.
+
+    Args:
+        records: Findings of one run, at most one a (code, column).
+        rules: How signals count, by code; those marked required must have left a record. A
+            signal that is not named counts with the severity it gave itself.
+        expected: Further codes that must have left a record: what the baseline supports.
+
+    Returns:
+        The worst result, and a reason for each record that is not PASSED, worst first.
+    """
+    required = {code for code, rule in rules.items() if rule.required}.union(expected)
+    seen: set[str] = set()
+    reasons = []
+    for record in records:
+        seen.add(record.code)
+        result = _result(record, rules.get(record.code))
+        if result is not Result.PASSED:
+            reasons.append(Reason(record.code, record.column, result, _message(record)))
+    reasons.extend(
+        Reason(code, "", Result.FAILED, f"{code}: expected, and nobody evaluated it")
+        for code in sorted(required - seen)
+    )
+    ordered = worst_first(reasons)
+    return (ordered[0].result if ordered else Result.PASSED), ordered
+
+
+def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """Return reasons, the worst first and otherwise in the order given."""
+    return tuple(sorted(reasons, key=lambda reason: -_WORSE[reason.result]))
+
+
+def _result(record: SignalRecord, rule: SignalRule | None) -> Result:
+    if record.status is Status.NOT_EVALUATED or _has_nan(record):
+        excused = rule is not None and rule.not_evaluated
+        return Result.WARNED if excused else Result.FAILED
+    if record.status is Status.PASSED:
+        return Result.PASSED
+    if rule is None:
+        # Silence is not consent: a signal that nobody named still counts.
+        return Result.FAILED if record.status is Status.FAILED else Result.WARNED
+    return Result.FAILED if rule.severity is Severity.BLOCK else Result.WARNED
+
+
+def _has_nan(record: SignalRecord) -> bool:
+    numbers = (record.effect, record.effect_bound, record.p_value, record.tolerance, record.alpha)
+    return any(number is not None and math.isnan(number) for number in numbers)
+
+
+def _message(record: SignalRecord) -> str:
+    return record.message or ": ".join(filter(None, (record.code, record.column, record.status)))

@@ -1,0 +1,38 @@
+"""The policy that `sluicegate policy init` writes: a start to edit, not a hidden default."""
+
+from __future__ import annotations
+
+from typing import Final
+
+DEFAULT_POLICY: Final = """\
+# Sluicegate policy. Every verdict binds the digest of this file: a change, even of a
+# comment, makes the gate judge again. Unknown keys are errors.
+version: 1
+
+# enforce: only accepted verdicts let training start.
+# shadow: verdicts are issued and recorded, and training starts whatever they say.
+mode: enforce
+
+# Verdicts that let training start. FAILED can never be listed.
+accept: [PASSED, WARNED]
+
+# Probability of blocking a clean batch, over all signals of a run together.
+false_block_budget: 0.01
+
+# How long a verdict lets training start.
+verdict_ttl_hours: 168
+
+# severity: what happens when the signal fires. tolerance: largest accepted effect, in the
+# signal's unit; without it the one that the baseline learned from its own history.
+# required: false if a source need not have what the signal looks at; what the baseline
+# supports must be evaluated all the same. not_evaluated: why a batch may pass although the
+# signal could not be evaluated; without that reason, it may not.
+signals:
+  SCHEMA: {severity: block}
+  COMPLETENESS: {severity: block}
+  DRIFT_NUMERIC: {severity: warn, required: false}
+  DRIFT_CATEGORICAL: {severity: warn, required: false}
+  LABEL_PRIOR: {severity: block}
+  LABEL_NEW_CLASS: {severity: block}
+  LABEL_FLIPS: {severity: block}
+"""

@@ -1,0 +1,50 @@
+"""Layers of a policy: organisation, project, source; each may only tighten the one below.
+
+A layer names only what it changes. Mappings are merged key by key, anything else is replaced.
+The result is a whole policy, and it is refused if it lets anything pass that the layer below
+stops, by the same comparison that the audit makes between two verdicts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.errors import ConfigError
+from sluicegate.gate.weakening import weakened
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sluicegate.gate.policy import Policy
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the lower layer with what the upper one changes.
+
+    Example:
+        >>> merge({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"c": 4}})
+        {'a': 1, 'b': {'c': 4, 'd': 3}}
+    """
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        both = isinstance(under, dict) and isinstance(value, dict)
+        merged[key] = merge(under, value) if both and under is not None else value
+    return merged
+
+
+def require_tighter(below: Policy, above: Policy, *, locator: str) -> None:
+    """Return if the upper layer lets nothing pass that the lower one stops.
+
+    Raises:
+        ConfigError: It does; the message says what.
+    """
+    if clauses := weakened(below, above):
+        more = f" (and {len(clauses) - 3} more)" if len(clauses) > 3 else ""
+        raise ConfigError(
+            "a policy may only tighten the one below it",
+            locator=locator,
+            expected="nothing weaker",
+            got="; ".join(clauses[:3]) + more,
+            next_step="Change the lower layer, whose owner answers for it.",
+        )

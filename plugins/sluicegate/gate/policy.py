@@ -1,0 +1,213 @@
+"""The rules that turn signals into a verdict, read strictly.
+
+A policy never defaults to allowing: an empty one, an unknown key, or a signal that the
+policy requires and nobody evaluated all stop training. The exact bytes of the file are
+what a verdict binds, so that a policy weakened later is found.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.digest.algorithms import Digest, sha256_bytes
+from sluicegate.gate.layers import merge, require_tighter
+from sluicegate.gate.policy_reader import PolicyReader, kind_of
+from sluicegate.gate.policy_sections import (
+    read_contributors,
+    read_freshness,
+    read_model,
+    read_promoted,
+)
+from sluicegate.gate.waiver_rules import WaiverRules, read_waiver_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sluicegate.gate.policy_sections import Freshness, ModelRules
+    from sluicegate.gate.promotion import Lane
+    from sluicegate.signals.contributor_rules import ContributorLimits
+
+POLICY_VERSION = 1
+_REQUIRED = frozenset(
+    {"version", "mode", "accept", "false_block_budget", "verdict_ttl_hours", "signals"}
+)
+_SECTIONS = frozenset({"waiver", "freshness", "contributors", "promoted", "model"})
+_KEYS = _REQUIRED | _SECTIONS | {"sources"}
+_SIGNAL_KEYS = frozenset({"severity", "tolerance", "required", "not_evaluated"})
+
+
+class Mode(StrEnum):
+    """`shadow` records verdicts without enforcing them, and every verdict says so."""
+
+    ENFORCE = "enforce"
+    SHADOW = "shadow"
+
+
+class Result(StrEnum):
+    """What a verdict says; the order is worsening."""
+
+    PASSED = "PASSED"
+    WARNED = "WARNED"
+    FAILED = "FAILED"
+
+
+class Severity(StrEnum):
+    """What a fired signal does to the verdict."""
+
+    WARN = "warn"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRule:
+    """How one signal counts.
+
+    Attributes:
+        severity: What happens when it fires.
+        tolerance: Largest accepted effect in the signal's unit, or None for the tolerance
+            that the baseline learned from its own history.
+        required: Whether the signal must leave a record even if the baseline cannot support
+            it. What the baseline supports must always leave one.
+        not_evaluated: Why a batch may pass although this signal could not be evaluated;
+            empty means it may not.
+    """
+
+    severity: Severity
+    tolerance: float | None = None
+    required: bool = True
+    not_evaluated: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A parsed policy file.
+
+    Attributes:
+        digest: SHA-256 of the file's exact bytes.
+        mode: Enforce or shadow.
+        accept: Verdict results that let training start; never FAILED.
+        false_block_budget: Probability in (0, 0.5] of blocking a clean batch, shared by
+            all signals of a run.
+        verdict_ttl_s: How long a verdict lets training start, in seconds.
+        signals: How signals count, by code; never empty.
+        waiver: What people may waive, and who; None means nobody may anything.
+        freshness: How old evidence may be; None sets no limit.
+        contributors: What one contributor may deliver; None sets no limit.
+        promoted: Lanes in which a baseline must have been promoted.
+        model: How much worse than its champion a model may be; None judges no model.
+        sources: Whole policies of sources with tighter rules, by name.
+        raw: The file's exact bytes, which the gate keeps as evidence: a digest alone could
+            tell an auditor that the policy changed, never what.
+    """
+
+    digest: Digest
+    mode: Mode
+    accept: frozenset[Result]
+    false_block_budget: float
+    verdict_ttl_s: int
+    signals: Mapping[str, SignalRule]
+    raw: bytes = field(repr=False)
+    waiver: WaiverRules | None = None
+    freshness: Freshness | None = None
+    contributors: ContributorLimits | None = None
+    promoted: frozenset[Lane] = frozenset()
+    model: ModelRules | None = None
+    sources: Mapping[str, Policy] = field(default_factory=dict)
+
+    def for_source(self, source: str) -> Policy:
+        """Return the rules for one source: its own, tighter ones if it has any."""
+        return self.sources.get(source, self)
+
+    @property
+    def tolerances(self) -> dict[str, float]:
+        """Tolerances that the policy sets itself, by signal code."""
+        return {
+            code: rule.tolerance
+            for code, rule in self.signals.items()
+            if rule.tolerance is not None
+        }
+
+
+def parse_policy(value: Any, raw: bytes, *, locator: str) -> Policy:
+    """Read a policy from the plain value of its YAML file.
+
+    Args:
+        value: What the YAML parser returned.
+        raw: Exact bytes of the file; their digest is bound by every verdict.
+        locator: Name of the file for messages.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ConfigError: Unknown, missing or ill-typed keys, or a policy that requires nothing.
+    """
+    reader = PolicyReader(locator)
+    body = reader.mapping(value, "the policy")
+    policy = _read(reader, body, raw)
+    if "sources" not in body:
+        return policy
+    base = {key: item for key, item in body.items() if key != "sources"}
+    sources = {}
+    for source, change in reader.mapping(body["sources"], "sources").items():
+        where = f"{locator}: sources.{reader.text(source, 'sources')}"
+        own = PolicyReader(where)
+        changed = own.mapping(change, "the policy of a source")
+        own.only(changed, _KEYS - {"version", "sources"}, required=frozenset(), where="sources")
+        sources[source] = _read(own, merge(base, changed), raw)
+        require_tighter(policy, sources[source], locator=where)
+    return replace(policy, sources=sources)
+
+
+def _read(reader: PolicyReader, body: Mapping[str, Any], raw: bytes) -> Policy:
+    reader.only(body, _KEYS, required=_REQUIRED, where="the policy")
+    if body["version"] != POLICY_VERSION or isinstance(body["version"], bool):
+        raise reader.error("version", str(POLICY_VERSION), repr(body["version"]))
+    rules = reader.mapping(body["signals"], "signals")
+    accept = frozenset(
+        reader.choice(item, Result, "accept") for item in reader.items(body["accept"], "accept")
+    )
+    if Result.FAILED in accept:
+        raise reader.error("accept", "PASSED or WARNED", "FAILED")
+    return Policy(
+        digest=sha256_bytes(raw),
+        mode=reader.choice(body["mode"], Mode, "mode"),
+        accept=accept,
+        false_block_budget=reader.number(body["false_block_budget"], "false_block_budget", 0.5),
+        verdict_ttl_s=round(
+            3600 * reader.number(body["verdict_ttl_hours"], "verdict_ttl_hours", 24 * 366)
+        ),
+        signals={code: _rule(reader, code, rule) for code, rule in rules.items()},
+        raw=raw,
+        waiver=read_waiver_rules(reader, body["waiver"]) if "waiver" in body else None,
+        freshness=read_freshness(reader, body["freshness"]) if "freshness" in body else None,
+        contributors=read_contributors(reader, body["contributors"])
+        if "contributors" in body
+        else None,
+        promoted=read_promoted(reader, body["promoted"]) if "promoted" in body else frozenset(),
+        model=read_model(reader, body["model"]) if "model" in body else None,
+    )
+
+
+def _rule(reader: PolicyReader, code: str, value: Any) -> SignalRule:
+    field = f"signals.{code}"
+    body = reader.mapping(value, field)
+    reader.only(body, _SIGNAL_KEYS, required=frozenset({"severity"}), where=field)
+    tolerance = body.get("tolerance")
+    required = body.get("required", True)
+    if not isinstance(required, bool):
+        raise reader.error(f"{field}.required", "true or false", kind_of(required))
+    reason = body.get("not_evaluated", "")
+    if not isinstance(reason, str) or ("not_evaluated" in body and not reason.strip()):
+        raise reader.error(f"{field}.not_evaluated", "the reason in words", kind_of(reason))
+    return SignalRule(
+        severity=reader.choice(body["severity"], Severity, f"{field}.severity"),
+        tolerance=None
+        if tolerance is None
+        else reader.number(tolerance, f"{field}.tolerance", math.inf),
+        required=required,
+        not_evaluated=reason,
+    )

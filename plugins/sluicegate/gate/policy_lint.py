@@ -1,0 +1,70 @@
+"""What a policy allows that its author may not have meant. A warning is no error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sluicegate.gate.policy import Mode, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from sluicegate.gate.policy import Policy
+    from sluicegate.gate.waiver_rules import WaiverRules
+
+_LONG_S = 31 * 24 * 3600
+_MANY_BLOCKS = 0.05
+_EXACT = ("SCHEMA", "COMPLETENESS")
+
+
+def warnings(policy: Policy, known: Collection[str]) -> tuple[str, ...]:
+    """Return in words what a reviewer should ask about.
+
+    Args:
+        policy: A policy that parses.
+        known: Codes of the signals that this version can evaluate.
+
+    Returns:
+        One sentence each; those of a source begin with its name.
+    """
+    own = [f"source {name}: {said}" for name, p in policy.sources.items() for said in _of(p, known)]
+    general = list(_of(policy, known))
+    # A source repeats what it inherits; once is enough.
+    return (*general, *(said for said in own if said.partition(": ")[2] not in general))
+
+
+def _of(policy: Policy, known: Collection[str]) -> Iterator[str]:
+    yield from _general(policy)
+    for code, rule in policy.signals.items():
+        if code not in known:
+            yield f"{code}: no such signal; as long as it is required, every batch fails"
+        if rule.not_evaluated and rule.severity is Severity.BLOCK:
+            yield f"{code}: blocks when it fires, and passes when it cannot be evaluated"
+        if rule.severity is Severity.WARN and code in _EXACT:
+            yield f"{code}: an exact fact only warns"
+    if policy.waiver is not None:
+        yield from _waiver(policy.waiver, known)
+
+
+def _general(policy: Policy) -> Iterator[str]:
+    if policy.mode is Mode.SHADOW:
+        yield "mode shadow stops nothing"
+    if policy.verdict_ttl_s > _LONG_S:
+        yield f"a verdict lets training start for {policy.verdict_ttl_s / 86400:g} days"
+    if policy.false_block_budget > _MANY_BLOCKS:
+        yield f"one clean batch in {1 / policy.false_block_budget:.0f} may be blocked by chance"
+    if all(rule.severity is Severity.WARN for rule in policy.signals.values()):
+        yield "no named signal blocks"
+    if policy.freshness is None:
+        yield "freshness: data may be of any age when they are trained on"
+    if not policy.promoted:
+        yield "promoted: a baseline that nobody promoted may judge"
+
+
+def _waiver(rules: WaiverRules, known: Collection[str]) -> Iterator[str]:
+    if not rules.persons:
+        yield "waiver: people are told apart by their keys alone; name them in persons"
+    if waivable := sorted(rules.allow & set(_EXACT)):
+        yield f"waiver: {', '.join(waivable)} may be waived although it is an exact fact"
+    if unknown := sorted(rules.allow - set(known)):
+        yield f"waiver: no such signal as {', '.join(unknown)}"

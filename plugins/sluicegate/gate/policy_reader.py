@@ -1,0 +1,88 @@
+"""Strict readers of a policy's fields; each refusal names the field."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sluicegate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_E = TypeVar("_E", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyReader:
+    """Strict readers that share the file's name for their messages.
+
+    Attributes:
+        locator: Name of the file.
+    """
+
+    locator: str
+
+    def error(self, field: str, expected: str, got: str) -> ConfigError:
+        """Return the error of one field."""
+        return ConfigError(
+            f"policy field {field} is not usable",
+            locator=self.locator,
+            expected=expected,
+            got=got,
+            next_step="Correct the policy file; `sluicegate policy lint` checks it.",
+        )
+
+    def mapping(self, value: Any, field: str) -> Mapping[str, Any]:
+        """Return a mapping with text keys and at least one entry."""
+        if not isinstance(value, dict) or not value or not all(isinstance(k, str) for k in value):
+            raise self.error(field, "a mapping with at least one entry", kind_of(value))
+        return value
+
+    def items(self, value: Any, field: str) -> list[Any]:
+        """Return a list with at least one entry."""
+        if not isinstance(value, list) or not value:
+            raise self.error(field, "a list with at least one entry", kind_of(value))
+        return value
+
+    def only(
+        self,
+        body: Mapping[str, Any],
+        known: frozenset[str],
+        *,
+        required: frozenset[str],
+        where: str,
+    ) -> None:
+        """Refuse unknown keys and missing ones."""
+        if unknown := sorted(body.keys() - known):
+            raise self.error(where, f"only {', '.join(sorted(known))}", f"also {unknown[0]}")
+        if missing := sorted(required - body.keys()):
+            raise self.error(where, f"a key {missing[0]}", "none")
+
+    def text(self, value: Any, field: str) -> str:
+        """Return text that is not blank."""
+        if not isinstance(value, str) or not value.strip():
+            raise self.error(field, "text", kind_of(value))
+        return value
+
+    def choice(self, value: Any, kind: type[_E], field: str) -> _E:
+        """Return the member of an enum."""
+        try:
+            return kind(value)
+        except ValueError:
+            raise self.error(field, " or ".join(kind), repr(value)) from None
+
+    def number(self, value: Any, field: str, most: float) -> float:
+        """Return a number above 0 and at most ``most``."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(field, "a number", kind_of(value))
+        if not (math.isfinite(value) and 0 < value <= most):
+            raise self.error(field, f"above 0 and at most {most:g}", f"{value:g}")
+        return float(value)
+
+
+def kind_of(value: Any) -> str:
+    """Return what a value is, never the value itself."""
+    return "nothing" if value in (None, "", [], {}) else type(value).__name__

@@ -1,0 +1,302 @@
+"""The verdict: what the gate says of one batch, and everything it stands on.
+
+Two statements are signed for each gate run (docs/formats/verdict.md):
+an in-toto test result with every signal's record, and a Simple Verification Result that
+binds source, digest, baseline, policy, code, run, mode, time and expiry. A reader that
+knows only the in-toto predicates sees result, policies and passed properties; the
+binding is in the field ``sluicegate`` that such readers ignore.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.attest.predicates import SVR, TEST_RESULT
+from sluicegate.attest.statement import Statement, Subject
+from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
+from sluicegate.digest.algorithms import Digest, sha256_bytes
+from sluicegate.errors import Expired, GateBlocked, MalformedEnvelope
+from sluicegate.gate.policy import Mode, Policy, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sluicegate.signals.record import SignalRecord
+
+VERIFIER_ID = "https://sluicegate.dev/gate/v1"
+_EXTENSION = "sluicegate"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One signal's part in the verdict, short enough to print."""
+
+    code: str
+    column: str
+    result: Result
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the gate says of one batch.
+
+    Attributes:
+        result: PASSED, WARNED or FAILED.
+        source: Name of the source.
+        digest: Digest of the batch's manifest; the only bytes the verdict speaks of.
+        baseline: Digest of the signed, anchored baseline it was judged against.
+        rolling: Digest of the rolling baseline it was judged against as well, or None.
+        policy: Digest of the policy file.
+        suite: Digest of the Great Expectations suite, or of the list of signals when the
+            gate ran without one.
+        code_version: Version of Sluicegate that judged.
+        run: Who ran it: orchestrator, DAG, run and task ids.
+        mode: Enforce or shadow.
+        issued: Aware UTC.
+        expires: Aware UTC; after it the verdict lets nothing start.
+        reasons: What made it WARNED or FAILED, worst first; empty when PASSED.
+    """
+
+    result: Result
+    source: str
+    digest: Digest
+    baseline: Digest
+    policy: Digest
+    suite: Digest
+    code_version: str
+    run: Mapping[str, str]
+    mode: Mode
+    issued: datetime
+    expires: datetime
+    reasons: tuple[Reason, ...]
+    rolling: Digest | None = None
+
+    def require_passed(
+        self, policy: Policy, *, at: datetime, waived: frozenset[str] = frozenset()
+    ) -> None:
+        """Return if this verdict lets training start under ``policy``.
+
+        Args:
+            policy: The policy that is in force now.
+            at: Aware UTC.
+            waived: Codes that valid waivers of this very verdict cover.
+
+        Raises:
+            Expired: Issued in the future, or past its expiry.
+            GateBlocked: Another policy was used, or the result is not accepted.
+        """
+        policy = policy.for_source(self.source)
+        where = f"{self.source}@{self.digest.short}"
+        if not self.issued <= at < self.expires:
+            raise Expired(
+                "the verdict is not valid now",
+                locator=where,
+                expected=f"{format_timestamp(self.issued)} to {format_timestamp(self.expires)}",
+                got=format_timestamp(at),
+                next_step="Run the gate again.",
+            )
+        if self.policy != policy.digest:
+            raise GateBlocked(
+                self,
+                f"the verdict was issued under policy {self.policy.short}, "
+                f"and policy {policy.digest.short} is in force",
+                locator=where,
+                next_step="Run the gate again under the policy in force.",
+            )
+        if policy.mode is not Mode.SHADOW and self._blocks(policy, waived):
+            raise GateBlocked(
+                self,
+                f"verdict {self.result}: {self.summary()}",
+                locator=where,
+                next_step="Correct the batch, or have it waived by an authorised person.",
+            )
+
+    def _blocks(self, policy: Policy, waived: frozenset[str]) -> bool:
+        """Return whether something speaks against training that nobody waived."""
+        if self.result in policy.accept:
+            return False
+        against = [reason for reason in self.reasons if reason.result not in policy.accept]
+        # A result that no reason explains cannot be waived: there is nothing to waive.
+        worst = any(reason.result is self.result for reason in against)
+        return not worst or any(
+            reason.result is not Result.FAILED or reason.code not in waived for reason in against
+        )
+
+    def summary(self) -> str:
+        """Return the worst reasons in one line."""
+        if not self.reasons:
+            return "no signal fired"
+        more = f" (and {len(self.reasons) - 3} more)" if len(self.reasons) > 3 else ""
+        return "; ".join(reason.message for reason in self.reasons[:3]) + more
+
+    def to_statement(self, subjects: tuple[Subject, ...], test_result: Digest) -> Statement:
+        """Return the Simple Verification Result statement.
+
+        Args:
+            subjects: The sealed subject, as the seal names it.
+            test_result: Digest of the envelope with this run's test result.
+        """
+        return Statement(
+            subjects=subjects,
+            predicate_type=SVR,
+            predicate={
+                "verifier": {"id": VERIFIER_ID, "policies": [_descriptor("policy", self.policy)]},
+                "timeCreated": format_timestamp(self.issued),
+                "properties": [f"SLUICEGATE_{self.result}"],
+                _EXTENSION: {
+                    "result": self.result.value,
+                    "source": self.source,
+                    "digest": str(self.digest),
+                    "baseline": str(self.baseline),
+                    "policy": str(self.policy),
+                    "suite": str(self.suite),
+                    "testResult": str(test_result),
+                    "codeVersion": self.code_version,
+                    "run": dict(self.run),
+                    "mode": self.mode.value,
+                    "expires": format_timestamp(self.expires),
+                    "reasons": [
+                        [reason.code, reason.column, reason.result.value, reason.message]
+                        for reason in self.reasons
+                    ],
+                }
+                | ({} if self.rolling is None else {"rollingBaseline": str(self.rolling)}),
+            },
+        )
+
+
+def verdict_from_statement(statement: Statement, *, locator: str) -> Verdict:
+    """Read a verdict back from its verified statement.
+
+    Args:
+        statement: Payload of an envelope whose signature was verified before.
+        locator: Where it came from, for messages.
+
+    Raises:
+        MalformedEnvelope: Not a verdict, or a field is missing or of the wrong type.
+    """
+    if statement.predicate_type != SVR:
+        raise MalformedEnvelope(
+            "the statement is not a verdict",
+            locator=locator,
+            expected=SVR,
+            got=statement.predicate_type,
+        )
+    try:
+        body = statement.predicate[_EXTENSION]
+        return Verdict(
+            result=Result(body["result"]),
+            source=_text(body["source"]),
+            digest=Digest.parse(body["digest"]),
+            baseline=Digest.parse(body["baseline"]),
+            policy=Digest.parse(body["policy"]),
+            suite=Digest.parse(body["suite"]),
+            code_version=_text(body["codeVersion"]),
+            run={_text(key): _text(value) for key, value in body["run"].items()},
+            mode=Mode(body["mode"]),
+            issued=parse_timestamp(statement.predicate["timeCreated"]),
+            expires=parse_timestamp(body["expires"]),
+            reasons=tuple(
+                Reason(_text(code), _text(column), Result(result), _text(message))
+                for code, column, result, message in body["reasons"]
+            ),
+            rolling=Digest.parse(body["rollingBaseline"]) if "rollingBaseline" in body else None,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedEnvelope(
+            "the statement is not a verdict",
+            locator=locator,
+            expected=SVR,
+            got=f"{type(error).__name__} in its fields",
+        ) from error
+
+
+def test_result_statement(
+    verdict: Verdict,
+    records: tuple[SignalRecord, ...],
+    subjects: tuple[Subject, ...],
+    *,
+    policy: bytes | None,
+) -> Statement:
+    """Return the in-toto test result that holds every signal's record.
+
+    Args:
+        verdict: The verdict that the records led to.
+        records: Findings of the run.
+        subjects: The sealed subject, as the seal names it.
+        policy: Exact bytes of the policy file, kept in the statement so that an auditor can
+            say what was weakened between two verdicts.
+    """
+    # Two baselines may speak of one signal and column: the worse finding names the test.
+    results = {(reason.code, reason.column): reason.result for reason in reversed(verdict.reasons)}
+    names: dict[Result, list[str]] = {result: [] for result in Result}
+    for key in dict.fromkeys((record.code, record.column) for record in records):
+        names[results.get(key, Result.PASSED)].append(":".join(filter(None, key)))
+    return Statement(
+        subjects=subjects,
+        predicate_type=TEST_RESULT,
+        predicate={
+            "result": verdict.result.value,
+            "configuration": [
+                _descriptor("policy", verdict.policy) | _content(policy),
+                _descriptor("baseline", verdict.baseline),
+                _descriptor("suite", verdict.suite),
+                *_rolling(verdict.rolling),
+            ],
+            "passedTests": names[Result.PASSED],
+            "warnedTests": names[Result.WARNED],
+            "failedTests": names[Result.FAILED],
+            _EXTENSION: {"records": [record.to_dict() for record in records]},
+        },
+    )
+
+
+def policy_from_test_result(statement: Statement) -> bytes | None:
+    """Return the policy file that a verified test result keeps, or None if it keeps none.
+
+    Raises:
+        MalformedEnvelope: The kept bytes do not have the digest that stands beside them.
+    """
+    try:
+        named = next(d for d in statement.predicate["configuration"] if d["name"] == "policy")
+        if "content" not in named:
+            return None
+        raw = base64.b64decode(named["content"], validate=True)
+        signed = Digest("sha256", named["digest"]["sha256"])
+    except (KeyError, TypeError, ValueError, StopIteration) as error:
+        raise MalformedEnvelope(
+            "the test result names no policy", locator="configuration"
+        ) from error
+    if sha256_bytes(raw) != signed:
+        raise MalformedEnvelope(
+            "the test result keeps another policy than it names",
+            locator="configuration",
+            expected=signed.short,
+            got=sha256_bytes(raw).short,
+        )
+    return raw
+
+
+def _rolling(digest: Digest | None) -> list[dict[str, Any]]:
+    return [] if digest is None else [_descriptor("rolling-baseline", digest)]
+
+
+def _content(policy: bytes | None) -> dict[str, str]:
+    """Return the fields of an in-toto ResourceDescriptor that hold the bytes themselves."""
+    if policy is None:
+        return {}
+    return {"content": base64.b64encode(policy).decode("ascii"), "mediaType": "application/yaml"}
+
+
+def _descriptor(name: str, digest: Digest) -> dict[str, Any]:
+    return {"name": name, "digest": {digest.algorithm: digest.hex}}
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {type(value).__name__}")
+    return value

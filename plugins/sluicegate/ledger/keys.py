@@ -1,0 +1,171 @@
+"""Ed25519 keys under a ledger's name.
+
+`note.py` knows only two small protocols. Here they are met by raw keys (through
+pyca/cryptography) and by any object that can write its public key as PEM and verify or
+sign, as the keys of sluicegate.attest do; this package need not import that one.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable  # noqa: TC003 - a dataclass field's type
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from sluicegate.errors import BadSignature, ConfigError
+from sluicegate.ledger.note import NoteSigner, NoteVerifier, VerifierKey
+
+# An Ed25519 SubjectPublicKeyInfo has no options, so its DER is this prefix and the raw key
+# (RFC 8410 section 10.1).
+_SPKI_PREFIX: Final = bytes.fromhex("302a300506032b6570032100")
+_PEM_HEAD: Final = "-----BEGIN PUBLIC KEY-----"
+_PEM_TAIL: Final = "-----END PUBLIC KEY-----"
+
+
+class PemKey(Protocol):
+    """A public key that knows its PEM form."""
+
+    def to_pem(self) -> bytes:
+        """Return the SubjectPublicKeyInfo in PEM."""
+
+    def verify(self, signature: bytes, data: bytes) -> None:
+        """Raise BadSignature unless the signature stands on `data`."""
+
+
+class PemSigner(Protocol):
+    """A private key that knows its public key's PEM form."""
+
+    @property
+    def public_key(self) -> PemKey:
+        """The public half."""
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the 64-byte Ed25519 signature of `data`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ed25519Verifier:
+    """A ledger's public key.
+
+    Attributes:
+        name: Origin of the ledger.
+        public_key: Raw key, 32 bytes.
+
+    Raises:
+        ConfigError: The name or key cannot stand in a signed note.
+    """
+
+    name: str
+    public_key: bytes
+
+    def __post_init__(self) -> None:
+        VerifierKey(self.name, self.public_key)
+
+    @property
+    def vkey(self) -> str:
+        """The key as one line of text (signed-note, "Verifier keys")."""
+        return str(VerifierKey(self.name, self.public_key))
+
+    def verify(self, signature: bytes, data: bytes) -> None:
+        """Raise BadSignature unless the signature stands on `data`."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, data)
+        except (InvalidSignature, ValueError) as error:
+            raise BadSignature(
+                "signature does not stand on this text",
+                locator=self.name,
+                next_step="Treat the file as tampered with; compare it with a kept copy.",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CallableSigner:
+    """A ledger's private key, wherever it lives.
+
+    Attributes:
+        name: Origin of the ledger.
+        public_key: Raw public key, 32 bytes.
+        sign: Returns the 64-byte Ed25519 signature of bytes.
+    """
+
+    name: str
+    public_key: bytes
+    sign: Callable[[bytes], bytes]
+
+
+def raw_public_key(key: bytes | PemKey, *, locator: str = "ledger key") -> bytes:
+    """Return the raw 32 bytes of an Ed25519 public key.
+
+    Args:
+        key: Raw bytes, or an object that writes PEM.
+        locator: Where the key came from, for messages.
+
+    Raises:
+        ConfigError: Not an Ed25519 public key.
+    """
+    raw = key if isinstance(key, bytes) else _spki(key.to_pem()).removeprefix(_SPKI_PREFIX)
+    if len(raw) != 32:
+        raise ConfigError(
+            "a ledger's key must be Ed25519",
+            locator=locator,
+            next_step="Run: sluicegate keygen --alg ed25519",
+        )
+    return raw
+
+
+def verifier_of(key: bytes | PemKey, origin: str) -> NoteVerifier:
+    """Give a public key a ledger's name.
+
+    Raises:
+        ConfigError: Not Ed25519, or the name cannot stand in a signed note.
+    """
+    return Ed25519Verifier(origin, raw_public_key(key, locator=origin))
+
+
+def signer_of(signer: PemSigner, origin: str) -> NoteSigner:
+    """Give a private key a ledger's name.
+
+    Raises:
+        ConfigError: Not Ed25519.
+    """
+    return CallableSigner(origin, raw_public_key(signer.public_key, locator=origin), signer.sign)
+
+
+def named_signer(signer: NoteSigner | PemSigner, origin: str) -> NoteSigner:
+    """Give a private key a ledger's name unless it speaks the note protocol already.
+
+    Raises:
+        ConfigError: Not Ed25519.
+    """
+    if isinstance(signer.public_key, bytes):
+        return signer  # a raw key marks the note protocol
+    return signer_of(signer, origin)
+
+
+def default_origin(public_key: bytes) -> str:
+    """Name a ledger after its key, for whoever chose no name.
+
+    Args:
+        public_key: Raw key, 32 bytes.
+
+    Returns:
+        A name that no two keys share, so that no two ledgers share one by accident.
+    """
+    return f"sluicegate.dev/ledger/{hashlib.sha256(public_key).hexdigest()[:16]}"
+
+
+def _spki(pem: bytes) -> bytes:
+    lines = pem.decode("ascii", errors="replace").split()
+    text = " ".join(lines)
+    if not (text.startswith(_PEM_HEAD) and text.endswith(_PEM_TAIL)):
+        return b""
+    body = text.removeprefix(_PEM_HEAD).removesuffix(_PEM_TAIL).replace(" ", "")
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error:
+        return b""

@@ -1,0 +1,404 @@
+"""The ledger: append evidence, find it, and prove that nothing was rewritten.
+
+Nobody but the holder of the ledger's private key is believed here. The store's rows, its
+indexes and even its stored checkpoint are claims, checked on every read that counts:
+
+1. the checkpoint is signed by the ledger's key      (a rebuilt or foreign database)
+2. the leaf hashes up to the checkpoint's root       (an edited, inserted or reordered leaf)
+3. the envelope has the digest that the leaf names   (an exchanged statement)
+
+What no proof of one leaf can show is that a newer leaf was hidden from an index, or that the
+whole store is yesterday's. `require_extends` and `audit`, given a remembered checkpoint, do.
+"""
+
+from __future__ import annotations
+
+import secrets
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from sluicegate.errors import ConfigError, LedgerConflict, LedgerCorrupt
+from sluicegate.ledger.audit import AuditReport, examine
+from sluicegate.ledger.checkpoint import Checkpoint, open_checkpoint
+from sluicegate.ledger.frontier import Frontier
+from sluicegate.ledger.group import MAX_TICKET_BYTES, NONCE_BYTES, GroupDesk
+from sluicegate.ledger.growth import Item, Receipt, append_items, require_appendable
+from sluicegate.ledger.lookup import View, joined, unverified_record
+from sluicegate.ledger.merkle import leaf_hash
+from sluicegate.ledger.proof import TlogProof
+from sluicegate.ledger.store import GroupStore, LedgerRecord, Query
+from sluicegate.ledger.tiles import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from sluicegate.digest.algorithms import Digest
+    from sluicegate.ledger.entry import Entry
+    from sluicegate.ledger.note import NoteSigner, NoteVerifier
+    from sluicegate.ledger.store import LedgerStore, Snapshot, Transaction
+
+__all__ = ["Ledger", "LedgerRecord", "Receipt"]
+
+_ATTEMPTS: Final = 16
+"""Tries of an append that other writers overtake; each conflict means somebody else won."""
+
+_PAGE: Final = 200
+"""Leaves that `find` reads at once; no transaction stays open while the caller thinks."""
+
+
+class Ledger:
+    """A log over a store, believed as far as its key's signatures reach.
+
+    Args:
+        store: Where the bytes are.
+        verifier: The ledger's public key; its name is the origin.
+        signer: The ledger's private key; without it the ledger is read-only.
+        random: Source of unpredictable bytes, for the tickets of a group commit.
+
+    Raises:
+        ConfigError: Signer and verifier are not one key under one name.
+    """
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        verifier: NoteVerifier,
+        signer: NoteSigner | None = None,
+        *,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._store = store
+        self._random = random
+        self._verifier = verifier
+        self._signer = signer
+        if signer is not None:
+            _require_one_key(signer, verifier, store.locator)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the store."""
+        self._store.close()
+
+    @property
+    def origin(self) -> str:
+        """Name of this ledger."""
+        return self._verifier.name
+
+    @property
+    def verifier(self) -> NoteVerifier:
+        """The public key under which everything here is believed."""
+        return self._verifier
+
+    @property
+    def locator(self) -> str:
+        """Where the store is, for messages."""
+        return self._store.locator
+
+    def append(self, entry: Entry, envelope: bytes) -> Receipt:
+        """Append one envelope; `append_many` with one item."""
+        return self.append_many([(entry, envelope)])[0]
+
+    def append_many(self, items: Sequence[Item]) -> list[Receipt]:
+        """Append envelopes in order, all or none, under one checkpoint.
+
+        An entry that is logged already is not logged again; its receipt names the first
+        index. A task that is retried after a crash therefore leaves one leaf, and a replayed
+        old statement cannot become the newest of its source. There is no way to ask for a
+        second leaf: a statement that is made anew has its own time, so other bytes.
+
+        Args:
+            items: Entry and the envelope's exact bytes, 1 byte to 64 MiB each.
+
+        Returns:
+            One receipt an item, in order, all under the same checkpoint.
+
+        Raises:
+            ConfigError: Read-only, no items, or an envelope that its entry does not name.
+            LedgerConflict: Other writers were first 16 times running; nothing was written.
+            LedgerCorrupt: The stored tree is not the one that was signed; nothing was written.
+            LedgerError: The store failed. Whether the append happened is then unknown; call
+                again, which is safe.
+            VerificationError: The stored checkpoint does not verify; nothing was written.
+
+        Cost: durable on return, so at least one fsync; O(log n) reads.
+        """
+        signer = self._require_signer()
+        if not items:
+            raise ConfigError("nothing to append", locator=self.locator)
+        for entry, envelope in items:
+            require_appendable(entry, envelope)
+        # The largest leaf is small beside an envelope, so envelopes alone are counted.
+        n_bytes = sum(len(envelope) for _, envelope in items)
+        if isinstance(self._store, GroupStore) and n_bytes <= MAX_TICKET_BYTES:
+            return self._append_in_group(self._store, signer, items)
+        return self._append_alone(signer, items)
+
+    def _append_in_group(
+        self, store: GroupStore, signer: NoteSigner, items: Sequence[Item]
+    ) -> list[Receipt]:
+        def lead(transaction: Transaction, tickets: Sequence[bytes]) -> list[bytes]:
+            view = self._view(transaction)
+            return desk.answer(
+                tickets, lambda every: append_items(transaction, view, signer, every)
+            )
+
+        desk = self._desk
+        ticket = desk.ticket(items, self._random(NONCE_BYTES))
+        return desk.receipts(ticket, store.exchange(ticket, lead))
+
+    def _append_alone(self, signer: NoteSigner, items: Sequence[Item]) -> list[Receipt]:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._store.writing() as transaction:
+                    receipts = append_items(transaction, self._view(transaction), signer, items)
+            except LedgerConflict:
+                if attempt == _ATTEMPTS:
+                    raise
+            else:
+                return receipts
+        raise AssertionError  # the last attempt returned or raised
+
+    def get(self, index: int) -> LedgerRecord:
+        """Return a leaf as the store tells it, unverified; for listings.
+
+        Raises:
+            EvidenceMissing: No such leaf.
+        """
+        with self._store.reading() as snapshot:
+            return unverified_record(snapshot, index, self.locator)
+
+    def get_verified(self, index: int) -> LedgerRecord:
+        """Return a leaf that is proven to be in the log, with its envelope.
+
+        Raises:
+            EvidenceMissing: No such leaf.
+            LedgerCorrupt: Envelope or tree contradict the leaf.
+            VerificationError: The checkpoint or the proof does not hold.
+
+        Cost: one signature and O(log n) hashes; about 2 ms of CPU.
+        """
+        with self._store.reading() as snapshot:
+            return self._verified(snapshot, index)
+
+    def latest(self, kind: str, source: str) -> LedgerRecord | None:
+        """Return the newest leaf of a kind and source, verified; None if there is none."""
+        query = Query(kind, source)
+        with self._store.reading() as snapshot:
+            found = snapshot.find(query, newest_first=True, start=None, limit=1)
+            return self._verified(snapshot, found[0][0]) if found else None
+
+    def by_envelope(self, envelope: Digest | str) -> LedgerRecord | None:
+        """Return the oldest leaf that names an envelope, verified; None if there is none.
+
+        The oldest, so that no later leaf can stand before the one a pointer meant.
+        """
+        with self._store.reading() as snapshot:
+            found = snapshot.logged([str(envelope)])
+            return self._verified(snapshot, found[0][0]) if found else None
+
+    def find(
+        self,
+        kind: str | None = None,
+        source: str | None = None,
+        subject: Digest | str | None = None,
+        *,
+        newest_first: bool = True,
+        limit: int | None = None,
+    ) -> Iterator[LedgerRecord]:
+        """Iterate leaves as the store tells them, unverified.
+
+        Whoever uses one as evidence passes its index to `get_verified`.
+
+        Args:
+            kind: Only this kind.
+            source: Only this source.
+            subject: Only about this digest.
+            newest_first: Order by index, downwards or upwards.
+            limit: At most this many; None for all.
+
+        Cost: index lookups; a query by subject alone scans.
+        """
+        query = Query(kind, source, None if subject is None else str(subject))
+        start, left = None, limit
+        while left is None or left > 0:
+            wanted = _PAGE if left is None else min(left, _PAGE)
+            with self._store.reading() as snapshot:
+                page = snapshot.find(query, newest_first=newest_first, start=start, limit=wanted)
+                envelopes = snapshot.envelopes([index for index, _ in page])
+            for index, entry in page:
+                yield joined(index, entry, envelopes.get(index), self.locator)
+            if len(page) < wanted:
+                return
+            start = page[-1][0] + (-1 if newest_first else 1)
+            left = None if left is None else left - wanted
+
+    def size(self) -> int:
+        """Return the number of leaves under the verified checkpoint."""
+        with self._store.reading() as snapshot:
+            return self._view(snapshot).head.size
+
+    def checkpoint(self) -> bytes:
+        """Return the newest checkpoint, verified, as a signed note to remember."""
+        with self._store.reading() as snapshot:
+            return self._view(snapshot).note
+
+    def verify_checkpoint(self, note: bytes, *, locator: str = "checkpoint") -> Checkpoint:
+        """Verify somebody's copy of one of this ledger's checkpoints and return it.
+
+        Raises:
+            VerificationError: Malformed, or not signed by this ledger's key.
+        """
+        return open_checkpoint(note, [self._verifier], locator=locator)
+
+    def proof(self, index: int) -> bytes:
+        """Return the inclusion proof of a leaf as a tlog-proof, itself verified.
+
+        Raises:
+            EvidenceMissing: No such leaf.
+            LedgerCorrupt: Envelope or tree contradict the leaf.
+            VerificationError: The checkpoint or the proof does not hold.
+        """
+        with self._store.reading() as snapshot:
+            view = self._view(snapshot)
+            record = view.record(index)
+            return TlogProof(index, view.prove(index, record.entry), view.note).to_bytes()
+
+    def prove_consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
+        """Return the hashes that tie the tree of `old_size` leaves to a newer one.
+
+        Args:
+            old_size: Leaves of the older tree.
+            new_size: Leaves of the newer one; None for the newest.
+
+        Raises:
+            BadProof: The ledger is smaller than that.
+            LedgerCorrupt: A node is missing.
+            VerificationError: The checkpoint does not hold.
+        """
+        with self._store.reading() as snapshot:
+            return self._view(snapshot).consistency(old_size, new_size)
+
+    def write_tiles(self, put: Callable[[str, bytes], None]) -> bytes:
+        """Write all leaves and hashes as tiles; see `tiles.cut`.
+
+        Args:
+            put: Called with path and content, in one snapshot.
+
+        Returns:
+            The checkpoint that they fit; publish it after them.
+
+        Raises:
+            LedgerCorrupt: The stored leaves are not the ones that were signed.
+            VerificationError: The checkpoint does not hold.
+        """
+        frontier = Frontier()
+
+        def leaves(snapshot: Snapshot) -> Iterator[bytes]:
+            for index, leaf, _, _ in snapshot.scan(0):
+                if index == frontier.size:  # else the root shows that one is missing
+                    frontier.extend(leaf_hash(leaf))
+                    yield leaf
+
+        with self._store.reading() as snapshot:
+            view = self._view(snapshot)
+            for path, data in cut(leaves(snapshot)):
+                put(path, data)
+        if (frontier.size, frontier.root()) != (view.head.size, view.head.root):
+            raise LedgerCorrupt(
+                "the stored leaves are not the ones that were signed",
+                locator=self.locator,
+                next_step="Run: sluicegate ledger verify. Delete the export.",
+            )
+        return view.note
+
+    def require_extends(self, remembered: bytes) -> Checkpoint:
+        """Check that the ledger still holds all that it held at a remembered checkpoint.
+
+        Args:
+            remembered: A checkpoint note that this ledger once handed out.
+
+        Returns:
+            The newest checkpoint.
+
+        Raises:
+            Rollback: The ledger is smaller than it was.
+            BadProof: The ledger forked: it rewrites what it had signed.
+            LedgerCorrupt: A node is missing.
+            VerificationError: One of the checkpoints does not hold.
+
+        Cost: two signatures and O(log n) hashes.
+        """
+        old = self.verify_checkpoint(remembered, locator="remembered checkpoint")
+        with self._store.reading() as snapshot:
+            view = self._view(snapshot)
+            view.require_extends(old)
+            return view.head
+
+    def examine(self, remembered: bytes | None = None, *, only_new: bool = False) -> AuditReport:
+        """Re-verify everything and report what is wrong; see `audit.examine`."""
+        return examine(self._store, self._verifier, remembered, only_new=only_new)
+
+    def audit(self, remembered: bytes | None = None, *, only_new: bool = False) -> AuditReport:
+        """Re-verify everything and raise the gravest finding, if there is one.
+
+        Args:
+            remembered: A checkpoint note this ledger once handed out; without one, neither a
+                rollback nor a fork made with the ledger's own key can be seen.
+            only_new: Believe what the remembered checkpoint covers, read only newer leaves.
+
+        Raises:
+            Rollback: The ledger is smaller than at the remembered checkpoint.
+            BadProof: It forked, or its leaves do not hash to the signed root.
+            VerificationError: A checkpoint does not verify.
+            LedgerCorrupt: Rows are missing, superfluous, damaged or contradict each other.
+            LedgerError: The store cannot be read.
+        """
+        report = self.examine(remembered, only_new=only_new)
+        report.require_clean()
+        return report
+
+    def _view(self, snapshot: Snapshot) -> View:
+        return View(snapshot, self._verifier, self.locator)
+
+    def _verified(self, snapshot: Snapshot, index: int) -> LedgerRecord:
+        view = self._view(snapshot)
+        record = view.record(index)
+        view.prove(index, record.entry)
+        return record
+
+    @cached_property
+    def _desk(self) -> GroupDesk:
+        return GroupDesk(self._require_signer(), self.locator)
+
+    def _require_signer(self) -> NoteSigner:
+        if self._signer is None:
+            raise ConfigError(
+                "the ledger was opened without its private key, so only for reading",
+                locator=self.locator,
+                next_step="Open it with the key of the ledger role.",
+            )
+        return self._signer
+
+
+def _require_one_key(signer: NoteSigner, verifier: NoteVerifier, locator: str) -> None:
+    # A ledger signed with a key that nobody verifies with would look forged from then on.
+    if (signer.name, signer.public_key) != (verifier.name, verifier.public_key):
+        raise ConfigError(
+            "the signing key is not the key that this ledger is verified with",
+            locator=locator,
+            expected=f"{verifier.name} {verifier.public_key.hex()[:12]}",
+            got=f"{signer.name} {signer.public_key.hex()[:12]}",
+            next_step="Give the private key whose public key the trust policy names.",
+        )

@@ -1,0 +1,212 @@
+"""Reads of one snapshot, each checked against the checkpoint that the ledger's key signed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from sluicegate.digest.algorithms import SHA256
+from sluicegate.errors import EvidenceMissing, LedgerCorrupt, Rollback
+from sluicegate.ledger.checkpoint import Checkpoint, open_checkpoint
+from sluicegate.ledger.frontier import Frontier, position
+from sluicegate.ledger.merkle import (
+    Node,
+    consistency_nodes,
+    folded,
+    inclusion_nodes,
+    root_nodes,
+    verify_consistency,
+    verify_inclusion,
+)
+from sluicegate.ledger.store import LedgerRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sluicegate.ledger.entry import Entry
+    from sluicegate.ledger.note import NoteVerifier
+    from sluicegate.ledger.store import Snapshot
+
+
+class View:
+    """One snapshot under its verified checkpoint.
+
+    Args:
+        snapshot: State of the store.
+        verifier: The ledger's public key.
+        locator: Where the store is, for messages.
+
+    Attributes:
+        note: The newest checkpoint as a signed note.
+        head: The same, verified.
+
+    Raises:
+        VerificationError: The checkpoint is not one of this ledger's.
+    """
+
+    __slots__ = ("_locator", "_snapshot", "head", "note")
+
+    def __init__(self, snapshot: Snapshot, verifier: NoteVerifier, locator: str) -> None:
+        self._snapshot = snapshot
+        self._locator = locator
+        self.note: bytes = snapshot.checkpoint()
+        self.head: Checkpoint = open_checkpoint(self.note, [verifier], locator=locator)
+
+    def record(self, index: int) -> LedgerRecord:
+        """Return a leaf whose envelope has the digest that the leaf names.
+
+        Raises:
+            EvidenceMissing: No such leaf.
+            LedgerCorrupt: The envelope is missing or another one.
+        """
+        record = unverified_record(self._snapshot, index, self._locator)
+        require_envelope(record.entry, record.envelope, f"{self._locator}#{index}")
+        return record
+
+    def prove(self, index: int, entry: Entry) -> tuple[bytes, ...]:
+        """Return the hashes from a leaf to the signed root, which they do reach.
+
+        Raises:
+            BadProof: They do not: leaf, tree or checkpoint was edited.
+            LedgerCorrupt: A node is missing.
+        """
+        parts = inclusion_nodes(index, self.head.size)
+        proof = folded(parts, self._hashes(parts).__getitem__)
+        verify_inclusion(entry.hashed(), index, self.head.size, proof, self.head.root)
+        return proof
+
+    def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
+        """Return the hashes from the root of an older size to a newer root.
+
+        Raises:
+            BadProof: The ledger is smaller than that.
+            LedgerCorrupt: A node is missing.
+        """
+        parts = consistency_nodes(old_size, self.head.size if new_size is None else new_size)
+        return folded(parts, self._hashes(parts).__getitem__)
+
+    def require_extends(self, old: Checkpoint) -> None:
+        """Check that this state only appends to an older checkpoint.
+
+        Raises:
+            Rollback: It is smaller.
+            BadProof: It rewrites what the older one held.
+            LedgerCorrupt: A node is missing.
+        """
+        if self.head.size < old.size:
+            raise rolled_back(old, self.head.size, self._locator)
+        proof = self.consistency(old.size)
+        verify_consistency(old.size, old.root, self.head.size, self.head.root, proof)
+
+    def frontier(self) -> Frontier:
+        """Return the peaks of the stored tree, which is the tree that was signed.
+
+        Raises:
+            LedgerCorrupt: It is not; signing on top would put the key's name under an edit.
+        """
+        frontier = stored_frontier(self._snapshot, self.head.size, self._locator)
+        if frontier.root() != self.head.root:
+            raise LedgerCorrupt(
+                "the stored tree is not the one that was signed",
+                locator=self._locator,
+                expected=self.head.root.hex()[:12],
+                got=frontier.root().hex()[:12],
+                next_step="Run: sluicegate ledger verify. Do not append.",
+            )
+        return frontier
+
+    def _hashes(self, parts: Iterable[Sequence[Node]]) -> dict[Node, bytes]:
+        return read_nodes(
+            self._snapshot, [node for nodes in parts for node in nodes], self._locator
+        )
+
+
+def read_nodes(snapshot: Snapshot, nodes: Sequence[Node], locator: str) -> dict[Node, bytes]:
+    """Read the hashes of complete subtrees; those of leaves follow from the leaves.
+
+    Raises:
+        LedgerCorrupt: A leaf or node is missing.
+
+    Cost: two queries, however many nodes.
+    """
+    leaves = [node.index for node in nodes if node.level == 0]
+    inner = {node: position(node) for node in nodes if node.level}
+    entries = snapshot.entries(leaves) if leaves else {}
+    stored = snapshot.hashes(list(inner.values())) if inner else {}
+    found = {Node(0, index): entry.hashed() for index, entry in entries.items()}
+    found |= {node: stored[place] for node, place in inner.items() if place in stored}
+    for node in nodes:
+        if node not in found:
+            raise LedgerCorrupt(
+                "a node of the tree is missing",
+                locator=locator,
+                expected=f"level {node.level}, index {node.index}",
+                next_step="Run: sluicegate ledger verify.",
+            )
+    return found
+
+
+def stored_frontier(snapshot: Snapshot, size: int, locator: str) -> Frontier:
+    """Read the peaks of the stored tree at some size.
+
+    Raises:
+        LedgerCorrupt: A leaf or node is missing.
+    """
+    nodes = root_nodes(size)
+    hashes = read_nodes(snapshot, nodes, locator)
+    return Frontier(size, [hashes[node] for node in nodes])
+
+
+def unverified_record(snapshot: Snapshot, index: int, locator: str) -> LedgerRecord:
+    """Return a leaf as the store tells it.
+
+    Raises:
+        EvidenceMissing: No such leaf.
+        LedgerCorrupt: It has no envelope.
+    """
+    entry = snapshot.entries([index]).get(index)
+    if entry is None:
+        raise EvidenceMissing(
+            "no such leaf in the ledger",
+            locator=f"{locator}#{index}",
+            next_step="If a leaf should be there, run: sluicegate ledger verify.",
+        )
+    return joined(index, entry, snapshot.envelopes([index]).get(index), locator)
+
+
+def joined(index: int, entry: Entry, envelope: bytes | None, locator: str) -> LedgerRecord:
+    """Put a leaf and its envelope together.
+
+    Raises:
+        LedgerCorrupt: There is no envelope.
+    """
+    if envelope is None:
+        raise LedgerCorrupt("the leaf's envelope is missing", locator=f"{locator}#{index}")
+    return LedgerRecord(index, entry, envelope)
+
+
+def require_envelope(entry: Entry, envelope: bytes, locator: str) -> None:
+    """Check that an envelope is the one that a leaf names.
+
+    Raises:
+        LedgerCorrupt: It is another one.
+    """
+    got = hashlib.sha256(envelope).hexdigest()
+    if f"{SHA256}:{got}" != entry.envelope:
+        raise LedgerCorrupt(
+            "the envelope is not the one that the leaf names",
+            locator=locator,
+            expected=entry.envelope.partition(":")[2][:12],
+            got=got[:12],
+        )
+
+
+def rolled_back(old: Checkpoint, size: int, locator: str) -> Rollback:
+    """Build the error for a ledger that is smaller than it was."""
+    return Rollback(
+        "the ledger is smaller than it was",
+        locator=locator,
+        expected=f"at least {old.size} leaves",
+        got=str(size),
+        next_step="Restore the newest copy; see docs/formats/ledger.md, Recovery.",
+    )

@@ -1,0 +1,1 @@
+"""Everything that knows Airflow: the guard, operators, plugin and settings."""

@@ -1,0 +1,65 @@
+"""The asset that says "this source has a verdict", and nothing more than that.
+
+An asset event tells Airflow *when* to start training. It proves nothing: whoever may call
+the REST API can post one. So its extra only points to evidence in the ledger.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sluicegate.orchestration.settings import ASSET_SCHEME
+from sluicegate.workflow.home import check_source_name
+
+if TYPE_CHECKING:
+    from airflow.sdk import Asset
+
+
+def verified_asset(source: str) -> Asset:
+    """Return the asset of a gated source, for ``outlets``, ``inlets`` and ``schedule``.
+
+    Its name is the URI too: a reference by name (``Asset.ref(name=...)``) then still
+    shows the guard what it refers to, without a database.
+
+    Args:
+        source: Name of the source, see ``check_source_name``.
+
+    Raises:
+        ConfigError: ``source`` is not a source name.
+    """
+    from airflow.sdk import Asset
+
+    uri = ASSET_SCHEME + check_source_name(source)
+    return Asset(name=uri, uri=uri)
+
+
+def source_of(asset: object) -> str | None:
+    """Return the source that an asset or asset reference stands for.
+
+    Args:
+        asset: Anything with ``uri`` or ``name``: asset, reference, or their serialized form.
+
+    Returns:
+        The source name, or None if the asset is not one of ours.
+
+    Raises:
+        ConfigError: The URI has our scheme but names no source.
+    """
+    return source_of_uri(uri_of(asset))
+
+
+def uri_of(asset: object) -> str:
+    """Return the URI of an asset, or the name of what has only a name, or ""."""
+    return str(getattr(asset, "uri", None) or getattr(asset, "name", None) or "")
+
+
+def source_of_uri(uri: str) -> str | None:
+    """Return the source a URI stands for; see ``source_of``.
+
+    Raises:
+        ConfigError: The URI has our scheme but names no source.
+    """
+    if not uri.lower().startswith(ASSET_SCHEME):
+        return None
+    # Airflow normalizes an empty path to "/", so "sluicegate://flights" comes back longer.
+    return check_source_name(uri[len(ASSET_SCHEME) :].removesuffix("/"))

@@ -1,0 +1,77 @@
+"""A TaskFlow training task that asks for its verdicts itself, in front of its first line.
+
+The guard protects such a task like any other, by its inlets. The decorator adds what the guard
+cannot give: a worker whose Airflow has no cluster policy refuses too.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.errors import ConfigError, SluicegateError
+from sluicegate.orchestration.assets import verified_asset
+from sluicegate.workflow.home import ENV_ADMITTED, check_source_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def guarded_task(
+    *, sources: Sequence[str], **task_options: Any
+) -> Callable[[Callable[..., Any]], Any]:
+    """Make a TaskFlow task that starts only with a verdict on each of its sources.
+
+    Args:
+        sources: Names of the sources it trains on.
+        task_options: As for ``@task``; inlets are added to. Not ``multiple_outputs`` by a return
+            annotation: name it.
+
+    Returns:
+        A decorator. Mapped with ``expand`` like any TaskFlow task; each instance asks.
+
+    Example::
+
+        @guarded_task(sources=["flights"], retries=0)
+        def train() -> float:
+            return fit(load_verified("flights"))
+    """
+    names = tuple(check_source_name(name) for name in sources)
+    if not names:
+        raise ConfigError("a guarded task names what it trains on")
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        from airflow.sdk import task
+
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            _require_admission(names)
+            return function(*args, **kwargs)
+
+        inlets = [*task_options.get("inlets", []), *map(verified_asset, names)]
+        return task(**{**task_options, "inlets": inlets})(run)
+
+    return decorate
+
+
+def _require_admission(names: tuple[str, ...]) -> None:
+    """Verify all over again: what a guard left in the environment is a pointer.
+
+    Raises:
+        AirflowFailException: A source has no valid verdict; Airflow does not retry it.
+    """
+    from airflow.sdk import get_current_context
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from sluicegate.orchestration.guard import admit
+    from sluicegate.orchestration.settings import Settings
+
+    try:
+        home = Settings.from_airflow(os.environ).home()
+        admitted = admit(get_current_context(), names, home)
+    except SluicegateError as error:
+        raise AirflowFailException(f"Sluicegate refused to start this task: {error}") from error
+    os.environ[ENV_ADMITTED] = json.dumps(admitted, sort_keys=True)
+    os.environ.update(home.environ)

@@ -1,0 +1,78 @@
+"""Tells people once per incident, and once that it is over, through any Airflow notifier.
+
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    def mail(subject, text):
+        return SmtpNotifier(to="a@example.com", subject=subject, html_content=text)
+
+    tell = IncidentNotifier(source="flights", send=mail, as_html=True)
+    TrainingGateOperator(
+        task_id="gate", source="flights", on_failure_callback=tell, on_success_callback=tell
+    )
+
+Airflow logs and swallows the errors of a callback: a message that cannot be sent blocks nothing
+and lets nothing through.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.bases.notifier import BaseNotifier
+
+from sluicegate.orchestration.settings import Settings
+from sluicegate.workflow.home import check_source_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sluicegate.gate.verdict import Verdict
+
+
+class IncidentNotifier(BaseNotifier):
+    """For ``on_failure_callback`` and ``on_success_callback`` of a gate task; give it to both.
+
+    Args:
+        source: Name of the source that the task judges.
+        send: Makes the notifier that sends a message, from its subject and text.
+        as_html: Escape the text and keep its lines, for notifiers that send HTML.
+    """
+
+    def __init__(
+        self, *, source: str, send: Callable[[str, str], BaseNotifier], as_html: bool = False
+    ) -> None:
+        super().__init__()
+        self.source = check_source_name(source)
+        self.send = send
+        self.as_html = as_html
+
+    def notify(self, context: Any) -> None:
+        """Tell what is news: the first blocked verdict, a gate that could not judge, recovery."""
+        if (message := self._message(context)) is None:
+            return
+        subject, text = message
+        if self.as_html:
+            text = f"<pre>{html.escape(text)}</pre>"
+        self.send(subject, text).notify(context)
+
+    def _message(self, context: Mapping[str, Any]) -> tuple[str, str] | None:
+        from sluicegate.workflow.incidents import incident_of
+
+        home = Settings.from_airflow(os.environ).home()
+        incident = incident_of(home, self.source, at=datetime.now(UTC))
+        if incident is not None and _is_of(incident.verdict, context):
+            return (incident.subject, incident.text) if incident.is_news else None
+        if (error := context.get("exception")) is None:
+            return None
+        # No verdict of this very run: nothing was found out, and nothing trains.
+        return f"{self.source}: the gate could not judge", f"{error}"[:2000]
+
+
+def _is_of(verdict: Verdict, context: Mapping[str, Any]) -> bool:
+    """Return whether a verdict was issued by the task that calls back."""
+    ti = context["ti"]
+    own = (ti.dag_id, ti.run_id, ti.task_id)
+    return tuple(verdict.run.get(name) for name in ("dag_id", "run_id", "task_id")) == own

@@ -1,0 +1,217 @@
+"""The operators: seal a source, judge it, and let training start on it.
+
+Constructors only validate and keep text, so that parsing a DAG file costs nothing; keys,
+data and Great Expectations are touched in ``execute`` alone. A verdict that blocks fails
+the task without retry: the same bytes would be judged the same again.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from sluicegate.errors import Outcome, SluicegateError
+from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.settings import Settings
+from sluicegate.workflow.home import check_source_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sluicegate.attest.keys import Signer
+    from sluicegate.gate.verdict import Verdict
+    from sluicegate.workflow.home import SluiceHome
+
+
+class _SluicegateOperator(BaseOperator):
+    """What all operators share: settings, keys, error mapping, lineage."""
+
+    # What this run has established, for OpenLineage; set in ``execute`` only.
+    _known: Mapping[str, str] | None = None
+    _verdict: Verdict | None = None
+    _seals = False
+
+    def __init__(self, *, source: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source = check_source_name(source)
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, str]:
+        """Run, and map our errors to what Airflow should do about them.
+
+        Raises:
+            AirflowFailException: Checked and bad, or called wrongly: no retry.
+            AirflowException: Could not check: Airflow may try again.
+        """
+        return self._mapped(lambda home, at: self._run(home, context, at))
+
+    def _mapped(self, step: Callable[[SluiceHome, datetime], dict[str, str]]) -> dict[str, str]:
+        home = Settings.from_airflow(os.environ).home()
+        at = datetime.now(UTC).replace(microsecond=0)
+        try:
+            return step(home, at)
+        except SluicegateError as error:
+            retry = error.outcome is Outcome.COULD_NOT_CHECK
+            raise (AirflowException if retry else AirflowFailException)(str(error)) from error
+
+    def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
+        raise NotImplementedError
+
+    def _signer(self, home: SluiceHome, role: str) -> Signer:
+        from sluicegate.orchestration.keys import signer_for
+
+        return signer_for(role, home)
+
+    def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
+        """Return dataset version, integrity and quality for OpenLineage."""
+        return self._facets()
+
+    def get_openlineage_facets_on_failure(self, _task_instance: Any) -> Any:
+        """Return the same: a batch that was blocked is what a catalogue must show."""
+        return self._facets()
+
+    def _facets(self) -> Any:
+        from sluicegate.orchestration.openlineage import facets
+
+        return facets(self._known, self._verdict, output=self._seals)
+
+
+def run_of(context: Mapping[str, Any]) -> dict[str, str]:
+    """Return who runs this, for provenance and verdicts."""
+    ti = context["ti"]
+    return {
+        "orchestrator": "airflow",
+        "dag_id": str(ti.dag_id),
+        "run_id": str(ti.run_id),
+        "task_id": str(ti.task_id),
+        "map_index": str(ti.map_index),
+        "try_number": str(ti.try_number),
+    }
+
+
+class SealSourceOperator(_SluicegateOperator):
+    """Hash, sign and log one batch of a source.
+
+    Args:
+        source: Name of the source; consumers ask for it by this name.
+        path: File, directory, glob, URL of an object store, or rows as
+            ``postgresql://host/db#table``; templated.
+        conn_id: Airflow connection with the credentials of the store or database.
+        table: Sign the digest of the files' rows too.
+        row_key: Column that names a row: changed rows can be named later.
+        row_label: Column whose flips are counted, with ``row_key``.
+        hash_type: Of each file, ``sha256`` or ``blake3`` (on all cores; extra ``blake3``).
+        **kwargs: As for any operator.
+
+    Returns:
+        Through XCom ``{source, digest, index}``: a pointer, never evidence.
+    """
+
+    template_fields: Sequence[str] = ("path",)
+    _seals = True
+
+    def __init__(
+        self,
+        *,
+        path: str,
+        conn_id: str | None = None,
+        table: bool = False,
+        row_key: str | None = None,
+        row_label: str | None = None,
+        hash_type: Literal["sha256", "blake3"] = "sha256",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.path = path
+        self.hash_type = hash_type
+        self.conn_id = conn_id
+        self.table = table
+        self.row_key = row_key
+        self.row_label = row_label
+
+    def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
+        from sluicegate.adapters.sources.open import open_any
+        from sluicegate.orchestration.stores import filesystem_of
+        from sluicegate.workflow.evidence import open_evidence
+        from sluicegate.workflow.seal import RowRecord, seal_into_ledger
+
+        evidence = open_evidence(home, at=at, ledger_signer=self._signer(home, "ledger"))
+        batch = seal_into_ledger(
+            open_any(self.path, filesystem=filesystem_of(self.path, self.conn_id)),
+            self.source,
+            evidence=evidence,
+            signer=self._signer(home, "source"),
+            at=at,
+            run=run_of(context),
+            rows=RowRecord(self.row_key, self.row_label)
+            if self.table or self.row_key or self.row_label
+            else None,
+            algorithm=self.hash_type,
+        )
+        self.log.info("sealed %s@%s as version %d", batch.source, batch.digest, batch.version)
+        pointer = {"source": batch.source, "digest": str(batch.digest), "index": str(batch.index)}
+        self._known = pointer
+        return pointer
+
+
+class TrainingGateOperator(_SluicegateOperator):
+    """Judge the newest sealed batch of a source; emit its asset event only if training may start.
+
+    Args:
+        source: Name of the source.
+        suite: Great Expectations suite whose expectations carry the signals; templated.
+            Without one the signals are evaluated directly.
+        conn_id: As for `SealSourceOperator`, for a batch in an object store.
+        **kwargs: As for any operator. ``outlets`` always holds ``verified_asset(source)``.
+
+    Returns:
+        Through XCom and the event's extra ``{source, digest, verdict}``: a pointer.
+    """
+
+    template_fields: Sequence[str] = ("suite",)
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        suite: str | None = None,
+        conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        outlets = [*kwargs.pop("outlets", []), verified_asset(source)]
+        super().__init__(source=source, outlets=outlets, **kwargs)
+        self.suite = suite
+        self.conn_id = conn_id
+
+    def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
+        from sluicegate.adapters.policy_file import read_policy
+        from sluicegate.orchestration.stores import filesystem_of
+        from sluicegate.workflow.gate import GateSigners, gate_source
+        from sluicegate.workflow.runners import evaluate_directly, suite_runner
+
+        issued, batch = gate_source(
+            home,
+            self.source,
+            signers=GateSigners(self._signer(home, "gate"), self._signer(home, "ledger")),
+            at=at,
+            run=run_of(context),
+            runner=suite_runner(Path(self.suite)) if self.suite else evaluate_directly,
+            filesystem=lambda locator: filesystem_of(locator, self.conn_id),
+        )
+        verdict = issued.verdict
+        pointer = {
+            "source": batch.source,
+            "digest": str(batch.digest),
+            "verdict": str(issued.envelope),
+        }
+        self._known, self._verdict = pointer, verdict
+        for reason in verdict.reasons:
+            self.log.warning("%s %s", reason.result, reason.message)
+        verdict.require_passed(read_policy(home.policy), at=at)
+        self.log.info("verdict %s on %s@%s", verdict.result, batch.source, batch.digest)
+        context["outlet_events"][verified_asset(self.source)].extra = pointer
+        return pointer

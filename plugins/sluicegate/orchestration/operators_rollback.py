@@ -1,0 +1,64 @@
+"""Back to the last batch that was trusted, and train on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.errors import SluicegateError
+from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.operators import TrainingGateOperator, run_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sluicegate.workflow.home import SluiceHome
+
+
+class RollbackOperator(TrainingGateOperator):
+    """Make an older batch the newest one again, and announce it to training.
+
+    Its bytes are hashed first. If its verdict is no longer in force (expired, or issued under
+    an earlier policy), the gate judges it again, and announces it only if it still passes.
+
+    Args:
+        source: Name of the source.
+        to: dirHash1 digest of the batch to go back to; templated. The last trusted one by
+            default; for the one before a batch that passed by mistake, name it.
+        **kwargs: As for `TrainingGateOperator`: ``suite`` and ``conn_id`` are for judging again.
+
+    Returns:
+        Through XCom and the event's extra ``{source, digest, verdict}``: a pointer.
+    """
+
+    template_fields: Sequence[str] = ("suite", "to")
+
+    def __init__(self, *, to: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.to = to
+
+    def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
+        from sluicegate.adapters.policy_file import read_policy
+        from sluicegate.digest.algorithms import Digest
+        from sluicegate.workflow.admit import admit_training
+        from sluicegate.workflow.evidence import open_evidence
+        from sluicegate.workflow.history import roll_back
+
+        batch = roll_back(
+            open_evidence(home, at=at, ledger_signer=self._signer(home, "ledger")),
+            read_policy(home.policy),
+            self.source,
+            to=Digest.parse(self.to) if self.to else None,
+            signer=self._signer(home, "source"),
+            run=run_of(context),
+            at=at,
+        )
+        self.log.info("%s is back at %s as version %d", batch.source, batch.digest, batch.version)
+        try:
+            pointer = admit_training(home, [self.source], at=at)[self.source].pointer
+        except SluicegateError as error:
+            self.log.info("judging it again: %s", error)
+            return super()._run(home, context, at)
+        self._known = pointer
+        context["outlet_events"][verified_asset(self.source)].extra = pointer
+        return pointer

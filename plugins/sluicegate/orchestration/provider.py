@@ -1,0 +1,99 @@
+"""What Airflow shows about the distribution, and the documentation of its settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sluicegate import __version__
+from sluicegate.adapters.key_sources import ENV_KEY
+from sluicegate.adapters.role_keys import ENV_COSIGN, SIGNING_ROLES
+from sluicegate.attest.trust_rules import Role
+from sluicegate.orchestration.settings import ASSET_SCHEME, DEFAULT_PROTECT_TAGS, SECTION
+from sluicegate.workflow.home import ENV_HOME, ENV_LEDGER, ENV_REMEMBERED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _option(description: str, default: str | None, example: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": example,
+        "default": default,
+    }
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider description that Airflow's schema asks for."""
+    return {
+        "package-name": "sluicegate",
+        "name": "Sluicegate",
+        "description": "Lets training start only on data whose origin, integrity and content "
+        "are proven.",
+        "versions": [__version__],
+        "config": {SECTION: {"description": "Settings of Sluicegate.", "options": _options()}},
+    }
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "home": _option(
+            "Directory of ledger, trust policy, gate policy, keys and baselines. Absolute. "
+            f"Falls back to the environment variable {ENV_HOME}; with neither, every "
+            "protected task is refused.",
+            None,
+            "/srv/sluicegate",
+        ),
+        "ledger": _option(
+            "URL of a ledger in PostgreSQL. Falls back to the environment variable "
+            f"{ENV_LEDGER}; with neither, the ledger is a file in the home directory.",
+            None,
+            "postgresql://reader@db.example.com/evidence",
+        ),
+        "remembered": _option(
+            "File in which the guard remembers the newest checkpoint it saw. Absolute; it must "
+            "lie where nobody who can edit the ledger can write. Falls back to the environment "
+            f"variable {ENV_REMEMBERED}; with neither, nothing is remembered.",
+            None,
+            "/srv/guard/remembered",
+        ),
+        "protect_tags": _option(
+            "Comma list of DAG tags. Every task of a DAG with one of them needs a verdict "
+            "before it runs. An empty list means the default; there is no off switch.",
+            DEFAULT_PROTECT_TAGS,
+            "training,finetuning",
+        ),
+        "protect_assets": _option(
+            "Comma list of asset URI prefixes. Every task that has such an asset as inlet, or "
+            f"whose DAG is scheduled on one, needs a verdict. {ASSET_SCHEME} is always among "
+            "them.",
+            ASSET_SCHEME,
+            f"{ASSET_SCHEME},s3://features/",
+        ),
+        **{name: option for role in SIGNING_ROLES for name, option in _key_options(role)},
+    }
+
+
+def _key_options(role: Role) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield (
+        f"key_{role}",
+        _option(
+            f"Where the key of role {role} is: a reference, never the key itself. The variable "
+            f"{ENV_KEY}{role.upper()} wins; with neither, keys/{role}.pem in the home directory.",
+            None,
+            f"airflow-connection:sluicegate_{role}",
+        ),
+    )
+    if role is not Role.LEDGER:
+        yield (
+            f"cosign_{role}",
+            _option(
+                f"Comma list of further keys that sign what role {role} signs, for a threshold or "
+                f"a post-quantum signature. The variable {ENV_COSIGN}{role.upper()} wins; with "
+                f"neither, keys/{role}.cosign*.pem in the home directory.",
+                None,
+                f"airflow-connection:sluicegate_{role}_quantum",
+            ),
+        )

@@ -1,0 +1,90 @@
+"""What the administrator configured, read once before any DAG file runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sluicegate.workflow.home import ENV_HOME, ENV_LEDGER, ENV_REMEMBERED, SluiceHome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SECTION = "sluicegate"
+ASSET_SCHEME = "sluicegate://"
+DEFAULT_PROTECT_TAGS = "training"
+
+
+def _listed(value: str | None, default: str) -> tuple[str, ...]:
+    """Split a comma list; an empty one means the default.
+
+    There is no off switch: a list emptied by accident or on purpose must not stop the
+    guard without a trace. Trying the gate without blocking is what the policy's shadow
+    mode is for, and that is signed into every verdict.
+    """
+    items = tuple(part.strip() for part in (value or "").split(",") if part.strip())
+    return items or tuple(part.strip() for part in default.split(","))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Configuration of the Airflow side.
+
+    Attributes:
+        home_text: ``[sluicegate] home`` as written, or "" if nothing is set. Kept as text
+            because a missing home must refuse the protected task that needs it, not
+            break every other task of the installation.
+        ledger_text: ``[sluicegate] ledger``: URL of a ledger in PostgreSQL; may hold a password.
+        remembered_text: ``[sluicegate] remembered``: where the guard keeps the newest
+            checkpoint it saw.
+        protect_tags: DAG tags whose tasks are guarded.
+        protect_assets: Asset URI prefixes whose consumers are guarded; always holds
+            ``sluicegate://``.
+    """
+
+    home_text: str = ""
+    ledger_text: str = field(default="", repr=False)
+    remembered_text: str = ""
+    protect_tags: frozenset[str] = frozenset({DEFAULT_PROTECT_TAGS})
+    protect_assets: tuple[str, ...] = (ASSET_SCHEME,)
+
+    @classmethod
+    def read(cls, get: Callable[[str], str | None], environ: Mapping[str, str]) -> Settings:
+        """Build settings from a lookup of options of the section ``[sluicegate]``.
+
+        Args:
+            get: Returns the value of ``home``, ``ledger``, ``remembered``, ``protect_tags`` or
+                ``protect_assets``, or None if it is not set.
+            environ: Environment; ``SLUICEGATE_HOME`` is the fallback of ``home``, and so on.
+        """
+        prefixes = _listed(get("protect_assets"), ASSET_SCHEME)
+        return cls(
+            home_text=(get("home") or "").strip() or environ.get(ENV_HOME, ""),
+            ledger_text=(get("ledger") or "").strip() or environ.get(ENV_LEDGER, ""),
+            remembered_text=(get("remembered") or "").strip() or environ.get(ENV_REMEMBERED, ""),
+            protect_tags=frozenset(_listed(get("protect_tags"), DEFAULT_PROTECT_TAGS)),
+            protect_assets=prefixes if ASSET_SCHEME in prefixes else (*prefixes, ASSET_SCHEME),
+        )
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Build settings from environment variables alone; imports no Airflow."""
+        prefix = f"AIRFLOW__{SECTION.upper()}__"
+        return cls.read(lambda option: environ.get(prefix + option.upper()), environ)
+
+    @classmethod
+    def from_airflow(cls, environ: Mapping[str, str]) -> Settings:
+        """Build settings from Airflow's configuration, which includes its environment."""
+        from airflow.configuration import conf
+
+        return cls.read(lambda option: conf.get(SECTION, option, fallback=None), environ)
+
+    def home(self) -> SluiceHome:
+        """Return the home directory.
+
+        Raises:
+            ConfigError: None is set, or it is relative.
+        """
+        return SluiceHome.from_text(
+            self.home_text, ledger=self.ledger_text, remembered=self.remembered_text
+        )

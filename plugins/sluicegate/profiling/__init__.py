@@ -1,0 +1,1 @@
+"""Mergeable integer profiles of record batches against cells fixed in a baseline."""

@@ -1,0 +1,91 @@
+"""Arrow arrays as numpy views without pandas.
+
+pyarrow's ``to_numpy``, ``to_pandas`` and ``np.asarray`` import pandas when it is installed
+(about 1.2 CPU seconds), so values are read from the buffers. Every function takes one
+`pyarrow.Array`; offsets of sliced arrays are honoured.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def plain(array: pa.Array) -> pa.Array:
+    """Return the array with dictionary and extension encodings removed."""
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+        if isinstance(array, pa.ChunkedArray):  # combine_chunks keeps 0 or >2 GiB chunks apart
+            array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return array
+
+
+def bits(array: pa.Array) -> NDArray[np.bool_]:
+    """Return a Boolean array without nulls as bool, shape (n,)."""
+    if len(array) == 0:
+        return np.zeros(0, dtype=bool)
+    raw = np.frombuffer(array.buffers()[1], dtype=np.uint8)
+    first = array.offset // 8
+    last = (array.offset + len(array) + 7) // 8
+    unpacked = np.unpackbits(raw[first:last], bitorder="little")
+    start = array.offset - first * 8
+    return unpacked[start : start + len(array)].astype(bool)
+
+
+def null_mask(array: pa.Array) -> NDArray[np.bool_] | None:
+    """Return True where null, shape (n,), or None when there is no null."""
+    return bits(pc.is_null(array)) if array.null_count else None
+
+
+def primitive(array: pa.Array, dtype: type[np.generic]) -> NDArray[np.generic]:
+    """Return a fixed-width array's values, shape (n,); slots of nulls hold any value."""
+    if len(array) == 0:
+        return np.zeros(0, dtype=dtype)
+    buffer = array.buffers()[1]
+    width = np.dtype(dtype).itemsize
+    return np.frombuffer(buffer, dtype=dtype, count=len(array), offset=array.offset * width)
+
+
+def floats(array: pa.Array) -> NDArray[np.float64]:
+    """Return numbers as float64, shape (n,); slots of nulls hold any value.
+
+    Integers beyond 2**53 are rounded: cells of a profile are far wider than that.
+    """
+    if array.type != pa.float64():
+        if pa.types.is_boolean(array.type):
+            array = pc.cast(array, pa.uint8())
+        array = pc.cast(array, pa.float64(), safe=False)
+    return primitive(array, np.float64)  # type: ignore[return-value]
+
+
+def large_strings(values: tuple[str, ...]) -> pa.Array:
+    """Return Python strings as an array; `pa.array` of a list would import pandas."""
+    encoded = [value.encode() for value in values]
+    offsets = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum([len(value) for value in encoded], out=offsets[1:])
+    return pa.LargeStringArray.from_buffers(
+        len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))
+    )
+
+
+def strings(array: pa.Array) -> pa.Array:
+    """Return the values as `large_string`, the one spelling of categories and labels.
+
+    Whole floats spell like integers, so that a label column read as 1.0 equals one read as 1.
+    """
+    if pa.types.is_floating(array.type):
+        whole = pc.cast(array, pa.int64(), safe=False)
+        same = pc.equal(pc.cast(whole, array.type, safe=False), array)
+        if pc.all(same, skip_nulls=True).as_py() is not False:
+            array = whole
+    return pc.cast(array, pa.large_string())

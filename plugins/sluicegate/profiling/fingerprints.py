@@ -1,0 +1,106 @@
+"""Fingerprints of rows: equal rows collide always, near-equal rows in most tables.
+
+Table 0 is exact: bits of numbers, categories, the set of a text's tokens. Tables 1 to 3
+quantise: each numeric column into 64, 32 and 16 groups of neighbouring bins, and each text
+into six, four and three minimum hashes. Fine cells tell copies from neighbours where rows lie
+close, coarse ones find copies with more noise where they do not; which is which, the baseline's
+own rate says. Only features enter: not the id, label, contributor or time, because a copy may
+change any of these.
+Source: locality-sensitive hashing, Indyk and Motwani 1998; Broder 1997.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluicegate.profiling.buffers import floats, plain
+from sluicegate.profiling.columns import Column, Kind
+from sluicegate.profiling.layout import Encoded, Layout, unique_column
+from sluicegate.profiling.tokens import Tokens, minimum_hash, mix
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+Hashes = NDArray[np.uint64]
+N_TABLES = 4
+_GROUPS = (64, 32, 16)  # of the near tables; borders of coarser groups are shifted by half
+# Minimum hashes in each near table: similarity 0.87 (two words of a hundred changed) collides
+# with probability 0.43, 0.57, 0.66; 0.12 (two reviews of one language) with 3e-6, 2e-4, 2e-3.
+_BANDS = (6, 4, 3)
+
+
+def fingerprints(
+    layout: Layout, encoded: Encoded, batch: pa.RecordBatch, tokens: Mapping[str, Tokens]
+) -> Hashes:
+    """Return the fingerprints of a record batch.
+
+    Args:
+        layout: Fixed cells.
+        encoded: The batch as cells.
+        batch: The batch.
+        tokens: Tokens of every text column that is present.
+
+    Returns:
+        uint64, shape (4, n_rows); zeros when no feature is present.
+
+    Cost: about 10 ns a value and table.
+    """
+    out = np.zeros((N_TABLES, encoded.n_rows), dtype=np.uint64)
+    for index, column in enumerate(layout.features):
+        codes = encoded.cells.get(column.name)
+        if codes is None:
+            continue
+        if column.name in tokens:
+            out ^= _of_text(tokens[column.name], index)
+        elif column.kind is Kind.NUMERIC:
+            values = floats(plain(unique_column(batch, column.name)))
+            out[0] ^= value_hashes(values, codes, column, index)
+        elif column.listed:
+            out[0] ^= _lookup(np.arange(256, dtype=np.uint64), index, 0)[codes]
+        if column.listed or column.kind is Kind.NUMERIC:
+            for table in range(1, N_TABLES):
+                out[table] ^= _lookup(_groups(column, table), index, table)[codes]
+    return out
+
+
+def value_hashes(
+    values: NDArray[np.float64], codes: NDArray[np.uint8], column: Column, index: int
+) -> Hashes:
+    """Return a hash of each exact number; missing values hash as their cell."""
+    bits = (values + 0.0).view(np.uint64)  # -0.0 + 0.0 is 0.0
+    hashed = mix(bits ^ mix(np.array([index + 1], dtype=np.uint64)))
+    missing = codes >= column.n_cells - 2
+    if missing.any():
+        hashed[missing] = _lookup(np.arange(256, dtype=np.uint64), index, 0)[codes[missing]]
+    return hashed
+
+
+def _groups(column: Column, table: int) -> Hashes:
+    """Map cells to groups of neighbours; categories stay apart."""
+    cells = np.arange(256, dtype=np.uint64)
+    bins = column.n_cells - 4
+    groups = _GROUPS[table - 1]
+    if column.listed or bins <= groups:
+        return cells
+    width = -(-bins // groups)
+    grouped = (cells + np.uint64(width // 2)) // np.uint64(width)
+    grouped[column.n_cells - 2 :] = cells[column.n_cells - 2 :] + np.uint64(1000)
+    return grouped
+
+
+def _lookup(groups: Hashes, index: int, table: int) -> Hashes:
+    return mix(groups ^ mix(np.array([(index + 1) * 64 + table], dtype=np.uint64)))
+
+
+def _of_text(tokens: Tokens, index: int) -> Hashes:
+    out = np.zeros((N_TABLES, tokens.n_docs), dtype=np.uint64)
+    np.bitwise_xor.at(out[0], tokens.doc, mix(tokens.hash ^ np.uint64(index + 1)))
+    for table in range(1, N_TABLES):
+        for band in range(_BANDS[table - 1]):
+            out[table] = mix(out[table] ^ minimum_hash(tokens, 977 * table + 31 * band + index))
+    return out

@@ -1,0 +1,106 @@
+"""Which columns of a batch carry identity, label, contributor, time, text and embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from sluicegate.errors import ConfigError
+
+_SINGLE = ("id", "label", "contributor", "timestamp")
+_MANY = ("text", "embedding")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSchema:
+    """Roles of columns; everything not named is an ordinary feature and its kind is inferred.
+
+    Attributes:
+        id: Column that identifies a row across deliveries.
+        label: Column the training task predicts.
+        contributor: Column that says who delivered the row.
+        timestamp: Column that orders rows in time.
+        text: Columns with free text.
+        embedding: Columns with fixed-length lists of numbers.
+    """
+
+    id: str | None = None
+    label: str | None = None
+    contributor: str | None = None
+    timestamp: str | None = None
+    text: tuple[str, ...] = ()
+    embedding: tuple[str, ...] = ()
+
+    @classmethod
+    def from_mapping(cls, mapping: Any, *, locator: str = "schema") -> Self:
+        """Read the parsed SCHEMA.yaml.
+
+        Args:
+            mapping: What the YAML parser returned; ``None`` (an empty file) means no roles.
+            locator: Path to name in errors.
+
+        Raises:
+            ConfigError: Unknown key, wrong type, or one column in two roles.
+        """
+        if mapping is None:
+            return cls()
+        if not isinstance(mapping, Mapping):
+            raise ConfigError(
+                "schema is not a mapping", locator=locator, got=type(mapping).__name__
+            )
+        unknown = sorted(str(key) for key in mapping if key not in _SINGLE + _MANY)
+        if unknown:
+            raise ConfigError(
+                "unknown key in schema",
+                locator=locator,
+                expected=", ".join(_SINGLE + _MANY),
+                got=", ".join(unknown),
+                next_step="Remove it; columns without a role need no entry.",
+            )
+        single: dict[str, Any] = {k: _name(mapping.get(k), k, locator) for k in _SINGLE}
+        many: dict[str, Any] = {k: _names(mapping.get(k), k, locator) for k in _MANY}
+        _refuse_two_roles(
+            [n for n in single.values() if n] + [*many["text"], *many["embedding"]], locator
+        )
+        return cls(**single, **many)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types; absent roles stay visible as null or empty lists."""
+        return {
+            **{key: getattr(self, key) for key in _SINGLE},
+            **{key: list(getattr(self, key)) for key in _MANY},
+        }
+
+    def role(self, column: str) -> str:
+        """Return the role of a column, ``feature`` if it has none."""
+        for key in _SINGLE:
+            if getattr(self, key) == column:
+                return key
+        return next((key for key in _MANY if column in getattr(self, key)), "feature")
+
+
+def _name(value: Any, key: str, locator: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise ConfigError(
+            f"schema key {key} is not a column name", locator=locator, got=type(value).__name__
+        )
+    return value
+
+
+def _names(value: Any, key: str, locator: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(
+            f"schema key {key} is not a list", locator=locator, got=type(value).__name__
+        )
+    return tuple(str(_name(item, key, locator) or "") for item in value)
+
+
+def _refuse_two_roles(names: list[str], locator: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError("column has two roles", locator=locator, got=", ".join(twice))

@@ -1,0 +1,102 @@
+"""Words of a text column as 64-bit hashes: vectorised, stable across machines.
+
+A token is a run of letters and digits, lower-cased; pairs of neighbours are tokens too, so
+that a phrase of innocent words is visible. Hashes, not words, are counted: memory is bounded
+and a baseline reveals no text beyond what its owner chooses to name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from sluicegate.profiling.buffers import plain, primitive
+
+Hashes = NDArray[np.uint64]
+_MAX_CHARACTERS = 20_000  # of one document; a longer one is judged by its beginning
+_SEPARATORS = r"[^\pL\pN_]+"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Distinct tokens of each document, sorted by document.
+
+    Attributes:
+        n_docs: Number of documents.
+        doc: Document of each token, int64, shape (n_tokens,), not decreasing.
+        hash: Token, uint64, same shape, increasing within a document.
+        words: Hash of each single word that occurs.
+    """
+
+    n_docs: int
+    doc: NDArray[np.int64]
+    hash: Hashes
+    words: dict[int, str]
+
+
+def mix(values: Hashes) -> Hashes:
+    """Scramble 64-bit integers. Source: SplitMix64, Steele, Lea and Flood 2014."""
+    z = values + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: Hashes = z ^ (z >> np.uint64(31))
+    return mixed
+
+
+def tokenize(array: pa.Array) -> Tokens:
+    """Return the tokens of a string column; null counts as an empty document.
+
+    Cost: about 6 us for a document of 20 words.
+    """
+    texts = pc.utf8_slice_codeunits(
+        pc.utf8_lower(pc.fill_null(pc.cast(plain(array), pa.large_string()), "")),
+        0,
+        _MAX_CHARACTERS,
+    )
+    lists = pc.split_pattern_regex(texts, _SEPARATORS)
+    lengths = primitive(pc.cast(pc.list_value_length(lists), pa.int64()), np.int64).astype(np.int64)
+    encoded = lists.flatten().dictionary_encode()
+    words = encoded.dictionary.to_pylist()
+    hashes = np.array([_word_hash(word) for word in words], dtype=np.uint64)
+    code = primitive(encoded.indices, np.int32)
+    doc = np.repeat(np.arange(len(texts)), lengths)
+    filled = np.array([bool(word) for word in words], dtype=bool)[code]
+    doc, single = doc[filled], hashes[code[filled]]
+    neighbours = doc[1:] == doc[:-1]
+    pair = mix(single[:-1] * np.uint64(3) + single[1:])[neighbours]
+    docs = np.concatenate([doc, doc[1:][neighbours]])
+    return _distinct(len(texts), docs, np.concatenate([single, pair]), hashes, words)
+
+
+def _word_hash(word: str) -> int:
+    return int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")
+
+
+def _distinct(
+    n_docs: int, doc: NDArray[np.int64], token: Hashes, hashes: Hashes, words: list[str]
+) -> Tokens:
+    order = np.lexsort((token, doc))
+    doc, token = doc[order], token[order]
+    first = np.ones(doc.size, dtype=bool)
+    first[1:] = (doc[1:] != doc[:-1]) | (token[1:] != token[:-1])
+    names = {int(h): w for h, w in zip(hashes.tolist(), words, strict=True) if w}
+    return Tokens(n_docs, doc[first], token[first], names)
+
+
+def minimum_hash(tokens: Tokens, salt: int) -> Hashes:
+    """Return the smallest salted token hash of each document, 0 for an empty one.
+
+    Two documents share it with the probability of their Jaccard similarity.
+    Source: Broder 1997.
+    """
+    out = np.zeros(tokens.n_docs, dtype=np.uint64)
+    if tokens.doc.size:
+        salted = mix(tokens.hash ^ np.uint64(salt))
+        starts = np.flatnonzero(np.r_[True, tokens.doc[1:] != tokens.doc[:-1]])
+        out[tokens.doc[starts]] = np.minimum.reduceat(salted, starts)
+    return out

@@ -1,0 +1,1 @@
+"""One file a signal: what it asks of a batch, and what it found."""

@@ -1,0 +1,117 @@
+"""What the baseline keeps to recognise contamination: counts, fingerprints, limits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluicegate.profiling.columns import MAX_BINS, Column, Kind
+from sluicegate.signals.reference_model import pack, unpack
+from sluicegate.signals.token_table import TokenTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sluicegate.signals.duplicates import Spectrum
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TextReference:
+    """A text column's tokens by class, and the cells of its class scores.
+
+    Attributes:
+        table: Baseline rows by token and class.
+        edges: Bin bounds of the cross-fitted class score, one tuple a class (for two classes
+            only the second's).
+    """
+
+    table: TokenTable
+    edges: tuple[tuple[float, ...], ...]
+
+    def columns(self, name: str) -> tuple[Column, ...]:
+        """Return the score columns that the reference model reads."""
+        return score_columns(name, self.edges)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {"table": self.table.to_json(), "edges": [list(e) for e in self.edges]}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        edges = tuple(tuple(float(v) for v in e) for e in value["edges"])
+        if any(len(e) > MAX_BINS + 1 for e in edges):
+            raise ValueError("too many bounds of a text score")
+        return cls(TokenTable.from_json(value["table"]), edges)
+
+
+def score_columns(name: str, edges: tuple[tuple[float, ...], ...]) -> tuple[Column, ...]:
+    """Return one numeric column for each class score of a text column."""
+    return tuple(
+        Column(name=f"{name} (words {k})", kind=Kind.NUMERIC, source=Kind.NUMERIC, edges=e)
+        for k, e in enumerate(edges)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ContaminationReference:
+    """Everything but labels and cells.
+
+    Attributes:
+        texts: By text column, when labels have classes.
+        values: Exact values of the other features by class, or None.
+        hidden: Baseline texts with hidden characters, by text column.
+        spectra: Spectrum of fingerprint groups for each table; empty without features.
+        block_rows: Rows of one block, to which the budget of duplicates belongs.
+        golden: Sorted fingerprints of the golden set for each table; empty without one.
+        golden_in_baseline: Baseline rows that match them, for each table.
+        extreme_limits: Quantiles of extremeness; empty without numeric features.
+        extreme_rows: Baseline rows beyond each limit.
+    """
+
+    texts: Mapping[str, TextReference]
+    values: TokenTable | None
+    hidden: Mapping[str, int]
+    spectra: tuple[Spectrum, ...]
+    block_rows: int
+    golden: tuple[NDArray[np.uint64], ...]
+    golden_in_baseline: tuple[int, ...]
+    extreme_limits: tuple[float, ...]
+    extreme_rows: tuple[int, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "texts": {name: text.to_json() for name, text in self.texts.items()},
+            "values": None if self.values is None else self.values.to_json(),
+            "hidden": dict(self.hidden),
+            "spectra": [[list(pair) for pair in s] for s in self.spectra],
+            "block_rows": self.block_rows,
+            "golden": [pack(g, "<u8") for g in self.golden],
+            "golden_in_baseline": list(self.golden_in_baseline),
+            "extreme_limits": list(self.extreme_limits),
+            "extreme_rows": list(self.extreme_rows),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        golden = tuple(unpack(g, "<u8", (-1,)) for g in value["golden"])
+        if any((np.sort(g) != g).any() for g in golden):
+            raise ValueError("golden fingerprints are not sorted")
+        return cls(
+            texts={str(k): TextReference.from_json(v) for k, v in value["texts"].items()},
+            values=None if value["values"] is None else TokenTable.from_json(value["values"]),
+            hidden={str(k): int(v) for k, v in value["hidden"].items()},
+            spectra=tuple([(int(a), int(b)) for a, b in s] for s in value["spectra"]),
+            block_rows=int(value["block_rows"]),
+            golden=golden,
+            golden_in_baseline=tuple(int(v) for v in value["golden_in_baseline"]),
+            extreme_limits=tuple(float(v) for v in value["extreme_limits"]),
+            extreme_rows=tuple(int(v) for v in value["extreme_rows"]),
+        )

@@ -1,0 +1,170 @@
+"""CONTRIBUTOR_LIMIT: how much one contributor may deliver, whatever the statistics say.
+
+No hypothesis is tested: a limit is a rule of the policy, and a share is a fact of the batch. It
+bounds what poison a single hand can bring in that no statistic sees.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+
+from sluicegate.signals.record import Family, SignalRecord, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sluicegate.profiling.schema import BatchSchema
+    from sluicegate.signals.contributor_rules import ContributorLimits
+
+CODE: Final = "CONTRIBUTOR_LIMIT"
+MIN_ROWS: Final = 100
+"""A class or period with fewer rows is left out: a share of a handful says nothing."""
+
+_Name = str | None
+
+
+def limit_records(
+    table: pa.Table, schema: BatchSchema, known: Collection[str], limits: ContributorLimits
+) -> tuple[SignalRecord, ...]:
+    """Hold a batch against the limits.
+
+    Args:
+        table: Its rows.
+        schema: Roles of the columns.
+        known: Contributors of the baseline.
+        limits: From the policy.
+
+    Returns:
+        One record a limit that is set; NOT_EVALUATED if a column that it needs is missing.
+
+    Cost: one pass over two or three columns.
+    """
+    names = _column(table, schema.contributor)
+    if names is None:
+        return (_record("", Status.NOT_EVALUATED, "the batch has no contributor column"),)
+    records = [_record("", Status.PASSED, "")]
+    if limits.max_share is not None:
+        records.append(_judge("max_share", Counter(names), limits.max_share, "the rows"))
+    if limits.max_new_share is not None:
+        new = Counter(name is not None and name in known for name in names)[False]
+        share = new / max(len(names), 1)
+        text = f"contributors that the baseline does not know delivered {share:.1%} of the rows"
+        records.append(_limited("max_new_share", share, limits.max_new_share, text))
+    for limit, most, groups, what in (
+        ("max_class_share", limits.max_class_share, _column(table, schema.label), "class"),
+        ("max_period_share", limits.max_period_share, _periods(table, schema, limits), "period"),
+    ):
+        if most is not None:
+            records.append(_judge_groups(limit, names, groups, most, what))
+    return tuple(records)
+
+
+def sampling_weights(
+    table: pa.Table, schema: BatchSchema, known: Collection[str], limits: ContributorLimits
+) -> list[float]:
+    """Return the weight with which each row should be drawn for training.
+
+    A row by an unknown contributor has ``probation_weight``; then contributors that still hold
+    more than ``max_share`` of all weight are scaled down to it.
+
+    Returns:
+        One weight a row, in (0, 1], in the order of the rows; all 1 without contributors.
+    """
+    names = _column(table, schema.contributor)
+    if names is None:
+        return [1.0] * table.num_rows
+    counts = Counter(names)
+    probation = 1.0 if limits.probation_weight is None else limits.probation_weight
+    weight = {name: 1.0 if name in known else probation for name in counts}
+    if limits.max_share is not None:
+        held = {name: weight[name] * n for name, n in counts.items()}
+        cap = _cap(sorted(held.values(), reverse=True), limits.max_share)
+        weight = {name: w * min(1.0, cap / held[name]) for name, w in weight.items()}
+    return [weight[name] for name in names]
+
+
+def _cap(held: list[float], share: float) -> float:
+    """Return the most that one may hold so that nobody has more than ``share`` of all."""
+    for n_capped in range(len(held)):
+        rest = sum(held[n_capped:])
+        if n_capped * share >= 1:
+            break
+        cap = share * rest / (1 - n_capped * share)
+        if held[n_capped] <= cap:
+            return cap if n_capped else held[0]
+    return held[-1]  # too few contributors for the share: all alike
+
+
+def _judge(limit: str, counts: Mapping[_Name, int], most: float, what: str) -> SignalRecord:
+    total = sum(counts.values())
+    name, n_rows = max(counts.items(), key=lambda item: item[1], default=(None, 0))
+    share = n_rows / max(total, 1)
+    text = f"contributor {_shown(name)} delivered {share:.1%} of {what}"
+    return _limited(limit, share, most, text)
+
+
+def _judge_groups(
+    limit: str, names: list[_Name], groups: list[_Name] | None, most: float, what: str
+) -> SignalRecord:
+    if groups is None:
+        return _record(limit, Status.NOT_EVALUATED, f"no column says the {what} of a row")
+    counts: dict[_Name, Counter[_Name]] = {}
+    for name, group in zip(names, groups, strict=True):
+        counts.setdefault(group, Counter())[name] += 1
+    judged = [
+        _judge(limit, found, most, f"{what} {_shown(group)}")
+        for group, found in counts.items()
+        if found.total() >= MIN_ROWS
+    ]
+    return max(judged, key=lambda r: r.effect or 0.0, default=_record(limit, Status.PASSED, ""))
+
+
+def _limited(limit: str, share: float, most: float, text: str) -> SignalRecord:
+    over = share > most
+    said = f"{CODE}: {text} (at most {most:.1%}). Ask who they are." if over else ""
+    return _record(limit, Status.FAILED if over else Status.PASSED, said, share, most)
+
+
+def _record(
+    limit: str,
+    status: Status,
+    message: str,
+    effect: float | None = None,
+    tolerance: float | None = None,
+) -> SignalRecord:
+    return SignalRecord(
+        code=CODE,
+        family=Family.CONTAMINATION,
+        status=status,
+        column=limit,
+        effect=effect,
+        effect_unit="share of rows",
+        tolerance=tolerance,
+        message=message,
+    )
+
+
+def _column(table: pa.Table, name: str | None) -> list[_Name] | None:
+    if name is None or name not in table.schema.names:
+        return None
+    found: list[_Name] = table.column(name).cast(pa.string()).to_pylist()
+    return found
+
+
+def _periods(table: pa.Table, schema: BatchSchema, limits: ContributorLimits) -> list[_Name] | None:
+    name = schema.timestamp
+    if limits.period_hours is None or name is None or name not in table.schema.names:
+        return None
+    column = table.column(name)
+    if not (pa.types.is_timestamp(column.type) or pa.types.is_date(column.type)):
+        return None
+    length_ms = limits.period_hours * 3_600_000
+    times = column.cast(pa.timestamp("ms", getattr(column.type, "tz", None))).cast(pa.int64())
+    return [None if t is None else str(int(t // length_ms)) for t in times.to_pylist()]
+
+
+def _shown(name: _Name) -> str:
+    return "(missing)" if name is None else name[:64]

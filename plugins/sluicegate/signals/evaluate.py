@@ -1,0 +1,208 @@
+"""Judge a batch against a baseline: one pass, one decision, one record a signal and column."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from sluicegate.errors import ConfigError
+from sluicegate.profiling.columns import Kind
+from sluicegate.signals import (
+    completeness,
+    contributor_labels,
+    contributor_new,
+    drift,
+    duplicates,
+    hidden_unicode,
+    label_flips,
+    label_new_class,
+    label_prior,
+    leakage,
+    outliers,
+    schema_match,
+    sequence,
+    trigger,
+)
+from sluicegate.signals.comparison import Comparison
+from sluicegate.signals.correction import decide
+from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.rows import row_scores
+from sluicegate.signals.scan import Scan
+from sluicegate.signals.shapes import Shape, shape_of
+from sluicegate.signals.tolerance import check_overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sluicegate.signals.excess import Step
+    from sluicegate.signals.finding import Finding
+    from sluicegate.signals.stored_baseline import Baseline
+
+_SIGNALS: tuple[Callable[[Comparison], list[Finding]], ...] = (
+    schema_match.findings,
+    completeness.findings,
+    drift.findings,
+    label_prior.findings,
+    label_new_class.findings,
+    label_flips.findings,
+    contributor_new.findings,
+    contributor_labels.findings,
+    duplicates.findings,
+    leakage.findings,
+    outliers.findings,
+    trigger.findings,
+    hidden_unicode.findings,
+)
+
+_MILD = frozenset({label_prior.CODE, contributor_new.NEW, contributor_new.FLOOD})
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one batch looks like beside its baseline.
+
+    Attributes:
+        records: One a signal and column, in a fixed order.
+        n_rows: Rows of the batch.
+        batch_score: How suspicious the batch is: -log10 of the smallest corrected p-value
+            (a quarter for signals that only warn), 0 for none; larger is worse.
+        row_scores: Probability of being bad for each row, float64, shape (n_rows,), in the
+            order of the rows; None when rows were not asked for.
+        row_reasons: Codes of the fired signals that name each row, same order.
+        row_ids: The id column as delivered, or None.
+        shapes: How the columns of fired signals are spread in baseline and batch.
+    """
+
+    records: tuple[SignalRecord, ...]
+    n_rows: int
+    batch_score: float
+    row_scores: NDArray[np.float64] | None
+    row_reasons: tuple[tuple[str, ...], ...]
+    row_ids: pa.ChunkedArray | None
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
+
+
+def evaluate(
+    baseline: Baseline,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    tolerances: Mapping[str, float],
+    false_block_budget: float = 0.01,
+    rows: bool = True,
+    history: Sequence[Step | None] | None = None,
+) -> CheckResult:
+    """Judge a batch.
+
+    Args:
+        baseline: What clean batches look like.
+        batches: The rows to judge; any partitioning and order gives the same records.
+        tolerances: Overrides by ``CODE`` or ``CODE:column``, shares in [0, 1].
+        false_block_budget: Largest probability of any alarm on a clean batch, in (0, 1).
+        rows: Whether to score rows, which keeps about 60 bytes a row; without, memory grows
+            only with the rows far out.
+        history: What earlier batches added to the sequence, oldest first; with it the batch is
+            judged together with them too, at ``false_block_budget`` for the whole sequence.
+
+    Raises:
+        ConfigError: A tolerance for an unknown signal, or a budget outside (0, 1).
+
+    Cost: one pass; about 2.5 CPU s for 1,000,000 rows of 20 columns.
+    """
+    check_overrides(tolerances)
+    if not 0.0 < false_block_budget < 1.0:
+        raise ConfigError("false_block_budget is not a probability", got=str(false_block_budget))
+    scan = Scan.start(baseline, keep_rows=rows)
+    for batch in batches:
+        scan.update(batch)
+    comparison = _comparison(scan, tolerances)
+    records = decide([f for signal in _SIGNALS for f in signal(comparison)], false_block_budget)
+    if history is not None:
+        records += (
+            sequence.judge(records, history, alpha=false_block_budget, overrides=tolerances),
+        )
+    scores, reasons = row_scores(scan, records) if rows else (None, ())
+    return CheckResult(
+        records=records,
+        n_rows=scan.profile.n_rows,
+        batch_score=_batch_score(records),
+        row_scores=scores,
+        row_reasons=reasons,
+        row_ids=pa.chunked_array(scan.ids) if scan.ids and rows else None,
+        shapes=_shapes(scan, records),
+    )
+
+
+def _shapes(scan: Scan, records: Sequence[SignalRecord]) -> dict[str, Shape]:
+    fired = {r.column for r in records if r.status in (Status.FAILED, Status.WARNED)}
+    columns = (c for c in scan.baseline.layout.columns if c.name in fired)
+    found = ((c.name, shape_of(c, scan.baseline.profile, scan.profile)) for c in columns)
+    return {name: shape for name, shape in found if shape is not None}
+
+
+def _comparison(scan: Scan, tolerances: Mapping[str, float]) -> Comparison:
+    return Comparison(
+        baseline=scan.baseline,
+        profile=scan.profile,
+        fields=scan.fields,
+        flip_counts=None if scan.flip_reason else scan.flip_counts,
+        flip_reason=scan.flip_reason,
+        overrides=tolerances,
+        predicted=scan.predicted,
+        distinct=tuple(table.estimate() for table in scan.distinct),
+        golden_rows=tuple(scan.golden_rows),
+        moved=scan.moved(),
+        outlying_rows=scan.outlying_rows(),
+        hidden=scan.hidden,
+        token_tables=scan.token_tables,
+        value_table=scan.value_table,
+        token_names=scan.token_names,
+    )
+
+
+def expected_codes(baseline: Baseline) -> tuple[str, ...]:
+    """Return the codes that a check against this baseline must report, sorted.
+
+    A result that lacks one of them was not produced by a complete check and must block.
+    """
+    codes = {schema_match.CODE, completeness.CODE}
+    codes |= {c for column in baseline.layout.features if (c := drift.code_of(column))}
+    label, contributor = baseline.layout.label, baseline.schema.contributor
+    if label is not None:
+        codes |= {label_prior.CODE, label_flips.CODE}
+        if label.kind is Kind.CATEGORICAL:
+            codes.add(label_new_class.CODE)
+    if contributor is not None:
+        codes |= {contributor_new.NEW, contributor_new.FLOOD}
+        if label is not None and baseline.profile.contributors:
+            codes.add(contributor_labels.CODE)
+    reference = baseline.contamination
+    present = {
+        duplicates.CODE: reference.spectra,
+        leakage.CODE: reference.golden,
+        outliers.CODE: reference.extreme_limits,
+        hidden_unicode.CODE: reference.hidden,
+        trigger.TOKENS: reference.texts,
+        trigger.VALUES: reference.values is not None,
+    }
+    return tuple(sorted(codes | {code for code, needed in present.items() if needed}))
+
+
+def _batch_score(records: Sequence[SignalRecord]) -> float:
+    return max((_suspicion(record) for record in records), default=0.0)
+
+
+def _suspicion(record: SignalRecord) -> float:
+    """-log10 p, a quarter of it where the signal only warns: drift is rarely an attack."""
+    if record.p_value is None:
+        return {Status.FAILED: 300.0, Status.WARNED: 1.0}.get(record.status, 0.0)
+    mild = record.family is Family.DRIFT or record.code in _MILD
+    return -math.log10(max(record.p_value, 1e-300)) * (0.25 if mild else 1.0)
+
+
+__all__ = ["CheckResult", "evaluate", "expected_codes"]

@@ -1,0 +1,173 @@
+"""Row scores: the probability that a row is bad, given which signals fired.
+
+Each fired signal names rows with a probability that follows from its own counts: among rows
+that show the signal's trace, the share beyond what the baseline leads one to expect. A row's
+score is the largest of these. Rows without a trace keep the label model's posterior, which
+ranks them even when nothing fired.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sluicegate.signals import duplicates, hidden_unicode, leakage, outliers, trigger
+from sluicegate.signals.label_flips import CODE as FLIPS
+from sluicegate.signals.record import SignalRecord, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from sluicegate.signals.label_reference import LabelReference
+    from sluicegate.signals.scan import Scan
+
+    Floats = NDArray[np.float64]
+    Flags = NDArray[np.bool_]
+
+_PRIOR = 0.01  # share of bad labels assumed where no signal fired: natural label error or less
+_NAMED = 0.5  # a row is named when it is more likely bad than not
+
+
+def row_scores(
+    scan: Scan, records: Sequence[SignalRecord]
+) -> tuple[Floats, tuple[tuple[str, ...], ...]]:
+    """Return each row's score in [0, 1] and the codes it is named for.
+
+    Args:
+        scan: The pass over the batch.
+        records: Decided records.
+
+    Returns:
+        float64, shape (n_rows,), in the order of the rows; and a tuple of codes for each row,
+        empty unless a fired signal names the row.
+    """
+    n = scan.profile.n_rows
+    scores = np.zeros(n)
+    reasons: list[tuple[str, ...]] = [()] * n
+    fired = [r for r in records if r.status in (Status.FAILED, Status.WARNED)]
+    if scan.baseline.labels is not None and n:
+        flips = next((r for r in fired if r.code == FLIPS), None)
+        scores = _flip_posterior(scan, scan.baseline.labels, flips)
+        if flips is not None:
+            _name(reasons, scores > _NAMED, FLIPS)
+    for record in fired:
+        if record.code in (duplicates.CODE, leakage.CODE):
+            probability = _copied(scan, record)
+            scores = np.maximum(scores, probability)
+            _name(reasons, probability > _NAMED, record.code)
+            continue
+        traced = _trace(scan, record)
+        if traced is not None and traced.any():
+            share = _excess_share(record, traced)
+            scores[traced] = np.maximum(scores[traced], share)
+            if share > _NAMED:
+                _name(reasons, traced, record.code)
+    return scores, tuple(reasons)
+
+
+def _name(reasons: list[tuple[str, ...]], flags: Flags, code: str) -> None:
+    for i in np.flatnonzero(flags):
+        reasons[i] += (code,)
+
+
+def _excess_share(record: SignalRecord, traced: Flags) -> float:
+    """Share of the traced rows that the baseline does not explain, within (0, 0.999)."""
+    excess = (record.effect or 0.0) * traced.size
+    if record.code in (trigger.TOKENS, trigger.VALUES):
+        # A trigger's rows are bad because they are new, whichever label most rows have.
+        sure = _sure(record)
+        usual = sum(a["rows_before"] for a in sure) / sum(a["rows"] for a in sure)
+        ratio = record.n_batch / max(record.n_baseline, 1)
+        excess = traced.sum() * (1.0 - min(usual * ratio, 1.0))
+    return float(np.clip(excess / max(int(traced.sum()), 1), 0.01, 0.999))
+
+
+def _trace(scan: Scan, record: SignalRecord) -> Flags | None:
+    """Return the rows that show what the signal found, or None if it has no trace in rows."""
+    reference = scan.baseline.contamination
+    parts = scan.parts
+    if record.code == hidden_unicode.CODE:
+        return np.concatenate([p.hidden for p in parts])
+    if record.code == outliers.CODE:
+        far: Flags = scan.extremeness() > reference.extreme_limits[-1]
+        return far
+    if record.code in (trigger.TOKENS, trigger.VALUES):
+        return _trigger_rows(scan, record)
+    return None
+
+
+def _copied(scan: Scan, record: SignalRecord) -> Floats:
+    """Probability from each table of fingerprints that fired; the surest counts."""
+    reference = scan.baseline.contamination
+    prints = np.concatenate([p.prints for p in scan.parts], axis=1)
+    n, m = prints.shape[1], scan.baseline.n_rows
+    out = np.zeros(n)
+    fired = record.evidence.get("fired", [])
+    for table in np.flatnonzero([kind in fired for kind in _kinds(record.code)]):
+        if record.code == duplicates.CODE:
+            found = duplicates.copy_probability(prints[table], reference.spectra[table], m)
+        else:
+            hits = leakage.matches(prints[table], reference.golden[table])
+            before = reference.golden_in_baseline[table] * n / m
+            more = hits & (out <= _NAMED)  # a coarser table must explain its own finds
+            found = more * np.clip(1.0 - before / max(int(more.sum()), 1), 0.0, 0.999)
+        out = np.maximum(out, found)
+    return out
+
+
+def _kinds(code: str) -> tuple[str, ...]:
+    return duplicates.KINDS if code == duplicates.CODE else leakage.KINDS
+
+
+def _trigger_rows(scan: Scan, record: SignalRecord) -> Flags | None:
+    column = record.column
+    if not all(column in part.tokens for part in scan.parts):
+        return None
+    sure = _sure(record)
+    flags = []
+    for part in scan.parts:
+        row, cell = part.tokens[column]
+        found = np.zeros(part.n_rows, dtype=bool)
+        for association in sure:
+            with_token = row[cell == association["cell"]]
+            tied = part.class_index[with_token] == association["class"]
+            found[with_token[tied]] = True
+        flags.append(found)
+    return np.concatenate(flags)
+
+
+def _sure(record: SignalRecord) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = record.evidence["associations"]
+    return [a for a in found if a["p_value"] <= (record.alpha or 0.0)]
+
+
+def _flip_posterior(scan: Scan, reference: LabelReference, record: SignalRecord | None) -> Floats:
+    """Posterior of "flipped" from the two known margin distributions (Bayes).
+
+    The prior is the estimated flip share of the row's group where the signal fired, and a
+    small constant elsewhere.
+    """
+    class_index = np.concatenate([p.class_index for p in scan.parts]).astype(np.intp)
+    bins = np.concatenate([p.margin_bin for p in scan.parts])
+    contributor = np.concatenate([p.contributor for p in scan.parts])
+    f, g = reference.scale.densities()
+    prior = np.full(class_index.size, _PRIOR)
+    if record is not None and record.effect is not None:
+        named = {
+            s.removeprefix("contributor ")
+            for s in record.evidence.get("fired", [])
+            if s.startswith("contributor ")
+        }
+        who = [i for name, i in scan.names.items() if name is not None and name[:64] in named]
+        group = np.isin(contributor, who) if who else np.ones(prior.size, dtype=bool)
+        share = record.effect * prior.size / max(int(group.sum()), 1)
+        prior[group] = min(max(share, _PRIOR), 0.9)
+    known = class_index >= 0
+    at = class_index[known], bins[known]
+    good, bad = (1.0 - prior[known]) * f[at], prior[known] * g[at]
+    out = np.zeros(class_index.size)
+    out[known] = bad / (good + bad)
+    return out

@@ -1,0 +1,262 @@
+"""One streaming pass over a batch: counts, and a few dozen bytes a row if rows are wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluicegate.profiling.counts import Profile
+from sluicegate.profiling.distinct import Distinct
+from sluicegate.profiling.fingerprints import N_TABLES
+from sluicegate.profiling.layout import Encoded, encode_batch, unique_column, without_index
+from sluicegate.signals.label_scores import N_BINS
+from sluicegate.signals.leakage import matches
+from sluicegate.signals.outliers import (
+    Extremes,
+    extremeness,
+    extremes,
+    moved_columns,
+    outermost,
+    tail_scores,
+)
+from sluicegate.signals.row_facts import RowFacts, row_facts
+from sluicegate.signals.text_scores import add_text_cells
+from sluicegate.signals.token_table import TokenTable, token_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from sluicegate.signals.stored_baseline import Baseline
+
+Counts = NDArray[np.int64]
+MAX_NAMED_ROWS = 200_000
+"""Above this many rows triggers are found but their rows are not named: tokens of every row
+would have to be kept (about 400 bytes a document)."""
+
+
+@dataclass(slots=True)
+class Part:
+    """What is kept of one record batch for the row scores.
+
+    Attributes:
+        n_rows: Rows.
+        class_index: Modelled class, -1 if none, int8.
+        margin_bin: Bin of the margin, uint8.
+        contributor: Index into `Scan.names`, -1 if none, int32.
+        prints: Fingerprints, uint64, shape (4, n_rows).
+        extremes: Rows that are extreme in each column, and how much.
+        hidden: Rows with hidden characters, bool.
+        tokens: Row and table cell of each token, by text column, "" for values.
+    """
+
+    n_rows: int
+    class_index: NDArray[np.int8]
+    margin_bin: NDArray[np.uint8]
+    contributor: NDArray[np.int32]
+    prints: NDArray[np.uint64]
+    extremes: Extremes
+    hidden: NDArray[np.bool_]
+    tokens: dict[str, tuple[NDArray[np.int64], NDArray[np.uint32]]]
+
+
+@dataclass(slots=True)
+class Scan:
+    """State of the pass.
+
+    Attributes:
+        baseline: What to count against.
+        profile: Counts.
+        tails: Extremeness of the cells of numeric columns.
+        weights: Class log-odds of tokens, by text column.
+        fields: Arrow fields of the first batch.
+        flip_counts: Rows by contributor, modelled class and margin bin.
+        predicted: Expected rows by contributor and class, in 1/65536 row.
+        flip_reason: Why margins could not be computed; "" while they can.
+        hidden: Texts with hidden characters by column.
+        token_tables: Rows by token and class, by text column.
+        value_table: Rows by exact value and class, if the baseline has one.
+        token_names: Words by table cell.
+        distinct: Different fingerprints in each table.
+        golden_rows: Rows with a fingerprint of the golden set, by table.
+        outermost: Rows of each record batch that may be outliers: how many, and their extremes.
+        keep_rows: Whether rows are to be scored; without, nothing grows with clean rows.
+        parts: What is kept of each record batch for the row scores.
+        names: Contributors in the order they appeared.
+        ids: The id column, if the schema names one.
+    """
+
+    baseline: Baseline
+    profile: Profile
+    tails: Mapping[str, NDArray[np.float64]]
+    weights: Mapping[str, NDArray[np.float64]]
+    fields: tuple[pa.Field, ...] = ()
+    flip_counts: dict[str | None, Counts] = field(default_factory=dict)
+    predicted: dict[str | None, Counts] = field(default_factory=dict)
+    flip_reason: str = ""
+    hidden: dict[str, int] = field(default_factory=dict)
+    token_tables: dict[str, TokenTable] = field(default_factory=dict)
+    value_table: TokenTable | None = None
+    token_names: dict[int, str] = field(default_factory=dict)
+    distinct: tuple[Distinct, ...] = field(
+        default_factory=lambda: tuple(Distinct() for _ in range(N_TABLES))
+    )
+    golden_rows: list[int] = field(default_factory=lambda: [0] * N_TABLES)
+    outermost: list[tuple[int, Extremes]] = field(default_factory=list)
+    keep_rows: bool = True
+    parts: list[Part] = field(default_factory=list)
+    names: dict[str | None, int] = field(default_factory=dict)
+    ids: list[pa.Array] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, baseline: Baseline, *, keep_rows: bool = True) -> Scan:
+        """Return the state before any row."""
+        tails = {
+            c.name: tail_scores(c, baseline.profile.marginal(c.name))
+            for c in baseline.layout.features
+            if c.binned
+        }
+        reference = baseline.contamination
+        weights = {name: text.table.weights() for name, text in reference.texts.items()}
+        scan = cls(baseline, Profile.empty(baseline.layout), tails, weights, keep_rows=keep_rows)
+        if reference.values is not None:
+            scan.value_table = TokenTable.empty(reference.values.rows.size)
+        for name, text in reference.texts.items():
+            scan.token_tables[name] = TokenTable.empty(text.table.rows.size)
+        return scan
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Count one record batch."""
+        batch = self.baseline.layout.projected(batch)
+        if not self.fields:
+            self.fields = without_index(batch.schema)
+        encoded = encode_batch(self.baseline.layout, batch)
+        facts = row_facts(self.baseline.layout, encoded, batch, values=self.value_table is not None)
+        self.profile.add(encoded)
+        class_index, margin_bin = self._label_scores(encoded, facts)
+        far = extremes(self.baseline.layout, encoded, batch, self.tails)
+        self._fingerprints(facts)
+        limits = self.baseline.contamination.extreme_limits
+        if limits:
+            self.outermost.append(outermost(far, encoded.n_rows, min(limits)))
+        tokens = self._contamination(facts, class_index)
+        if not self.keep_rows:
+            return
+        self.parts.append(
+            Part(
+                n_rows=encoded.n_rows,
+                class_index=class_index.astype(np.int8),
+                margin_bin=margin_bin,
+                contributor=self._contributor_index(encoded),
+                prints=facts.prints,
+                extremes=far,
+                hidden=np.any(
+                    [np.zeros(encoded.n_rows, dtype=bool), *facts.hidden.values()], axis=0
+                ),
+                tokens=tokens,
+            )
+        )
+        name = self.baseline.schema.id
+        array = unique_column(batch, name) if name else None
+        if array is not None:
+            self.ids.append(array)
+
+    def moved(self) -> tuple[str, ...]:
+        """Return the columns that moved as a whole and are left out of the extremeness."""
+        return moved_columns(self.baseline.layout, self.baseline.profile, self.profile)
+
+    def outlying_rows(self) -> tuple[int, ...]:
+        """Return how many rows lie beyond each limit of the baseline."""
+        moved = self.moved()
+        scores = [extremeness(found, n, moved) for n, found in self.outermost]
+        limits = self.baseline.contamination.extreme_limits
+        return tuple(sum(int((s > limit).sum()) for s in scores) for limit in limits)
+
+    def extremeness(self) -> NDArray[np.float64]:
+        """Return all kept rows' extremeness."""
+        moved = self.moved()
+        found = [extremeness(p.extremes, p.n_rows, moved) for p in self.parts]
+        return np.concatenate([np.zeros(0), *found])
+
+    def _fingerprints(self, facts: RowFacts) -> None:
+        for table, distinct in enumerate(self.distinct):
+            distinct.add(facts.prints[table])
+        for table, golden in enumerate(self.baseline.contamination.golden):
+            self.golden_rows[table] += int(matches(facts.prints[table], golden).sum())
+
+    def _contamination(
+        self, facts: RowFacts, class_index: NDArray[np.intp]
+    ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.uint32]]]:
+        """Count tokens and values; return those of each row where its triggers can be named."""
+        kept: dict[str, tuple[NDArray[np.int64], NDArray[np.uint32]]] = {}
+        for name, flags in facts.hidden.items():
+            self.hidden[name] = self.hidden.get(name, 0) + int(flags.sum())
+        keep = self.keep_rows and self.profile.n_rows <= MAX_NAMED_ROWS
+        for name, table in self.token_tables.items():
+            if name not in facts.tokens:
+                continue
+            tokens = facts.tokens[name]
+            cells = token_cells(tokens.hash)
+            table.add(tokens.doc, cells, class_index)
+            hashes = np.fromiter(tokens.words, dtype=np.uint64, count=len(tokens.words))
+            for cell, word in zip(token_cells(hashes), tokens.words.values(), strict=True):
+                self.token_names.setdefault(int(cell), word)
+            if keep:
+                kept[name] = (tokens.doc, cells)
+        if self.value_table is not None:
+            self.value_table.add(facts.value_row, facts.value_cell, class_index)
+            if keep:
+                kept[""] = (facts.value_row, facts.value_cell)
+        return kept
+
+    def _label_scores(
+        self, encoded: Encoded, facts: RowFacts
+    ) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+        reference = self.baseline.labels
+        nothing = np.full(encoded.n_rows, -1, dtype=np.intp), np.zeros(encoded.n_rows, np.uint8)
+        if reference is None or encoded.label is None or encoded.n_rows == 0:
+            return nothing
+        cells = add_text_cells(
+            encoded.cells, facts.tokens, self.baseline.contamination.texts, self.weights
+        )
+        lacking = [n for n in reference.model.features if n not in cells]
+        if lacking:
+            self.flip_reason = f"the model needs column {lacking[0]}"
+            return nothing
+        class_index, bins, units = reference.margin_bins(cells, encoded.slot)
+        self._count_margins(encoded, class_index, bins, units)
+        return class_index, bins
+
+    def _count_margins(
+        self,
+        encoded: Encoded,
+        class_index: NDArray[np.intp],
+        bins: NDArray[np.uint8],
+        units: Counts,
+    ) -> None:
+        known, k = class_index >= 0, units.shape[0]
+        who = np.zeros(encoded.n_rows, dtype=np.int64)
+        names: tuple[str | None, ...] = (None,)
+        if encoded.contributor is not None:
+            who, names = encoded.contributor.astype(np.int64), encoded.contributors
+        flat = (who[known] * k + class_index[known]) * N_BINS + bins[known]
+        table = np.bincount(flat, minlength=len(names) * k * N_BINS).reshape(-1, k, N_BINS)
+        # Integers below 2**53 add exactly as floats.
+        sums = np.stack(
+            [np.bincount(who[known], weights=u[known], minlength=len(names)) for u in units]
+        ).astype(np.int64)
+        for i, name in enumerate(names):
+            self.flip_counts[name] = self.flip_counts.get(name, 0) + table[i].astype(np.int64)
+            self.predicted[name] = self.predicted.get(name, 0) + sums[:, i]
+
+    def _contributor_index(self, encoded: Encoded) -> NDArray[np.int32]:
+        if encoded.contributor is None:
+            return np.full(encoded.n_rows, -1, dtype=np.int32)
+        for name in encoded.contributors:
+            self.names.setdefault(name, len(self.names))
+        lookup = np.array([self.names[n] for n in encoded.contributors] or [0], dtype=np.int32)
+        return lookup[encoded.contributor]

@@ -1,0 +1,133 @@
+"""Boosted oblivious trees over cell codes: a small reference model in numpy.
+
+An oblivious tree asks the same question at every node of a level, so a row's leaf is an
+integer of `depth` bits and scoring is a few vectorised comparisons. Codes are bytes, so the
+best split of a level comes from histograms. Source: Friedman 2001 (gradient boosting), Chen
+and Guestrin 2016, equation 7 (second-order gain), Kohavi and Li 1995 (oblivious trees).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+_L2 = 3.0
+_RATE = 0.15
+_MAX_FEATURES_PER_TREE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """A sum of oblivious trees.
+
+    Attributes:
+        feature: Index of the feature asked at each level, int32, shape (trees, depth).
+        threshold: The bit is code > threshold, uint8, shape (trees, depth).
+        leaves: Log-odds added, float64, shape (trees, 2 ** depth).
+    """
+
+    feature: NDArray[np.int32]
+    threshold: NDArray[np.uint8]
+    leaves: Floats
+
+    def score(self, codes: NDArray[np.uint8]) -> Floats:
+        """Return log-odds.
+
+        Args:
+            codes: uint8, shape (n_features, n_rows).
+
+        Returns:
+            float64, shape (n_rows,).
+
+        Cost: trees x depth byte comparisons a row; about 0.6 us a row at 80 trees of depth 4.
+        """
+        out = np.zeros(codes.shape[1])
+        for feature, threshold, leaves in zip(
+            self.feature, self.threshold, self.leaves, strict=True
+        ):
+            leaf = np.zeros(codes.shape[1], dtype=np.uint8)
+            for f, t in zip(feature, threshold, strict=True):
+                leaf = leaf * np.uint8(2) + (codes[f] > t)
+            out += leaves[leaf]
+        return out
+
+
+def fit_forest(
+    codes: NDArray[np.uint8],
+    positive: NDArray[np.bool_],
+    offset: Floats,
+    *,
+    n_cells: int,
+    n_trees: int,
+    depth: int,
+    rng: np.random.Generator,
+) -> Forest:
+    """Fit trees to binary labels by second-order boosting of the logistic loss.
+
+    Args:
+        codes: uint8, shape (n_features, n_rows), values below n_cells.
+        positive: bool, shape (n_rows,).
+        offset: Log-odds known before, float64, shape (n_rows,).
+        n_cells: Largest number of cells of a feature, at most 256.
+        n_trees: Number of trees.
+        depth: Levels of a tree, at most 8.
+        rng: Chooses features of a tree when there are more than 16.
+
+    Cost: trees x depth x min(features, 16) x 2 weighted histograms of n_rows.
+    """
+    n_features = codes.shape[0]
+    feature = np.zeros((n_trees, depth), dtype=np.int32)
+    threshold = np.zeros((n_trees, depth), dtype=np.uint8)
+    leaves = np.zeros((n_trees, 2**depth))
+    score = offset.copy()
+    for tree in range(n_trees):
+        p = 1.0 / (1.0 + np.exp(-np.clip(score, -30.0, 30.0)))
+        gradient, hessian = positive - p, np.maximum(p * (1.0 - p), 1e-6)
+        chosen = np.arange(n_features)
+        if n_features > _MAX_FEATURES_PER_TREE:
+            chosen = np.sort(rng.choice(n_features, _MAX_FEATURES_PER_TREE, replace=False))
+        leaf = np.zeros(codes.shape[1], dtype=np.intp)
+        for level in range(depth):
+            f, t = _best_split(
+                codes, chosen, leaf, gradient, hessian, n_leaves=2**level, n_cells=n_cells
+            )
+            feature[tree, level], threshold[tree, level] = f, t
+            leaf = leaf * 2 + (codes[f] > t)
+        g = np.bincount(leaf, weights=gradient, minlength=2**depth)
+        h = np.bincount(leaf, weights=hessian, minlength=2**depth)
+        leaves[tree] = _RATE * g / (h + _L2)
+        score += leaves[tree][leaf]
+    return Forest(feature, threshold, leaves)
+
+
+def _best_split(
+    codes: NDArray[np.uint8],
+    chosen: NDArray[np.intp],
+    leaf: NDArray[np.intp],
+    gradient: Floats,
+    hessian: Floats,
+    *,
+    n_leaves: int,
+    n_cells: int,
+) -> tuple[int, int]:
+    best, best_gain = (int(chosen[0]), 255), 0.0
+    base = leaf * n_cells
+    for f in chosen:
+        key = base + codes[f]
+        size = n_leaves * n_cells
+        g = np.bincount(key, weights=gradient, minlength=size).reshape(n_leaves, n_cells)
+        h = np.bincount(key, weights=hessian, minlength=size).reshape(n_leaves, n_cells)
+        left_g, left_h = np.cumsum(g, axis=1), np.cumsum(h, axis=1)
+        all_g, all_h = left_g[:, -1:], left_h[:, -1:]
+        gain = (
+            left_g**2 / (left_h + _L2)
+            + (all_g - left_g) ** 2 / (all_h - left_h + _L2)
+            - all_g**2 / (all_h + _L2)
+        ).sum(axis=0)
+        t = int(np.argmax(gain[:-1]))
+        if gain[t] > best_gain + 1e-12:
+            best, best_gain = (int(f), t), float(gain[t])
+    return best

@@ -1,0 +1,1 @@
+"""Tables as sets of rows: canonical row encoding, table digest, and what changed between two."""

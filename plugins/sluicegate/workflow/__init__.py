@@ -1,0 +1,1 @@
+"""What the command line and the operators both do, as plain functions over the adapters."""

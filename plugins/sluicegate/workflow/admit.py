@@ -1,0 +1,162 @@
+"""Decide whether a training task may start on a source.
+
+What Airflow hands over (asset events, XCom, its state store) is only a pointer to the
+batch somebody wants to train on. Admission rests on signed evidence alone, in this order:
+
+1. The newest provenance of the source is in the ledger, under the signed checkpoint
+                                                         (edited, deleted, reordered rows)
+2. The source role signed it and the seal of its digest  (data that nobody sealed)
+3. The batch is not in quarantine                        (bytes set aside on purpose)
+4. The pointer's verdict is in the ledger                (forged or invented verdict)
+5. The pointer means that newest batch                   (freeze, rollback)
+6. The newest verdict on that digest is in the ledger    (replay of an older PASSED)
+7. The gate role signed it, with a valid key             (verdict from another key)
+8. It names this source and this exact digest            (mix and match)
+9. It has not expired, and was issued under the policy in force (weakened policy)
+10. The seal is as fresh as that policy asks            (freeze: old data trained on again)
+11. That policy accepts it, or two people waived exactly the signals that speak against it
+                                                         (FAILED batch, self-approval)
+
+Where a checkpoint is remembered, the ledger must extend it (yesterday's store, fork), and the
+batch must not be older than the one admitted before (newest leaf hidden from the lookup).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sluicegate.adapters.policy_file import read_policy
+from sluicegate.adapters.remembered import read_memory, remember
+from sluicegate.digest.algorithms import Digest
+from sluicegate.errors import BadProof, GateBlocked, Rollback
+from sluicegate.workflow.evidence import Evidence, IssuedVerdict, SealedBatch, open_evidence
+from sluicegate.workflow.freshness import require_fresh_seal
+from sluicegate.workflow.quarantine import require_free
+from sluicegate.workflow.waiver import waived_codes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from sluicegate.gate.policy import Policy
+    from sluicegate.workflow.home import SluiceHome
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Permission to train on one exact batch."""
+
+    batch: SealedBatch
+    issued: IssuedVerdict
+
+    @property
+    def verdict(self) -> Digest:
+        """Digest of the verdict's envelope, by which the ledger finds it."""
+        return self.issued.envelope
+
+    @property
+    def pointer(self) -> dict[str, str]:
+        """Return what may travel through Airflow; whoever receives it verifies again."""
+        return {
+            "source": self.batch.source,
+            "digest": str(self.batch.digest),
+            "verdict": str(self.issued.envelope),
+        }
+
+
+def admit_training(
+    home: SluiceHome,
+    sources: Iterable[str],
+    pointers: Mapping[str, Mapping[str, str]] | None = None,
+    *,
+    at: datetime,
+) -> dict[str, Admission]:
+    """Admit a training task to all its sources, or raise.
+
+    Args:
+        home: Paths of the installation.
+        sources: Names of the sources the task reads; at least one.
+        pointers: Untrusted hints by source, ``{"verdict": "sha256:..."}``; a source
+            without one is judged by its newest seal.
+        at: Aware UTC.
+
+    Returns:
+        One admission a source.
+
+    Raises:
+        SluicegateError: Any reason not to start; nothing is admitted in part.
+
+    Cost:
+        A few indexed reads, two Merkle proofs and four signature checks a source.
+    """
+    policy = read_policy(home.policy)
+    evidence = open_evidence(home, at=at)
+    memory = None if home.remembered_at is None else read_memory(home.remembered_at)
+    note = evidence.ledger.checkpoint()
+    if memory is not None:
+        memory.require_not_older(evidence.ledger)
+    hints = pointers or {}
+    admitted = {
+        source: _admit(evidence, policy, source, hints.get(source, {}).get("verdict", ""), at=at)
+        for source in sources
+    }
+    if memory is not None and home.remembered_at is not None:
+        versions = {source: admission.batch.version for source, admission in admitted.items()}
+        for source, version in versions.items():
+            memory.require_newest(source, version)
+        # Only now: what was refused must not become what is remembered.
+        remember(home.remembered_at, evidence.ledger, note, versions)
+    return admitted
+
+
+def _admit(
+    evidence: Evidence, policy: Policy, source: str, hint: str, *, at: datetime
+) -> Admission:
+    newest = evidence.latest_seal(source, at=at)
+    require_free(evidence, source, newest.digest, at=at)
+    if hint:
+        _require_current(evidence, source, hint, newest)
+    issued = evidence.verdict_of(source, newest.digest, at=at)
+    require_admissible(evidence, policy, issued, at=at)
+    require_fresh_seal(evidence, policy, source, newest.digest, at=at)
+    return Admission(newest, issued)
+
+
+def require_admissible(
+    evidence: Evidence, policy: Policy, issued: IssuedVerdict, *, at: datetime
+) -> None:
+    """Return if the policy in force accepts a verdict, as it is or waived.
+
+    Raises:
+        Expired: See `Verdict.require_passed`.
+        GateBlocked: See there.
+    """
+    try:
+        issued.verdict.require_passed(policy, at=at)
+    except GateBlocked:
+        # Waivers cost proofs and signatures, so they are read only when one is needed.
+        waived = waived_codes(evidence, policy, issued, at=at)
+        if not waived:
+            raise
+        issued.verdict.require_passed(policy, at=at, waived=waived)
+
+
+def _require_current(evidence: Evidence, source: str, hint: str, newest: SealedBatch) -> None:
+    record = evidence.ledger.by_envelope(hint)
+    if record is None or record.entry.kind != "verdict" or record.entry.source != source:
+        raise BadProof(
+            "the verdict that triggered this run is not in the ledger",
+            locator=source,
+            got=hint[:19],
+            next_step="Treat it as forged: find who wrote the asset event or state, "
+            "and run the gate on the source.",
+        )
+    if record.entry.subject != str(newest.digest):
+        raise Rollback(
+            "the run was triggered for a batch that is no longer the newest",
+            locator=source,
+            expected=newest.digest.short,
+            got=Digest.parse(record.entry.subject).short,
+            next_step="Train on the newest verdict, or roll the source back on purpose.",
+        )

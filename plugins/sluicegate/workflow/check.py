@@ -1,0 +1,157 @@
+"""Judge a batch against a baseline without signing: the command and Python share this."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.adapters.check_history import TYPE, read_history
+from sluicegate.adapters.html_report import html_report
+from sluicegate.adapters.policy_file import read_policy
+from sluicegate.adapters.row_report import row_table
+from sluicegate.adapters.tabular import open_batches
+from sluicegate.gate.decide import decide
+from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.workflow.baseline import read_baseline
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    import pyarrow as pa
+
+    from sluicegate.digest.algorithms import Digest
+    from sluicegate.gate.policy import Policy, Result
+    from sluicegate.gate.verdict import Reason
+    from sluicegate.signals.evaluate import CheckResult
+    from sluicegate.signals.record import SignalRecord
+
+_BUDGET = 0.01  # without a policy: one clean batch in a hundred
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A finished check.
+
+    Attributes:
+        verdict: PASSED, WARNED or FAILED.
+        accepted: Whether the policy lets training start with this verdict.
+        reasons: What led to the verdict, worst first.
+        found: Records and row scores.
+        baseline: Digest of the baseline's bytes.
+        policy: Digest of the policy's bytes, or None for none.
+    """
+
+    verdict: Result
+    accepted: bool
+    reasons: tuple[Reason, ...]
+    found: CheckResult
+    baseline: Digest
+    policy: Digest | None
+
+    @property
+    def records(self) -> tuple[SignalRecord, ...]:
+        """One finding a signal and column."""
+        return self.found.records
+
+    @property
+    def rows(self) -> pa.Table:
+        """One line a row of the batch, in its order: id, score, flagged, reasons."""
+        return row_table(self.found)
+
+    def to_json(self) -> str:
+        """Return OUT.json (docs/formats/check.md): indented, keys sorted, finite numbers."""
+        value = {
+            "type": TYPE,
+            "baseline": str(self.baseline),
+            "policy": None if self.policy is None else str(self.policy),
+            "verdict": self.verdict.value,
+            "batch_score": self.found.batch_score,
+            "n_rows": self.found.n_rows,
+            "signals": [record.to_dict() for record in self.found.records],
+            "reasons": [
+                {"code": r.code, "column": r.column, "result": r.result.value, "message": r.message}
+                for r in self.reasons
+            ],
+        }
+        return json.dumps(_finite(value), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    def to_html(self) -> str:
+        """Return a self-contained page for a person; loads nothing."""
+        return html_report(
+            self.found,
+            verdict=self.verdict.value,
+            reasons=[reason.message for reason in self.reasons],
+            baseline=str(self.baseline),
+            policy="none" if self.policy is None else str(self.policy),
+        )
+
+
+def check(
+    batch: str | PathLike[str],
+    *,
+    baseline: str | PathLike[str],
+    policy: str | PathLike[str] | None = None,
+    history: str | PathLike[str] | None = None,
+    rows: bool = True,
+) -> Checked:
+    """Judge a batch.
+
+    Args:
+        batch: Parquet file or directory.
+        baseline: Directory that `sluicegate baseline build` wrote.
+        policy: Policy file; without it every signal counts with its own severity.
+        history: Directory of OUT.json files of earlier checks of the same source, judged
+            together with the batch in order of name. Nothing is written there.
+        rows: Whether to score rows; without, `Checked.rows` names none and memory does not grow
+            with the batch. The verdict is the same.
+
+    Raises:
+        SluicegateError: The batch, baseline, policy or history cannot be used.
+
+    Cost: one pass over the batch.
+
+    Example: ``sluicegate.check("july.parquet", baseline="baseline").verdict``
+    """
+    rules = None if policy is None else read_policy(Path(policy))
+    reference, _body = read_baseline(Path(baseline))
+    digest = reference.digest
+    past = None if history is None else read_history(Path(history), digest)
+    found = evaluate(
+        reference,
+        open_batches(Path(batch)),
+        tolerances={} if rules is None else rules.tolerances,
+        false_block_budget=_BUDGET if rules is None else rules.false_block_budget,
+        history=past,
+        rows=rows,
+    )
+    return _decided(found, rules, expected_codes(reference), digest)
+
+
+def _decided(
+    found: CheckResult, rules: Policy | None, expected: tuple[str, ...], digest: Digest
+) -> Checked:
+    signals = {} if rules is None else rules.signals
+    verdict, reasons = decide(found.records, signals, expected=expected)
+    accepted = {"PASSED", "WARNED"} if rules is None else rules.accept
+    return Checked(
+        verdict=verdict,
+        accepted=verdict in accepted,
+        reasons=reasons,
+        found=found,
+        baseline=digest,
+        policy=None if rules is None else rules.digest,
+    )
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN; a number that is none becomes null, which no reader takes for 0."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

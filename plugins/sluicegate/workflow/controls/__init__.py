@@ -1,0 +1,1 @@
+"""Control mapping: versioned data in ``mapping.json``, beside the code that reads it."""

@@ -1,0 +1,242 @@
+"""Judge the newest sealed batch of a source and record the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sluicegate import __version__
+from sluicegate.adapters.policy_file import read_policy
+from sluicegate.adapters.sources.open import open_source
+from sluicegate.attest import dsse
+from sluicegate.attest.trust import Role
+from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest, sha256_bytes
+from sluicegate.digest.canonical import dumps
+from sluicegate.errors import ConfigError, EvidenceMissing
+from sluicegate.gate.decide import decide, worst_first
+from sluicegate.gate.policy import Result
+from sluicegate.gate.promotion import Lane
+from sluicegate.gate.verdict import Reason, Verdict, test_result_statement
+from sluicegate.workflow.baselines import baselines_in_force
+from sluicegate.workflow.evidence import IssuedVerdict, SealedBatch, open_evidence
+from sluicegate.workflow.freshness import require_fresh_seal
+from sluicegate.workflow.sealed_rows import batch_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from sluicegate.attest.keys import Signer
+    from sluicegate.gate.policy import Policy
+    from sluicegate.signals.record import SignalRecord
+    from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.workflow.baseline import SignedBaseline
+    from sluicegate.workflow.evidence import Evidence
+    from sluicegate.workflow.home import SluiceHome
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a runner found: the records, and the digest of the list it was told to evaluate."""
+
+    records: tuple[SignalRecord, ...]
+    suite: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What all baselines together found, and what of it counts, worst first."""
+
+    findings: Findings
+    reasons: tuple[Reason, ...]
+
+
+Runner = Callable[["pa.Table", "Baseline", "Policy"], Findings]
+
+
+@dataclass(frozen=True, slots=True)
+class GateSigners:
+    """Keys that a gate task needs; training tasks never see them."""
+
+    gate: Signer
+    ledger: Signer
+
+
+def gate_source(
+    home: SluiceHome,
+    source: str,
+    *,
+    signers: GateSigners,
+    at: datetime,
+    run: Mapping[str, str],
+    runner: Runner,
+    filesystem: Any = None,
+    digest: Digest | None = None,
+) -> tuple[IssuedVerdict, SealedBatch]:
+    """Judge the newest sealed batch of a source, sign the verdict and append it.
+
+    Args:
+        home: Paths of the installation.
+        source: Name of the source.
+        signers: Gate and ledger keys.
+        at: Aware UTC.
+        run: Who judges: orchestrator, DAG, run and task ids, or the command line.
+        runner: Evaluates the signals, with Great Expectations or without.
+        filesystem: fsspec file system with credentials, for a batch in an object store.
+        digest: Judge this sealed batch again; the newest when None.
+
+    Returns:
+        The verdict, whatever it says, and the batch it speaks of.
+
+    Raises:
+        SluicegateError: It could not be judged; then no verdict exists and nothing trains.
+
+    Cost:
+        One verified read of the batch, its profile, and two signatures.
+    """
+    policy = read_policy(home.policy).for_source(source)
+    evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
+    if digest is None:
+        batch = evidence.latest_seal(source, at=at)
+    else:
+        batch = evidence.seal_of(source, digest, at=at)
+    baselines = baselines_in_force(home, evidence, source, at=at)
+    for lane, baseline in baselines.items():
+        if _is_among(batch, baseline.inputs, filesystem):
+            raise ConfigError(
+                f"the batch is part of the {lane} baseline that would judge it",
+                locator=f"{source}@{batch.digest.short}",
+                next_step="Judge it against a baseline built from other batches.",
+            )
+    _require_fresh(evidence, batch, baselines, policy, at=at)
+    judged = _judge(runner, batch_table(batch, filesystem), baselines, policy)
+    verdict = _verdict(batch, baselines, policy, judged, at=at, run=run)
+    findings = judged.findings
+    envelopes = _sign(verdict, batch, findings, policy, signers.gate)
+    evidence.require_signed(
+        [dsse.Envelope.from_bytes(envelope) for _, envelope in envelopes], Role.GATE, at=at
+    )
+    # The anchored one last: what is exported is the newest of its kind.
+    used = [("baseline", baselines[lane].envelope) for lane in reversed(Lane) if lane in baselines]
+    evidence.append(source, batch.digest, [*used, *envelopes])
+    return evidence.verdict_of(source, batch.digest, at=at), batch
+
+
+def _require_fresh(
+    evidence: Evidence,
+    batch: SealedBatch,
+    baselines: Mapping[Lane, SignedBaseline],
+    policy: Policy,
+    *,
+    at: datetime,
+) -> None:
+    where = f"{batch.source}@{batch.digest.short}"
+    if missing := sorted(lane for lane in policy.promoted if not _is_promoted(baselines, lane)):
+        raise EvidenceMissing(
+            f"the policy asks for a promoted {missing[0]} baseline",
+            locator=where,
+            next_step="Promote one with `sluicegate baseline promote`.",
+        )
+    require_fresh_seal(evidence, policy, batch.source, batch.digest, at=at)
+    if policy.freshness is not None:
+        built = (signed.baseline.created for signed in baselines.values())
+        policy.freshness.require_baselines(built, at=at, locator=where)
+
+
+def _is_promoted(baselines: Mapping[Lane, SignedBaseline], lane: Lane) -> bool:
+    return lane in baselines and baselines[lane].promoted
+
+
+def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bool:
+    """Return whether a baseline was built from a batch, whatever either was hashed with."""
+    if str(batch.digest) in inputs:
+        return True
+    named = {name.partition(":")[0] for name in inputs} - {batch.digest.algorithm}
+    others = [algorithm for algorithm, name in FILE_IDENTITIES.items() if name in named]
+    if batch.table is not None or not others:
+        return False
+    data = open_source(batch.locator, filesystem=filesystem)
+    return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
+
+
+def _judge(
+    runner: Runner, table: pa.Table, baselines: Mapping[Lane, SignedBaseline], policy: Policy
+) -> _Judged:
+    """Judge against each baseline; they share the budget of false blocks."""
+    from sluicegate.signals.contributor_limits import CODE as CONTRIBUTOR_LIMIT
+    from sluicegate.signals.contributor_limits import limit_records
+    from sluicegate.signals.evaluate import expected_codes
+
+    shared = replace(policy, false_block_budget=policy.false_block_budget / len(baselines))
+    records: list[SignalRecord] = []
+    reasons: list[Reason] = []
+    suites = []
+    for lane in (lane for lane in Lane if lane in baselines):
+        baseline = baselines[lane].baseline
+        found = runner(table, baseline, shared)
+        own = found.records if lane is Lane.ANCHORED else tuple(map(_of_rolling, found.records))
+        # Limits are held against the batch alone, below.
+        rules = {code: r for code, r in policy.signals.items() if code != CONTRIBUTOR_LIMIT}
+        _, against = decide(own, rules, expected=expected_codes(baseline))
+        records.extend(own)
+        reasons.extend(against)
+        suites.append(found.suite)
+    if policy.contributors is not None:
+        baseline = baselines[Lane.ANCHORED].baseline
+        known = {name for name in baseline.profile.contributors if name is not None}
+        limited = limit_records(table, baseline.schema, known, policy.contributors)
+        rule = {code: r for code, r in policy.signals.items() if code == CONTRIBUTOR_LIMIT}
+        _, against = decide(limited, rule, expected=(CONTRIBUTOR_LIMIT,))
+        records.extend(limited)
+        reasons.extend(against)
+    suite = suites[0] if len(set(suites)) == 1 else sha256_bytes(dumps([str(s) for s in suites]))
+    return _Judged(Findings(tuple(records), suite), worst_first(reasons))
+
+
+def _of_rolling(record: SignalRecord) -> SignalRecord:
+    return replace(
+        record,
+        message=f"rolling baseline: {record.message or record.code}",
+        evidence={**record.evidence, "baseline": Lane.ROLLING.value},
+    )
+
+
+def _verdict(
+    batch: SealedBatch,
+    baselines: Mapping[Lane, SignedBaseline],
+    policy: Policy,
+    judged: _Judged,
+    *,
+    at: datetime,
+    run: Mapping[str, str],
+) -> Verdict:
+    rolling = baselines.get(Lane.ROLLING)
+    return Verdict(
+        result=judged.reasons[0].result if judged.reasons else Result.PASSED,
+        source=batch.source,
+        digest=batch.digest,
+        baseline=baselines[Lane.ANCHORED].baseline.digest,
+        rolling=None if rolling is None else rolling.baseline.digest,
+        policy=policy.digest,
+        suite=judged.findings.suite,
+        code_version=__version__,
+        run=run,
+        mode=policy.mode,
+        issued=at,
+        expires=at + timedelta(seconds=policy.verdict_ttl_s),
+        reasons=judged.reasons,
+    )
+
+
+def _sign(
+    verdict: Verdict, batch: SealedBatch, findings: Findings, policy: Policy, signer: Signer
+) -> list[tuple[str, bytes]]:
+    """Return the signed test result and the signed verdict that names it."""
+    details = test_result_statement(verdict, findings.records, batch.subjects, policy=policy.raw)
+    details_envelope = dsse.sign(details.to_bytes(), signer).to_bytes()
+    statement = verdict.to_statement(batch.subjects, sha256_bytes(details_envelope))
+    return [
+        ("test-result", details_envelope),
+        ("verdict", dsse.sign(statement.to_bytes(), signer).to_bytes()),
+    ]

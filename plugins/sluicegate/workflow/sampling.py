@@ -1,0 +1,58 @@
+"""Export a policy's contributor limits as weights with which training draws rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sluicegate.errors import ConfigError
+from sluicegate.gate.promotion import Lane
+from sluicegate.workflow.baselines import baselines_in_force
+from sluicegate.workflow.sealed_rows import batch_table
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from sluicegate.gate.policy import Policy
+    from sluicegate.workflow.evidence import Evidence
+    from sluicegate.workflow.home import SluiceHome
+
+
+def write_weights(
+    home: SluiceHome, evidence: Evidence, policy: Policy, source: str, out: Path, *, at: datetime
+) -> tuple[int, int]:
+    """Write one weight a row of the newest sealed batch, in the order of its rows.
+
+    Args:
+        home: Paths of the installation.
+        evidence: Open ledger and trust policy.
+        policy: With a section ``contributors`` for the source.
+        source: Name of the source.
+        out: Parquet file to write: ``id`` if the schema names one, and ``weight`` in (0, 1].
+        at: Aware UTC.
+
+    Returns:
+        Rows, and rows that weigh less than 1.
+
+    Raises:
+        ConfigError: The policy sets no limits for the source, or the file exists.
+
+    Cost: one verified read of the batch.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from sluicegate.signals.contributor_limits import sampling_weights
+
+    limits = policy.for_source(source).contributors
+    if limits is None or out.exists():
+        what = "the policy sets no contributor limits" if limits is None else "the file exists"
+        raise ConfigError(what, locator=source if limits is None else str(out))
+    baseline = baselines_in_force(home, evidence, source, at=at)[Lane.ANCHORED].baseline
+    table = batch_table(evidence.latest_seal(source, at=at), None)
+    known = {name for name in baseline.profile.contributors if name is not None}
+    weights = sampling_weights(table, baseline.schema, known, limits)
+    name = baseline.schema.id
+    ids = {"id": table.column(name)} if name in table.schema.names else {}
+    pq.write_table(pa.table({**ids, "weight": pa.array(weights, pa.float64())}), out)
+    return len(weights), sum(weight < 1 for weight in weights)

@@ -1,0 +1,124 @@
+"""Rows of a sealed batch, handed over only after they matched what was sealed.
+
+A batch of files is hashed file by file. A table has no bytes of its own: its rows are read
+once, kept on private disk while they are hashed, and handed over from there. A second read
+could see another state of the database.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.adapters.sources.rows import is_rows, open_rows
+from sluicegate.errors import DigestMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from sluicegate.adapters.sources.protocol import RowSource
+    from sluicegate.attest.sealed_table import SealedTable
+    from sluicegate.tables.table_digest import TableCommitment
+    from sluicegate.workflow.evidence import SealedBatch
+
+
+def batch_table(batch: SealedBatch, filesystem: Any = None) -> pa.Table:
+    """Read all rows of a sealed batch into memory.
+
+    Args:
+        batch: Verified.
+        filesystem: fsspec file system with credentials, or a function of the locator that
+            returns one; for a database the same with its URL.
+
+    Raises:
+        IntegrityError: The bytes or rows are not the sealed ones.
+        UnreadableData: They cannot be read, or are no table.
+
+    Cost: one read; memory for all rows.
+    """
+    import pyarrow as pa
+
+    from sluicegate.adapters.sources.open import open_source
+    from sluicegate.adapters.tabular import table_from_files
+
+    if batch.table is not None:
+        rows = open_rows(batch.locator, url=filesystem)
+        return pa.Table.from_batches(verified_rows(rows, batch.table))
+    data = open_source(batch.locator, filesystem=filesystem)
+    return table_from_files(
+        (entry.path, data.read_verified(entry)) for entry in batch.manifest.entries
+    )
+
+
+def verified_rows(rows: RowSource, sealed: SealedTable) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a source if they are the sealed ones.
+
+    Args:
+        rows: Read once, whole.
+        sealed: From a verified seal.
+
+    Raises:
+        DigestMismatch: Before the first row: one row more, less or different.
+
+    Cost: one read, one table digest, and one write and read of the rows on private disk.
+    """
+    import pyarrow as pa
+
+    from sluicegate.adapters.table_commitment import commit_batches
+
+    with tempfile.TemporaryFile() as kept:
+        found = commit_batches(_copied(rows.batches(), kept), locator=rows.locator)
+        require_same_rows(sealed, found, locator=rows.locator)
+        kept.seek(0)
+        with pa.ipc.open_stream(kept) as reader:
+            yield from reader
+
+
+def rows_of(locator: str | Path) -> Iterator[pa.RecordBatch]:
+    """Yield the rows that a locator names: of a database, a declared text file, or files."""
+    from pathlib import Path
+
+    from sluicegate.adapters.tabular import open_batches
+
+    if is_rows(str(locator)):
+        return open_rows(str(locator)).batches()
+    return open_batches(Path(locator))
+
+
+def require_same_rows(sealed: SealedTable, found: TableCommitment, *, locator: str) -> None:
+    """Return if a table has exactly the sealed rows.
+
+    Raises:
+        DigestMismatch: Says how many buckets differ, never a value.
+    """
+    if found.digest == sealed.digest:
+        return
+    size = len(sealed.buckets) // 4096
+    pairs = (
+        sealed.buckets[i : i + size] != found.buckets[i : i + size]
+        for i in range(0, len(sealed.buckets), size)
+    )
+    same_columns = found.schema.to_json() == [list(pair) for pair in sealed.columns]
+    difference = f"{sum(pairs)} of 4096 buckets differ" if same_columns else "columns differ"
+    raise DigestMismatch(
+        f"are not the rows that were sealed: {difference}",
+        locator=locator[:200],
+        expected=f"{sealed.n_rows} rows, {sealed.digest.short}",
+        got=f"{found.n_rows} rows, {found.digest.short}",
+        next_step="Restore the sealed rows, or seal the new ones after a review.",
+    )
+
+
+def _copied(batches: Iterator[pa.RecordBatch], kept: Any) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    writer = None
+    for batch in batches:
+        writer = writer or pa.ipc.new_stream(kept, batch.schema)
+        writer.write_batch(batch)
+        yield batch
+    if writer is not None:
+        writer.close()

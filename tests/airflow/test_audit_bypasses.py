@@ -1,0 +1,314 @@
+"""People go around the gate in a real Airflow, and the audit finds each of them.
+
+One Airflow for the whole module: first a history in which nobody does, which the audit must
+leave alone, then every bypass, one after the other, and one audit at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.workflow.conftest import Site, built_site  # noqa: F401 - a fixture
+
+from sluicegate.cli.demo.airflow_instance import AirflowInstance
+from sluicegate.cli.demo.airflow_rest import wait_until
+from sluicegate.workflow.audit import audit, open_for_audit
+from sluicegate.workflow.audit_runs import RunRules
+from sluicegate.workflow.collect_records import collect_records
+from sluicegate.workflow.gate import GateSigners, gate_source
+from sluicegate.workflow.run_records import RunRecords
+from sluicegate.workflow.runners import evaluate_directly
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.demo
+
+DAGS = """
+from datetime import timedelta
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG
+from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.operators import SealSourceOperator, TrainingGateOperator
+from sluicegate.orchestration.operators_audit import LedgerAuditOperator
+
+SRC = verified_asset("src")
+FIT = {"task_id": "fit", "bash_command": "echo fitted"}
+
+with DAG("gate", schedule=None, params={"path": ""}, max_active_runs=1):
+    seal = SealSourceOperator(task_id="seal", source="src", path="{{ params.path }}")
+    seal >> TrainingGateOperator(task_id="gate", source="src")
+with DAG("train", schedule=[SRC]):
+    BashOperator(**FIT)
+with DAG("by_hand", schedule=None, tags=["training"]):
+    BashOperator(**FIT, inlets=[SRC])
+with DAG("audit", schedule=None, params={"memory": ""}):
+    LedgerAuditOperator(
+        task_id="audit", memory="{{ params.memory }}", airflow_conn_id="audited"
+    )
+with DAG("waive", schedule=None, tags=["training"]):
+    ApprovalOperator(
+        task_id="waive", subject="Waive LABEL_FLIPS?", defaults=["Approve"], inlets=[SRC],
+        response_timeout=timedelta(seconds=2),
+    )
+"""
+
+UNTAGGED = """
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG
+from sluicegate.orchestration.assets import verified_asset
+
+with DAG("untagged", schedule=None, tags=["training"]):
+    BashOperator(task_id="fit", bash_command="echo", inlets=[verified_asset("src")])
+"""
+
+HOSTILE = '''
+"""The author's code runs in the process of the guard, and takes its teeth out."""
+from airflow.sdk import DAG, task
+from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.guard import GuardHook
+
+GuardHook.__call__ = lambda self, context: None
+
+with DAG("hostile", schedule=None, tags=["training"], params={"claim": ""}):
+
+    @task(inlets=[verified_asset("src")])
+    def fit(params=None, ti=None):
+        if params["claim"]:
+            ti.xcom_push(key="sluicegate_admitted", value={"src": params["claim"]})
+
+    fit()
+'''
+
+NO_GUARD = '''
+"""A worker whose image lacks Sluicegate's policy."""
+import importlib.metadata as metadata
+
+_all = metadata.distributions
+
+
+def distributions(**kwargs):
+    return (found for found in _all(**kwargs) if found.metadata["Name"] != "sluicegate")
+
+
+metadata.distributions = distributions
+'''
+
+
+class Stage:
+    """One Airflow, one installation, and what people do with both."""
+
+    def __init__(self, airflow: AirflowInstance, site: Site, dags: Path) -> None:
+        self.airflow = airflow
+        self.site = site
+        self.dags = dags
+
+    def run(self, dag_id: str, expected: str = "success", **conf: str) -> str:
+        run_id = self.airflow.trigger(dag_id, conf)
+        assert self.airflow.wait_run(dag_id, run_id, 90) == expected, self.log(dag_id, run_id)
+        return run_id
+
+    def log(self, dag_id: str, run_id: str) -> str:
+        tasks = [task for task in self.airflow.task_instances(dag_id, run_id) if task["pid"]]
+        return "\n".join(self.airflow.log_text(dag_id, run_id, t["task_id"])[-1500:] for t in tasks)
+
+    def patch(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        self.airflow.rest.call("PATCH", path, {"new_state": state})
+
+    def clear(self, dag_id: str, run_id: str, task_id: str) -> None:
+        body = {"dry_run": False, "task_ids": [task_id], "dag_run_id": run_id, "only_failed": False}
+        self.airflow.rest.call("POST", f"/dags/{dag_id}/clearTaskInstances", body)
+
+    def records(self) -> RunRecords:
+        now = datetime.now(UTC)
+        records = collect_records(self.airflow.rest, collected=now)
+        # What an auditor keeps must say the same as what was read.
+        assert RunRecords.from_json(records.to_json(), locator="test") == records
+        return records
+
+    @property
+    def memory(self) -> Path:
+        return self.dags.parent / "memory" / "checkpoint"
+
+    def audit(self):
+        at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+        # One machine, one clock; a minute of slack would forgive what happens in seconds here.
+        rules = RunRules(slack=timedelta(seconds=1))
+        evidence = open_for_audit(self.site.home, at=at)
+        return audit(evidence, at=at, records=self.records(), rules=rules)
+
+
+@pytest.fixture(scope="module")
+def stage(built_site, tmp_path_factory):  # noqa: F811 - the fixture
+    root = tmp_path_factory.mktemp("bypasses")
+    shutil.copytree(built_site, root / "site")
+    site, dags = Site(root / "site"), root / "dags"
+    dags.mkdir()
+    for name, text in (("dags", DAGS), ("untagged", UNTAGGED), ("hostile", HOSTILE)):
+        (dags / f"{name}.py").write_text(text)
+    env = {"SLUICEGATE_HOME": str(site.home.root)}
+    airflow = AirflowInstance(root / "airflow", dags, env=env)
+    airflow._env["AIRFLOW_CONN_AUDITED"] = json.dumps(
+        {
+            "conn_type": "http",
+            "host": airflow.url,
+            "login": airflow.rest.username,
+            "password": airflow.rest.password,
+        }
+    )
+    with airflow:
+        yield Stage(airflow, site, dags)
+
+
+@pytest.fixture(scope="module")
+def clean(stage):
+    """A history in which everybody goes through the gate."""
+    stage.airflow.wait_dag("train")
+    stage.run("gate", path=str(stage.site.clean))
+    trained = stage.airflow.wait_new_run("train", [], 60)
+    assert stage.airflow.wait_run("train", trained, 60) == "success"
+    stage.run("by_hand")
+    stage.run("untagged")
+    audited = stage.audit()
+    stage.run("audit", memory=str(stage.memory))
+    assert stage.memory.read_bytes() == audited.checkpoint
+    return audited
+
+
+@pytest.fixture(scope="module")
+def bypassed(stage, clean):
+    """Every bypass once; returns what the audit found, and the run of each bypass."""
+    runs = {"forged": stage.run("hostile", claim="sha256:" + "f" * 64)}
+    runs["waived"] = stage.run("waive")
+    _on_a_failed_batch(stage, runs)
+    _weaken_the_policy(stage)
+    stage.run("gate", path=str(stage.site.clean))
+    _invent_a_run(stage)
+    _take_the_tag_away(stage, runs)
+    _take_the_guard_away(stage, runs)
+    audited = stage.audit()
+    runs["audit"] = stage.run("audit", "failed", memory=str(stage.memory))
+    return audited, runs
+
+
+def _on_a_failed_batch(stage, runs):
+    runs["marked gate"] = stage.run("gate", "failed", path=str(stage.site.poisoned))
+    stage.patch("gate", runs["marked gate"], "gate", "success")
+    runs["cleared gate"] = stage.run("gate", "failed", path=str(stage.site.poisoned))
+    stage.clear("gate", runs["cleared gate"], "gate")
+    runs["refused"] = stage.run("by_hand", "failed")
+    runs["marked training"] = stage.run("by_hand", "failed")
+    stage.patch("by_hand", runs["marked training"], "fit", "success")
+    runs["hostile"] = stage.run("hostile")
+    deleted = stage.run("by_hand", "failed")
+    stage.airflow.rest.call("DELETE", f"/dags/by_hand/dagRuns/{deleted}")
+    runs["deleted"] = deleted
+
+
+def _weaken_the_policy(stage):
+    policy = stage.site.home.policy
+    text = policy.read_text().replace(
+        "LABEL_FLIPS: {severity: block}", "LABEL_FLIPS: {severity: warn}"
+    )
+    policy.write_text(text)
+
+
+def _invent_a_run(stage):
+    """Somebody who stole the gate's key signs a verdict in the name of a run."""
+    run = {"orchestrator": "airflow", "dag_id": "gate", "run_id": "invented", "task_id": "gate"}
+    signers = GateSigners(stage.site.signer("gate"), stage.site.signer("ledger"))
+    at = datetime.now(UTC).replace(microsecond=0)
+    gate_source(stage.site.home, "src", signers=signers, at=at, run=run, runner=evaluate_directly)
+
+
+def _take_the_tag_away(stage, runs):
+    text = UNTAGGED.replace(', tags=["training"]', "")
+    text = text.replace(', inlets=[verified_asset("src")]', "")
+    (stage.dags / "untagged.py").write_text(text)
+
+    def noticed():
+        return stage.airflow.rest.call("GET", "/dags/untagged")["tags"] == [] or None
+
+    wait_until(noticed, timeout_s=60, what="parsing of the changed DAG")
+    runs["untagged"] = stage.run("untagged")
+
+
+def _take_the_guard_away(stage, runs):
+    """The scheduler's image, and so its workers, lose the policy's entry point."""
+    shim = stage.dags.parent / "shim"
+    shim.mkdir()
+    (shim / "sitecustomize.py").write_text(NO_GUARD)
+    stage.airflow._env["PYTHONPATH"] = os.pathsep.join(
+        filter(None, (str(shim), stage.airflow._env.get("PYTHONPATH", "")))
+    )
+    stage.airflow.restart_scheduler()
+    runs["unguarded"] = stage.run("by_hand")
+
+
+def test_clean_history_has_no_findings(clean):
+    assert clean.findings == ()
+    assert (clean.size, clean.n_tasks) == (5, 5)
+
+
+BYPASSES = [
+    ("forged", "ADMISSION_FORGED", "a verdict that no ledger holds"),
+    ("waived", "WAIVER_ANSWERED_BY_NOBODY", "which no person gave"),
+    ("marked gate", "GATE_MARKED_SUCCESS", "its verdict is FAILED; patch_task_instance by admin"),
+    ("cleared gate", "GATE_CLEARED", "cleared by admin"),
+    ("marked training", "TASK_MARKED_SUCCESS", "patch_task_instance by admin"),
+    ("hostile", "TRAINED_UNGUARDED", "without an admission by the guard"),
+    ("hostile", "TRAINED_ON_FAILED_VERDICT", "failed (ledger entry"),
+    ("deleted", "RECORDS_DELETED", "delete_dag_run by admin"),
+    ("untagged", "PROTECTION_REMOVED", "without an admission by the guard"),
+    ("unguarded", "TRAINED_UNGUARDED", "without an admission by the guard"),
+]
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "words"), BYPASSES, ids=[f"{a}-{c}" for a, c, _ in BYPASSES]
+)
+def test_bypass_is_found(bypassed, act, code, words):
+    audited, runs = bypassed
+    said = [
+        item.message for item in audited.findings if item.code == code and runs[act] in item.locator
+    ]
+    assert len(said) == 1
+    assert words in said[0]
+
+
+def test_weakened_policy_is_found_and_named(bypassed):
+    (finding,) = [item for item in bypassed[0].findings if item.code == "POLICY_WEAKENED"]
+    assert "LABEL_FLIPS: severity block -> warn" in finding.message
+
+
+def test_verdict_of_an_invented_run_is_found(bypassed):
+    (finding,) = [item for item in bypassed[0].findings if item.code == "VERDICT_RUN_UNKNOWN"]
+    assert "gate/invented/gate" in finding.message
+
+
+def test_nothing_else_is_found(bypassed):
+    audited, runs = bypassed
+    expected = {code for _, code, _ in BYPASSES} | {"POLICY_WEAKENED", "VERDICT_RUN_UNKNOWN"}
+    assert set(audited.counts) == expected
+    assert audited.counts["TRAINED_UNGUARDED"] == 2
+    assert not [item for item in audited.findings if runs["refused"] in item.locator]
+    assert audited.exit_code == 1
+
+
+def test_audit_operator_fails_its_task_and_keeps_xcom_to_counts(stage, bypassed):
+    audited, runs = bypassed
+    (task,) = stage.airflow.task_instances("audit", runs["audit"])
+    assert (task["state"], task["try_number"]) == ("failed", 1)
+    assert "TRAINED_UNGUARDED" in stage.log("audit", runs["audit"])
+    path = f"/dags/audit/dagRuns/{runs['audit']}/taskInstances/audit/xcomEntries/findings"
+    counts = stage.airflow.rest.call("GET", path)["value"]
+    counts = json.loads(counts) if isinstance(counts, str) else counts
+    assert counts["TRAINED_UNGUARDED"] == 2
+    assert stage.memory.read_bytes() == audited.checkpoint

@@ -1,0 +1,145 @@
+"""Every way to start a training task, times everything that evidence can lack, for real.
+
+One Airflow with scheduler and LocalExecutor; docs/guard.md shows the same table.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.support.guard_faults import FAULTS
+
+pytestmark = pytest.mark.airflow
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "guard.md"
+PATHS = ("manual", "scheduled", "asset", "backfill", "cleared", "mapped", "other_dag", "dags_test")
+RUN_S = 400
+REFUSED = "Sluicegate refused to start this task"
+
+
+class Matrix:
+    """What one Airflow did with every task of every start path."""
+
+    def __init__(self, airflow, site, ran):
+        self.airflow = airflow
+        self.site = site
+        self.ran_file = ran
+        self.runs = {}
+
+    def play(self):
+        airflow = self.airflow
+        scheduled = airflow.wait_new_run("scheduled", [], 90)
+        airflow.backfill("scheduled", str((datetime.now(UTC) - timedelta(days=9)).date()))
+        airflow.post_asset_event("new_batch", {})
+        airflow.trigger("caller")
+        self.runs = {
+            "manual": ("by_hand", airflow.trigger("by_hand")),
+            "scheduled": ("scheduled", scheduled),
+            "asset": ("by_asset", airflow.wait_new_run("by_asset", [], 60)),
+            "backfill": ("scheduled", airflow.wait_new_run("scheduled", [scheduled], 60)),
+            "mapped": ("mapped", airflow.trigger("mapped")),
+            "other_dag": ("called", airflow.wait_new_run("called", [], 120)),
+        }
+        for dag_id, run_id in self.runs.values():
+            airflow.wait_run(dag_id, run_id, RUN_S)
+        self.first = {path: self.tasks(*run) for path, run in self.runs.items()}
+        dag_id, run_id = self.runs["cleared"] = self.runs["manual"]
+        airflow.clear(dag_id, run_id, only_failed=True)
+        airflow.wait_run(dag_id, run_id, RUN_S)
+        self.first["cleared"] = self.tasks(dag_id, run_id)
+        self.printed = airflow.printed_by("dags", "test", "tested", timeout_s=RUN_S)
+        (run,) = airflow.runs("tested")
+        self.runs["dags_test"] = ("tested", run["dag_run_id"])
+        self.first["dags_test"] = self.tasks(*self.runs["dags_test"])
+        return self
+
+    def tasks(self, dag_id, run_id):
+        return {ti["task_id"]: ti for ti in self.airflow.task_instances(dag_id, run_id)}
+
+    def log(self, path, source, try_number=None):
+        if path == "dags_test":
+            return self.printed
+        ti = self.first[path][source]
+        number = try_number or ti["try_number"]
+        return self.airflow.log_text(*self.runs[path], source, number, map_index=ti["map_index"])
+
+    def ran(self):
+        return [line.split() for line in self.ran_file.read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def matrix(real_airflow):
+    airflow, site, ran = real_airflow
+    return Matrix(airflow, site, ran).play()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_faulty_source_ever_starts_training(matrix, path):
+    found = {source: matrix.first[path][source] for source in FAULTS}
+    assert {source: ti["state"] for source, ti in found.items()} == dict.fromkeys(FAULTS, "failed")
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_try_follows_a_refusal_in_spite_of_retries(matrix, path):
+    """Airflow itself may lose a try on a busy machine; then the next one is the first refused."""
+    first = 2 if path == "cleared" else 1
+    for source in FAULTS:
+        for lost in range(first, matrix.first[path][source]["try_number"]):
+            assert REFUSED not in matrix.log(path, source, lost), (path, source, lost)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_each_refusal_says_why(matrix, path):
+    for source, fault in FAULTS.items():
+        log = matrix.log(path, source)
+        assert REFUSED in log, (path, source)
+        assert f"[{fault.code}]" in log, (path, source)
+        assert fault.text in log, (path, source)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_has_its_evidence_and_what_needs_none_runs_beside_them(matrix, path):
+    states = {task: matrix.first[path][task]["state"] for task in ("good", "bystander")}
+    assert states == {"good": "success", "bystander": "success"}
+
+
+def test_no_command_of_a_refused_task_ran(matrix):
+    dags = {dag_id for dag_id, _run_id in matrix.runs.values()}
+    ran = [(dag, task) for dag, task, _index in matrix.ran() if dag in dags]
+    assert {task for _dag, task in ran} == {"good", "bystander"}
+    assert {dag for dag, _task in ran} == dags
+
+
+def test_an_invented_verdict_in_an_asset_event_starts_nothing(matrix):
+    airflow = matrix.airflow
+    invented = {"source": "good", "verdict": "sha256:" + "f" * 64}
+    airflow.post_asset_event("sluicegate://good", invented)
+    run_id = airflow.wait_new_run("by_event", [], 60)
+    assert airflow.wait_run("by_event", run_id, 120) == "failed"
+    assert "[BAD_PROOF]" in airflow.log_text("by_event", run_id, "fit")
+
+
+@pytest.mark.parametrize("name", ["trust.json", "policy.yaml", "ledger.db"])
+@pytest.mark.parametrize("broken", ["missing", "garbage"])
+def test_an_installation_without_trust_policy_or_ledger_trains_nothing(matrix, name, broken):
+    path = matrix.site.home.root / name
+    kept = path.rename(path.with_name(name + ".kept"))
+    if broken == "garbage":
+        path.write_bytes(b"\0garbage")
+    try:
+        run_id = matrix.airflow.trigger("only_good")
+        assert matrix.airflow.wait_run("only_good", run_id, 120) == "failed"
+        log = matrix.airflow.log_text("only_good", run_id, "good")
+        assert f"{REFUSED}: [" in log
+    finally:
+        kept.rename(path)
+
+
+def test_the_document_shows_this_matrix(matrix):
+    text = DOCUMENT.read_text()
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| `(\w+)` \|", text, flags=re.MULTILINE)
+    assert {name: (kind.strip(), code) for name, kind, code in rows} == {
+        name: (fault.kind, fault.code) for name, fault in FAULTS.items()
+    }
+    assert all(f"`{path}`" in text for path in PATHS)

@@ -1,0 +1,206 @@
+"""The operators under Airflow's own task runner: what they emit, retry, and keep to themselves."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.support.hybrid_site import make_hybrid
+from tests.unit.workflow.conftest import Site, built_site, rows, write  # noqa: F401 - a fixture
+
+from sluicegate.attest.dsse import Envelope
+
+pytestmark = pytest.mark.airflow
+
+HERE = Path(__file__).parent
+SUITE = HERE.parents[1] / "expectations" / "flights.json"
+
+
+class Stage:
+    """One installation a scene, so that no scene sees what another one recorded."""
+
+    def __init__(self, root, built):
+        self.root = root
+        self.built = built
+        self.sites = {}
+        self.scenes = {}
+
+    def add(self, name, dag="direct", batch="clean"):
+        site = Site(self.root / name)
+        shutil.copytree(self.built, site.root)
+        self.sites[name] = site
+        self.scenes[name] = {
+            "dag": dag,
+            "home": str(site.home.root),
+            "path": str(site.root / batch),
+        }
+        return site
+
+
+@pytest.fixture(scope="module")
+def stage(built_site, tmp_path_factory):  # noqa: F811 - the fixture imported above
+    stage = Stage(tmp_path_factory.mktemp("operators"), built_site)
+    stage.add("passed")
+    stage.add("passed_suite", dag="with_suite")
+    make_hybrid(stage.add("hybrid"))
+    unsigned = stage.add("lacks_quantum_key")
+    make_hybrid(unsigned)
+    unsigned.home.key("gate.cosign").unlink()
+    stage.add("failed", batch="poisoned")
+    stage.add("failed_suite", dag="with_suite", batch="poisoned")
+    stage.add("no_ledger").home.ledger.unlink()
+    stage.add("no_data", batch="nowhere")
+    truncated = write(rows(7), stage.add("truncated", batch="short").root / "short")
+    path = truncated / "part.parquet"
+    path.write_bytes(path.read_bytes()[:-200])
+    stage.add("loose_key").home.key("gate").chmod(0o644)
+    return stage
+
+
+@pytest.fixture(scope="module")
+def played(stage, installed_python, tmp_path_factory, make_layout):
+    layout = make_layout(installed_python, tmp_path_factory.mktemp("operators-airflow"))
+    shutil.copy(HERE / "dags" / "operators.py", layout.home / "dags")
+    layout.env["SUITE"] = str(SUITE)
+    script = stage.root / "scenes.json"
+    script.write_text(json.dumps(stage.scenes))
+    found = layout.run(HERE / "probe_operators.py", str(script))
+    assert found["import_errors"] == {}
+    return found
+
+
+@pytest.fixture(scope="module")
+def scenes(played):
+    return played["scenes"]
+
+
+def verdicts(site):
+    return list(site.evidence().ledger.find("verdict", "src"))
+
+
+@pytest.mark.parametrize("scene", ["passed", "passed_suite"])
+def test_passed_batch_emits_one_event_that_only_points_to_the_verdict(scenes, stage, scene):
+    site = stage.sites[scene]
+    (verdict,) = verdicts(site)
+    assert scenes[scene]["states"] == {"seal": ["success", 1], "gate": ["success", 1]}
+    pointer = {
+        "source": "src",
+        "digest": verdict.entry.subject,
+        "verdict": verdict.entry.envelope,
+    }
+    assert scenes[scene]["events"] == [["sluicegate://src/", pointer]]
+
+
+def test_operators_sign_with_every_key_that_the_policy_demands(scenes, stage):
+    assert scenes["hybrid"]["states"] == {"seal": ["success", 1], "gate": ["success", 1]}
+    ledger = stage.sites["hybrid"].evidence().ledger
+    for kind in ("provenance", "test-result", "verdict"):
+        (record,) = ledger.find(kind, "src")
+        assert len(Envelope.from_bytes(record.envelope).signatures) == 2, kind
+
+
+def test_gate_without_the_post_quantum_key_fails_without_retry_and_logs_no_verdict(scenes, stage):
+    scene = scenes["lacks_quantum_key"]
+    assert scene["states"] == {"seal": ["success", 1], "gate": ["failed", 1]}
+    assert "[UNTRUSTED_KEY]" in scene["log"]
+    assert verdicts(stage.sites["lacks_quantum_key"]) == []
+
+
+@pytest.mark.parametrize("scene", ["failed", "failed_suite"])
+def test_failed_batch_fails_at_its_first_try_in_spite_of_retries_and_emits_nothing(
+    scenes, stage, scene
+):
+    assert scenes[scene]["states"] == {"seal": ["success", 1], "gate": ["failed", 1]}
+    assert scenes[scene]["events"] == []
+    assert len(verdicts(stage.sites[scene])) == 1, "a FAILED verdict is evidence too"
+
+
+def test_refusal_in_the_task_log_names_signal_column_effect_and_contributor(scenes):
+    log = scenes["failed"]["log"]
+    assert "[GATE_BLOCKED]" in log
+    assert all(part in log for part in ("LABEL_FLIPS", "label", "c1", "%"))
+
+
+@pytest.mark.parametrize(
+    ("scene", "task", "code"),
+    [
+        ("no_ledger", "seal", "EVIDENCE_MISSING"),
+        ("no_data", "seal", "DATA_UNREADABLE"),
+        ("truncated", "gate", "DATA_UNREADABLE"),
+    ],
+)
+def test_what_could_not_be_checked_is_retried_and_never_passes(scenes, stage, scene, task, code):
+    assert scenes[scene]["states"][task] == ["failed", 4], "three retries after the first try"
+    assert scenes[scene]["log"].count(f"[{code}]") >= 4
+    assert scenes[scene]["events"] == []
+
+
+def test_what_was_called_wrongly_is_not_retried(scenes, stage):
+    """A key that others can read stays so, however often the task starts."""
+    assert scenes["loose_key"]["states"] == {"seal": ["success", 1], "gate": ["failed", 1]}
+    assert "chmod 600" in scenes["loose_key"]["log"]
+    assert verdicts(stage.sites["loose_key"]) == []
+
+
+def test_path_is_templated_and_sealed_as_rendered(scenes, stage):
+    path = str(stage.sites["passed"].clean)
+    assert scenes["passed"]["rendered"]["seal"] == {"path": path}
+    assert scenes["passed_suite"]["rendered"]["gate"] == {"suite": str(SUITE)}
+    assert stage.sites["passed"].evidence().ledger.audit().size == 5
+
+
+def test_xcom_holds_pointers_only(scenes):
+    for scene in scenes.values():
+        for key, value in scene["xcoms"].items():
+            fields = {"source", "digest", "index" if key.startswith("seal") else "verdict"}
+            assert set(value) == fields, key
+            assert all(len(text) <= 80 for text in value.values())
+    assert set(scenes["passed"]["xcoms"]) == {"seal.return_value", "gate.return_value"}
+    assert set(scenes["failed"]["xcoms"]) == {"seal.return_value"}
+
+
+def test_no_key_reaches_logs_or_airflows_database(played, stage):
+    kept = (stage.root / "log.txt").read_bytes() + (stage.root / "airflow.db").read_bytes()
+    assert b"sealed src@" in kept, "the log that is searched is the tasks' own"
+    assert b"PRIVATE KEY" not in kept
+    for site in stage.sites.values():
+        for role in ("source", "gate", "ledger", "baseline"):
+            lines = site.home.key(role).read_bytes().splitlines()[1:-1]
+            assert lines
+            assert not any(line in kept for line in lines), role
+
+
+def test_no_row_reaches_logs_or_airflows_database(played, stage):
+    kept = (stage.root / "log.txt").read_bytes() + (stage.root / "airflow.db").read_bytes()
+    # Row ids are "<seed>-<number>"; those of the poisoned batch, which is written about most.
+    assert not re.findall(rb"(?<![\w.:-])3-\d{3,4}(?![\w.:-])", kept)
+
+
+def test_suite_and_direct_evaluation_give_the_same_reasons(scenes):
+    def reasons(scene):
+        lines = scenes[scene]["log"].splitlines()
+        return {line.split("FAILED ", 1)[1] for line in lines if "FAILED " in line}
+
+    assert reasons("failed") == reasons("failed_suite") != set()
+
+
+def test_great_expectations_is_imported_only_where_a_suite_runs(played):
+    assert played["gx_at_parse"] is False
+    imported = {name for name, scene in played["scenes"].items() if scene["gx_imported"]}
+    assert imported == {"passed_suite"}, "once in this process, by the first gate with a suite"
+
+
+def test_constructors_touch_neither_files_nor_network(played):
+    assert played["constructors"]["watch_works"], "reading a file would have been seen"
+    assert played["constructors"]["touched"] == []
+
+
+def test_source_that_is_no_name_is_refused_while_the_dag_is_parsed(played):
+    assert len(played["constructors"]["refused"]) == 4
+    assert all("[CONFIG]" in text for text in played["constructors"]["refused"])
+
+
+def test_no_operator_is_longer_than_sixty_lines(played):
+    assert {"SealSourceOperator", "TrainingGateOperator"} <= set(played["lines"])
+    assert max(played["lines"].values()) <= 60, played["lines"]

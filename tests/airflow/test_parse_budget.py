@@ -1,0 +1,43 @@
+"""A DAG file is parsed every few seconds: our modules must cost it next to nothing."""
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.airflow
+
+HEAVY = {"great_expectations", "numpy", "pandas", "pyarrow", "scipy", "sklearn", "sqlalchemy"}
+
+PLAIN = """
+from airflow.sdk import DAG, Asset, BaseOperator, task
+from airflow.providers.standard.operators.bash import BashOperator
+
+with DAG("plain", schedule=[Asset("x://y")]):
+    BashOperator(task_id="fit", bash_command="true", inlets=[Asset("x://z")])
+"""
+
+OURS = """
+from airflow.sdk import DAG
+from airflow.providers.standard.operators.bash import BashOperator
+from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.operators import SealSourceOperator, TrainingGateOperator
+
+with DAG("ours", tags=["training"], schedule=[verified_asset("flights")]):
+    SealSourceOperator(task_id="seal", source="flights", path="/data")
+    TrainingGateOperator(task_id="gate", source="flights")
+    BashOperator(task_id="fit", bash_command="true", inlets=[verified_asset("flights")])
+"""
+
+
+def test_a_dag_file_with_our_operators_adds_no_heavy_import_and_at_most_50_ms(installed):
+    plain, ours = installed.home / "plain.py", installed.home / "ours.py"
+    plain.write_text(PLAIN)
+    ours.write_text(OURS)
+    probe = Path(__file__).parent / "probe_parse.py"
+    installed.run(probe, str(plain), str(ours))  # compiles our modules once
+    found = installed.run(probe, str(plain), str(ours))
+    added = {name.partition(".")[0] for name in found["added"]}
+    assert not added & HEAVY, sorted(added & HEAVY)
+    assert found["package_alone"] == [], "importing the package imports none of its modules"
+    assert "sluicegate.orchestration.guard" in found["added"], "the guard is part of the price"
+    assert found["package_alone_s"] + found["guard_s"] + found["added_s"] <= 0.05, found

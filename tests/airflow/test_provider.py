@@ -1,0 +1,31 @@
+"""What Airflow is told about the distribution."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from sluicegate.adapters.role_keys import SIGNING_ROLES
+from sluicegate.orchestration.provider import get_provider_info
+from sluicegate.orchestration.settings import Settings
+
+pytestmark = pytest.mark.airflow
+
+
+def test_provider_info_is_valid_for_airflows_schema():
+    (airflow,) = find_spec("airflow").submodule_search_locations
+    schema = json.loads((Path(airflow) / "provider_info.schema.json").read_text())
+    jsonschema.validate(get_provider_info(), schema)
+
+
+def test_every_setting_is_documented_with_the_default_that_is_in_force():
+    options = get_provider_info()["config"]["sluicegate"]["options"]
+    asked = []
+    Settings.read(asked.append, {})
+    keys = {f"key_{role}" for role in SIGNING_ROLES}
+    cosigners = {f"cosign_{role}" for role in SIGNING_ROLES} - {"cosign_ledger"}
+    assert {*asked, *keys, *cosigners} == set(options)
+    documented = Settings.read(lambda option: options[option]["default"], {})
+    assert documented == Settings.read(lambda _option: None, {})

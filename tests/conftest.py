@@ -1,0 +1,31 @@
+"""In CI nothing is skipped for want of a tool: what could not run has not been shown."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+REQUIRE_SERVICES = "SLUICEGATE_REQUIRE_SERVICES"
+
+
+def _demanded(report):
+    """Turn "skipped" into "failed" if this run promised to have everything."""
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get(REQUIRE_SERVICES):
+        reason = report.longrepr[-1] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{REQUIRE_SERVICES} is set, but: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """A test's own skip; a `skipif` mark says where a test means nothing, and stays."""
+    report = yield
+    return report if item.get_closest_marker("skipif") else _demanded(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report():
+    """A whole file's skip, as `pytest.importorskip` at its top makes it."""
+    return _demanded((yield))

@@ -1,0 +1,61 @@
+"""Every parser refuses with our own errors, and what it writes it reads back the same."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+_SPEC = importlib.util.spec_from_file_location("targets", Path(__file__).parent / "targets.py")
+targets = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(targets)
+
+# Pieces that decide something in one format or another.
+TOKENS = [
+    *(b"", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\n", b"\r\n", b" ", b'"', b"\\", b",", b":", b"="),
+    *(b"{", b"}", b"[", b"]", b"null", b"true", b"NaN", b"-0.0", b"1e999", b"9" * 400),
+    *(
+        b"[" * 2000,
+        b'{"a":' * 500,
+        b"\\ud800",
+        b"../",
+        b"&a [*a]",
+        b"!!python/object",
+        b"- ",
+        b"-1",
+    ),
+]
+
+
+@st.composite
+def mutated(draw, seed):
+    """Return the seed with up to three cuts, each filled with a token or with other bytes."""
+    data = seed
+    for _ in range(draw(st.integers(1, 3))):
+        start = draw(st.integers(0, len(data)))
+        end = min(len(data), start + draw(st.integers(0, 12)))
+        filling = draw(st.one_of(st.sampled_from(TOKENS), st.binary(max_size=6)))
+        data = data[:start] + filling + data[end:]
+    return data
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_seed_is_accepted(name):
+    assert targets.check(name, targets.TARGETS[name].seed)
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_changed_input_is_read_stably_or_refused(name):
+    @settings(max_examples=60, derandomize=True, deadline=None, database=None)
+    @given(data=st.one_of(mutated(targets.TARGETS[name].seed), st.binary(max_size=64)))
+    def run(data):
+        targets.check(name, data)
+
+    run()
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+@pytest.mark.parametrize("token", TOKENS, ids=lambda token: repr(token[:12]))
+def test_bare_token_is_refused_without_a_foreign_error(name, token):
+    targets.check(name, token)

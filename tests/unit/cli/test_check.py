@@ -1,0 +1,94 @@
+"""`sluicegate check` and `sluicegate.check`: the files read, written and refused."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pyarrow.parquet as pq
+import pytest
+from tests.unit.signals.conftest import SCHEMA, make_rows, put
+
+import sluicegate
+from sluicegate.cli import main as cli
+from sluicegate.errors import MalformedEnvelope, SchemaMismatch, UnreadableData
+from sluicegate.workflow.baseline import build
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    root = tmp_path_factory.mktemp("check")
+    pq.write_table(make_rows(1000, 1), root / "base.parquet")
+    pq.write_table(make_rows(500, 2), root / "batch.parquet")
+    build(
+        [root / "base.parquet"], SCHEMA, out=root / "b", at=datetime(2026, 1, 1, tzinfo=UTC), seed=1
+    )
+    return root
+
+
+@pytest.fixture
+def past(work, tmp_path):
+    path = tmp_path / "past"
+    path.mkdir()
+    done = sluicegate.check(work / "batch.parquet", baseline=work / "b")
+    (path / "001.json").write_text(done.to_json(), encoding="utf-8")
+    return path
+
+
+def checked(work, history):
+    return sluicegate.check(work / "batch.parquet", baseline=work / "b", history=history)
+
+
+def test_output_of_one_check_is_history_of_the_next(work, past):
+    out = past / "002.json"
+    arguments = [str(work / "batch.parquet"), "--baseline", str(work / "b")]
+    code = cli.main(["check", *arguments, "--history", str(past), "--json", str(out)])
+    value = json.loads(out.read_text(encoding="utf-8"))
+    assert code == 0
+    assert value["baseline"].startswith("sha256:")
+    assert value["signals"][-1]["code"] == "SEQUENCE"
+    assert checked(work, past).verdict == value["verdict"]
+
+
+def test_history_of_another_baseline_is_refused_by_name(work, past):
+    value = json.loads((past / "001.json").read_text(encoding="utf-8"))
+    value["baseline"] = "sha256:" + "0" * 64
+    (past / "001.json").write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(SchemaMismatch, match=r"001\.json.*another baseline"):
+        checked(work, past)
+
+
+def test_missing_history_could_not_be_checked(work, tmp_path):
+    with pytest.raises(UnreadableData, match="history"):
+        checked(work, tmp_path / "none")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"type": 1, "type": 2}', "NaN"])
+def test_file_that_is_no_check_is_refused_by_name(work, past, text):
+    (past / "000.json").write_text(text, encoding="utf-8")
+    with pytest.raises(MalformedEnvelope, match=r"000\.json"):
+        checked(work, past)
+
+
+def test_python_gives_verdict_records_and_rows(work):
+    done = sluicegate.check(work / "batch.parquet", baseline=work / "b")
+    assert done.accepted
+    assert done.rows.column_names == ["id", "score", "flagged", "reasons"]
+    assert done.rows.num_rows == done.found.n_rows == 500
+    assert "SEQUENCE" not in {record.code for record in done.records}
+
+
+def test_report_loads_nothing_and_escapes_what_data_says(work, tmp_path):
+    rows = make_rows(500, 3)
+    evil = rows.append_column("<script>alert(1)</script>", rows["x0"])
+    hostile = put(evil, "who", ["<img src=x>"] * 500)
+    bad = put(hostile, "y", [1 - v for v in rows["y"].to_pylist()])
+    pq.write_table(bad, tmp_path / "bad.parquet")
+    out = tmp_path / "report.html"
+    arguments = [str(tmp_path / "bad.parquet"), "--baseline", str(work / "b")]
+    assert cli.main(["check", *arguments, "--report", str(out)]) == 1
+    page = out.read_text(encoding="utf-8")
+    assert '<h1 class="FAILED">' in page
+    assert "information limit" in page
+    assert "&lt;img src=x&gt;" in page
+    assert not any(text in page for text in ("<script", "<img", "http://", "https://", "url("))

@@ -1,0 +1,105 @@
+"""A verdict survives its statement unchanged, and lets nothing start that it should not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+
+from sluicegate.attest.statement import Statement, Subject
+from sluicegate.digest.algorithms import Digest, sha256_bytes
+from sluicegate.errors import Expired, GateBlocked, MalformedEnvelope
+from sluicegate.gate.default_policy import DEFAULT_POLICY
+from sluicegate.gate.policy import Mode, Result, parse_policy
+from sluicegate.gate.verdict import Reason, Verdict, verdict_from_statement
+from sluicegate.gate.verdict import test_result_statement as details_statement
+from sluicegate.signals.record import Family, SignalRecord, Status
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+POLICY = parse_policy(yaml.safe_load(DEFAULT_POLICY), DEFAULT_POLICY.encode(), locator="default")
+DIGEST = Digest("dirHash1", "ab" * 32)
+SUBJECTS = (Subject("flights", {"dirHash1": "ab" * 32, "sha256": "cd" * 32}),)
+
+
+def verdict(**changes) -> Verdict:
+    base = Verdict(
+        result=Result.PASSED,
+        source="flights",
+        digest=DIGEST,
+        baseline=sha256_bytes(b"baseline"),
+        policy=POLICY.digest,
+        suite=sha256_bytes(b"suite"),
+        code_version="0.1.0",
+        run={"dag_id": "gate"},
+        mode=Mode.ENFORCE,
+        issued=AT,
+        expires=AT + timedelta(days=7),
+        reasons=(),
+    )
+    return replace(base, **changes)
+
+
+FAILED = verdict(
+    result=Result.FAILED,
+    reasons=(Reason("LABEL_FLIPS", "late", Result.FAILED, "3 % flipped by UA"),),
+)
+
+
+@pytest.mark.parametrize("value", [verdict(), FAILED], ids=["passed", "failed"])
+def test_verdict_round_trips_through_its_statement(value):
+    raw = value.to_statement(SUBJECTS, sha256_bytes(b"details")).to_bytes()
+    assert verdict_from_statement(Statement.from_bytes(raw), locator="x") == value
+
+
+@pytest.mark.parametrize(
+    "field", ["result", "source", "digest", "baseline", "policy", "mode", "expires", "reasons"]
+)
+def test_missing_field_is_malformed(field):
+    statement = verdict().to_statement(SUBJECTS, sha256_bytes(b"details"))
+    body = {key: v for key, v in statement.predicate["sluicegate"].items() if key != field}
+    cut = replace(statement, predicate={**statement.predicate, "sluicegate": body})
+    with pytest.raises(MalformedEnvelope):
+        verdict_from_statement(cut, locator="x")
+
+
+def test_passed_verdict_lets_training_start():
+    verdict().require_passed(POLICY, at=AT)
+
+
+@pytest.mark.parametrize("at", [AT - timedelta(seconds=1), AT + timedelta(days=7)])
+def test_verdict_outside_its_validity_is_expired(at):
+    with pytest.raises(Expired, match="Run the gate again"):
+        verdict().require_passed(POLICY, at=at)
+
+
+def test_verdict_under_another_policy_blocks():
+    with pytest.raises(GateBlocked, match="policy in force"):
+        verdict(policy=sha256_bytes(b"weaker")).require_passed(POLICY, at=AT)
+
+
+def test_failed_verdict_blocks_with_its_reasons():
+    with pytest.raises(GateBlocked, match="3 % flipped by UA"):
+        FAILED.require_passed(POLICY, at=AT)
+
+
+def test_shadow_policy_records_and_lets_start():
+    FAILED.require_passed(replace(POLICY, mode=Mode.SHADOW), at=AT)
+
+
+def test_policy_that_accepts_only_passed_blocks_warned():
+    strict = replace(POLICY, accept=frozenset({Result.PASSED}))
+    with pytest.raises(GateBlocked):
+        verdict(result=Result.WARNED).require_passed(strict, at=AT)
+
+
+def test_details_sort_signals_by_result():
+    records = (
+        SignalRecord(code="SCHEMA", family=Family.SCHEMA, status=Status.PASSED),
+        SignalRecord(code="LABEL_FLIPS", family=Family.LABEL, status=Status.FAILED, column="late"),
+    )
+    predicate = details_statement(FAILED, records, SUBJECTS, policy=None).predicate
+    assert predicate["result"] == "FAILED"
+    assert predicate["passedTests"] == ["SCHEMA"]
+    assert predicate["failedTests"] == ["LABEL_FLIPS:late"]

@@ -1,0 +1,404 @@
+"""The ledger over a store that lies: what is appended is proven, what is edited is found."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from sluicegate.errors import (
+    BadProof,
+    BadSignature,
+    ConfigError,
+    EvidenceMissing,
+    LedgerConflict,
+    LedgerCorrupt,
+    Rollback,
+    UntrustedKey,
+    VerificationError,
+)
+from sluicegate.ledger.checkpoint import Checkpoint, sign_checkpoint
+from sluicegate.ledger.entry import Entry
+from sluicegate.ledger.frontier import Frontier
+from sluicegate.ledger.growth import MAX_ENVELOPE_BYTES
+from sluicegate.ledger.keys import CallableSigner, Ed25519Verifier
+from sluicegate.ledger.log import Ledger
+from sluicegate.ledger.merkle import EMPTY_ROOT, verify_consistency
+from sluicegate.ledger.proof import verify_proof
+
+
+def fill(ledger, item, n):
+    return [ledger.append(*item(number)) for number in range(n)]
+
+
+# -- append
+
+
+def test_receipts_count_up_and_each_proof_verifies(ledger, signer, item):
+    for number in range(20):
+        entry, envelope = item(number)
+        receipt = ledger.append(entry, envelope)
+        assert (receipt.index, receipt.size) == (number, number + 1)
+        checkpoint = verify_proof(receipt.proof, entry.to_bytes(), [signer.public_key])
+        assert ledger.verify_checkpoint(receipt.checkpoint) == checkpoint
+
+
+def test_batch_shares_one_checkpoint_and_equals_single_appends(ledger, store, item):
+    receipts = ledger.append_many([item(number) for number in range(13)])
+    assert [receipt.index for receipt in receipts] == list(range(13))
+    assert {receipt.checkpoint for receipt in receipts} == {store.state.note}
+    single = Frontier()
+    for number in range(13):
+        single.append(item(number)[0].hashed())
+    assert ledger.verify_checkpoint(receipts[0].checkpoint).root == single.root()
+
+
+def test_batch_on_top_of_any_size_is_proven(ledger, signer, item):
+    number = 0
+    for size in (1, 2, 3, 5, 8, 13):
+        items = [item(number + offset) for offset in range(size)]
+        for receipt, (entry, _) in zip(ledger.append_many(items), items, strict=True):
+            verify_proof(receipt.proof, entry.to_bytes(), [signer.public_key])
+        number += size
+
+
+def test_repeated_append_returns_the_first_index_under_the_newest_checkpoint(ledger, signer, item):
+    fill(ledger, item, 6)
+    entry, envelope = item(2)
+    receipt = ledger.append(entry, envelope)
+    assert (receipt.index, receipt.size) == (2, 6)
+    verify_proof(receipt.proof, entry.to_bytes(), [signer.public_key])
+
+
+def test_batch_of_known_new_and_doubled_entries_logs_the_new_ones_once(ledger, item):
+    fill(ledger, item, 3)
+    receipts = ledger.append_many([item(1), item(3), item(3), item(4)])
+    assert [receipt.index for receipt in receipts] == [1, 3, 3, 4]
+    assert ledger.size() == 5
+
+
+def test_replayed_old_seal_does_not_become_the_newest(ledger, item):
+    fill(ledger, item, 3)
+    ledger.append(*item(0))
+    assert ledger.latest("seal", "flights").index == 2
+
+
+def test_one_envelope_under_two_kinds_is_two_leaves(ledger, item):
+    _, envelope = item(0)
+    seal, waiver = item(0)[0], Entry.of("waiver", "flights", item(0)[0].subject, envelope)
+    assert [ledger.append(entry, envelope).index for entry in (seal, waiver)] == [0, 1]
+    assert ledger.by_envelope(seal.envelope).index == 0
+
+
+def test_entry_of_another_envelope_is_refused(ledger, item):
+    with pytest.raises(ConfigError, match="another envelope"):
+        ledger.append(item(0)[0], b"other")
+
+
+@pytest.mark.parametrize("n_bytes", [0, MAX_ENVELOPE_BYTES + 1])
+def test_envelope_of_no_or_too_many_bytes_is_refused(ledger, item, n_bytes):
+    envelope = bytes(n_bytes)
+    with pytest.raises(ConfigError, match="cannot be logged"):
+        ledger.append(Entry.of("seal", "flights", item(0)[0].subject, envelope), envelope)
+
+
+def test_empty_batch_is_refused(ledger):
+    with pytest.raises(ConfigError, match="nothing to append"):
+        ledger.append_many([])
+
+
+def test_reader_without_private_key_cannot_append(store, verifier, item):
+    with pytest.raises(ConfigError, match="only for reading"):
+        Ledger(store, verifier).append(*item(0))
+
+
+def test_signer_with_another_key_or_name_is_refused(store, verifier, signer, other_signer):
+    renamed = CallableSigner("example.com/other", signer.public_key, signer.sign)
+    for wrong in (other_signer, renamed):
+        with pytest.raises(ConfigError, match="not the key"):
+            Ledger(store, verifier, wrong)
+
+
+def test_lost_race_is_tried_again(ledger, store, item, monkeypatch):
+    losses = iter([True, True, False])
+    writing = store.writing
+
+    def contested():
+        if next(losses):
+            raise LedgerConflict(0, "another writer was first")
+        return writing()
+
+    monkeypatch.setattr(store, "writing", contested)
+    assert ledger.append(*item(0)).index == 0
+
+
+def test_race_that_is_lost_for_ever_is_reported_with_the_size(ledger, store, item, monkeypatch):
+    def contested():
+        raise LedgerConflict(7, "another writer was first")
+
+    monkeypatch.setattr(store, "writing", contested)
+    with pytest.raises(LedgerConflict, match=r"\[LEDGER_CONFLICT\].*size 7") as caught:
+        ledger.append(*item(0))
+    assert caught.value.known_size == 7
+
+
+def test_nothing_is_signed_on_top_of_an_edited_tree(ledger, store, item):
+    fill(ledger, item, 4)
+    store.state.nodes[2] = bytes(32)
+    note = store.state.note
+    with pytest.raises(LedgerCorrupt, match=r"\[LEDGER_CORRUPT\].*not the one that was signed"):
+        ledger.append(*item(4))
+    assert store.state.note == note
+
+
+def test_nothing_is_signed_on_top_of_a_foreign_checkpoint(ledger, store, other_signer, item):
+    store.state.note = sign_checkpoint(Checkpoint(other_signer.name, 0, EMPTY_ROOT), other_signer)
+    with pytest.raises(UntrustedKey):
+        ledger.append(*item(0))
+
+
+# -- read
+
+
+def test_found_leaves_come_newest_first_or_in_order(ledger, item):
+    ledger.append_many([item(n, "seal" if n % 2 else "verdict", f"s{n % 3}") for n in range(12)])
+    assert [r.index for r in ledger.find("seal", "s1")] == [7, 1]
+    assert [r.index for r in ledger.find("seal", "s1", newest_first=False)] == [1, 7]
+    assert [r.index for r in ledger.find(source="s0", limit=2)] == [9, 6]
+    assert [r.index for r in ledger.find(subject=item(5)[0].subject)] == [5]
+    assert [r.index for r in ledger.find(limit=0)] == []
+    assert [r.index for r in ledger.find("waiver")] == []
+
+
+def test_finding_pages_through_many_leaves(ledger, item):
+    ledger.append_many([item(number) for number in range(450)])
+    for newest_first in (True, False):
+        indexes = [r.index for r in ledger.find(newest_first=newest_first)]
+        assert indexes == sorted(range(450), reverse=newest_first)
+    assert len(list(ledger.find(limit=250))) == 250
+
+
+def test_lookups_that_find_nothing_return_none(ledger, item):
+    fill(ledger, item, 2)
+    assert ledger.latest("verdict", "flights") is None
+    assert ledger.latest("seal", "trains") is None
+    assert ledger.by_envelope(item(9)[0].envelope) is None
+
+
+def test_lookups_return_entry_and_envelope(ledger, item):
+    fill(ledger, item, 3)
+    entry, envelope = item(2)
+    for record in (ledger.latest("seal", "flights"), ledger.by_envelope(entry.envelope)):
+        assert (record.index, record.entry, record.envelope) == (2, entry, envelope)
+    assert ledger.get(2) == ledger.get_verified(2) == record
+
+
+@pytest.mark.parametrize("index", [-1, 3, 10**9])
+def test_leaf_that_is_not_there_is_missing_evidence(ledger, item, index):
+    fill(ledger, item, 3)
+    for read in (ledger.get, ledger.get_verified, ledger.proof):
+        with pytest.raises(EvidenceMissing, match=r"\[EVIDENCE_MISSING\]"):
+            read(index)
+
+
+def test_closing_releases_the_store(ledger, store):
+    with ledger as same:
+        assert same is ledger
+    assert store.closed
+
+
+# -- consistency
+
+
+def test_every_older_checkpoint_is_extended(ledger, item):
+    receipts = fill(ledger, item, 17)
+    head = ledger.verify_checkpoint(ledger.checkpoint())
+    for receipt in receipts:
+        assert ledger.require_extends(receipt.checkpoint) == head
+        old = ledger.verify_checkpoint(receipt.checkpoint)
+        proof = ledger.prove_consistency(old.size)
+        verify_consistency(old.size, old.root, head.size, head.root, proof)
+
+
+def test_empty_ledger_is_extended_by_everything(ledger, item):
+    empty = ledger.checkpoint()
+    fill(ledger, item, 3)
+    assert ledger.require_extends(empty).size == 3
+
+
+def test_consistency_from_a_larger_size_is_refused(ledger, item):
+    fill(ledger, item, 2)
+    with pytest.raises(BadProof):
+        ledger.prove_consistency(3)
+
+
+def test_older_copy_is_a_rollback(ledger, store, item):
+    fill(ledger, item, 3)
+    yesterday = copy.deepcopy(store.state)
+    remembered = fill(ledger, item, 5)[-1].checkpoint
+    store.state = yesterday
+    for check in (ledger.require_extends, ledger.audit):
+        with pytest.raises(Rollback, match=r"\[ROLLBACK\].*at least 5 leaves, got 3.*Recovery"):
+            check(remembered)
+    ledger.audit()  # without a remembered checkpoint yesterday's copy looks well
+
+
+@pytest.mark.parametrize("extra", [0, 1, 4])
+def test_rewritten_history_signed_by_the_real_key_is_a_fork(ledger, store, item, extra):
+    """Whoever holds the ledger's key is caught by anybody who kept a checkpoint."""
+    empty = copy.deepcopy(store.state)
+    remembered = fill(ledger, item, 5)[-1].checkpoint
+    store.state = empty
+    for number in (0, 1, 7, *range(3, 5 + extra)):
+        ledger.append(*item(number))
+    for check in (ledger.require_extends, ledger.audit):
+        with pytest.raises(BadProof, match=r"\[BAD_PROOF\]"):
+            check(remembered)
+    ledger.audit()
+
+
+def test_remembered_checkpoint_of_another_key_is_refused(ledger, item, other_signer):
+    fill(ledger, item, 2)
+    foreign = sign_checkpoint(Checkpoint(other_signer.name, 0, EMPTY_ROOT), other_signer)
+    for check in (ledger.require_extends, ledger.audit):
+        with pytest.raises(UntrustedKey):
+            check(foreign)
+
+
+# -- tampering: every edit of the store, made on a ledger of seven leaves
+
+
+def _swap(mapping, left, right):
+    mapping[left], mapping[right] = mapping[right], mapping[left]
+
+
+def _edit_kind(state):
+    entry = state.leaves[2]
+    state.leaves[2] = Entry("waiver", entry.source, entry.subject, entry.envelope)
+
+
+EDITS = {
+    "leaf exchanged": lambda state: state.leaves.__setitem__(2, state.leaves[3]),
+    "leaf routed elsewhere": _edit_kind,
+    "leaf deleted": lambda state: state.leaves.pop(2),
+    "first leaf deleted": lambda state: state.leaves.pop(0),
+    "last leaf deleted": lambda state: state.leaves.pop(6),
+    "leaves reordered": lambda state: _swap(state.leaves, 2, 3),
+    "leaves and envelopes reordered": lambda state: (
+        _swap(state.leaves, 2, 3),
+        _swap(state.bodies, 2, 3),
+    ),
+    "leaf added": lambda state: (
+        state.leaves.__setitem__(7, state.leaves[0]),
+        state.bodies.__setitem__(7, state.bodies[0]),
+    ),
+    "envelope edited": lambda state: state.bodies.__setitem__(2, b"forged"),
+    "envelope deleted": lambda state: state.bodies.pop(2),
+    "envelope added": lambda state: state.bodies.__setitem__(7, b"more"),
+    "node edited": lambda state: state.nodes.__setitem__(1, bytes(32)),
+    "node deleted": lambda state: state.nodes.pop(0),
+    "last node deleted": lambda state: state.nodes.pop(3),
+    "node added": lambda state: state.nodes.__setitem__(4, bytes(32)),
+    "nodes reordered": lambda state: _swap(state.nodes, 0, 1),
+    "checkpoint edited": lambda state: setattr(
+        state, "note", state.note.replace(b"\n7\n", b"\n6\n")
+    ),
+    "checkpoint replaced by text": lambda state: setattr(state, "note", b"hello"),
+    "truncated with its nodes": lambda state: (
+        state.leaves.pop(6),
+        state.bodies.pop(6),
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_every_edit_of_the_store_is_found_by_the_audit(ledger, store, item, edit):
+    fill(ledger, item, 7)
+    ledger.audit()
+    edit(store.state)
+    with pytest.raises((VerificationError, LedgerCorrupt)):
+        ledger.audit()
+    assert ledger.examine().findings
+
+
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS.keys())
+def test_no_edit_of_the_store_makes_a_verified_read_return_anything_else(ledger, store, item, edit):
+    fill(ledger, item, 7)
+    edit(store.state)
+    for index in range(8):
+        try:
+            record = ledger.get_verified(index)
+        except (VerificationError, LedgerCorrupt, EvidenceMissing):
+            continue
+        assert (record.entry, record.envelope) == item(index)
+
+
+def test_audit_reports_all_findings_and_raises_the_gravest(ledger, store, item):
+    remembered = fill(ledger, item, 7)[-1].checkpoint
+    store.state.bodies[1] = b"forged"
+    store.state.bodies[3] = b"forged"
+    store.state.leaves[5] = store.state.leaves[4]
+    report = ledger.examine(remembered)
+    assert [type(finding) for finding in report.findings].count(LedgerCorrupt) >= 3
+    with pytest.raises(BadProof):
+        report.require_clean()
+
+
+def test_audit_of_an_old_checkpoint_in_a_longer_ledger_is_a_finding(ledger, store, item):
+    """An attacker with an old signed checkpoint cannot pass it off as the head."""
+    old = fill(ledger, item, 3)[-1].checkpoint
+    fill(ledger, item, 7)
+    store.state.note = old
+    with pytest.raises(LedgerCorrupt, match="another number of leaves"):
+        ledger.audit()
+
+
+def test_clean_report_names_the_root(ledger, item):
+    receipt = fill(ledger, item, 7)[-1]
+    report = ledger.audit(receipt.checkpoint)
+    assert (report.size, report.n_checked, report.findings) == (7, 7, ())
+    assert report.root_hex == ledger.verify_checkpoint(receipt.checkpoint).root.hex()
+
+
+def test_audit_of_what_is_new_reads_only_that(ledger, store, item):
+    remembered = fill(ledger, item, 5)[-1].checkpoint
+    fill(ledger, item, 9)
+    assert ledger.audit(remembered, only_new=True).n_checked == 4
+    store.state.bodies[7] = b"forged"
+    with pytest.raises(LedgerCorrupt):
+        ledger.audit(remembered, only_new=True)
+
+
+def test_audit_of_what_is_new_finds_a_fork_below_it(ledger, store, item):
+    remembered = fill(ledger, item, 5)[-1].checkpoint
+    store.state.nodes[2] = bytes(32)
+    with pytest.raises(BadProof, match="forked"):
+        ledger.audit(remembered, only_new=True)
+
+
+def test_audit_of_what_is_new_finds_a_missing_peak(ledger, store, item):
+    remembered = fill(ledger, item, 5)[-1].checkpoint
+    store.state.nodes.pop(2)
+    with pytest.raises(LedgerCorrupt, match="missing"):
+        ledger.audit(remembered, only_new=True)
+
+
+def test_audit_of_what_is_new_needs_a_checkpoint(ledger):
+    with pytest.raises(ConfigError, match="checkpoint to start from"):
+        ledger.audit(only_new=True)
+
+
+def test_bad_signature_of_the_head_is_a_finding_not_a_crash(ledger, store, item):
+    fill(ledger, item, 3)
+    store.state.note = store.state.note.replace(b"\n3\n", b"\n2\n")
+    report = ledger.examine()
+    assert (report.size, report.root_hex) == (0, "")
+    assert isinstance(report.findings[0], BadSignature)
+
+
+def test_ledger_of_another_key_is_untrusted(store, other_signer, ledger, item):
+    fill(ledger, item, 2)
+    other = Ledger(store, Ed25519Verifier(other_signer.name, other_signer.public_key))
+    for read in (other.checkpoint, other.size, lambda: other.get_verified(0), other.audit):
+        with pytest.raises(UntrustedKey):
+            read()

@@ -1,0 +1,41 @@
+"""The schema file is strict: a misspelt key must not silently switch signals off."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluicegate.errors import ConfigError
+from sluicegate.profiling.schema import BatchSchema
+
+
+def test_empty_file_means_no_roles():
+    assert BatchSchema.from_mapping(None) == BatchSchema()
+    assert BatchSchema.from_mapping({}) == BatchSchema()
+
+
+def test_schema_round_trips():
+    schema = BatchSchema(id="i", label="y", contributor="w", timestamp="t", text=("a", "b"))
+    assert BatchSchema.from_mapping(schema.to_json()) == schema
+
+
+@pytest.mark.parametrize(
+    ("mapping", "match"),
+    [
+        ({"lable": "y"}, "unknown key"),
+        (["label"], "not a mapping"),
+        ({"label": 3}, "not a column name"),
+        ({"label": ""}, "not a column name"),
+        ({"text": "body"}, "not a list"),
+        ({"text": [1]}, "not a column name"),
+        ({"label": "y", "contributor": "y"}, "two roles"),
+        ({"text": ["a"], "embedding": ["a"]}, "two roles"),
+    ],
+)
+def test_unusable_schema_is_refused(mapping, match):
+    with pytest.raises(ConfigError, match=match):
+        BatchSchema.from_mapping(mapping, locator="schema.yaml")
+
+
+def test_role_of_a_column_without_one_is_feature():
+    schema = BatchSchema(label="y", text=("body",))
+    assert [schema.role(c) for c in ("y", "body", "x")] == ["label", "text", "feature"]

@@ -1,0 +1,78 @@
+"""Hashes of words and rows: stable, order-free where promised, near where promised."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from sluicegate.profiling.columns import infer_column
+from sluicegate.profiling.fingerprints import fingerprints
+from sluicegate.profiling.layout import Layout, encode_batch
+from sluicegate.profiling.schema import BatchSchema
+from sluicegate.profiling.tokens import minimum_hash, tokenize
+
+SCHEMA = BatchSchema(text=("t",))
+
+
+def prints(table: pa.Table, base: pa.Table) -> np.ndarray:
+    layout = Layout(
+        tuple(infer_column(n, base[n], role=SCHEMA.role(n)) for n in base.column_names), SCHEMA
+    )
+    batch = table.combine_chunks().to_batches()[0]
+    encoded = encode_batch(layout, batch)
+    tokens = {"t": tokenize(batch.column("t"))} if "t" in batch.schema.names else {}
+    return fingerprints(layout, encoded, batch, tokens)
+
+
+def test_tokens_are_words_and_pairs_without_case():
+    tokens = tokenize(pa.array(["The cat sat", "the CAT, sat!", None, ""]))
+    first, second = tokens.hash[tokens.doc == 0], tokens.hash[tokens.doc == 1]
+    assert first.size == 5
+    assert (first == second).all()
+    assert set(tokens.doc.tolist()) == {0, 1}
+    assert sorted(tokens.words.values()) == ["cat", "sat", "the"]
+
+
+def test_pairs_do_not_cross_documents():
+    joined, apart = tokenize(pa.array(["a b"])), tokenize(pa.array(["a", "b"]))
+    assert joined.hash.size == 3
+    assert apart.hash.size == 2
+
+
+@pytest.mark.parametrize("text", ["שלום עולם", "привет мир", "日本語 テキスト", "naïve café"])
+def test_letters_of_any_script_are_words(text):
+    assert len(tokenize(pa.array([text])).words) == 2
+
+
+def test_text_of_megabytes_is_judged_by_its_beginning():
+    long = "word " * 2_000_000
+    assert tokenize(pa.array([long])).hash.size == 2
+
+
+def test_similar_texts_share_minimum_hashes_about_as_often_as_words():
+    words = [f"w{i}" for i in range(100)]
+    tokens = tokenize(pa.array([" ".join(words), " ".join(words[:90] + ["x"] * 10)]))
+    shared = np.mean([len(set(minimum_hash(tokens, s).tolist())) == 1 for s in range(300)])
+    a, b = (set(tokens.hash[tokens.doc == d].tolist()) for d in (0, 1))
+    assert shared == pytest.approx(len(a & b) / len(a | b), abs=0.1)
+
+
+def test_equal_rows_collide_in_all_tables_and_jittered_ones_in_most():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(4000, 6))
+    base = pa.table({f"x{j}": values[:, j].tolist() for j in range(6)})
+    copy = values[:500]
+    near = copy + rng.normal(size=copy.shape) * 0.003
+    both = np.concatenate([copy, copy, near])
+    found = prints(pa.table({f"x{j}": both[:, j].tolist() for j in range(6)}), base)
+    assert (found[:, :500] == found[:, 500:1000]).all()
+    assert not (found[0, :500] == found[0, 1000:]).any()
+    assert ((found[1:, :500] == found[1:, 1000:]).any(axis=0)).mean() > 0.95
+
+
+def test_fingerprint_ignores_sign_of_zero_and_case_of_text():
+    base = pa.table({"x": [0.0, 1.0, 2.0], "t": ["a b c d", "e f g h", "i j k l"]})
+    rows = pa.table({"x": [0.0, -0.0], "t": ["Some Words", "some words"]})
+    found = prints(rows, base)
+    assert (found[:, 0] == found[:, 1]).all()

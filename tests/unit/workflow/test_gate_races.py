@@ -1,0 +1,74 @@
+"""Two gates on one batch, a batch that is still being written, and clocks that disagree."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from tests.unit.workflow.conftest import AT, rows, write
+
+from sluicegate.errors import EvidenceMissing, Expired, IntegrityError, SluicegateError
+from sluicegate.gate.policy import Result
+from sluicegate.workflow.admit import admit_training
+from sluicegate.workflow.audit import audit
+from sluicegate.workflow.runners import evaluate_directly
+
+
+def test_two_gates_at_once_on_one_batch_leave_one_sound_ledger(site):
+    site.seal(site.clean)
+    both_there = threading.Barrier(2, timeout=60)
+
+    def meet(*arguments):
+        found = evaluate_directly(*arguments)
+        both_there.wait()
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        issued = list(pool.map(lambda _: site.gate(runner=meet)[0], range(2)))
+    assert {one.verdict.result for one in issued} == {Result.PASSED}
+    assert audit(site.evidence(), at=AT).findings == ()
+    # The same finding at the same time is one entry, not two that could disagree.
+    assert len({one.envelope for one in issued}) == 1
+    assert admit_training(site.home, ["src"], at=AT)
+
+
+def test_gate_that_fails_beside_one_that_passes_blocks_training(site):
+    site.seal(site.clean)
+    site.gate()
+    (strict := site.home.policy).write_text(
+        strict.read_text(encoding="utf-8") + "contributors: {max_share: 0.05}\n", encoding="utf-8"
+    )
+    later = AT + timedelta(seconds=1)
+    assert site.gate(at=later)[0].verdict.result is Result.FAILED
+    with pytest.raises(SluicegateError, match="CONTRIBUTOR_LIMIT"):
+        admit_training(site.home, ["src"], at=later)
+
+
+def test_batch_that_is_still_being_written_is_never_judged(site):
+    place = write(rows(21), site.root / "growing")
+    site.seal(place)
+    whole = (place / "part.parquet").read_bytes()
+    (place / "part.parquet").write_bytes(whole + b"more")
+    with pytest.raises(IntegrityError):
+        site.gate()
+    (place / "part.parquet").write_bytes(whole)
+    (place / "late.parquet").write_bytes(whole)
+    # A file that came after the seal is no part of the batch, and is not read.
+    assert site.gate()[1].manifest.entries[0].path == "part.parquet"
+
+
+def test_baseline_directory_that_is_gone_could_not_be_checked(site):
+    site.seal(site.clean)
+    site.home.baseline_dir("src").rename(site.root / "moved")
+    with pytest.raises(EvidenceMissing):
+        site.gate()
+
+
+def test_verdict_from_a_clock_that_runs_ahead_lets_nothing_start_yet(site):
+    site.seal(site.clean)
+    site.gate(at=AT + timedelta(minutes=5))
+    with pytest.raises(Expired, match="not valid now"):
+        admit_training(site.home, ["src"], at=AT)
+    assert admit_training(site.home, ["src"], at=AT + timedelta(minutes=5))

@@ -1,0 +1,56 @@
+"""One home, one ledger: whoever reads the setting gets the same paths."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluicegate.errors import ConfigError
+from sluicegate.workflow.home import SluiceHome, check_source_name
+
+
+def test_paths_lie_below_the_root():
+    home = SluiceHome(Path("/srv/gate"))
+    assert home.ledger == Path("/srv/gate/ledger.db")
+    assert home.trust == Path("/srv/gate/trust.json")
+    assert home.policy == Path("/srv/gate/policy.yaml")
+    assert home.key("gate") == Path("/srv/gate/keys/gate.pem")
+    assert home.baseline_dir("flights") == Path("/srv/gate/baselines/flights")
+
+
+def test_airflows_setting_wins_over_the_command_lines():
+    environ = {"SLUICEGATE_HOME": "/a", "AIRFLOW__SLUICEGATE__HOME": "/b"}
+    assert SluiceHome.from_environ(environ).root == Path("/b")
+    assert SluiceHome.from_environ({"SLUICEGATE_HOME": "/a"}).root == Path("/a")
+
+
+@pytest.mark.parametrize("environ", [{}, {"SLUICEGATE_HOME": ""}, {"SLUICEGATE_HOME": "  "}])
+def test_no_home_is_refused_with_the_setting_to_make(environ):
+    with pytest.raises(ConfigError, match=r"no home directory is set.*SLUICEGATE_HOME"):
+        SluiceHome.from_environ(environ)
+
+
+def test_relative_home_is_refused():
+    with pytest.raises(ConfigError, match="relative"):
+        SluiceHome.from_text("gate")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["", ".", "..", "../x", "a/b", "a b", "-a", ".a", "a:b", "a\n", "é", "a" * 129, "a\x00"],
+)
+def test_a_name_that_a_path_or_uri_would_rewrite_is_refused(source):
+    with pytest.raises(ConfigError, match="not a source name"):
+        check_source_name(source)
+
+
+@given(st.text(max_size=140))
+def test_every_accepted_name_is_one_component_of_path_and_uri(source):
+    try:
+        check_source_name(source)
+    except ConfigError:
+        return
+    assert Path("/x") / source == Path(f"/x/{source}")
+    assert (Path("/x") / source).resolve().parent == Path("/x").resolve()
+    assert not set("/?#@:%\\") & set(source)

@@ -1,0 +1,112 @@
+"""What a policy asks beyond signals is asked by the gate, and again when training starts."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+import yaml
+from tests.unit.workflow.conftest import AT
+
+from sluicegate.cli.main import main
+from sluicegate.errors import EvidenceMissing, Expired, GateBlocked
+from sluicegate.gate.default_policy import DEFAULT_POLICY
+from sluicegate.gate.policy import Result
+from sluicegate.workflow.admit import admit_training
+
+
+def demand(site, **sections):
+    value = yaml.safe_load(DEFAULT_POLICY) | sections
+    site.home.policy.write_text(yaml.safe_dump(value), encoding="utf-8")
+
+
+def admit(site, at=AT):
+    return admit_training(site.home, ["src"], at=at)
+
+
+def test_stale_seal_is_neither_judged_nor_trained_on(site):
+    demand(site, freshness={"sealed_hours": 1})
+    site.seal(site.clean)
+    site.gate()
+    assert admit(site, AT + timedelta(hours=1))
+    with pytest.raises(Expired, match="sealed too long ago"):
+        admit(site, AT + timedelta(hours=1, seconds=1))
+    with pytest.raises(Expired, match="sealed too long ago"):
+        site.gate(at=AT + timedelta(hours=2))
+
+
+def test_seal_from_the_future_is_a_wrong_clock(site):
+    demand(site, freshness={"sealed_hours": 1})
+    site.seal(site.clean, at=AT + timedelta(minutes=10))
+    with pytest.raises(Expired, match="clock"):
+        site.gate(at=AT)
+
+
+def test_old_baseline_does_not_judge(site):
+    demand(site, freshness={"baseline_hours": 24})
+    site.seal(site.clean)
+    with pytest.raises(Expired, match="baseline is too old"):
+        site.gate(at=AT + timedelta(hours=25))
+
+
+def test_baseline_that_nobody_promoted_does_not_judge_if_the_policy_asks(site):
+    demand(site, promoted=["anchored"])
+    site.seal(site.clean)
+    with pytest.raises(EvidenceMissing, match="promoted anchored"):
+        site.gate()
+
+
+def test_contributor_over_the_limit_blocks_and_within_it_passes(site):
+    site.seal(site.clean)
+    demand(site, contributors={"max_share": 0.9})
+    assert site.gate()[0].verdict.result is Result.PASSED
+    demand(site, contributors={"max_share": 0.05})
+    verdict = site.gate()[0].verdict
+    assert verdict.result is Result.FAILED
+    assert {reason.code for reason in verdict.reasons} == {"CONTRIBUTOR_LIMIT"}
+    with pytest.raises(GateBlocked, match="CONTRIBUTOR_LIMIT"):
+        admit(site)
+
+
+def test_rules_of_the_source_decide_for_it(site):
+    demand(site, sources={"src": {"contributors": {"max_share": 0.05}}})
+    site.seal(site.clean)
+    assert site.gate()[0].verdict.result is Result.FAILED
+    demand(site, sources={"other": {"contributors": {"max_share": 0.05}}})
+    assert site.gate()[0].verdict.result is Result.PASSED
+
+
+def test_layered_policy_judges_admits_and_is_kept_for_the_audit(site, capsys):
+    organisation = site.home.root / "organisation.yaml"
+    site.home.policy.rename(organisation)
+    site.home.policy.write_text(
+        "extends: organisation.yaml\nverdict_ttl_hours: 1\n", encoding="utf-8"
+    )
+    site.seal(site.clean)
+    issued, _ = site.gate()
+    assert issued.verdict.expires == AT + timedelta(hours=1)
+    assert admit(site)
+    assert main(["policy", "test", str(site.home.policy), "--home", str(site.home.root)]) == 0
+    assert main(["audit", "--home", str(site.home.root)]) == 0
+
+
+def test_command_writes_sampling_weights_of_the_newest_batch(site, capsys):
+    import pyarrow.parquet as pq
+
+    demand(site, contributors={"max_share": 0.3, "probation_weight": 0.5})
+    site.seal(site.clean)
+    out = site.root / "weights.parquet"
+    policy = str(site.home.policy)
+    home = ["--home", str(site.home.root)]
+    arguments = ["policy", "weights", policy, "--source", "src", "--out", str(out), *home, "--json"]
+    assert main(arguments) == 0
+    table = pq.read_table(out)
+    assert table.column_names == ["id", "weight"]
+    assert table.num_rows == json.loads(capsys.readouterr().out)["rows"] == 3000
+
+
+def test_lint_fails_on_warnings_only_when_asked(site):
+    policy = str(site.home.policy)
+    assert main(["policy", "lint", policy]) == 0
+    assert main(["policy", "lint", policy, "--strict"]) == 1
