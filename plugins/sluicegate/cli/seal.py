@@ -182,9 +182,9 @@ def _contents(arguments: argparse.Namespace, source: Source, signer: Signer) -> 
 def _row_record(arguments: argparse.Namespace) -> RowRecord | None:
     from sluicegate.workflow.seal import RowRecord
 
-    if arguments.table or arguments.row_key or arguments.label:
-        return RowRecord(arguments.row_key, arguments.label, arguments.changes)
-    return None
+    return RowRecord.asked(
+        arguments.row_key, arguments.label, digest=arguments.table, changes=arguments.changes
+    )
 
 
 def _table_envelope(seal: Seal, source: ByteSource, record: RowRecord, signer: Signer) -> bytes:

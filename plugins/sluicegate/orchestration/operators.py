@@ -98,8 +98,7 @@ class SealSourceOperator(_SluicegateOperator):
 
     Args:
         source: Name of the source; consumers ask for it by this name.
-        path: File, directory, glob, URL of an object store, or rows as
-            ``postgresql://host/db#table``; templated.
+        path: File, directory, glob, URL of a store or ``postgresql://host/db#table``; templated.
         conn_id: Airflow connection with the credentials of the store or database.
         table: Sign the digest of the files' rows too.
         row_key: Column that names a row: changed rows can be named later.
@@ -147,9 +146,7 @@ class SealSourceOperator(_SluicegateOperator):
             signer=self._signer(home, "source"),
             at=at,
             run=run_of(context),
-            rows=RowRecord(self.row_key, self.row_label)
-            if self.table or self.row_key or self.row_label
-            else None,
+            rows=RowRecord.asked(self.row_key, self.row_label, digest=self.table),
             algorithm=self.hash_type,
         )
         self.log.info("sealed %s@%s as version %d", batch.source, batch.digest, batch.version)

@@ -70,6 +70,13 @@ class RowRecord:
         if self.key is None and self.label is not None:
             raise ConfigError("labels are kept by a key", locator="label", expected="a row key")
 
+    @classmethod
+    def asked(
+        cls, key: str | None, label: str | None, *, digest: bool, changes: int = 1200
+    ) -> RowRecord | None:
+        """Return what to record, or None where neither rows nor their digest is asked for."""
+        return cls(key, label, changes) if digest or key or label else None
+
 
 def seal_manifest(
     manifest: Contents,

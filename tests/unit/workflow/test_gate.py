@@ -168,5 +168,5 @@ def test_baseline_signed_by_the_gate_key_is_untrusted(site):
 def test_batch_is_never_judged_by_a_baseline_it_belongs_to(site):
     _rebuild(site, data=site.clean)
     site.seal(site.clean)
-    with pytest.raises(ConfigError, match="part of the baseline"):
+    with pytest.raises(ConfigError, match="part of the anchored baseline"):
         site.gate()

@@ -1,6 +1,7 @@
 """The table statement in evidence: signed, bound to the sealed bytes, refused if it lies."""
 
 import copy
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +16,6 @@ from sluicegate.errors import (
     EvidenceMissing,
     IntegrityError,
     MalformedEnvelope,
-    Outcome,
 )
 from sluicegate.workflow.table_record import (
     Key,
@@ -114,9 +114,12 @@ def test_seal_without_a_table_keeps_none(folder):
         read_record(folder / "evidence")
 
 
-def test_rows_of_a_manifest_in_parts_are_refused_rather_than_left_out(folder):
-    assert seal("--merkle", "--table") == Outcome.CALLED_WRONGLY.value
-    assert not (folder / "evidence").exists()
+def test_manifest_in_parts_keeps_the_same_rows(folder):
+    assert seal("--table") == 0
+    whole = read_record(folder / "evidence").commitment
+    shutil.rmtree(folder / "evidence")
+    assert seal("--merkle", "--table") == 0
+    assert read_record(folder / "evidence").commitment == whole
 
 
 def test_sealed_table_verifies_with_its_data(folder):
