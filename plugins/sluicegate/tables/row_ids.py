@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from itertools import pairwise
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 ID_BYTES: Final = 32
 
-CHUNK_ROWS: Final = 16_384
+CHUNK_ROWS: Final = 8_192
 """Rows encoded at once: 100 bytes each stay in the second-level cache."""
+
+_DIGEST: Final = type(sha256()).digest
 
 
 def row_ids(batch: pa.RecordBatch, schema: TableSchema) -> NDArray[np.uint8]:
@@ -82,20 +84,26 @@ def stream_row_ids(
 def ascending(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return ids in ascending order of their bytes.
 
-    By the first eight bytes, which numpy sorts in vector registers; ids that share them are
+    By as many of their first 64 bits as leave room for the place of each id in the same word,
+    because numpy sorts words faster than it finds their order. Ids that share those bits are
     nearly always equal, and are put right one run at a time where they are not.
 
-    Cost: about 0.1 microseconds an id.
+    Cost: about 0.07 microseconds an id.
     """
-    prefix = np.ascontiguousarray(ids).view(">u8")[:, 0].astype(np.uint64)
-    order = np.argsort(prefix)
-    made = ids[order]
-    prefix = prefix[order]
-    same = np.flatnonzero(prefix[1:] == prefix[:-1])
+    words = np.ascontiguousarray(ids).view("<u8").reshape(-1, ID_BYTES // 8)
+    n_place_bits = np.uint64(max(1, len(ids)).bit_length())
+    place = (np.uint64(1) << n_place_bits) - np.uint64(1)
+    keys = words[:, 0].byteswap()
+    keys &= ~place
+    keys |= np.arange(len(ids), dtype=np.uint64)
+    keys.sort()
+    made = np.take(words, (keys & place).astype(np.int64), axis=0).view(np.uint8)
+    keys >>= n_place_bits
+    same = np.flatnonzero(keys[1:] == keys[:-1])
     wrong = same[(made[same] != made[same + 1]).any(axis=1)]
-    for value in np.unique(prefix[wrong]):
-        first = int(np.searchsorted(prefix, value, side="left"))
-        last = int(np.searchsorted(prefix, value, side="right"))
+    for value in np.unique(keys[wrong]):
+        first = int(np.searchsorted(keys, value, side="left"))
+        last = int(np.searchsorted(keys, value, side="right"))
         run = sorted(bytes(row) for row in made[first:last])
         made[first:last] = np.frombuffer(b"".join(run), np.uint8).reshape(-1, ID_BYTES)
     return made
@@ -107,9 +115,11 @@ def _starts(batch: pa.RecordBatch) -> range:
 
 def _chunk(batch: pa.RecordBatch, schema: TableSchema) -> NDArray[np.uint8]:
     encoded = encode_rows(batch, schema)
-    offsets = offsets_of(encoded)
-    # bytes, not memoryview: slicing them is three times as fast. The offsets of a fresh array
-    # start at 0.
-    data = encoded.buffers()[2].to_pybytes() if len(encoded) else b""
-    digests = b"".join([sha256(data[a:b]).digest() for a, b in pairwise(offsets.tolist())])
+    if not len(encoded):
+        return np.zeros((0, ID_BYTES), np.uint8)
+    # No bytecode runs for a row, and a read makes its bytes without a slice object: 0.35 of the
+    # 0.4 microseconds a row are OpenSSL's. The offsets of a fresh array start at 0.
+    read = BytesIO(encoded.buffers()[2].to_pybytes()).read
+    hashes = map(sha256, map(read, np.diff(offsets_of(encoded)).tolist()))
+    digests = b"".join(map(_DIGEST, hashes))
     return np.frombuffer(digests, np.uint8).reshape(-1, ID_BYTES)
