@@ -43,7 +43,8 @@ def main():
 
     alone_s, alone = time.process_time() - started, set(sys.modules)
     plain_dag, our_dag = sys.argv[1:]
-    parse(plain_dag)  # Airflow's own imports
+    parse(plain_dag)  # Airflow's own imports, and the guard
+    airflow_s = time.process_time()
     _, plain_s = parse(plain_dag)
     added, ours_s = parse(our_dag)
     found = {
@@ -52,6 +53,7 @@ def main():
         "added": sorted(added | GUARD["added"]),
         "added_s": ours_s - plain_s,
         "guard_s": GUARD["s"],
+        "airflow_s": airflow_s,
     }
     sys.stdout.write("\n" + json.dumps(found) + "\n")
 

@@ -6,7 +6,16 @@ import pytest
 
 pytestmark = pytest.mark.airflow
 
-HEAVY = {"great_expectations", "numpy", "pandas", "pyarrow", "scipy", "sklearn", "sqlalchemy"}
+HEAVY = {
+    "cryptography",
+    "great_expectations",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "sklearn",
+    "sqlalchemy",
+}
 
 PLAIN = """
 from airflow.sdk import DAG, Asset, BaseOperator, task
@@ -29,7 +38,7 @@ with DAG("ours", tags=["training"], schedule=[verified_asset("flights")]):
 """
 
 
-def test_a_dag_file_with_our_operators_adds_no_heavy_import_and_at_most_50_ms(installed):
+def test_a_dag_file_with_our_operators_adds_little(installed):
     plain, ours = installed.home / "plain.py", installed.home / "ours.py"
     plain.write_text(PLAIN)
     ours.write_text(OURS)
@@ -38,6 +47,9 @@ def test_a_dag_file_with_our_operators_adds_no_heavy_import_and_at_most_50_ms(in
     found = installed.run(probe, str(plain), str(ours))
     added = {name.partition(".")[0] for name in found["added"]}
     assert not added & HEAVY, sorted(added & HEAVY)
+    assert sum(name.startswith("sluicegate.") for name in found["added"]) <= 20, found["added"]
     assert found["package_alone"] == [], "importing the package imports none of its modules"
     assert "sluicegate.orchestration.guard" in found["added"], "the guard is part of the price"
-    assert found["package_alone_s"] + found["guard_s"] + found["added_s"] <= 0.05, found
+    # 50 ms of CPU on an idle machine; as a share of what starting Airflow takes it holds on any.
+    ours_s = found["package_alone_s"] + found["guard_s"] + found["added_s"]
+    assert ours_s <= 0.02 * found["airflow_s"], found

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from sluicegate.adapters.key_settings import ENV_PIN
 from sluicegate.attest.keys import (
     Algorithm,
     PublicKey,
@@ -23,12 +24,6 @@ from sluicegate.errors import BadSignature, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-ENV_KEY: Final = "SLUICEGATE_KEY_"
-"""Prefix; the role in capitals follows. Holds a PEM, or a reference to a key elsewhere."""
-
-ENV_PIN: Final = "SLUICEGATE_PIN_"
-"""Prefix; the role in capitals follows. Passphrase of a key file, or PIN of an HSM."""
 
 REMOTE_SCHEMES: Final = ("awskms", "azurekms", "gcpkms", "hsm", "file2")
 

@@ -8,21 +8,16 @@ files ``ROLE.cosign*.pem``. Specified in docs/keys.md.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from sluicegate.adapters.key_sources import ENV_KEY, is_pem, open_signer, read_public_key, refuse
+from sluicegate.adapters.key_settings import ENV_COSIGN, ENV_KEY
+from sluicegate.adapters.key_sources import is_pem, open_signer, read_public_key, refuse
 from sluicegate.attest.keys import JointSigner, Signer
 from sluicegate.attest.trust_rules import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-ENV_COSIGN: Final = "SLUICEGATE_COSIGN_"
-"""Prefix; the role in capitals follows. A comma list of references."""
-
-SIGNING_ROLES: Final = (Role.SOURCE, Role.GATE, Role.BASELINE, Role.WAIVER, Role.LEDGER)
-"""Roles whose keys a running installation may use; `root` and `witness` live elsewhere."""
 
 
 def role_signer(

@@ -181,7 +181,7 @@ def _role_signer(
 
 
 def _role_and_reference(text: str) -> tuple[str, str]:
-    from sluicegate.adapters.role_keys import SIGNING_ROLES
+    from sluicegate.adapters.key_settings import SIGNING_ROLES
 
     role, _, reference = text.partition("=")
     # The text is not shown: somebody may have pasted the key itself.

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sluicegate import __version__
-from sluicegate.adapters.key_sources import ENV_KEY
-from sluicegate.adapters.role_keys import ENV_COSIGN, SIGNING_ROLES
-from sluicegate.attest.trust_rules import Role
+from sluicegate.adapters.key_settings import ENV_COSIGN, ENV_KEY, SIGNING_ROLES
 from sluicegate.orchestration.settings import ASSET_SCHEME, DEFAULT_PROTECT_TAGS, SECTION
 from sluicegate.workflow.home import ENV_HOME, ENV_LEDGER, ENV_REMEMBERED
 
@@ -76,7 +74,7 @@ def _options() -> dict[str, Any]:
     }
 
 
-def _key_options(role: Role) -> Iterator[tuple[str, dict[str, Any]]]:
+def _key_options(role: str) -> Iterator[tuple[str, dict[str, Any]]]:
     yield (
         f"key_{role}",
         _option(
@@ -86,7 +84,7 @@ def _key_options(role: Role) -> Iterator[tuple[str, dict[str, Any]]]:
             f"airflow-connection:sluicegate_{role}",
         ),
     )
-    if role is not Role.LEDGER:
+    if role != "ledger":
         yield (
             f"cosign_{role}",
             _option(
