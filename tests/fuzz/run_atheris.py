@@ -11,9 +11,9 @@ from pathlib import Path
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 with atheris.instrument_imports(include=["sluicegate"]):
-    from targets import TARGETS, check
+    from tests.fuzz.targets import TARGETS, check
 
 
 def main() -> None:

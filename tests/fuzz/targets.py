@@ -8,9 +8,12 @@ coverage, as long as one likes).
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from tests.fuzz.target import Target
+from tests.fuzz.targets_attest import ATTEST
+from tests.fuzz.targets_files import FILES
+from tests.fuzz.targets_ledger import LEDGER
 
 from sluicegate.adapters.policy_file import load_yaml
 from sluicegate.adapters.sources.croissant import read_croissant
@@ -35,22 +38,6 @@ from sluicegate.digest.manifest import FileEntry, Manifest
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import parse_policy
-from sluicegate.ledger.entry import Entry
-from sluicegate.ledger.note import SignedNote
-from sluicegate.ledger.proof import TlogProof
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-class Target(NamedTuple):
-    """A parser and something that it accepts."""
-
-    parse: Callable[[bytes], object]
-    seed: bytes
-    # Bytes in, bytes out: reading and writing what was accepted. None where we only read.
-    rewrite: Callable[[bytes], bytes] | None = None
-
 
 _AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _P256 = Signer(ec.derive_private_key(1234567, ec.SECP256R1()))
@@ -62,10 +49,6 @@ _PROVENANCE = provenance_statement(
 )
 _TRUST = trust_policy({Role.SOURCE: [_P256.public_key], Role.ROOT: [_ROOT.public_key]}, 1, _AT)
 _SIGNED_TRUST = TrustFile(_TRUST).signed_by(_ROOT).to_bytes()
-_ENTRY = Entry.of("seal", "flights", _MANIFEST.digest, b"{}")
-_NOTE = (
-    b"example.com/log\n1\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n\xe2\x80\x94 x AAAAAAA=\n"
-)
 _CROISSANT = b'{"distribution":[{"@type":"cr:FileObject","contentUrl":"a","sha256":"%s"}]}' % (
     b"0" * 64
 )
@@ -123,22 +106,15 @@ TARGETS = {
             Manifest.from_json(canonical.loads(data, locator="x")).to_json()
         ),
     ),
-    "leaf": Target(
-        lambda data: Entry.from_bytes(data, locator="x"),
-        _ENTRY.to_bytes(),
-        lambda data: Entry.from_bytes(data, locator="x").to_bytes(),
-    ),
-    "note": Target(lambda data: SignedNote.parse(data, locator="x"), _NOTE),
-    "proof": Target(
-        lambda data: TlogProof.parse(data, locator="x"),
-        b"c2sp.org/tlog-proof@v1\nindex 0\n\n" + _NOTE,
-    ),
     "policy": Target(_policy, DEFAULT_POLICY.encode()),
     "url list": Target(
         lambda data: read_url_list(data, locator="x"),
         b"url,sha256\nhttps://example.com/a,%s\n" % (b"0" * 64),
     ),
     "croissant": Target(lambda data: read_croissant(data, locator="x"), _CROISSANT),
+    **ATTEST,
+    **FILES,
+    **LEDGER,
 }
 
 

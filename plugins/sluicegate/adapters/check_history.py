@@ -50,10 +50,11 @@ def read_history(directory: Path, baseline: Digest) -> tuple[Step | None, ...]:
             got=error.strerror or type(error).__name__,
             next_step="Create the directory; the first check of a source finds it empty.",
         ) from error
-    return tuple(_read(body, where, baseline) for where, body in bodies)
+    return tuple(parse_check(body, where, baseline) for where, body in bodies)
 
 
-def _read(body: bytes, where: str, baseline: Digest) -> Step | None:
+def parse_check(body: bytes, where: str, baseline: Digest) -> Step | None:
+    """Read what one earlier check found, as `read_history` does."""
     value = loads(body, locator=where)
     if not isinstance(value, dict) or set(value) != KEYS or value["type"] != TYPE:
         raise MalformedEnvelope(

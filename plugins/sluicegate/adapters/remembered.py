@@ -79,14 +79,23 @@ def read_memory(path: Path) -> Memory:
         return Memory()
     except OSError as error:
         raise _failed("read", path, error) from error
-    value = canonical.loads(data, locator=str(path), max_bytes=_MAX_BYTES)
+    return parse_memory(data, locator=str(path))
+
+
+def parse_memory(data: bytes, *, locator: str) -> Memory:
+    """Read the bytes of such a file.
+
+    Raises:
+        MalformedEnvelope: They are no such file's.
+    """
+    value = canonical.loads(data, locator=locator, max_bytes=_MAX_BYTES)
     if not isinstance(value, dict) or set(value) != _KEYS or value["v"] != 1:
-        raise MalformedEnvelope("not a remembered checkpoint", locator=str(path))
+        raise MalformedEnvelope("not a remembered checkpoint", locator=locator)
     note, sources = value["checkpoint"], value["sources"]
     if not isinstance(note, str) or not isinstance(sources, dict):
-        raise MalformedEnvelope("not a remembered checkpoint", locator=str(path))
+        raise MalformedEnvelope("not a remembered checkpoint", locator=locator)
     if not all(type(version) is int for version in sources.values()):
-        raise MalformedEnvelope("remembered version is not a number", locator=str(path))
+        raise MalformedEnvelope("remembered version is not a number", locator=locator)
     return Memory(note.encode(), sources)
 
 

@@ -156,8 +156,8 @@ class Profile:
         """
         try:
             return cls.from_json(json.loads(data), layout)
-        except (KeyError, TypeError, ValueError) as error:
-            raise MalformedEnvelope("profile is malformed", got=str(error)) from error
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise MalformedEnvelope("profile is malformed", got=type(error).__name__) from error
 
 
 def joint_counts(

@@ -210,7 +210,7 @@ class RunRecords:
             for name, kind in _LISTS.items():
                 value[name] = tuple(_read(kind, item) for item in value[name])
             return cls(**value)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise MalformedEnvelope(
                 "not records of Airflow's runs",
                 locator=locator,

@@ -138,7 +138,7 @@ def _text_locator(scheme: str, path: str, columns: tuple[tuple[str, str], ...]) 
 def _columns(text: str, path: str) -> tuple[tuple[str, str], ...]:
     try:
         value = canonical.loads(text.encode(), locator=path)
-    except MalformedEnvelope as error:
+    except (MalformedEnvelope, UnicodeEncodeError) as error:
         raise ConfigError("declared columns are not JSON", locator=path) from error
     if not isinstance(value, dict) or not all(isinstance(kind, str) for kind in value.values()):
         raise ConfigError("a declared column has no type", locator=path)

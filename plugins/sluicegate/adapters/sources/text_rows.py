@@ -140,7 +140,7 @@ class JsonLinesRows:
     def _value(self, item: Any, name: str, kind: str, number: int) -> Any:
         try:
             return _READERS[kind.partition("(")[0]](item, kind)
-        except (ValueError, TypeError, InvalidOperation):
+        except (ValueError, TypeError, OverflowError, InvalidOperation):
             refuse_value(self.locator, number, name, kind)
 
 
@@ -170,6 +170,8 @@ def _date(item: Any, _kind: str) -> date:
 
 
 def _timestamp(item: Any, _kind: str) -> datetime:
+    if type(item) is not str:
+        raise TypeError
     if not item.endswith("Z") or "T" not in item:
         raise ValueError
     return datetime.fromisoformat(item).astimezone(UTC)
