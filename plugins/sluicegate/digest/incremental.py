@@ -159,12 +159,22 @@ def scan(
     fresh = {file[0]: file for file in hashed}
     for path in sampled:
         _require_hidden_nothing(sealed[path], fresh[path])
-    files = [fresh.get(path) or sealed[path] for path in before]
-    manifest = Manifest(tuple(sorted(files)), algorithm)
+    files = tuple(sorted([fresh.get(path) or sealed[path] for path in before]))
+    manifest, identity = _manifest(files, algorithm, known)
     old_enough = now_ns - YOUNG_NS
     kept = {path: s for path, s in before.items() if s[3] < old_enough and s[4] < old_enough}
     n_bytes = sum(size for _, _, size in hashed)
-    return Scan(manifest, ScanState(manifest.digest, kept), len(hashed), n_bytes)
+    return Scan(manifest, ScanState(identity, kept), len(hashed), n_bytes)
+
+
+def _manifest(
+    files: tuple[HashedFile, ...], algorithm: str, known: Known | None
+) -> tuple[Manifest, Digest]:
+    """Return the manifest and its digest; an equal one that is known was checked before."""
+    if known is not None and files == known.manifest.files:
+        return known.manifest, known.state.manifest
+    manifest = Manifest(files, algorithm)
+    return manifest, manifest.digest
 
 
 def _stamps(root: Path, listings: list[Listing]) -> dict[str, Stamp]:
