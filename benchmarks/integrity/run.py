@@ -32,7 +32,7 @@ from seal_files import KIB, MIB, N_CORES, Case, bare, make_files, seal
 from sluicegate.attest.keys import Algorithm, generate
 from sluicegate.digest.incremental import Known, scan
 from sluicegate.digest.manifest import FileEntry, build_manifest
-from sluicegate.digest.verified_file import read_verified
+from sluicegate.digest.verified_file import view_verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -251,7 +251,7 @@ def verified_read(scratch: Path, scale: float, rounds: int) -> Iterator[Row]:
         rounds,
         plain=lambda: pq.read_table(path),
         both=plain_and_bare,
-        verified=lambda: table_from_files([(path.name, read_verified(path, entry))]),
+        verified=lambda: table_from_files([(path.name, view_verified(path, entry))]),
     )
     name = f"verified read of {path.stat().st_size // MIB} MiB Parquet"
     yield at_most(name, 1.10, took.ratio("verified", "both"), "plain read plus hashing")

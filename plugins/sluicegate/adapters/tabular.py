@@ -65,7 +65,9 @@ def is_table(name: str) -> bool:
     return name == "." or Path(name).suffix.lower() in _SUFFIXES
 
 
-def batches_of(name: str, part: bytes | BinaryIO, *, locator: str = "") -> Iterator[pa.RecordBatch]:
+def batches_of(
+    name: str, part: bytes | memoryview | BinaryIO, *, locator: str = ""
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of one verified file.
 
     Args:
@@ -80,7 +82,7 @@ def batches_of(name: str, part: bytes | BinaryIO, *, locator: str = "") -> Itera
         yield with_partitions(batch, name)
 
 
-def table_from_files(files: Iterable[tuple[str, bytes]]) -> pa.Table:
+def table_from_files(files: Iterable[tuple[str, bytes | memoryview]]) -> pa.Table:
     """Read the tables of a verified batch from memory.
 
     Args:
@@ -146,7 +148,7 @@ def _parts(source: Path | bytes, name: str) -> list[tuple[Path | bytes, str, str
     return [(source, name, "")]
 
 
-def _read(part: Path | bytes | BinaryIO, origin: str) -> Iterator[pa.RecordBatch]:
+def _read(part: Path | bytes | memoryview | BinaryIO, origin: str) -> Iterator[pa.RecordBatch]:
     if _size(part) == 0:
         raise UnreadableData("file is empty", locator=origin, expected="a table", got="0 bytes")
     try:
@@ -218,17 +220,17 @@ def _refuse_bomb(origin: str, limit: int) -> NoReturn:
     )
 
 
-def _size(part: Path | bytes | BinaryIO) -> int:
-    if isinstance(part, bytes):
+def _size(part: Path | bytes | memoryview | BinaryIO) -> int:
+    if isinstance(part, bytes | memoryview):
         return len(part)
     return part.stat().st_size if isinstance(part, Path) else os.fstat(part.fileno()).st_size
 
 
-def _handle(part: bytes | BinaryIO) -> Any:
-    return pa.BufferReader(part) if isinstance(part, bytes) else part
+def _handle(part: bytes | memoryview | BinaryIO) -> Any:
+    return pa.BufferReader(part) if isinstance(part, bytes | memoryview) else part
 
 
-def _csv(part: Path | bytes | BinaryIO) -> Iterator[pa.RecordBatch]:
+def _csv(part: Path | bytes | memoryview | BinaryIO) -> Iterator[pa.RecordBatch]:
     # Types are inferred from the whole file, so that a late value cannot change a column's
     # kind in the middle of a stream.
     where = part if isinstance(part, Path) else _handle(part)

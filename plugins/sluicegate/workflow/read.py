@@ -108,7 +108,7 @@ def stream_verified(
         if not is_table(entry.path):
             data.read_verified(entry)
         elif entry.size_bytes <= STREAM_IN_MEMORY_BYTES:
-            yield from batches_of(entry.path, data.read_verified(entry), locator=data.locator)
+            yield from batches_of(entry.path, data.view_verified(entry), locator=data.locator)
         else:
             with closing(data.copy_verified(entry)) as copy:
                 yield from batches_of(entry.path, copy, locator=data.locator)
@@ -158,7 +158,7 @@ def load_verified(
         rows = pa.Table.from_batches(_rows(batch, (*partitions, *files), filesystem))
         return convert(rows, as_, session)
     data, entries = _files(batch, partitions, files, filesystem)
-    table = table_from_files((entry.path, data.read_verified(entry)) for entry in entries)
+    table = table_from_files((entry.path, data.view_verified(entry)) for entry in entries)
     return convert(table, as_, session)
 
 

@@ -49,7 +49,7 @@ def batch_table(batch: SealedBatch, filesystem: Any = None) -> pa.Table:
         return pa.Table.from_batches(verified_rows(rows, batch.table))
     data = open_source(batch.locator, filesystem=filesystem)
     return table_from_files(
-        (entry.path, data.read_verified(entry)) for entry in batch.manifest.entries
+        (entry.path, data.view_verified(entry)) for entry in batch.manifest.entries
     )
 
 

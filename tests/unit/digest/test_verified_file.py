@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from sluicegate.digest import file_hash, verified_file
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.manifest import FileEntry, build_manifest
-from sluicegate.digest.verified_file import read_verified
+from sluicegate.digest.verified_file import read_verified, view_verified
 from sluicegate.errors import ChangedDuringRead, DigestMismatch, UnreadableData, UnsafePath
 
 CONTENT = b"label,text\n1,good\n"
 ENTRY = FileEntry("data.csv", sha256_bytes(CONTENT), len(CONTENT))
+
+
+BOTH = pytest.mark.parametrize("read", [read_verified, view_verified])
 
 
 @pytest.fixture
@@ -24,19 +27,37 @@ def path(tmp_path):
     return file
 
 
-def test_sealed_bytes_are_returned(path):
-    assert read_verified(path, ENTRY) == CONTENT
+@BOTH
+def test_sealed_bytes_are_returned(path, read):
+    assert read(path, ENTRY) == CONTENT
 
 
-def test_large_file_is_returned_whole(tmp_path):
-    data = os.urandom(3 * 2**20 + 5)
+@BOTH
+def test_large_file_is_returned_whole(tmp_path, read):
+    data = os.urandom(9 * 2**20 + 5)  # three parts, read ahead
     (tmp_path / "big").write_bytes(data)
-    assert read_verified(tmp_path / "big", FileEntry("big", sha256_bytes(data), len(data))) == data
+    assert read(tmp_path / "big", FileEntry("big", sha256_bytes(data), len(data))) == data
 
 
-def test_empty_file_is_returned(tmp_path):
+@BOTH
+def test_empty_file_is_returned(tmp_path, read):
     (tmp_path / "empty").touch()
-    assert read_verified(tmp_path / "empty", FileEntry("empty", sha256_bytes(b""), 0)) == b""
+    assert read(tmp_path / "empty", FileEntry("empty", sha256_bytes(b""), 0)) == b""
+
+
+def test_view_cannot_be_written_to(path):
+    with pytest.raises(TypeError):
+        view_verified(path, ENTRY)[0] = 0
+
+
+@pytest.mark.parametrize("position", [0, 5 * 2**20, 9 * 2**20])
+def test_flipped_byte_in_any_part_is_a_digest_mismatch(tmp_path, position):
+    data = bytearray(9 * 2**20 + 1)
+    entry = FileEntry("big", sha256_bytes(data), len(data))
+    data[position] = 1
+    (tmp_path / "big").write_bytes(data)
+    with pytest.raises(DigestMismatch):
+        view_verified(tmp_path / "big", entry)
 
 
 @given(st.integers(0, len(CONTENT) - 1), st.integers(1, 255))
@@ -56,18 +77,20 @@ def test_grown_file_is_refused_without_reading_it(path, monkeypatch):
         read_verified(path, ENTRY)
 
 
-def test_message_holds_no_content(path):
+@BOTH
+def test_message_holds_no_content(path, read):
     path.write_bytes(b"label,text\n0,evil\n")
     with pytest.raises(DigestMismatch) as caught:
-        read_verified(path, ENTRY)
+        read(path, ENTRY)
     assert "evil" not in str(caught.value)
 
 
-def test_symlink_is_refused_even_to_the_right_bytes(path):
+@BOTH
+def test_symlink_is_refused_even_to_the_right_bytes(path, read):
     link = path.with_name("link")
     link.symlink_to(path)
     with pytest.raises(UnsafePath, match="symbolic link"):
-        read_verified(link, ENTRY)
+        read(link, ENTRY)
 
 
 def test_directory_is_refused(tmp_path):
@@ -112,11 +135,12 @@ def _rewrite(path, data):
     return write
 
 
+@BOTH
 @pytest.mark.parametrize("data", [CONTENT, CONTENT[:-1], CONTENT + b"x", b""])
-def test_file_written_during_the_read_is_refused(path, monkeypatch, data):
+def test_file_written_during_the_read_is_refused(path, monkeypatch, data, read):
     _during_first_read(monkeypatch, _rewrite(path, data))
     with pytest.raises(ChangedDuringRead, match="changed while it was read"):
-        read_verified(path, ENTRY)
+        read(path, ENTRY)
 
 
 @pytest.mark.parametrize("data", [CONTENT, CONTENT[:-1], CONTENT + b"x"])
@@ -126,15 +150,16 @@ def test_file_written_during_sealing_is_refused(path, monkeypatch, data):
         build_manifest(path.parent)
 
 
-def test_file_replaced_during_the_read_never_yields_other_bytes(path, monkeypatch):
+@BOTH
+def test_file_replaced_during_the_read_never_yields_other_bytes(path, monkeypatch, read):
     """Unlinking the sealed file touches its ctime; within one tick of the clock it may not."""
     other = path.with_name("other")
     other.write_bytes(b"x" * len(CONTENT))
     _during_first_read(monkeypatch, lambda: other.replace(path))
     with contextlib.suppress(ChangedDuringRead):
-        assert read_verified(path, ENTRY) == CONTENT
+        assert read(path, ENTRY) == CONTENT
     with pytest.raises(DigestMismatch):
-        read_verified(path, ENTRY)
+        read(path, ENTRY)
 
 
 def test_file_that_vanishes_after_listing_is_a_change(tmp_path):

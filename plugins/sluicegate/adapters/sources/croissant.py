@@ -18,7 +18,7 @@ from sluicegate.digest.file_hash import hash_file
 from sluicegate.digest.manifest import FileEntry, Manifest
 from sluicegate.digest.names import SINGLE_FILE, check_paths
 from sluicegate.digest.verified_copy import copy_verified
-from sluicegate.digest.verified_file import read_verified, refuse_mismatch
+from sluicegate.digest.verified_file import read_verified, refuse_mismatch, view_verified
 from sluicegate.errors import ConfigError, MalformedEnvelope, SluicegateError, UnreadableData
 
 if TYPE_CHECKING:
@@ -179,6 +179,10 @@ class CroissantFiles:
     def read_verified(self, entry: FileEntry) -> bytes:
         """Read one file into memory."""
         return read_verified(self.document.parent / entry.path, entry)
+
+    def view_verified(self, entry: FileEntry) -> memoryview:
+        """Read one file for a parser."""
+        return view_verified(self.document.parent / entry.path, entry)
 
     def copy_verified(self, entry: FileEntry) -> BinaryIO:
         """Copy one file to private disk."""

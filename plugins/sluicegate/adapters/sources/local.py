@@ -12,7 +12,7 @@ from sluicegate.digest.manifest import Manifest, build_manifest
 from sluicegate.digest.names import SINGLE_FILE
 from sluicegate.digest.scan import hash_listings
 from sluicegate.digest.verified_copy import copy_verified
-from sluicegate.digest.verified_file import read_verified
+from sluicegate.digest.verified_file import read_verified, view_verified
 from sluicegate.digest.walk import Listing, list_files, walk
 from sluicegate.errors import ConfigError, UnreadableData
 
@@ -51,6 +51,10 @@ class LocalFiles:
     def read_verified(self, entry: FileEntry) -> bytes:
         """Read one file into memory."""
         return read_verified(_at(self.root, entry.path), entry)
+
+    def view_verified(self, entry: FileEntry) -> memoryview:
+        """Read one file for a parser."""
+        return view_verified(_at(self.root, entry.path), entry)
 
     def copy_verified(self, entry: FileEntry) -> BinaryIO:
         """Copy one file to private disk."""
@@ -109,6 +113,10 @@ class GlobFiles:
     def read_verified(self, entry: FileEntry) -> bytes:
         """Read one file into memory."""
         return read_verified(self.base / entry.path, entry)
+
+    def view_verified(self, entry: FileEntry) -> memoryview:
+        """Read one file for a parser."""
+        return view_verified(self.base / entry.path, entry)
 
     def copy_verified(self, entry: FileEntry) -> BinaryIO:
         """Copy one file to private disk."""

@@ -85,6 +85,10 @@ class StoreFiles:
 
     def read_verified(self, entry: FileEntry) -> bytes:
         """Read one object into memory."""
+        return bytes(self.view_verified(entry))
+
+    def view_verified(self, entry: FileEntry) -> memoryview:
+        """Read one object for a parser."""
         data = bytearray(entry.size_bytes)
         algorithm = entry.digest.algorithm
         hasher = hasher_of(algorithm)()
@@ -100,7 +104,7 @@ class StoreFiles:
         found = Digest(algorithm, hasher.hexdigest())
         if n_read != entry.size_bytes or found != entry.digest:
             refuse_mismatch(self._name(entry.path), entry.digest.short, found.short)
-        return bytes(data)
+        return memoryview(data).toreadonly()
 
     def copy_verified(self, entry: FileEntry) -> BinaryIO:
         """Download one object to private disk."""
