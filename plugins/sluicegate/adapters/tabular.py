@@ -66,7 +66,11 @@ def is_table(name: str) -> bool:
 
 
 def batches_of(
-    name: str, part: bytes | memoryview | BinaryIO, *, locator: str = ""
+    name: str,
+    part: bytes | memoryview | BinaryIO,
+    *,
+    locator: str = "",
+    use_threads: bool = False,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of one verified file.
 
@@ -74,11 +78,13 @@ def batches_of(
         name: Path inside the batch; its directories may name partitions.
         part: Bytes, or an open private copy; read to its end and closed by the caller.
         locator: Name for errors and for the format of a batch that is one file.
+        use_threads: Decode columns of a row group at once, where its rows are kept anyway.
 
     Raises:
         UnreadableData: As `open_batches`.
     """
-    for batch in _read(part, locator if name == "." and locator else name):
+    origin = locator if name == "." and locator else name
+    for batch in _read(part, origin, use_threads=use_threads):
         yield with_partitions(batch, name)
 
 
@@ -101,7 +107,7 @@ def table_from_files(files: Iterable[tuple[str, bytes | memoryview]]) -> pa.Tabl
         if not is_table(name):
             continue
         names.append(name)
-        for batch in batches_of(name, data):
+        for batch in batches_of(name, data, use_threads=True):
             _require_same_columns(batch, batches[0].schema if batches else batch.schema, name)
             batches.append(batch)
     if not sum(batch.num_rows for batch in batches):
@@ -148,7 +154,9 @@ def _parts(source: Path | bytes, name: str) -> list[tuple[Path | bytes, str, str
     return [(source, name, "")]
 
 
-def _read(part: Path | bytes | memoryview | BinaryIO, origin: str) -> Iterator[pa.RecordBatch]:
+def _read(
+    part: Path | bytes | memoryview | BinaryIO, origin: str, *, use_threads: bool = False
+) -> Iterator[pa.RecordBatch]:
     if _size(part) == 0:
         raise UnreadableData("file is empty", locator=origin, expected="a table", got="0 bytes")
     try:
@@ -161,7 +169,7 @@ def _read(part: Path | bytes | memoryview | BinaryIO, origin: str) -> Iterator[p
             require_honest(file.metadata, origin)
             n_rows, n_bytes = 0, 0
             limit = max(FREE_BYTES, MAX_EXPANSION * _size(part))
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=use_threads):
                 n_rows, n_bytes = n_rows + batch.num_rows, n_bytes + batch.nbytes
                 if n_bytes > limit:
                     _refuse_bomb(origin, limit)
