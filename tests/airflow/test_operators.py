@@ -146,7 +146,7 @@ def test_what_was_called_wrongly_is_not_retried(scenes, stage):
 def test_path_is_templated_and_sealed_as_rendered(scenes, stage):
     path = str(stage.sites["passed"].clean)
     assert scenes["passed"]["rendered"]["seal"] == {"path": path}
-    assert scenes["passed_suite"]["rendered"]["gate"] == {"suite": str(SUITE)}
+    assert scenes["passed_suite"]["rendered"]["gate"]["suite"] == str(SUITE)
     assert stage.sites["passed"].evidence().ledger.audit().size == 5
 
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 VERIFIER_ID = "https://sluicegate.dev/gate/v1"
 _EXTENSION = "sluicegate"
 
+AS_OF = "as_of"
+"""In ``run``: the day whose baselines judged, where that is not the day of the verdict."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reason:
@@ -54,7 +57,7 @@ class Verdict:
         suite: Digest of the Great Expectations suite, or of the list of signals when the
             gate ran without one.
         code_version: Version of Sluicegate that judged.
-        run: Who ran it: orchestrator, DAG, run and task ids.
+        run: Who ran it: orchestrator, DAG, run and task ids; and `AS_OF`.
         mode: Enforce or shadow.
         issued: Aware UTC.
         expires: Aware UTC; after it the verdict lets nothing start.

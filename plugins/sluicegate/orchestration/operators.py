@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
@@ -17,6 +16,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from sluicegate.errors import Outcome, SluicegateError
 from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.batches import judge
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.home import check_source_name
 
@@ -156,20 +156,23 @@ class SealSourceOperator(_SluicegateOperator):
 
 
 class TrainingGateOperator(_SluicegateOperator):
-    """Judge the newest sealed batch of a source; emit its asset event only if training may start.
+    """Judge a sealed batch of a source; emit its asset event only if training may start.
 
     Args:
         source: Name of the source.
         suite: Great Expectations suite whose expectations carry the signals; templated.
             Without one the signals are evaluated directly.
         conn_id: As for `SealSourceOperator`, for a batch in an object store.
-        **kwargs: As for any operator. ``outlets`` always holds ``verified_asset(source)``.
+        batch: A seal task's output, or a digest; templated. The newest batch by default.
+        parts: Outputs of the seal tasks of its partitions; templated.
+        announce: Emit the event; False for a partition.
+        **kwargs: As for any operator. ``outlets`` holds ``verified_asset(source)`` too.
 
     Returns:
         Through XCom and the event's extra ``{source, digest, verdict}``: a pointer.
     """
 
-    template_fields: Sequence[str] = ("suite",)
+    template_fields: Sequence[str] = ("suite", "batch", "parts")
 
     def __init__(
         self,
@@ -177,38 +180,36 @@ class TrainingGateOperator(_SluicegateOperator):
         source: str,
         suite: str | None = None,
         conn_id: str | None = None,
+        batch: Any = None,
+        parts: Any = None,
+        announce: bool = True,
         **kwargs: Any,
     ) -> None:
-        outlets = [*kwargs.pop("outlets", []), verified_asset(source)]
-        super().__init__(source=source, outlets=outlets, **kwargs)
+        if announce:
+            kwargs["outlets"] = [*kwargs.pop("outlets", []), verified_asset(source)]
+        super().__init__(source=source, **kwargs)
         self.suite = suite
         self.conn_id = conn_id
+        self.batch = batch
+        self.parts = parts
+        self.announce = announce
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.policy_file import read_policy
-        from sluicegate.orchestration.stores import filesystem_of
-        from sluicegate.workflow.gate import GateSigners, gate_source
-        from sluicegate.workflow.runners import evaluate_directly, suite_runner
+        from sluicegate.workflow.gate import GateSigners
 
-        issued, batch = gate_source(
-            home,
-            self.source,
-            signers=GateSigners(self._signer(home, "gate"), self._signer(home, "ledger")),
-            at=at,
-            run=run_of(context),
-            runner=suite_runner(Path(self.suite)) if self.suite else evaluate_directly,
-            filesystem=lambda locator: filesystem_of(locator, self.conn_id),
-        )
-        verdict = issued.verdict
-        pointer = {
-            "source": batch.source,
-            "digest": str(batch.digest),
-            "verdict": str(issued.envelope),
-        }
-        self._known, self._verdict = pointer, verdict
+        signers = GateSigners(self._signer(home, "gate"), self._signer(home, "ledger"))
+        issued, batch = judge(self, home, signers, context, run=run_of(context), at=at)
+        self._verdict = verdict = issued.verdict
+        pointer = {"source": batch.source, "digest": str(batch.digest)}
+        self._known = pointer = {**pointer, "verdict": str(issued.envelope)}
         for reason in verdict.reasons:
             self.log.warning("%s %s", reason.result, reason.message)
         verdict.require_passed(read_policy(home.policy), at=at)
         self.log.info("verdict %s on %s@%s", verdict.result, batch.source, batch.digest)
-        context["outlet_events"][verified_asset(self.source)].extra = pointer
+        self._announce(context, pointer)
         return pointer
+
+    def _announce(self, context: Mapping[str, Any], pointer: dict[str, str]) -> None:
+        if self.announce:
+            context["outlet_events"][verified_asset(self.source)].extra = pointer

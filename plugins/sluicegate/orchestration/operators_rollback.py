@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import SluicegateError
-from sluicegate.orchestration.assets import verified_asset
 from sluicegate.orchestration.operators import TrainingGateOperator, run_of
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class RollbackOperator(TrainingGateOperator):
         Through XCom and the event's extra ``{source, digest, verdict}``: a pointer.
     """
 
-    template_fields: Sequence[str] = ("suite", "to")
+    template_fields: Sequence[str] = (*TrainingGateOperator.template_fields, "to")
 
     def __init__(self, *, to: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -60,5 +59,5 @@ class RollbackOperator(TrainingGateOperator):
             self.log.info("judging it again: %s", error)
             return super()._run(home, context, at)
         self._known = pointer
-        context["outlet_events"][verified_asset(self.source)].extra = pointer
+        self._announce(context, pointer)
         return pointer

@@ -31,6 +31,10 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Lets training start only on data whose origin, integrity and content "
         "are proven.",
         "versions": [__version__],
+        "task-decorators": [
+            {"name": "guarded", "class-name": "sluicegate.orchestration.guarded.guarded_task"},
+            {"name": "sealed", "class-name": "sluicegate.orchestration.lineage.sealed_task"},
+        ],
         "config": {SECTION: {"description": "Settings of Sluicegate.", "options": _options()}},
     }
 

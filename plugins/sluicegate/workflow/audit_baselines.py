@@ -6,14 +6,16 @@ entry, by the times that the statements give themselves.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.statement import Statement
+from sluicegate.attest.timestamps import parse_timestamp
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.policy import Mode, Result
 from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
-from sluicegate.gate.verdict import Verdict, verdict_from_statement
+from sluicegate.gate.verdict import AS_OF, Verdict, verdict_from_statement
 from sluicegate.ledger.entry import Kind
 
 if TYPE_CHECKING:
@@ -60,9 +62,13 @@ class BaselineAudit:
                 yield f"batch {digest.short} behind the baseline was {verdict.result}"
 
     def _newest(self, verdict: Verdict, lane: Lane, index: int) -> Promotion | None:
+        then = verdict.issued
+        if (as_of := verdict.run.get(AS_OF)) is not None:  # a backfill; the gate signed the day
+            with suppress(SluicegateError):
+                then = min(then, parse_timestamp(as_of))
         for place, promotion in self._of(verdict.source):
             # A gate that began before a promotion may end after it.
-            if place < index and promotion.lane is lane and promotion.created < verdict.issued:
+            if place < index and promotion.lane is lane and promotion.created < then:
                 return promotion
         return None
 

@@ -43,9 +43,22 @@ if TYPE_CHECKING:
 
 
 def baselines_in_force(
-    home: SluiceHome, evidence: Evidence, source: str, *, at: datetime
+    home: SluiceHome,
+    evidence: Evidence,
+    source: str,
+    *,
+    at: datetime,
+    as_of: datetime | None = None,
 ) -> dict[Lane, SignedBaseline]:
     """Return the baselines that judge a source: the anchored one, and the rolling one if any.
+
+    Args:
+        home: Paths of the installation.
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        at: Aware UTC; signatures must hold now, and batches behind a baseline count now.
+        as_of: Those in force then; now when None. The directory's own baseline, which nobody
+            promoted, is the first one, and judges everything before the first promotion.
 
     Raises:
         EvidenceMissing: No anchored baseline was ever signed.
@@ -58,7 +71,10 @@ def baselines_in_force(
     """
     found: dict[Lane, SignedBaseline] = {}
     for promotion, envelope in _newest_promotions(evidence, source, found, at=at):
-        promotion.require_current(at)
+        then = at if as_of is None else min(as_of, at)
+        if then < at and promotion.created > then:
+            continue  # it came later
+        promotion.require_current(then)
         for digest in promotion.inputs:
             require_passed_batch(evidence, source, digest, at=at)
         inputs = frozenset(map(str, promotion.inputs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from sluicegate import __version__
 from sluicegate.adapters.policy_file import read_policy
 from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest import dsse
+from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest, sha256_bytes
 from sluicegate.digest.canonical import dumps
@@ -18,10 +19,13 @@ from sluicegate.errors import ConfigError, EvidenceMissing
 from sluicegate.gate.decide import decide, worst_first
 from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
-from sluicegate.gate.verdict import Reason, Verdict, test_result_statement
+from sluicegate.gate.verdict import AS_OF, Reason, Verdict, test_result_statement
 from sluicegate.workflow.baselines import baselines_in_force
 from sluicegate.workflow.evidence import IssuedVerdict, SealedBatch, open_evidence
 from sluicegate.workflow.freshness import require_fresh_seal
+from sluicegate.workflow.partitions import CODE as PARTS
+from sluicegate.workflow.partitions import Part, part_records
+from sluicegate.workflow.reruns import same_verdict
 from sluicegate.workflow.sealed_rows import batch_table
 
 if TYPE_CHECKING:
@@ -51,6 +55,14 @@ class _Judged:
     findings: Findings
     reasons: tuple[Reason, ...]
 
+    def with_records(self, records: tuple[SignalRecord, ...], policy: Policy) -> _Judged:
+        """Add what no baseline is needed for; the policy may say how its code counts."""
+        code = records[0].code
+        rules = {key: rule for key, rule in policy.signals.items() if key == code}
+        _, against = decide(records, rules, expected=(code,))
+        findings = replace(self.findings, records=(*self.findings.records, *records))
+        return _Judged(findings, worst_first((*self.reasons, *against)))
+
 
 Runner = Callable[["pa.Table", "Baseline", "Policy"], Findings]
 
@@ -73,6 +85,8 @@ def gate_source(
     runner: Runner,
     filesystem: Any = None,
     digest: Digest | None = None,
+    as_of: datetime | None = None,
+    parts: Sequence[Part] | None = None,
 ) -> tuple[IssuedVerdict, SealedBatch]:
     """Judge the newest sealed batch of a source, sign the verdict and append it.
 
@@ -84,10 +98,13 @@ def gate_source(
         run: Who judges: orchestrator, DAG, run and task ids, or the command line.
         runner: Evaluates the signals, with Great Expectations or without.
         filesystem: fsspec file system with credentials, for a batch in an object store.
-        digest: Judge this sealed batch again; the newest when None.
+        digest: Judge this sealed batch; the newest when None.
+        as_of: Judge as this day would have: by the baselines in force then. Now when None.
+        parts: Partitions that the batch consists of; each needs a verdict of its own.
 
     Returns:
-        The verdict, whatever it says, and the batch it speaks of.
+        The verdict, whatever it says, and the batch it speaks of. An earlier one, if the same
+        task of the same run issued it and would say the same again.
 
     Raises:
         SluicegateError: It could not be judged; then no verdict exists and nothing trains.
@@ -95,13 +112,15 @@ def gate_source(
     Cost:
         One verified read of the batch, its profile, and two signatures.
     """
-    policy = read_policy(home.policy).for_source(source)
+    rules = read_policy(home.policy)
+    policy = rules.for_source(source)
     evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
     if digest is None:
         batch = evidence.latest_seal(source, at=at)
     else:
         batch = evidence.seal_of(source, digest, at=at)
-    baselines = baselines_in_force(home, evidence, source, at=at)
+    then = at if as_of is None else min(as_of, at)
+    baselines = baselines_in_force(home, evidence, source, at=at, as_of=then)
     for lane, baseline in baselines.items():
         if _is_among(batch, baseline.inputs, filesystem):
             raise ConfigError(
@@ -109,9 +128,15 @@ def gate_source(
                 locator=f"{source}@{batch.digest.short}",
                 next_step="Judge it against a baseline built from other batches.",
             )
-    _require_fresh(evidence, batch, baselines, policy, at=at)
+    _require_fresh(evidence, batch, baselines, policy, at=at, then=then)
     judged = _judge(runner, batch_table(batch, filesystem), baselines, policy)
+    if parts is not None or PARTS in policy.signals:
+        judged = judged.with_records(part_records(evidence, rules, batch, parts, at=at), policy)
+    if then < at:
+        run = {**run, AS_OF: format_timestamp(then)}
     verdict = _verdict(batch, baselines, policy, judged, at=at, run=run)
+    if (again := same_verdict(evidence, verdict, at=at)) is not None:
+        return again, batch
     findings = judged.findings
     envelopes = _sign(verdict, batch, findings, policy, signers.gate)
     evidence.require_signed(
@@ -130,6 +155,7 @@ def _require_fresh(
     policy: Policy,
     *,
     at: datetime,
+    then: datetime,
 ) -> None:
     where = f"{batch.source}@{batch.digest.short}"
     if missing := sorted(lane for lane in policy.promoted if not _is_promoted(baselines, lane)):
@@ -141,7 +167,9 @@ def _require_fresh(
     require_fresh_seal(evidence, policy, batch.source, batch.digest, at=at)
     if policy.freshness is not None:
         built = (signed.baseline.created for signed in baselines.values())
-        policy.freshness.require_baselines(built, at=at, locator=where)
+        # The first baseline also judges what is older than itself.
+        then = min(at, max(then, *(signed.baseline.created for signed in baselines.values())))
+        policy.freshness.require_baselines(built, at=then, locator=where)
 
 
 def _is_promoted(baselines: Mapping[Lane, SignedBaseline], lane: Lane) -> bool:
@@ -176,8 +204,9 @@ def _judge(
         baseline = baselines[lane].baseline
         found = runner(table, baseline, shared)
         own = found.records if lane is Lane.ANCHORED else tuple(map(_of_rolling, found.records))
-        # Limits are held against the batch alone, below.
-        rules = {code: r for code, r in policy.signals.items() if code != CONTRIBUTOR_LIMIT}
+        # Limits and partitions are held against the batch alone.
+        alone = {CONTRIBUTOR_LIMIT, PARTS}
+        rules = {code: r for code, r in policy.signals.items() if code not in alone}
         _, against = decide(own, rules, expected=expected_codes(baseline))
         records.extend(own)
         reasons.extend(against)

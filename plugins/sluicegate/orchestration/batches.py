@@ -1,0 +1,123 @@
+"""Which batch a gate task judges, as of which day, and which partitions it consists of.
+
+All of it comes through XCom and templates, so it is a pointer: the gate looks each digest up in
+the ledger and judges what was sealed there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.digest.algorithms import Digest
+from sluicegate.errors import ConfigError
+from sluicegate.workflow.home import check_source_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sluicegate.orchestration.operators import TrainingGateOperator
+    from sluicegate.workflow.evidence import IssuedVerdict, SealedBatch
+    from sluicegate.workflow.gate import GateSigners
+    from sluicegate.workflow.home import SluiceHome
+
+
+def judge(
+    task: TrainingGateOperator,
+    home: SluiceHome,
+    signers: GateSigners,
+    context: Mapping[str, Any],
+    *,
+    run: Mapping[str, str],
+    at: datetime,
+) -> tuple[IssuedVerdict, SealedBatch]:
+    """Judge what a gate task is set to judge.
+
+    Args:
+        task: Its settings.
+        home: Paths of the installation.
+        signers: Gate and ledger keys.
+        context: Airflow's task context.
+        run: Who judges.
+        at: Aware UTC.
+
+    Raises:
+        SluicegateError: It could not be judged.
+    """
+    from sluicegate.orchestration.stores import filesystem_of
+    from sluicegate.workflow.gate import gate_source
+    from sluicegate.workflow.runners import evaluate_directly, suite_runner
+
+    return gate_source(
+        home,
+        task.source,
+        signers=signers,
+        at=at,
+        run=run,
+        runner=suite_runner(Path(task.suite)) if task.suite else evaluate_directly,
+        filesystem=lambda locator: filesystem_of(locator, task.conn_id),
+        digest=digest_of(task.batch, task.source),
+        as_of=judged_day(context),
+        parts=parts_of(task.parts),
+    )
+
+
+def digest_of(batch: Any, source: str) -> Digest | None:
+    """Return the digest that a seal task's output names.
+
+    Args:
+        batch: ``{source, digest, ...}``, a digest as text, or nothing.
+        source: The source it must be of.
+
+    Returns:
+        None for nothing, which means the newest batch.
+
+    Raises:
+        ConfigError: A batch of another source, or no batch.
+    """
+    if batch is None or batch in ("", "None"):
+        return None
+    if isinstance(batch, Mapping):
+        named, digest = _pointer(batch)
+        if named != source:
+            raise ConfigError(
+                "the batch is of another source", locator="batch", expected=source, got=named
+            )
+        return digest
+    return Digest.parse(str(batch))
+
+
+def parts_of(parts: Iterable[Any] | None) -> list[tuple[str, Digest]] | None:
+    """Return source and digest of each partition.
+
+    Raises:
+        ConfigError: Not the outputs of seal tasks.
+    """
+    return None if parts is None else [_pointer(part) for part in parts]
+
+
+def judged_day(context: Mapping[str, Any]) -> datetime | None:
+    """Return the day of a backfilled run, and None for every other.
+
+    A run that somebody started by hand with an old date is judged by today's baselines: else
+    whoever may trigger the DAG would choose the baseline.
+    """
+    run_type = getattr(context.get("dag_run"), "run_type", None)
+    if str(getattr(run_type, "value", run_type)) != "backfill":
+        return None
+    day: datetime | None = context.get("logical_date")
+    return None if day is None else day.replace(microsecond=0)
+
+
+def _pointer(value: Any) -> tuple[str, Digest]:
+    if not isinstance(value, Mapping) or not {"source", "digest"} <= value.keys():
+        raise ConfigError(
+            "not a sealed batch",
+            locator="batch",
+            expected="what a seal task returns",
+            got=type(value).__name__,
+            next_step="Pass the output of a SealSourceOperator.",
+        )
+    return check_source_name(str(value["source"])), Digest.parse(str(value["digest"]))
