@@ -9,6 +9,7 @@ import pytest
 from tests.support.hybrid_site import make_hybrid
 from tests.unit.workflow.conftest import Site, built_site, rows, write  # noqa: F401 - a fixture
 
+from sluicegate import load_verified
 from sluicegate.attest.dsse import Envelope
 
 pytestmark = pytest.mark.airflow
@@ -43,6 +44,7 @@ def stage(built_site, tmp_path_factory):  # noqa: F811 - the fixture imported ab
     stage = Stage(tmp_path_factory.mktemp("operators"), built_site)
     stage.add("passed")
     stage.add("passed_suite", dag="with_suite")
+    stage.add("passed_blake3", dag="blake3")
     make_hybrid(stage.add("hybrid"))
     unsigned = stage.add("lacks_quantum_key")
     make_hybrid(unsigned)
@@ -79,7 +81,7 @@ def verdicts(site):
     return list(site.evidence().ledger.find("verdict", "src"))
 
 
-@pytest.mark.parametrize("scene", ["passed", "passed_suite"])
+@pytest.mark.parametrize("scene", ["passed", "passed_suite", "passed_blake3"])
 def test_passed_batch_emits_one_event_that_only_points_to_the_verdict(scenes, stage, scene):
     site = stage.sites[scene]
     (verdict,) = verdicts(site)
@@ -90,6 +92,14 @@ def test_passed_batch_emits_one_event_that_only_points_to_the_verdict(scenes, st
         "verdict": verdict.entry.envelope,
     }
     assert scenes[scene]["events"] == [["sluicegate://src/", pointer]]
+
+
+def test_batch_sealed_with_blake3_is_read_after_its_verdict(scenes, stage):
+    site = stage.sites["passed_blake3"]
+    (verdict,) = verdicts(site)
+    assert verdict.entry.subject.startswith("dirHash1-blake3:")
+    # Airflow's clock gave the verdict, so now is the only time to ask.
+    assert len(load_verified("src", home=site.home)) == 3000
 
 
 def test_operators_sign_with_every_key_that_the_policy_demands(scenes, stage):

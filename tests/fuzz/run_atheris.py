@@ -8,10 +8,13 @@ test of that parser. Needs atheris.
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import atheris
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+# Some installed distribution brings a package `tests`, which would go before ours.
+sys.modules["tests"] = ModuleType("tests")
+sys.modules["tests"].__path__ = [str(Path(__file__).parents[1])]
 with atheris.instrument_imports(include=["sluicegate"]):
     from tests.fuzz.targets import TARGETS, check
 

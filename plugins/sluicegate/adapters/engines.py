@@ -64,10 +64,12 @@ def _spark(table: pa.Table, session: Any) -> Any:
     # Through the driver's memory: executors that read the files themselves would read bytes
     # that nobody has compared.
     from pyspark import __version__
+    from pyspark.sql.pandas.types import from_arrow_schema
 
-    if int(__version__.partition(".")[0]) >= 4:
-        return session.createDataFrame(table)
-    return session.createDataFrame(table.to_pandas())
+    # Spark would take a local time for one in the session's zone, and shift it.
+    schema = from_arrow_schema(table.schema, prefer_timestamp_ntz=True)
+    rows = table if int(__version__.partition(".")[0]) >= 4 else table.to_pandas()
+    return session.createDataFrame(rows, schema=schema)
 
 
 _CONVERTERS = {

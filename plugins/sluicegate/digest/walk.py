@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -24,6 +24,9 @@ FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """O_NONBLOCK: a FIFO put in a file's place must not hang the reader before fstat refuses it."""
 
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
+
+_KEPT_LEVELS: Final = 32
+"""Descriptors of a walk: deeper than any sane source, and far below the limit of a process."""
 
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
@@ -189,31 +192,69 @@ def unreadable(error: Exception, locator: str) -> NoReturn:
 def _walk_directories(root: Path) -> list[Listing]:
     listings = []
     pending: list[tuple[str, ...]] = [()]
-    while pending:
-        directory = pending.pop()
-        files, subdirectories = _scan(root, directory)
-        if files:
-            listings.append(Listing(directory, tuple(sorted(files))))
-        pending.extend((*directory, name) for name in subdirectories)
+    with closing(_Descent(root)) as descent:
+        while pending:
+            directory = pending.pop()
+            files, subdirectories = _scan(root, directory, descent.open(directory))
+            if files:
+                listings.append(Listing(directory, tuple(sorted(files))))
+            pending.extend((*directory, name) for name in subdirectories)
     return listings
 
 
-def _scan(root: Path, directory: tuple[str, ...]) -> tuple[list[str], list[str]]:
+class _Descent:
+    """Descriptors of the last directories on the way down to where a walk is.
+
+    Opening each directory from the root costs the square of the depth, seconds in a tree as
+    deep as a path may be long. Keeping all the way down would cost a descriptor a level.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._kept: list[tuple[tuple[str, ...], int]] = []
+
+    def open(self, directory: tuple[str, ...]) -> int:
+        """Open a directory as `open_directory` does; depth first, so that little is opened twice.
+
+        Returns:
+            A descriptor that stays ours.
+        """
+        while self._kept and directory[: len(self._kept[-1][0])] != self._kept[-1][0]:
+            os.close(self._kept.pop()[1])
+        try:
+            if not self._kept:
+                self._kept.append(((), os.open(self._root, _DIRECTORY_FLAGS)))
+            for depth in range(len(self._kept[-1][0]), len(directory)):
+                parent = self._kept[-1][1]
+                child = os.open(directory[depth], _DIRECTORY_FLAGS, dir_fd=parent)
+                self._kept.append((directory[: depth + 1], child))
+                if len(self._kept) > _KEPT_LEVELS:
+                    os.close(self._kept.pop(0)[1])
+        except OSError as error:
+            _refuse_directory(error, str(self._root.joinpath(*directory)))
+        return self._kept[-1][1]
+
+    def close(self) -> None:
+        """Close them all."""
+        while self._kept:
+            os.close(self._kept.pop()[1])
+
+
+def _scan(root: Path, directory: tuple[str, ...], descriptor: int) -> tuple[list[str], list[str]]:
     files: list[str] = []
     subdirectories: list[str] = []
-    with open_directory(root, directory) as descriptor:
-        try:
-            with os.scandir(descriptor) as entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        files.append(entry.name)
-                    elif entry.is_dir(follow_symlinks=False):
-                        subdirectories.append(entry.name)
-                    else:
-                        mode = entry.stat(follow_symlinks=False).st_mode
-                        refuse_kind(mode, str(root.joinpath(*directory, entry.name)))
-        except OSError as error:
-            unreadable(error, str(root.joinpath(*directory)))
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    files.append(entry.name)
+                elif entry.is_dir(follow_symlinks=False):
+                    subdirectories.append(entry.name)
+                else:
+                    mode = entry.stat(follow_symlinks=False).st_mode
+                    refuse_kind(mode, str(root.joinpath(*directory, entry.name)))
+    except OSError as error:
+        unreadable(error, str(root.joinpath(*directory)))
     _check_subdirectories(root, directory, subdirectories)
     return files, subdirectories
 
@@ -222,9 +263,9 @@ def _check_subdirectories(root: Path, directory: tuple[str, ...], names: list[st
     """Check directory names here: an empty directory appears in no file's path.
 
     The length is checked on the way down, so that a tree of 100,000 levels ends at the
-    2,048th instead of costing a quadratic number of opens.
+    2,048th.
     """
-    n_bytes = sum(len(os.fsencode(part)) + 1 for part in directory)
+    n_bytes = len(os.fsencode("/".join(directory))) + 1
     for name in names:
         if not name.isascii() or not name.isprintable() or n_bytes + len(name) > MAX_PATH_BYTES:
             check_path("/".join((*directory, name)), locator=str(root))

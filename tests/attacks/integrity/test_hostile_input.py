@@ -15,9 +15,9 @@ from sluicegate.adapters.tabular import open_batches
 from sluicegate.digest.manifest import build_manifest, verify_manifest
 from sluicegate.errors import ManifestMismatch, UnreadableData, UnsafePath
 
-DEEP = 3000
-NAME = "d" * 200
-"""The limit of a path is met after twenty of them, so what lies deeper is never looked at."""
+DEEP = 2_500
+NAME = "d"
+"""The limit of a path is met at the 2,048th: 100,000 levels cost the walk no more than these."""
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """The walk lists regular files and refuses everything else by name."""
 
 import os
+import shutil
 import socket
 from pathlib import Path
 
 import pytest
+from tests.support.capabilities import modes_hold
 
 from sluicegate.digest.manifest import build_manifest
 from sluicegate.digest.walk import open_directory, walk
@@ -141,14 +143,19 @@ def test_directory_without_a_file_is_unreadable(tmp_path):
         walk(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_directory_without_permission_is_unreadable(root):
     (root / "b").chmod(0)
     try:
-        with pytest.raises(UnreadableData):
+        with modes_hold(), pytest.raises(UnreadableData, match="Permission denied"):
             walk(root)
     finally:
         (root / "b").chmod(0o700)
+
+
+def test_file_without_permission_is_unreadable(root):
+    (root / "a.csv").chmod(0)
+    with modes_hold(), pytest.raises(UnreadableData, match=r"a\.csv.*Permission denied"):
+        build_manifest(root)
 
 
 def test_directory_swapped_for_a_symlink_after_listing_is_not_followed(root):
@@ -159,6 +166,22 @@ def test_directory_swapped_for_a_symlink_after_listing_is_not_followed(root):
     (root / "b").symlink_to(outside)
     with pytest.raises(UnsafePath, match="symbolic link"), open_directory(root, ("b",)):
         pass
+
+
+def test_comb_deeper_than_the_kept_descriptors_is_listed_whole(root):
+    """Every level has a way on and a way back that is taken after it."""
+    where, expected = root, []
+    for level in range(100):
+        for side in ("a", "z"):
+            (where / side).mkdir()
+            (where / side / "f").touch()
+            expected.append("/".join((*where.relative_to(root).parts, side, "f")))
+        where /= "a" if level % 2 else "z"
+    (root / "a.csv").unlink()
+    shutil.rmtree(root / "b")
+    before = _n_open()
+    assert [file.path for file in walk(root)] == sorted(expected)
+    assert _n_open() == before
 
 
 def _n_open():

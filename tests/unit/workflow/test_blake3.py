@@ -9,8 +9,11 @@ from sluicegate import load_verified
 from sluicegate.digest.manifest import build_manifest
 from sluicegate.errors import DigestMismatch
 from sluicegate.gate.policy import Result
+from sluicegate.workflow.evidence import read_trust
+from sluicegate.workflow.folder import export_folder
 from sluicegate.workflow.gate import _is_among
 from sluicegate.workflow.seal import seal_into_ledger
+from sluicegate.workflow.verify import verify_folder
 
 
 @pytest.fixture
@@ -36,12 +39,22 @@ def test_batch_is_sealed_judged_and_read_and_a_flipped_byte_is_found(site, seale
     issued, _ = site.gate()
     assert issued.verdict.result is Result.PASSED
     assert len(load_verified("src", home=site.home, at=AT)) == 3000
+    export_folder(site.evidence(), batch, site.root / "out")
+    assert audit(site) == {"OK"}
     path = site.clean / "part.parquet"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(DigestMismatch):
         load_verified("src", home=site.home, at=AT)
+    assert audit(site) == {"OK", "MANIFEST_MISMATCH"}
+
+
+def audit(site):
+    trust = read_trust(site.home.trust)
+    report = verify_folder(site.root / "out", trust, at=AT, data=site.clean)
+    assert "data" in {finding.check for finding in report.findings}
+    return {finding.to_dict()["code"] for finding in report.findings}
 
 
 def test_same_bytes_under_another_algorithm_are_sealed_anew(sealed):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.unit.adapters.test_table_engines import digest, spark  # noqa: F401 - a fixture
 from tests.unit.workflow.conftest import AT, flipped, rows
 
 from sluicegate.adapters.sources.hive import partition_values
 from sluicegate.errors import (
+    ChangedDuringRead,
     ConfigError,
     DigestMismatch,
     ManifestMismatch,
@@ -123,3 +127,50 @@ def test_column_named_like_a_partition_is_refused(admitted):
 def test_partition_values_are_unquoted_and_null_is_null():
     path = "a%3Db=x%2Fy/month=__HIVE_DEFAULT_PARTITION__/plain/f=1.parquet"
     assert partition_values(path) == (("a=b", "x/y"), ("month", None))
+
+
+def growing(monkeypatch, path):
+    """Let the file grow when its first bytes were read."""
+    done = []
+
+    def acting(original):
+        def read(descriptor, *arguments):
+            result = original(descriptor, *arguments)
+            if not done and os.fstat(descriptor).st_ino == path.stat().st_ino:
+                done.append(True)
+                with path.open("ab") as file:
+                    file.write(b"more")
+            return result
+
+        return read
+
+    for name in ("read", "readv"):
+        monkeypatch.setattr(os, name, acting(getattr(os, name)))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "arrow", "polars", "duckdb"])
+@pytest.mark.parametrize("partitions", [[], ["month=05"]])
+def test_file_that_grows_during_the_read_is_an_error(admitted, monkeypatch, kind, partitions):
+    growing(monkeypatch, admitted.clean / "month=05/part.parquet")
+    with pytest.raises(ChangedDuringRead):
+        load(admitted, as_=kind, partitions=partitions)
+
+
+def test_swapped_file_is_an_error_in_every_engine(admitted):
+    pq.write_table(flipped(rows(2), "c1"), admitted.clean / "month=05/part.parquet")
+    for kind in ("pandas", "arrow", "polars", "duckdb"):
+        with pytest.raises(DigestMismatch):
+            load(admitted, as_=kind)
+        assert load(admitted, as_=kind, partitions=["month=04"]) is not None
+
+
+@pytest.mark.filterwarnings("ignore")  # pyspark's own
+def test_spark_gets_the_same_rows_of_the_batch_and_of_a_partition(admitted, spark):  # noqa: F811
+    frame = load(admitted, as_="spark", session=spark)
+    # The local times too, although the session lies in New York.
+    expected = load(admitted, as_="arrow")
+    assert digest(frame.toArrow().to_batches()) == digest(expected.to_batches())
+    (admitted.clean / "month=05/part.parquet").write_bytes(b"damaged")
+    with pytest.raises(DigestMismatch):
+        load(admitted, as_="spark", session=spark)
+    assert load(admitted, as_="spark", session=spark, partitions=["month=04"]).count() == 1000
