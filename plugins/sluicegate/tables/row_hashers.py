@@ -144,17 +144,18 @@ class RowHasher:
 
 
 class RowHashers:
-    """This process and some others, which start when there are rows enough.
+    """This process and others, each of which starts when those before it have enough to do.
 
     Args:
-        workers: Processes including this one; 1 starts none.
-        start_rows: Rows hashed here before another process is worth its start.
+        workers: Most processes, including this one; 1 starts none.
+        start_rows: Rows hashed here before one more process is worth its start.
     """
 
     def __init__(self, workers: int, start_rows: int) -> None:
         self._hashers: list[RowHasher] = []
         self._to_start = workers - 1 if sys.platform == "linux" and sys.executable else 0
         self._start_rows = start_rows
+        self._n_rows_here = 0
 
     def hash(self, rows: memoryview, lengths: NDArray[np.int64]) -> Hashed:
         """Return the digests of rows, or the promise of them.
@@ -163,12 +164,12 @@ class RowHashers:
             rows: All rows, one after the other.
             lengths: int64, bytes of each.
         """
-        self._start_rows -= len(lengths)
-        if self._to_start and self._start_rows < 0:
-            self._start()
         for hasher in self._hashers:
             if (hashed := hasher.offer(rows, lengths)) is not None:
                 return hashed
+        self._n_rows_here += len(lengths)
+        if self._to_start and self._n_rows_here > self._start_rows:
+            self._start()
         return Hashed(hash_rows(bytes(rows), lengths.tolist()))
 
     def stop(self) -> None:
@@ -177,10 +178,13 @@ class RowHashers:
             hasher.stop()
 
     def _start(self) -> None:
-        with suppress(OSError):  # no memory, no permission: this process can do it alone
-            for _ in range(self._to_start):
-                self._hashers.append(RowHasher())
-        self._to_start = 0
+        try:
+            self._hashers.append(RowHasher())
+        except OSError:  # no memory, no permission: those that run can do it
+            self._to_start = 0
+            return
+        self._to_start -= 1
+        self._n_rows_here = 0
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

@@ -29,7 +29,7 @@ CHUNK_BYTES: Final = 1 << 20
 """Arrow bytes of the rows encoded at once: they and what they become stay in the caches."""
 
 START_ROWS: Final = 100_000
-"""Rows after which other processes help: their start costs as much as 40,000 rows."""
+"""Rows hashed here before one more process helps: its start costs as much as 100,000 hashes."""
 
 
 def row_ids(batch: pa.RecordBatch, schema: TableSchema) -> NDArray[np.uint8]:
@@ -59,7 +59,7 @@ def stream_row_ids(
     Args:
         batches: Of one schema.
         schema: From `TableSchema.of`.
-        workers: Processes that hash, this one included; others start after `START_ROWS`.
+        workers: Processes that hash, this one included; others start by `START_ROWS`.
 
     Raises:
         UnreadableData: A date with a time of day.
