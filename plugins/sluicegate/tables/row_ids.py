@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 ID_BYTES: Final = 32
 
+_FEW: Final = 32
+"""Ids that Python sorts while numpy prepares: a bucket of a small table."""
+
 CHUNK_BYTES: Final = 1 << 20
 """Arrow bytes of the rows encoded at once: they and what they become stay in the caches."""
 
@@ -88,6 +91,8 @@ def ascending(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Cost: about 0.07 microseconds an id.
     """
+    if len(ids) <= _FEW:
+        return _sorted(ids)
     words = np.ascontiguousarray(ids).view("<u8").reshape(-1, ID_BYTES // 8)
     n_place_bits = np.uint64(max(1, len(ids)).bit_length())
     place = (np.uint64(1) << n_place_bits) - np.uint64(1)
@@ -102,9 +107,14 @@ def ascending(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
     for value in np.unique(keys[wrong]):
         first = int(np.searchsorted(keys, value, side="left"))
         last = int(np.searchsorted(keys, value, side="right"))
-        run = sorted(bytes(row) for row in made[first:last])
-        made[first:last] = np.frombuffer(b"".join(run), np.uint8).reshape(-1, ID_BYTES)
+        made[first:last] = _sorted(made[first:last])
     return made
+
+
+def _sorted(ids: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    data = ids.tobytes()
+    rows = sorted(data[start : start + ID_BYTES] for start in range(0, len(data), ID_BYTES))
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, ID_BYTES)
 
 
 def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Final
 
 import numpy as np
@@ -30,6 +31,9 @@ BUCKET_BITS: Final = 12
 
 MAX_IDS_IN_MEMORY: Final = 1 << 20
 """Row ids kept in memory before they are sorted and spilled: 32 MiB, twice that while sorting."""
+
+_SORTED_AT_ONCE: Final = 1 << 16
+"""Ids of several buckets that are merged at once, if a bucket has fewer: 2 MiB."""
 
 _PARTIAL_MAGIC: Final = b"sluicegate.dev/tablePartial1\n"
 _EDGES: Final = np.arange(N_BUCKETS, dtype=np.uint16)
@@ -68,10 +72,10 @@ class _Run:
     position: int
     edges: NDArray[np.int64]
 
-    def read(self, bucket: int) -> bytes:
-        first, last = int(self.edges[bucket]), int(self.edges[bucket + 1])
+    def read(self, first_bucket: int, end_bucket: int) -> bytes:
+        first, end = int(self.edges[first_bucket]), int(self.edges[end_bucket])
         self.file.seek(self.position + first * ID_BYTES)
-        return self.file.read((last - first) * ID_BYTES)
+        return self.file.read((end - first) * ID_BYTES)
 
 
 class TableDigest:
@@ -178,15 +182,21 @@ class TableDigest:
         return made.update(ids)
 
     def _buckets(self) -> Iterator[bytes]:
-        """Yield the sorted ids of each bucket."""
+        """Yield the sorted ids of each bucket; of many small ones, some are sorted at once."""
         memory = _concatenated(self._chunks)
         edges = _edges(memory)
-        for bucket in range(N_BUCKETS):
-            ids = memory[edges[bucket] : edges[bucket + 1]].tobytes()
+        n_at_once = max(1, _SORTED_AT_ONCE * N_BUCKETS // max(1, self.n_rows))
+        for first in range(0, N_BUCKETS, n_at_once):
+            end = min(first + n_at_once, N_BUCKETS)
+            ids = memory[edges[first] : edges[end]]
             if self._runs:
-                ids = b"".join([ids, *(run.read(bucket) for run in self._runs)])
-                ids = ascending(np.frombuffer(ids, np.uint8).reshape(-1, ID_BYTES)).tobytes()
-            yield ids
+                data = b"".join([ids.tobytes(), *(run.read(first, end) for run in self._runs)])
+                ids = ascending(np.frombuffer(data, np.uint8).reshape(-1, ID_BYTES))
+            found = bucket_of(ids)
+            starts = np.searchsorted(found, np.arange(first, end, dtype=np.uint16)).tolist()
+            data = ids.tobytes()
+            for start, stop in pairwise([*starts, len(ids)]):
+                yield data[start * ID_BYTES : stop * ID_BYTES]
 
     def _flush(self, spill: Callable[[], IO[bytes]]) -> None:
         if self._file is None:
