@@ -1,20 +1,32 @@
-"""One unit of work: a source, a size and a seed, with one baseline and all its cases."""
+"""One unit of work: a source, a size and a seed, with one baseline, its batches and their cases.
+
+A baseline costs as much as dozens of checks, so disjoint batches share one. Clean batches do too;
+the report bounds their alarms over batches and, more carefully, over baselines.
+"""
 
 from __future__ import annotations
 
-import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from controls import CONTROLS, clean
+from controls import CONTROLS, clean, covariate_change, prior_shift
 from models import Standard
-from peers import Peers
+from peers import Peers, label_ranking
 from sklearn.metrics import roc_auc_score
-from sources import build, load, split, to_batches
+from sources import build, load, split, splits, to_batches
 
-from attacks import ATTACKS, Poisoned, Scene
+from attacks import (
+    ATTACKS,
+    NEEDS_LIMIT,
+    Poisoned,
+    Scene,
+    contributor_flood,
+    fixed_trigger,
+    near_duplicates,
+    targeted_flips,
+)
 from sluicegate.gate.decide import decide
 from sluicegate.signals.evaluate import evaluate, expected_codes
 from sluicegate.signals.excess import read_step
@@ -33,6 +45,8 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 STEPS = 10
 _RAMP_TO = 0.05
+_RANKED = 0.03
+_TIMES = (1, 10, 100)
 
 
 @dataclass(frozen=True)
@@ -40,11 +54,12 @@ class Unit:
     """What to run.
 
     Attributes:
-        part: "attacks", "controls", "clean" or "ramp".
+        part: "cases" (controls and attacks), "attacks", "clean", "ramp" or "sizes".
         source: Name of the source.
         n_baseline: Rows of the baseline.
         n_batch: Rows of the batch.
         seed: Of the split and of everything else.
+        n_batches: Disjoint batches judged against the one baseline.
         rates: Shares of poison.
         peers: Whether to ask the peers and measure damage.
     """
@@ -54,6 +69,7 @@ class Unit:
     n_baseline: int
     n_batch: int
     seed: int
+    n_batches: int = 1
     rates: tuple[float, ...] = ()
     peers: bool = False
 
@@ -61,7 +77,8 @@ class Unit:
     def name(self) -> str:
         """Identify the unit among results."""
         rates = "-".join(f"{r:g}" for r in self.rates)
-        return f"{self.part}/{self.source}/{self.n_baseline}/{self.n_batch}/{self.seed}/{rates}"
+        size = f"{self.n_baseline}/{self.n_batch}x{self.n_batches}"
+        return f"{self.part}/{self.source}/{size}/{self.seed}/{rates}"
 
 
 def run(unit: Unit) -> list[Record]:
@@ -69,24 +86,25 @@ def run(unit: Unit) -> list[Record]:
     warnings.simplefilter("ignore")
     source = load(unit.source)
     if source is None:
-        return [{"unit": unit.name, "part": "missing", "source": unit.source}]
-    started = time.process_time()
-    parts = {"attacks": _attacks, "controls": _controls, "clean": _clean, "ramp": _ramp}
-    common = {"unit": unit.name, "part": unit.part, "source": unit.source, "kind": source.kind}
-    common |= {"n": unit.n_batch, "m": unit.n_baseline, "seed": unit.seed}
-    found = [{**common, **record} for record in parts[unit.part](unit, source)]
-    for record in found:
-        record["unit_cpu_s"] = time.process_time() - started
-    return found
+        return [{"part": "missing"}]
+    parts = {"cases": _cases, "attacks": _attacks, "clean": _clean, "ramp": _ramp, "sizes": _sizes}
+    return list(parts[unit.part](unit, source))
 
 
-def _start(unit: Unit, source: Source) -> tuple[Split, Baseline]:
-    drawn = split(source, unit.seed, unit.n_baseline, unit.n_batch)
-    return drawn, build(source, drawn, unit.seed)
+def described(unit: Unit, record: Record) -> Record:
+    """Return a record with what its unit says of it."""
+    source = load(unit.source)
+    common = {"unit": unit.name, "part": unit.part, "source": unit.source}
+    common["kind"] = "" if source is None else source.kind
+    return {**common, "n": unit.n_batch, "m": unit.n_baseline, "seed": unit.seed, **record}
+
+
+def _start(unit: Unit, source: Source) -> tuple[list[Split], Baseline]:
+    drawn = splits(source, unit.seed, unit.n_baseline, unit.n_batch, unit.n_batches)
+    return drawn, build(source, drawn[0], unit.seed)
 
 
 def _check(baseline: Baseline, frame: pd.DataFrame, **more: Any) -> tuple[Record, CheckResult]:
-    started = time.process_time()
     found = evaluate(baseline, to_batches(frame), tolerances={}, **more)
     verdict, _ = decide(found.records, {}, expected=expected_codes(baseline))
     loud = [r for r in found.records if r.status.value != "PASSED"]
@@ -95,47 +113,76 @@ def _check(baseline: Baseline, frame: pd.DataFrame, **more: Any) -> tuple[Record
         "fired": sorted({r.code for r in loud if r.status.value == "FAILED"}),
         "warned": sorted({r.code for r in loud if r.status.value == "WARNED"}),
         "not_evaluated": sorted({r.code for r in loud if r.status.value == "NOT_EVALUATED"}),
-        "cpu_s": time.process_time() - started,
     }, found
 
 
 def _clean(unit: Unit, source: Source) -> Iterator[Record]:
-    drawn, baseline = _start(unit, source)
-    yield _check(baseline, drawn.batch)[0]
+    batches, baseline = _start(unit, source)
+    for drawn in batches:
+        yield _check(baseline, drawn.batch, rows=False)[0]
 
 
-def _controls(unit: Unit, source: Source) -> Iterator[Record]:
-    drawn, baseline = _start(unit, source)
-    for control in CONTROLS[source.kind]:
-        rng = np.random.default_rng([unit.seed, 3])
-        frame = control(drawn, source, rng)
-        yield {"case": control.__name__, **_check(baseline, frame)[0]}
+def _cases(unit: Unit, source: Source) -> Iterator[Record]:
+    batches, baseline = _start(unit, source)
+    for i, drawn in enumerate(batches):
+        for control in CONTROLS[source.kind]:
+            rng = np.random.default_rng([unit.seed, 3, i])
+            record, _ = _check(baseline, control(drawn, source, rng))
+            yield {"part": "controls", "case": control.__name__, **record}
+        for rate in unit.rates:
+            for case, poisoned, record in _poisoned(unit, source, drawn, baseline, rate=rate, i=i):
+                if i == 0 and rate == _RANKED and case in NEEDS_LIMIT:
+                    opinion = label_ranking(source, poisoned.frame)
+                    roc = float(roc_auc_score(poisoned.bad, opinion.rows))
+                    record["peer_roc"] = {"label ranking": roc}
+                yield {"part": "attacks", "case": case, "rate": rate, **record}
+
+
+def _poisoned(
+    unit: Unit, source: Source, drawn: Split, baseline: Baseline, *, rate: float, i: int
+) -> Iterator[tuple[str, Poisoned, Record]]:
+    limit = None if baseline.labels is None else _limit(baseline, unit.n_batch)
+    for attack in ATTACKS[source.kind]:
+        rng = np.random.default_rng([unit.seed, int(rate * 1e4), i])
+        poisoned = attack(Scene(source, drawn, rate, rng))
+        record, found = _check(baseline, poisoned.frame)
+        record |= {"limit": limit, "share": float(poisoned.bad.mean()), **_rows(found, poisoned)}
+        yield attack.__name__, poisoned, record
 
 
 def _attacks(unit: Unit, source: Source) -> Iterator[Record]:
-    drawn, baseline = _start(unit, source)
-    limit = None if baseline.labels is None else _limit(baseline, unit.n_batch)
-    peers = Peers(source, drawn, unit.seed) if unit.peers else None
-    if peers is not None:
-        record, _ = _check(baseline, drawn.batch)
-        opinions = {k: o.batch for k, o in peers.opinions(drawn.batch).items()}
-        yield {"case": clean.__name__, "rate": 0.0, **record, "peers": opinions}
+    """Attacks of one batch with the opinion of the peers and the damage to a model."""
+    (drawn,), baseline = _start(unit, source)
+    peers = Peers(source, drawn, unit.seed)
+    record, _ = _check(baseline, drawn.batch)
+    opinions = {k: o.batch for k, o in peers.opinions(drawn.batch).items()}
+    yield {"case": clean.__name__, "rate": 0.0, **record, "peers": opinions}
     for rate in unit.rates:
-        for attack in ATTACKS[source.kind]:
-            scene = Scene(source, drawn, rate, np.random.default_rng([unit.seed, int(rate * 1e4)]))
-            poisoned = attack(scene)
-            record, found = _check(baseline, poisoned.frame)
-            record |= {"case": attack.__name__, "rate": rate, "limit": limit}
-            record["share"] = float(poisoned.bad.mean())
-            record |= _rows(found, poisoned)
-            if peers is not None:
-                record |= _damage(source, drawn, poisoned, unit.seed)
-                record["peers"], record["peer_roc"] = {}, {}
-                for name, opinion in peers.opinions(poisoned.frame).items():
-                    record["peers"][name] = opinion.batch
-                    if opinion.rows is not None:
-                        record["peer_roc"][name] = float(roc_auc_score(poisoned.bad, opinion.rows))
-            yield record
+        for case, poisoned, record in _poisoned(unit, source, drawn, baseline, rate=rate, i=0):
+            said = {"case": case, "rate": rate, "peers": {}, **record}
+            said |= _damage(source, drawn, poisoned, unit.seed)
+            for name, opinion in peers.opinions(poisoned.frame).items():
+                said["peers"][name] = opinion.batch
+            yield said
+
+
+def _sizes(unit: Unit, source: Source) -> Iterator[Record]:
+    """The same cases at 1, 10 and 100 times the rows, against one baseline."""
+    most = unit.n_batch * _TIMES[-1]
+    whole = split(source, unit.seed, unit.n_baseline, most)
+    baseline = build(source, whole, unit.seed)
+    for times in _TIMES:
+        rows = unit.n_batch * times
+        drawn = replace(whole, batch=whole.batch.iloc[:rows].reset_index(drop=True))
+        yield {"case": clean.__name__, "n": rows, **_check(baseline, drawn.batch, rows=False)[0]}
+        rng = np.random.default_rng([unit.seed, 3])
+        for control in (prior_shift, covariate_change):
+            frame = control(drawn, source, rng)
+            yield {"case": control.__name__, "n": rows, **_check(baseline, frame, rows=False)[0]}
+        for attack in (targeted_flips, fixed_trigger, contributor_flood, near_duplicates):
+            poisoned = attack(Scene(source, drawn, 0.03, np.random.default_rng(unit.seed)))
+            record, _ = _check(baseline, poisoned.frame, rows=False)
+            yield {"case": attack.__name__, "n": rows, **record}
 
 
 def _limit(baseline: Baseline, n: int) -> float:

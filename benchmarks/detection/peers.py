@@ -72,7 +72,7 @@ class Peers:
             score = -model.score_samples(points)
             out[name] = Opinion(float((score > self.limits[name]).mean()), score)
         out["drift, any column"] = Opinion(self._drift(frame))
-        out["label ranking"] = self._labels(frame)
+        out["label ranking"] = label_ranking(self.source, frame)
         return out
 
     def _drift(self, frame: pd.DataFrame) -> float:
@@ -91,20 +91,20 @@ class Peers:
             worst = max(worst, distance / 0.1)
         return worst
 
-    def _labels(self, frame: pd.DataFrame) -> Opinion:
-        y = frame["y"].to_numpy()
-        names, index = np.unique(y, return_inverse=True)
-        scaler = MaxAbsScaler() if self.source.kind == "text" else StandardScaler()
-        model = make_pipeline(scaler, LogisticRegression(max_iter=200))
-        chance = cross_val_predict(
-            model, matrix(self.source, frame), index, cv=5, method="predict_proba"
-        )
-        confidence = chance[np.arange(len(y)), index]
-        usual = np.array([chance[index == k, k].mean() for k in range(names.size)])
-        other = chance.copy()
-        other[np.arange(len(y)), index] = -1.0
-        flagged = (other >= usual).any(axis=1) & (confidence < usual[index])
-        return Opinion(float(flagged.mean()), 1.0 - confidence)
+
+def label_ranking(source: Source, frame: pd.DataFrame) -> Opinion:
+    """Rank rows by how little a cross-fitted model believes their label."""
+    y = frame["y"].to_numpy()
+    names, index = np.unique(y, return_inverse=True)
+    scaler = MaxAbsScaler() if source.kind == "text" else StandardScaler()
+    model = make_pipeline(scaler, LogisticRegression(max_iter=200))
+    chance = cross_val_predict(model, matrix(source, frame), index, cv=5, method="predict_proba")
+    confidence = chance[np.arange(len(y)), index]
+    usual = np.array([chance[index == k, k].mean() for k in range(names.size)])
+    other = chance.copy()
+    other[np.arange(len(y)), index] = -1.0
+    flagged = (other >= usual).any(axis=1) & (confidence < usual[index])
+    return Opinion(float(flagged.mean()), 1.0 - confidence)
 
 
 def _jensen_shannon(before: pd.Series, now: pd.Series) -> float:

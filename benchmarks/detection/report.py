@@ -68,11 +68,13 @@ DUPLICATES against a baseline of the six months before it, and passes against Ja
 """
 
 
-def report(records: list[Record], *, n_units: int) -> str:
+def report(records: list[Record], *, n_units: int, n_old: int) -> str:
     """Return Markdown."""
     done = len({r["unit"] for r in records})
     cut = "" if done == n_units else "; **incomplete**, numbers rest on fewer cases than planned"
     missing = sorted({r["source"] for r in records if r["part"] == "missing"})
+    if n_old:
+        cut += f"; {n_old} units were measured with an earlier version of the signals"
     parts = [_HEAD.format(done=done, n_units=n_units, cut=cut)]
     if missing:
         parts.append(f"Left out, because their wheels are not installed: {', '.join(missing)}.\n")
@@ -84,9 +86,10 @@ def report(records: list[Record], *, n_units: int) -> str:
         _found_section(attacks),
         _by_rate(attacks),
         _row_section([r for r in attacks if _is(r, 0.03, 1500)]),
+        _ranking_section([r for r in attacks if r.get("peer_roc")]),
+        _sizes_section([r for r in records if r["part"] == "sizes"]),
         _ramp_section([r for r in records if r["part"] == "ramp"]),
         _peer_section([r for r in records if r["part"] == "attacks" and r.get("peers")]),
-        _cost_section(attacks),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -139,6 +142,7 @@ def _clean_section(records: list[Record]) -> str:
         rows.append(
             [
                 name,
+                str(len({r["unit"] for r in group})),
                 str(n),
                 str(blocked),
                 str(alarms),
@@ -147,16 +151,18 @@ def _clean_section(records: list[Record]) -> str:
                 _mark(None if n < _ENOUGH else alarms / n <= 0.01, n),
             ]
         )
-    head = ("source | baseline | batch", "splits", "blocked", "any alarm", "rate (95 % bound)")
+    head = ("source", "baseline", "batch", "baselines", "batches", "blocked", "any alarm")
+    by_baseline = _groups(records, lambda r: r["unit"]).values()
+    loud = sum(any(r["verdict"] != "PASSED" for r in group) for group in by_baseline)
+    n = len(by_baseline)
     return (
-        "## False alarms on clean splits\n\nEvery split draws baseline and batch anew. An alarm is"
-        " any verdict but PASSED, warnings and signals that could not be computed included. To"
-        " reach: at most 1 %. The bound says what that many splits can support: 300 without an"
-        " alarm support 1 %, 60 do not.\n\n"
-        + _table(
-            ("source", "baseline", "batch", *head[1:], "signals", "at most 1 %"),
-            rows,
-        )
+        "## False alarms on clean splits\n\nEvery baseline is drawn anew, the batches of one are"
+        " disjoint. An alarm is any verdict but PASSED, warnings and signals that could not be"
+        " computed included. To reach: at most 1 %. The bound (Clopper and Pearson) says what that"
+        " many batches can support if they are independent: 300 without an alarm support 1 %, 60"
+        f" do not. Batches of one baseline share its luck: {loud} of {n} baselines had any alarm,"
+        f" {100 * loud / n:.1f} % (at most {100 * _upper(loud, n):.1f} %).\n\n"
+        + _table((*head, "rate (95 % bound)", "signals", "at most 1 %"), rows)
     )
 
 
@@ -259,7 +265,6 @@ def _row_section(records: list[Record]) -> str:
         precision = float(np.mean([r["precision"] for r in named])) if named else math.nan
         recall = float(np.mean([r["recall"] for r in named])) if named else math.nan
         roc = float(np.mean([r["roc"] for r in group]))
-        peers = [r["peer_roc"]["label ranking"] for r in group if r.get("peer_roc")]
         reached = None
         if name in _TRACED:
             reached = precision >= 0.8 and recall >= 0.7
@@ -273,11 +278,10 @@ def _row_section(records: list[Record]) -> str:
                 f"{precision:.2f}",
                 f"{recall:.2f}",
                 f"{roc:.3f}",
-                f"{np.mean(peers):.3f}" if peers else "-",
                 _mark(reached, len(group)),
             ]
         )
-    head = ("attack", "named in", "precision", "recall", "ROC", "label ranking's ROC", "result")
+    head = ("attack", "named in", "precision", "recall", "ROC", "result")
     return (
         "## Rows named at 3 %\n\nPrecision and recall over the batches where any row was named. To"
         " reach: precision 0.8 and recall 0.7 where poison leaves a trace in rows; for label flips"
@@ -351,12 +355,45 @@ def _peer_section(records: list[Record]) -> str:
     )
 
 
-def _cost_section(records: list[Record]) -> str:
+def _ranking_section(records: list[Record]) -> str:
     if not records:
         return ""
     rows = []
-    for name, group in sorted(_groups(records, lambda r: f"{r['source']} | {r['n']:,}").items()):
-        rows.append([name, f"{np.median([r['cpu_s'] for r in group]):.2f}"])
-    return "## Cost\n\nMedian CPU seconds of one check with row scores.\n\n" + _table(
-        ("source", "rows", "CPU s"), rows
+    for key, group in sorted(_groups(records, lambda r: f"{_name(r)} | {r['source']}").items()):
+        own = float(np.mean([r["roc"] for r in group]))
+        peer = float(np.mean([r["peer_roc"]["label ranking"] for r in group]))
+        better = _mark(own > peer, len(group))
+        rows.append([key, str(len(group)), f"{own:.3f}", f"{peer:.3f}", better])
+    return (
+        "## Wrong labels ranked, beside cleanlab's rule\n\nArea under the ROC of our row scores and"
+        " of cleanlab's self-confidence (restated) on the same batches at 3 %.\n\n"
+        + _table(("flips", "source", "batches", "Sluicegate", "self-confidence", "better"), rows)
     )
+
+
+def _name(record: Record) -> str:
+    return str(record["case"]).replace("_", " ")
+
+
+def _sizes_section(records: list[Record]) -> str:
+    if not records:
+        return ""
+    sizes = sorted({r["n"] for r in records})
+    rows = []
+    for name, group in _groups(records, _name).items():
+        by_size = _groups(group, lambda r: r["n"])
+        shown = [
+            ", ".join(f"{k} {len(v)}" for k, v in sorted(_groups(g, _verdict).items()))
+            for g in (by_size[str(n)] for n in sizes)
+        ]
+        same = len({frozenset(_groups(by_size[str(n)], _verdict)) for n in sizes}) == 1
+        rows.append([name, *shown, "yes" if same else "**no**"])
+    return (
+        f"## The same decision at 1, 10 and 100 times the rows\n\nflights, baseline of"
+        f" {records[0]['m']:,} rows, attacks at 3 %; verdicts by rows of the batch.\n\n"
+        + _table(("case", *(f"{n:,}" for n in sizes), "same"), rows)
+    )
+
+
+def _verdict(record: Record) -> str:
+    return str(record["verdict"])

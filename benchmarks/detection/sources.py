@@ -25,6 +25,8 @@ from sluicegate.signals.baseline import build_baseline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from sluicegate.signals.stored_baseline import Baseline
 
 GOLDEN = 1000
@@ -73,11 +75,33 @@ class Split:
 
 def split(source: Source, seed: int, n_baseline: int, n_batch: int) -> Split:
     """Draw rows without replacement."""
+    return splits(source, seed, n_baseline, n_batch, 1)[0]
+
+
+def splits(source: Source, seed: int, n_baseline: int, n_batch: int, n: int) -> list[Split]:
+    """Draw one baseline and one golden set, and beside them n disjoint batches.
+
+    The other batches are part of the ``rest`` of each.
+    """
     order = np.random.default_rng([seed, 7]).permutation(len(source.frame))
-    golden = min(GOLDEN, len(order) - n_baseline - n_batch)
-    at = np.cumsum([n_baseline, golden, n_batch])
-    parts = [source.frame.iloc[rows].reset_index(drop=True) for rows in np.split(order, at)]
-    return Split(*parts)
+    golden = min(GOLDEN, len(order) - n_baseline - n * n_batch)
+    if golden < 0:
+        raise ValueError(f"{source.name} has too few rows for {n} batches of {n_batch}")
+    parts = np.split(order, np.cumsum([n_baseline, golden, *[n_batch] * n]))
+    baseline, held = (_taken(source, rows) for rows in parts[:2])
+    return [
+        Split(
+            baseline,
+            held,
+            _taken(source, parts[2 + i]),
+            _taken(source, np.concatenate(parts[2 + i + 1 :] + parts[2 : 2 + i])),
+        )
+        for i in range(n)
+    ]
+
+
+def _taken(source: Source, rows: NDArray[np.intp]) -> pd.DataFrame:
+    return source.frame.iloc[rows].reset_index(drop=True)
 
 
 def to_batches(frame: pd.DataFrame) -> list[pa.RecordBatch]:
