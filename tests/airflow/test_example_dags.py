@@ -1,10 +1,24 @@
 """The example DAGs are the operators' documentation: they parse, cheaply, and are guarded."""
 
 import ast
+import json
+import os
 import shutil
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import yaml
+from tests.support.flights_site import build_flights
+from tests.support.mail_server import mail_server, smtp_connection
+
+from sluicegate.attest.keys import read_signer
+from sluicegate.cli.demo.flights import FLIGHTS_SCHEMA
+from sluicegate.workflow.evidence import open_evidence
+from sluicegate.workflow.seal import seal_into_ledger
 
 pytestmark = pytest.mark.airflow
 
@@ -81,3 +95,151 @@ def test_gate_example_names_a_suite_that_is_there():
     names = [part for part in source.split('"') if part.endswith(".json")]
     assert names
     assert all((REPO / "expectations" / name).is_file() for name in names)
+
+
+SCENES = [
+    ("flights_partitions", {"conf": "parts"}),
+    ("flights_features", {"conf": "out"}),
+    ("flights_custody", {"conf": "quarantine"}),
+    ("flights_custody", {"conf": "release"}),
+    ("flights_model_gate", {"conf": "model"}),
+    ("flights_waived_gate", {"conf": "path"}),
+    ("flights_backfill", {"day": "2013-04-01T00:00:00Z"}),
+    ("flights_backfill", {"day": "2013-05-01T00:00:00Z"}),
+    ("flights_backfill", {"day": "2013-06-01T00:00:00Z"}),
+    ("flights_backfill", {"day": "2013-04-01T00:00:00Z"}),
+    ("flights_rollback", {}),
+    ("flights_promotion", {"conf": "key"}),
+    ("flights_audit", {}),
+]
+"""Played in this order, in one Airflow on one installation. The others need a scheduler or people:
+the demo's test plays flights_gate, flights_training and ungated_training."""
+
+
+def split(site):
+    """Lay April out by partitions, as two deliveries."""
+    table = pq.read_table(site.month(4) / "flights.parquet")
+    whole = site.root / "split"
+    for number, part in enumerate((table.slice(0, 1000), table.slice(1000))):
+        (whole / f"part={number}").mkdir(parents=True)
+        pq.write_table(part, whole / f"part={number}" / "flights.parquet")
+    return whole
+
+
+def golden_set(site):
+    """Seal a golden set, and write a model with its and the champion's answers to it."""
+    golden = pq.read_table(site.month(7) / "flights.parquet")
+    folder = site.root / "contest"
+    for name in ("model", "golden"):
+        (folder / name).mkdir(parents=True)
+    (folder / "model" / "weights").write_bytes(b"weights")
+    pq.write_table(golden, folder / "golden" / "flights.parquet")
+    answers = pa.table({"flight_id": golden["flight_id"], "prediction": golden["late"]})
+    for name in ("champion", "challenger"):
+        pq.write_table(answers, folder / f"{name}.parquet")
+    roles = {role: name for role, name in FLIGHTS_SCHEMA.items() if role != "timestamp"}
+    (folder / "schema.yaml").write_text(yaml.safe_dump(roles))
+    rules = {f"max_{what}regression": 0.05 for what in ("", "class_", "slice_")}
+    rules |= {"max_disagreement": 0.5, "max_leakage": 0.001, "slices": ["carrier"]}
+    with site.home.policy.open("a", encoding="utf-8") as file:
+        file.write(yaml.safe_dump({"model": rules}))
+    at = datetime.now(UTC).replace(microsecond=0)
+    ledger = read_signer(site.home.key("ledger"))
+    seal_into_ledger(
+        folder / "golden",
+        "flights.golden",
+        evidence=open_evidence(site.home, at=at, ledger_signer=ledger),
+        signer=read_signer(site.home.key("source")),
+        at=at,
+        run={"orchestrator": "test"},
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def played(installed_python, folder, tmp_path_factory, make_layout):
+    """Play every scene; the mail server keeps what was sent."""
+    root = tmp_path_factory.mktemp("flights")
+    site = build_flights(root / "site", flipped=(5, 6))
+    layout = make_layout(installed_python, root)
+    layout.home.joinpath("dags").rmdir()
+    shutil.copytree(folder, layout.home / "dags")
+    confs = {
+        "parts": {"path": str(split(site))},
+        "out": {"out": str(root / "features")},
+        "quarantine": {"action": "quarantine", "reason": "the supplier was hacked"},
+        "release": {"action": "release", "reason": "$(false) confirmed"},
+        "model": {"folder": str(golden_set(site))},
+        "key": {"key": str(site.home.key("baseline")), "last": 1},
+        "path": {"path": str(site.month(4))},
+    }
+    scenes = [{**how, "dag": dag, "conf": confs.get(how.get("conf"), {})} for dag, how in SCENES]
+    script = root / "scenes.json"
+    script.write_text(json.dumps(scenes))
+    with mail_server() as (port, mails):
+        layout.env |= {
+            "AIRFLOW__SLUICEGATE__HOME": str(site.home.root),
+            "AIRFLOW_CONN_SMTP_DEFAULT": smtp_connection(port),
+            "FLIGHTS_DATA": str(site.root / "data"),
+            "SLUICEGATE_AUDIT_MEMORY": str(root / "memory" / "checkpoint"),
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        }
+        found = layout.run(HERE / "probe_examples.py", str(script), timeout=300)
+    assert found["import_errors"] == {}
+    return site, found, mails
+
+
+def test_every_example_was_played_or_is_by_another_test(played):
+    elsewhere = {"flights_gate", "flights_training", "ungated_training"}
+    assert set(played[1]["dags"]) == elsewhere | {dag for dag, _ in SCENES}
+
+
+DONE = {
+    "flights_features": {"build": ["success"]},
+    "flights_custody": {"change": ["success"]},
+    "flights_model_gate": {"check": ["success"], "promote": ["success"]},
+    "flights_promotion": {"promote": ["success"]},
+    "flights_rollback": {"rollback": ["success"]},
+    "flights_audit": {"audit": ["success"]},
+    "flights_waived_gate": {
+        "seal": ["success"],
+        "gate": ["success"],
+        "waiver.request": ["skipped"],
+        "waiver.confirm": ["skipped"],
+    },
+}
+
+
+def test_each_capability_does_what_its_example_says(played):
+    for (dag, _), scene in zip(SCENES, played[1]["scenes"], strict=True):
+        if dag in DONE:
+            assert scene["states"] == DONE[dag], (dag, scene["log"][-3000:])
+
+
+def test_partitions_have_verdicts_of_their_own_and_the_month_a_joint_one(played):
+    site, found, _ = played
+    scene = found["scenes"][0]
+    assert scene["states"] == {
+        "partitions": ["success"],
+        "seal_part": ["success"] * 2,
+        "gate_part": ["success"] * 2,
+        "seal": ["success"],
+        "gate": ["success"],
+    }, scene["log"][-3000:]
+    assert [uri for uri, _ in scene["events"]] == ["sluicegate://flights/"]
+    ledger = open_evidence(site.home, at=datetime.now(UTC)).ledger
+    assert len(list(ledger.find("verdict", "flights.part"))) == 2
+
+
+def test_months_in_a_row_that_are_blocked_are_one_mail_and_their_end_another(played):
+    _, found, mails = played
+    gates = [
+        scene["states"]["gate"]
+        for (dag, _), scene in zip(SCENES, found["scenes"], strict=True)
+        if dag == "flights_backfill"
+    ]
+    assert gates == [["success"], ["failed"], ["failed"], ["success"]]
+    opened, ended = mails
+    assert opened["Subject"].startswith("flights: training is blocked by")
+    assert ended["Subject"] == "flights: recovered, training may go on"
+    assert opened["To"] == "data-owner@example.com"

@@ -43,6 +43,7 @@ COMMANDS = (
     "history",
     "ledger",
     "lineage",
+    "uses",
     "witness",
     "audit",
     "export",
