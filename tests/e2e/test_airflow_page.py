@@ -1,0 +1,57 @@
+"""The examples on the Airflow page are DAGs that a real Airflow takes, and name what exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("airflow")
+pytestmark = pytest.mark.airflow
+
+REPO = Path(__file__).resolve().parents[2]
+PAGE = (REPO / "docs" / "airflow.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def dags_of(example):
+    """Run an example as the dag-processor would, and return its DAGs."""
+    from airflow.sdk import BaseOperator
+
+    names = {}
+    exec(compile(example, "docs/airflow.md", "exec"), names)
+    dags = [value.dag for value in names.values() if isinstance(value, BaseOperator)]
+    return {dag.dag_id: dag for dag in dags}
+
+
+def test_first_example_seals_judges_and_trains():
+    dags = dags_of(EXAMPLES[0])
+    assert set(dags["gate"].task_dict) == {"seal", "gate"}
+    assert dags["gate"].task_dict["gate"].upstream_task_ids == {"seal"}
+    (announced,) = dags["gate"].task_dict["gate"].outlets
+    assert announced.uri == "sluicegate://flights/"
+
+
+def test_partitions_are_mapped_and_the_joint_gate_waits_for_all():
+    dag = dags_of(EXAMPLES[1])["partitions"]
+    assert dag.task_dict["gate_part"].is_mapped
+    joint = dag.task_dict["gate"]
+    assert joint.upstream_task_ids == {"gate_part", "seal", "seal_part"}
+    assert joint.trigger_rule == "all_done"
+
+
+def test_page_names_every_example_dag():
+    ungated = {"ungated_training"}
+    names = {path.stem for path in (REPO / "dags").glob("*.py")} - ungated
+    assert {name for name in names if f"../dags/{name}.py" not in PAGE} == set()
+
+
+@pytest.mark.parametrize("name", ["guarded", "sealed"])
+def test_decorator_is_registered_with_airflow(name):
+    from airflow.sdk import task
+
+    from sluicegate.orchestration import guarded, lineage
+
+    ours = {"guarded": guarded.guarded_task, "sealed": lineage.sealed_task}
+    assert getattr(task, name) is ours[name]
