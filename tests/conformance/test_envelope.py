@@ -54,6 +54,32 @@ def test_in_toto_reads_every_kind_of_statement(statements):
         assert dict(message.subject[0].digest) == dict(statement.subjects[0].digest)
 
 
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        (lambda v: v.update(_type="https://in-toto.io/Statement/v0.1"), "type"),
+        (lambda v: v.update(subject=[]), "subject"),
+        (lambda v: v["subject"][0].update(digest={}), "digest"),
+        (lambda v: v.update(predicateType=""), "Predicate type"),
+        (lambda v: v.update(predicate={}), "Predicate object"),
+        (lambda v: v.update(extra=1), "extra"),
+    ],
+    ids=["type", "no subject", "no digest", "no predicate type", "no predicate", "other field"],
+)
+def test_in_toto_rejects_the_tampered_twin(statements, edit, what):
+    from google.protobuf import json_format
+    from in_toto_attestation.v1 import statement_pb2
+    from in_toto_attestation.v1.statement import Statement as InToto
+
+    for statement in statements:
+        value = json.loads(statement.to_bytes())
+        edit(value)
+        with pytest.raises((ValueError, json_format.ParseError), match=what):
+            InToto.copy_from_pb(
+                json_format.Parse(json.dumps(value), statement_pb2.Statement())
+            ).validate()
+
+
 def test_we_read_what_in_toto_writes(statements):
     from google.protobuf import json_format
     from in_toto_attestation.v1 import statement_pb2
@@ -99,6 +125,23 @@ def test_openssl_verifies_the_signature_over_the_encoded_bytes(
     (tmp_path / "sig").write_bytes(envelope.signatures[0].value)
     (tmp_path / "pae").write_bytes(envelope.signed_bytes())
     command = ["openssl", "dgst", "-sha256", "-verify", public_key_file, "-signature", "sig", "pae"]
+    accepted = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    assert accepted.returncode == 0, accepted.stderr
+    (tmp_path / "pae").write_bytes(envelope.signed_bytes()[:-1] + b"?")
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode != 0
+
+
+def test_openssl_verifies_ed25519_over_the_encoded_bytes(
+    statements, second_signer, tmp_path, require
+):
+    require(shutil.which("openssl"), "openssl is not installed")
+    assert second_signer.public_key.algorithm is Algorithm.ED25519
+    envelope = dsse.sign(statements[0].to_bytes(), second_signer)
+    (tmp_path / "key").write_bytes(second_signer.public_key.to_pem())
+    (tmp_path / "sig").write_bytes(envelope.signatures[0].value)
+    (tmp_path / "pae").write_bytes(envelope.signed_bytes())
+    command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "key", "-rawin"]
+    command += ["-in", "pae", "-sigfile", "sig"]
     accepted = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
     assert accepted.returncode == 0, accepted.stderr
     (tmp_path / "pae").write_bytes(envelope.signed_bytes()[:-1] + b"?")

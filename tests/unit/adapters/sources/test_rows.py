@@ -92,6 +92,7 @@ def test_csv_value_of_another_type_is_refused_by_row_and_column(column, text):
     [
         '{"id":"7"}', '{"id":true}', '{"id":1.0}', '{"x":"1.5"}', '{"x":9007199254740993}',
         '{"ok":1}', '{"name":5}', '{"day":"2026-02-31"}', '{"at":"2026-01-31T12:00:00"}',
+        '{"at":5}', '{"at":[]}', '{"day":{}}',
         '{"price":1.5}', '{"price":"1.234"}', '{"price":"NaN"}', '{"price":"123456789"}',
         '{"other":1}',
     ],
