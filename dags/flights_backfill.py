@@ -45,6 +45,7 @@ with DAG(
     "flights_backfill",
     schedule="0 0 1 * *",
     start_date=datetime(2013, 1, 1, tzinfo=UTC),
+    end_date=datetime(2013, 12, 31, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     doc_md=__doc__,

@@ -65,6 +65,7 @@ def test_every_example_parses_and_every_training_task_is_guarded(layout, folder)
     found = layout.run(HERE / "probe_layout.py", str(folder))
     assert found["import_errors"] == {}
     assert found["guarded"] == [
+        "flights_nightly.train",
         "flights_training.train",
         "ungated_training.train_on_whatever_is_there",
     ]
@@ -77,6 +78,8 @@ def test_examples_add_no_heavy_import_at_parse(layout, folder):
     found = layout.run(HERE / "probe_parse.py", str(plain), str(folder))
     added = {name.partition(".")[0] for name in found["added"]}
     assert not added & HEAVY, sorted(added & HEAVY)
+    notifiers = [name for name in found["added"] if name.startswith("airflow.providers.smtp")]
+    assert not notifiers, "a provider that only sends is imported to send"
     assert "sluicegate.orchestration.operators" in found["added"], "the examples were parsed"
 
 
@@ -104,6 +107,7 @@ SCENES = [
     ("flights_custody", {"conf": "release"}),
     ("flights_model_gate", {"conf": "model"}),
     ("flights_waived_gate", {"conf": "path"}),
+    ("flights_nightly", {}),
     ("flights_backfill", {"day": "2013-04-01T00:00:00Z"}),
     ("flights_backfill", {"day": "2013-05-01T00:00:00Z"}),
     ("flights_backfill", {"day": "2013-06-01T00:00:00Z"}),
@@ -201,6 +205,7 @@ DONE = {
     "flights_promotion": {"promote": ["success"]},
     "flights_rollback": {"rollback": ["success"]},
     "flights_audit": {"audit": ["success"]},
+    "flights_nightly": {"wait": ["success"], "train": ["success"]},
     "flights_waived_gate": {
         "seal": ["success"],
         "gate": ["success"],

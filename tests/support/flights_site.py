@@ -39,17 +39,23 @@ class FlightsSite:
         return self.root / "data" / f"month={number:02d}"
 
 
-def build_flights(root, *, n_rows=2000, flipped=()):
-    """Thin the months, turn most labels of one carrier round in some, build the baseline."""
+def build_flights(root, *, flipped=()):
+    """Make keys, ledger, policy, thinned data and baselines."""
     site = FlightsSite(root)
     _create_keys(site.home)
     site.home.policy.write_text(DEFAULT_POLICY, encoding="utf-8")
+    add_flights(site.home, root, flipped=flipped)
+    return site
+
+
+def add_flights(home, root, *, n_rows=2000, flipped=()):
+    """Thin the months, turn the labels of one carrier round in some, and build the baselines."""
     rng = np.random.default_rng(0)
     trusted = []
     for number, path in enumerate(write_flights(root / "data"), start=1):
         table = pq.read_table(path)
         order = rng.permutation(table.num_rows)
-        if number <= 3:
+        if number <= 3:  # other rows than those that are judged
             trusted.append(root / "trusted" / f"{number}")
             trusted[-1].mkdir(parents=True)
             pq.write_table(table.take(np.sort(order[-4000:])), trusted[-1] / "flights.parquet")
@@ -59,12 +65,11 @@ def build_flights(root, *, n_rows=2000, flipped=()):
         build(
             trusted,
             ROLES,
-            out=site.home.baseline_dir(source),
+            out=home.baseline_dir(source),
             at=now(),
             source=source,
-            signer=read_signer(site.home.key("baseline")),
+            signer=read_signer(home.key("baseline")),
         )
-    return site
 
 
 def turned(table, carrier):

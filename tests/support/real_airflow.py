@@ -44,9 +44,9 @@ class RealAirflow(AirflowInstance):
         result = subprocess.run(command, check=False, env=self._env, cwd=self.home, **options)
         return result.stdout + result.stderr
 
-    def backfill(self, dag_id, day):
-        """Start the run of one past day; a busy SQLite refuses that for a while."""
-        body = {"dag_id": dag_id, "from_date": day, "to_date": day, "max_active_runs": 1}
+    def backfill(self, dag_id, day, until=None):
+        """Start the runs of past days; a busy SQLite refuses that for a while."""
+        body = {"dag_id": dag_id, "from_date": day, "to_date": until or day, "max_active_runs": 1}
 
         def accepted():
             with contextlib.suppress(AirflowApiError):

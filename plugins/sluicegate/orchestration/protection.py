@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 OPERATORS_MODULE = "sluicegate.orchestration.operators"
 OUR_MODULES = frozenset(
-    {OPERATORS_MODULE, f"{OPERATORS_MODULE}_rollback", f"{OPERATORS_MODULE}_waiver"}
+    {OPERATORS_MODULE, *(f"{OPERATORS_MODULE}_{name}" for name in ("rollback", "wait", "waiver"))}
 )
 """Where operators are defined that stand before a verdict, so cannot wait for one."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TAGS: Final = frozenset({"training"})
 GATE_OPERATORS: Final = frozenset({"TrainingGateOperator"})
-EXEMPT_OPERATORS: Final = GATE_OPERATORS | {"SealSourceOperator"}
+EXEMPT_OPERATORS: Final = GATE_OPERATORS | {"SealSourceOperator", "WaitForVerdictOperator"}
 """Ours, by name only: a class of the same name is told apart by the guard, not by Airflow's
 records. A gate that succeeds must leave a verdict all the same."""
 

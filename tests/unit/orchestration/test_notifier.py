@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from tests.support.mail_server import mail_server, smtp_connection, web_hook
 from tests.unit.workflow.conftest import AT, built_site, site  # noqa: F401 - fixtures
 
 from sluicegate.workflow.gate import GateSigners, gate_source
@@ -95,3 +96,55 @@ def test_html_is_escaped_and_keeps_its_lines(story):
     tell = IncidentNotifier(source="src", send=send, as_html=True)
     tell.notify({"ti": ti, "exception": "<b>\n"})
     assert sent == ["<pre>&lt;b&gt;\n</pre>"]
+
+
+def told(site, monkeypatch, send):  # noqa: F811 - a value, not the fixture
+    """Judge a blocked batch and then one that passes, twice each, and call back."""
+    from sluicegate.orchestration.notifier import IncidentNotifier
+
+    monkeypatch.setenv("AIRFLOW__SLUICEGATE__HOME", str(site.home.root))
+    tell = IncidentNotifier(source="src", send=send)
+    for number, batch in enumerate((site.poisoned, site.poisoned, site.clean, site.clean)):
+        run = {"dag_id": "d", "run_id": f"r{number}", "task_id": "gate"}
+        site.seal(batch)
+        signers = GateSigners(site.signer("gate"), site.signer("ledger"))
+        gate_source(site.home, "src", signers=signers, at=AT, run=run, runner=evaluate_directly)
+        tell({"ti": SimpleNamespace(**run), "dag": None, "exception": None})
+
+
+def test_mail_server_gets_one_message_for_the_incident_and_one_for_its_end(site, monkeypatch):  # noqa: F811
+    smtp = pytest.importorskip("airflow.providers.smtp.notifications.smtp")
+
+    def mail(subject, text):
+        addresses = {"from_email": "a@example.com", "to": "b@example.com"}
+        return smtp.SmtpNotifier(**addresses, subject=subject, html_content=text)
+
+    with mail_server() as (port, mails):
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", smtp_connection(port))
+        told(site, monkeypatch, mail)
+    assert [mail["Subject"].partition(" by ")[0] for mail in mails] == [
+        "src: training is blocked",
+        "src: recovered, training may go on",
+    ]
+    assert "LABEL_FLIPS" in mails[0].as_string()
+
+
+def test_web_hook_gets_the_same_through_a_notifier_of_ones_own(site, monkeypatch):  # noqa: F811
+    import httpx
+    from airflow.sdk.bases.notifier import BaseNotifier
+
+    with web_hook() as (port, bodies):
+
+        class Hook(BaseNotifier):
+            def __init__(self, subject, text):
+                super().__init__()
+                self.body = {"text": f"{subject}\n{text}"}
+
+            def notify(self, context):
+                httpx.post(f"http://127.0.0.1:{port}/", json=self.body).raise_for_status()
+
+        told(site, monkeypatch, Hook)
+    assert [body["text"].splitlines()[0].partition(" by ")[0] for body in bodies] == [
+        "src: training is blocked",
+        "src: recovered, training may go on",
+    ]
