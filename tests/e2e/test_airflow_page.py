@@ -34,11 +34,22 @@ def test_first_example_seals_judges_and_trains():
 
 
 def test_partitions_are_mapped_and_the_joint_gate_waits_for_all():
-    dag = dags_of(EXAMPLES[1])["partitions"]
+    dag = dags_of(EXAMPLES[2])["partitions"]
     assert dag.task_dict["gate_part"].is_mapped
     joint = dag.task_dict["gate"]
     assert joint.upstream_task_ids == {"gate_part", "seal", "seal_part"}
     assert joint.trigger_rule == "all_done"
+
+
+def test_training_by_the_clock_waits_before_it_trains():
+    dag = dags_of(EXAMPLES[1])["nightly"]
+    assert dag.task_dict["train"].upstream_task_ids == {"wait"}
+
+
+def test_notifier_of_a_provider_that_is_not_installed_costs_nothing_at_parse():
+    names = {}
+    exec(compile(EXAMPLES[3], "docs/airflow.md", "exec"), names)
+    assert names["tell"].source == "flights"
 
 
 def test_page_names_every_example_dag():
