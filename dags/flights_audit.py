@@ -19,6 +19,7 @@ with DAG(
     schedule="@daily",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
+    is_paused_upon_creation=True,  # by the clock: whoever copies it decides when it begins
     doc_md=__doc__,
 ):
     LedgerAuditOperator(

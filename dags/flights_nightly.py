@@ -19,6 +19,7 @@ with DAG(
     schedule="@daily",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
+    is_paused_upon_creation=True,  # by the clock: whoever copies it decides when it begins
     max_active_runs=1,
     tags=["training"],
     doc_md=__doc__,
