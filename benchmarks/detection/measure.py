@@ -61,7 +61,6 @@ class Unit:
         seed: Of the split and of everything else.
         n_batches: Disjoint batches judged against the one baseline.
         rates: Shares of poison.
-        peers: Whether to ask the peers and measure damage.
     """
 
     part: str
@@ -71,7 +70,6 @@ class Unit:
     seed: int
     n_batches: int = 1
     rates: tuple[float, ...] = ()
-    peers: bool = False
 
     @property
     def name(self) -> str:

@@ -58,13 +58,22 @@ the cell sizes of near copies were made finer after this benchmark showed what o
 *missed* is missed on any number.
 """
 
-_NOT_BUILT = """## Missed by design so far
+_NOT_BUILT = """## Missed, and why
 
-No signal looks for these, and the tables show it where an attack needs one: triggers whose values
-never repeat exactly (jittered; found only where the label model contradicts), texts stuffed with
-another class's words (dictionary), conflicting labels of equal rows, flips against trusted labels
-by id, bursts in time. Natural copies move with the season: October of the flights is blocked by
-DUPLICATES against a baseline of the six months before it, and passes against January to March.
+- No signal looks for triggers whose values never repeat exactly (jittered; found only where the
+  label model contradicts), texts stuffed with another class's words (dictionary), conflicting
+  labels of equal rows, flips against trusted labels by id, bursts in time.
+- Random flips below the information limit (flights and reviews at 1,500 rows) cannot be told from
+  the natural error of labels. The limit is that of random flips: boundary flips carry less, since
+  the attacker flips what the model is unsure of. In one split of the flights (10,000 rows, 3 %)
+  they moved the estimated share of flips by 0.2 points, and no band of margins differed more than
+  in the clean batch.
+- Near copies: the budget for natural copies grows with the rows, as pairs do. At 150,000 rows
+  against a baseline of 20,000 the same share of copies that blocks at 15,000 passes.
+- Natural copies move with the season: October of the flights is blocked by DUPLICATES against a
+  baseline of the six months before it, and passes against January to March.
+- Ranking: where one number decides the label (delay of the flights) a linear model cross-fitted on
+  the batch ranks random and boundary flips better than our trees over bins.
 """
 
 
@@ -128,6 +137,15 @@ def _groups(records: Iterable[Record], key: Callable[[Record], object]) -> dict[
     return dict(out)
 
 
+def _supported(alarms: int, n: int) -> str:
+    """Say "met" only when so many batches can show it."""
+    if n < _ENOUGH:
+        return "-"
+    if alarms / n > 0.01:
+        return "**missed**"
+    return "met" if _upper(alarms, n) <= 0.01 else "so far"
+
+
 def _clean_section(records: list[Record]) -> str:
     if not records:
         return ""
@@ -148,7 +166,7 @@ def _clean_section(records: list[Record]) -> str:
                 str(alarms),
                 f"{100 * alarms / n:.1f} % (at most {100 * _upper(alarms, n):.1f} %)",
                 ", ".join(codes) or "none",
-                _mark(None if n < _ENOUGH else alarms / n <= 0.01, n),
+                _supported(alarms, n),
             ]
         )
     head = ("source", "baseline", "batch", "baselines", "batches", "blocked", "any alarm")

@@ -89,7 +89,7 @@ def full_units() -> list[Unit]:
         ]
     )
     queues.append([Unit("sizes", "flights", 20_000, 1500, seed) for seed in (1, 2, 3)])
-    queues.append([Unit("attacks", n, *SMALL, 1, 1, (0.03,), peers=True) for n in NAMES])
+    queues.append([Unit("attacks", n, *SMALL, 1, 1, (0.03,)) for n in NAMES])
     spread = [(i / len(q), k, unit) for k, q in enumerate(queues) for i, unit in enumerate(q)]
     return [unit for _, _, unit in sorted(spread, key=lambda item: item[:2])]
 
