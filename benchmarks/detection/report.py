@@ -188,7 +188,8 @@ def _control_section(records: list[Record]) -> str:
     if not records:
         return ""
     rows = []
-    for name, group in sorted(_groups(records, lambda r: r["case"]).items()):
+    groups = {**dict(sorted(_groups(records, lambda r: r["case"]).items())), "**all**": records}
+    for name, group in groups.items():
         blocked = [r for r in group if r["verdict"] == "FAILED"]
         warned = sum(r["verdict"] == "WARNED" for r in group)
         codes = sorted({c for r in blocked for c in (*r["fired"], *r["not_evaluated"])})
