@@ -26,7 +26,13 @@ from sluicegate.adapters.sources.url_list import (
 from sluicegate.adapters.sources.url_snapshot import REPORT_FILE, take_snapshot
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.digest.manifest import build_manifest
-from sluicegate.errors import ConfigError, MalformedEnvelope, ManifestMismatch, UnreadableData
+from sluicegate.errors import (
+    ConfigError,
+    DigestMismatch,
+    MalformedEnvelope,
+    ManifestMismatch,
+    UnreadableData,
+)
 
 GOOD = b"a picture of a cat"
 HTML = b"<html>this domain is for sale</html>"
@@ -53,6 +59,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def serve_typed(self):
         self.send(GOOD, "text/html")
+
+    def do_HEAD(self):
+        self.do_GET()
+
+    def serve_later(self):
+        """One URL, other bytes of the same length from some day on."""
+        self.send(GOOD if not self.server.sold else GOOD.upper())
 
     def serve_missing(self):
         self.send(b"", status=404)
@@ -106,12 +119,25 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+_SERVERS = {}
+
+
+@pytest.fixture
+def sold(web):
+    """Return what to call on the day the domain changes hands."""
+    server = _SERVERS[web]
+    server.sold = False
+    return lambda: setattr(server, "sold", True)
+
+
 @pytest.fixture(scope="module")
 def web():
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
+    server.sold = False
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
+    _SERVERS[f"http://127.0.0.1:{server.server_port}"] = server
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
@@ -167,6 +193,37 @@ def test_same_url_with_other_bytes_is_changed_and_quarantined(fetch, tmp_path):
     assert kept.read_bytes() == HTML
     assert kept.stat().st_mode & 0o077 == 0
     assert not (tmp_path / "s0").exists()
+
+
+def test_bytes_that_change_between_two_snapshots_are_changed_in_the_second(
+    web, client, sold, tmp_path
+):
+    promised = sha256_bytes(GOOD)
+    items = [UrlItem(f"{web}/later", promised, "a"), UrlItem(f"{web}/good", promised, "b")]
+    limits = FetchLimits(churn_budget=1.0, unreachable_budget=1.0)
+    found = []
+    for day in ("monday", "tuesday"):
+        kept = take_snapshot(
+            items,
+            tmp_path / day,
+            quarantine=tmp_path / f"{day}-bad",
+            limits=limits,
+            client=client,
+        )
+        found.append([outcome.state for outcome in kept.outcomes])
+        sold()
+    assert found == [[State.OK, State.OK], [State.CHANGED, State.OK]]
+    assert not (tmp_path / "tuesday" / "a").exists()
+
+
+def test_file_on_the_web_that_changes_after_its_seal_is_a_digest_mismatch(web, sold):
+    pytest.importorskip("aiohttp")
+    source = open_source(f"{web}/later")
+    (entry,) = source.manifest().entries
+    assert source.read_verified(entry) == GOOD
+    sold()
+    with pytest.raises(DigestMismatch):
+        open_source(f"{web}/later").read_verified(entry)
 
 
 def test_wrong_content_type_with_right_bytes_is_recorded(fetch):
