@@ -166,7 +166,7 @@ def _read(
         where: Any = str(part) if isinstance(part, Path) else _handle(part)
         # Without pre-buffering, memory stays at one row group a column.
         with pq.ParquetFile(where, pre_buffer=False) as file:
-            require_honest(file.metadata, origin)
+            _require_sum(file.metadata, origin)
             n_rows, n_bytes = 0, 0
             limit = max(FREE_BYTES, MAX_EXPANSION * _size(part))
             for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=use_threads):
@@ -176,6 +176,7 @@ def _read(
                 yield batch
             if n_rows != file.metadata.num_rows:
                 _refuse_footer(origin, f"{file.metadata.num_rows} rows", f"{n_rows} read")
+            _require_honest(file, origin)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableData(
             "file cannot be read",
@@ -186,23 +187,31 @@ def _read(
         ) from error
 
 
-def require_honest(footer: pq.FileMetaData, origin: str) -> None:
-    """Return if a Parquet footer agrees with itself about its rows.
-
-    Arrow believes the count of each row group: one that is too low hides rows without an error,
-    and another reader may show them.
-
-    Raises:
-        UnreadableData: Counts of file, row groups and columns contradict each other.
-    """
-    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    total = sum(group.num_rows for group in groups)
+def _require_sum(footer: pq.FileMetaData, origin: str) -> None:
+    """Refuse a file that counts other rows than its row groups do."""
+    total = sum(footer.row_group(number).num_rows for number in range(footer.num_row_groups))
     if total != footer.num_rows:
         _refuse_footer(origin, f"{footer.num_rows} rows", f"{total} in its row groups")
+
+
+def _require_honest(file: pq.ParquetFile, origin: str) -> None:
+    """Return if row groups and columns agree about their rows; call it when all are read.
+
+    Arrow believes the count of each row group: one that is too low hides rows without an error,
+    and another reader may show them. Not before the read, which refuses column metadata that is
+    malformed: here they would end the process, as pyarrow lets their C++ exception through.
+
+    Raises:
+        UnreadableData: Counts of row groups and columns contradict each other.
+    """
+    footer = file.metadata
     flat = [
         n for n in range(footer.num_columns) if not footer.schema.column(n).max_repetition_level
     ]
-    for group in groups:
+    for place in range(footer.num_row_groups):
+        group = footer.row_group(place)
+        if not group.num_rows:
+            file.read_row_group(place)  # the read may have passed it over
         for number in flat:
             n_values = group.column(number).num_values
             if n_values != group.num_rows:

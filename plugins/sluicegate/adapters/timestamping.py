@@ -64,6 +64,8 @@ def verified_time(
             locator=locator,
             next_step="Get the timestamp of exactly these bytes from a trusted authority.",
         ) from error
+    except ValueError as error:  # the token inside is parsed here, and not before
+        raise MalformedEnvelope("is not a timestamp response", locator=locator) from error
     at: datetime = stamp.tst_info.gen_time
     return at
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 
 import pyarrow as pa
@@ -130,6 +131,38 @@ def test_footer_that_hides_rows_consistently_is_refused_by_its_columns():
     for one in hidden:
         with pytest.raises(UnreadableData, match="contradicts itself"):
             rows(one)
+
+
+def test_column_metadata_that_would_end_the_process_are_refused():
+    """In a process of its own: pyarrow lets this C++ exception through, to nobody."""
+    table = pa.table({"x": [0.5, 1.5, None], "kind": ["a", "b", None]})
+    lying = []
+    for n_rows in (3, 0):
+        out = io.BytesIO()
+        pq.write_table(table.slice(0, n_rows), out)
+        # The column's repetition becomes a list: no level is left, and a histogram of two levels.
+        optional = b"\x15\x0c\x25\x02\x18\x04kind"
+        assert out.getvalue().count(optional) == 1
+        required = optional.replace(b"\x25", b"\x29")
+        lying.append(out.getvalue().replace(optional, required).hex())
+    program = (
+        "import sys\n"
+        "from sluicegate.adapters.tabular import open_batches\n"
+        "from sluicegate.errors import UnreadableData\n"
+        "for line in sys.stdin:\n"
+        "    try:\n"
+        "        list(open_batches(bytes.fromhex(line), locator='x.parquet'))\n"
+        "    except UnreadableData:\n"
+        "        print('refused')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input="\n".join(lying),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.split()) == (0, ["refused"] * 2), done.stderr
 
 
 @pytest.mark.parametrize("length", [0, 1, 0x7FFFFFFF, 0xFFFFFFFF])
