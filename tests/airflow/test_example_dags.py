@@ -117,7 +117,7 @@ SCENES = [
     ("flights_audit", {}),
 ]
 """Played in this order, in one Airflow on one installation. The others need a scheduler or people:
-the demo's test plays flights_gate, flights_training and ungated_training."""
+`make demo`, a step of CI, plays flights_gate, flights_training and ungated_training."""
 
 
 def split(site):
