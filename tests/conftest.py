@@ -1,10 +1,17 @@
-"""In CI nothing is skipped for want of a tool: what could not run has not been shown."""
+"""In CI nothing is skipped for want of a tool: what could not run has not been shown.
+
+And no property has a deadline: how long an example takes says what else the machine does.
+"""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("sluicegate", deadline=None)
+settings.load_profile("sluicegate")
 
 REQUIRE_SERVICES = "SLUICEGATE_REQUIRE_SERVICES"
 
