@@ -1,0 +1,142 @@
+"""Ways to change a batch of the small source of `tests/unit/signals`, good and bad."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+from tests.unit.signals.conftest import make_rows, put
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Change = Callable[[pa.Table], pa.Table]
+
+N_BATCH = 1500
+GOLDEN_SEED, N_GOLDEN = 77, 400  # as the golden set of the baseline was drawn
+
+
+def column(name: str, value: Callable[[int, object], object]) -> Change:
+    """Give each row another value, from its number and its value."""
+    return lambda t: put(t, name, [value(i, v) for i, v in enumerate(t[name].to_pylist())])
+
+
+def every(step: int, name: str, new: object) -> Change:
+    """Replace the value of each step-th row."""
+    return column(name, lambda i, v: new if i % step == 0 else v)
+
+
+def flip(share: float, **where: object) -> Change:
+    """Turn round the labels of a share of the batch, optionally of rows with one value."""
+
+    def change(table: pa.Table) -> pa.Table:
+        labels = table["y"].to_pylist()
+        for i in pick(table, share, **where):
+            labels[i] = 1 - labels[i]
+        return put(table, "y", labels)
+
+    return change
+
+
+def pick(table: pa.Table, share: float, **where: object) -> list[int]:
+    """Choose rows of a batch, seeded."""
+    at = np.arange(table.num_rows)
+    for name, value in where.items():
+        at = at[np.array([v == value for v in table[name].to_pylist()])[at]]
+    rng = np.random.default_rng(0)
+    return rng.choice(at, round(share * table.num_rows), replace=False).tolist()
+
+
+def words(share: float, said: str, **where: object) -> Change:
+    """Add words to the note of a share of the rows."""
+
+    def change(table: pa.Table) -> pa.Table:
+        notes = table["note"].to_pylist()
+        for i in pick(table, share, **where):
+            notes[i] = f"{notes[i]} {said}"
+        return put(table, "note", notes)
+
+    return change
+
+
+def stamped(share: float, value: float, *, label: int | None) -> Change:
+    """Give a share of the rows one exact value of x3, and one label unless it is None."""
+
+    def change(table: pa.Table) -> pa.Table:
+        values, labels = table["x3"].to_pylist(), table["y"].to_pylist()
+        for i in pick(table, share):
+            values[i] = value
+            labels[i] = labels[i] if label is None else label
+        return put(put(table, "x3", values), "y", labels)
+
+    return change
+
+
+def newcomer(step: int, *, label: int | None = None) -> Change:
+    """Let an unknown contributor deliver each step-th row, with one label unless it is None."""
+
+    def change(table: pa.Table) -> pa.Table:
+        labels = table["y"].to_pylist()
+        if label is not None:
+            labels[::step] = [label] * len(labels[::step])
+        return put(every(step, "who", "newcomer")(table), "y", labels)
+
+    return change
+
+
+def copied(n_copies: int) -> Change:
+    """Replace the last rows by copies of the first three."""
+    return lambda t: t.take([*range(t.num_rows - n_copies), *(i % 3 for i in range(n_copies))])
+
+
+def redelivered(n_rows: int) -> Change:
+    """Add rows of the baseline."""
+    return lambda t: pa.concat_tables([t, make_rows(3000, 1).slice(0, n_rows)])
+
+
+def leaked(n_rows: int) -> Change:
+    """Replace the first rows by rows of the golden set."""
+    golden = make_rows(N_GOLDEN, GOLDEN_SEED)
+    return lambda t: pa.concat_tables([t.slice(n_rows), golden.slice(0, n_rows)])
+
+
+def far_out(n_rows: int) -> Change:
+    """Move the first rows far from everything in two columns."""
+    first = column("x0", lambda i, v: 8.0 + i / 10 if i < n_rows else v)
+    second = column("x1", lambda i, v: -8.0 if i < n_rows else v)
+    return lambda t: second(first(t))
+
+
+def classes(n_zero: int, n_one: int) -> Change:
+    """Draw so many fresh rows of each class: the prior moves, what a label means does not."""
+
+    def change(_: pa.Table) -> pa.Table:
+        rows = make_rows(4000, 9)
+        labels = np.array(rows["y"].to_pylist())
+        keep = [np.flatnonzero(labels == y)[:n] for y, n in ((0, n_zero), (1, n_one))]
+        return rows.take(np.sort(np.concatenate(keep)).tolist())
+
+    return change
+
+
+def without(name: str) -> Change:
+    """Drop a column."""
+    return lambda t: t.drop_columns([name])
+
+
+def nothing_in(name: str) -> Change:
+    """Keep a column without any value."""
+    return lambda t: put(t, name, [None] * t.num_rows)
+
+
+def as_text(name: str) -> Change:
+    """Deliver numbers as words."""
+    return lambda t: t.set_column(
+        t.schema.get_field_index(name), name, pa.array([f"v{v}" for v in t[name].to_pylist()])
+    )
+
+
+def first(n_rows: int) -> Change:
+    """Keep only the first rows."""
+    return lambda t: t.slice(0, n_rows)

@@ -1,0 +1,115 @@
+"""Every signal finds a seeded attack, leaves its benign twin alone, and blocks when blind."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from tests.attacks.signals.cases import CASES, ELSEWHERE
+from tests.attacks.signals.changes import GOLDEN_SEED, N_BATCH, N_GOLDEN
+from tests.attacks.signals.world import World, verdict
+from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows
+
+from sluicegate.errors import InsufficientData
+from sluicegate.gate.policy import Result, Severity
+from sluicegate.signals.baseline import build_baseline
+from sluicegate.signals.evaluate import expected_codes
+from sluicegate.signals.model_comparison import CODES as MODEL_CODES
+from sluicegate.signals.model_comparison import ModelTolerances, compare_models
+from sluicegate.signals.record import Status
+from sluicegate.signals.tolerance import FLOORS, SEQUENCE_FLOORS
+
+ROOT = Path(__file__).parents[3]
+PACKAGE = ROOT / "plugins" / "sluicegate"
+ALWAYS_EVALUATED = {"SCHEMA", *MODEL_CODES}
+BLIND = [(code, name) for code, case in CASES.items() for name in case.blind]
+
+
+@pytest.fixture(scope="module")
+def world():
+    golden = make_rows(N_GOLDEN, GOLDEN_SEED)
+    baseline = build_baseline(
+        make_rows(3000, 1).to_batches(),
+        SCHEMA,
+        created=CREATED,
+        seed=1,
+        golden=golden.to_batches(),
+    )
+    return World(baseline, make_rows(N_BATCH, 2))
+
+
+def of(records, code):
+    found = [record for record in records if record.code == code]
+    assert found, f"{code} left no record"
+    return found
+
+
+def codes_in_the_source():
+    """Every constant of a signal module that is spelled like a code."""
+    files = [*(PACKAGE / "signals").glob("*.py"), PACKAGE / "workflow" / "partitions.py"]
+    for path in files:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            value = getattr(node, "value", None)
+            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(value, ast.Constant):
+                text = value.value
+                if isinstance(text, str) and re.fullmatch(r"[A-Z]{4,}(_[A-Z]+)*", text):
+                    yield text
+
+
+def test_every_code_of_the_product_has_a_case(world):
+    """A new signal must come with its attack, its benign twin and its blind spots."""
+    known = {*CASES, *ELSEWHERE}
+    drift = {code for code in FLOORS if code.startswith("DRIFT_")}
+    assert {*codes_in_the_source(), *drift} == known
+    assert {*FLOORS, *SEQUENCE_FLOORS, *MODEL_CODES} <= known
+    assert set(expected_codes(world.baseline)) == set(FLOORS), "all are asked of this source"
+    for code, path in ELSEWHERE.items():
+        assert code in (ROOT / path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_attack_is_found_and_blocks_where_the_policy_says_so(world, code):
+    case = CASES[code]
+    records = case.attack(world)
+    assert case.status in {record.status for record in of(records, code)}
+    assert verdict(records, code, Severity.BLOCK) == (Result.FAILED, {code})
+    assert verdict(records, code, Severity.WARN) == (Result.WARNED, {code})
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_benign_twin_is_left_alone(world, code):
+    records = CASES[code].benign(world)
+    assert {record.status for record in of(records, code)} == {Status.PASSED}
+    assert verdict(records, code, Severity.BLOCK) == (Result.PASSED, set())
+    blocked = {record.code for record in records if record.status is Status.FAILED}
+    assert blocked == set(), "nor does anything else block it"
+
+
+@pytest.mark.parametrize(("code", "situation"), BLIND)
+def test_signal_that_cannot_judge_says_so_and_blocks(world, code, situation):
+    """Even a signal that would only warn: what nobody judged is not harmless."""
+    records = CASES[code].blind[situation](world)
+    blind = [r for r in of(records, code) if r.status is Status.NOT_EVALUATED]
+    assert blind
+    assert all(record.message for record in blind)
+    for severity in Severity:
+        assert verdict(blind, code, severity) == (Result.FAILED, {code})
+
+
+def test_only_exact_facts_and_whole_comparisons_are_never_blind():
+    assert {code for code, case in CASES.items() if not case.blind} == ALWAYS_EVALUATED
+
+
+def test_comparison_of_models_on_too_few_rows_could_not_be_made():
+    """It raises instead of leaving records: the gate could not check, and nothing is issued."""
+    few = ["a", "b"] * 20
+    tolerances = ModelTolerances(overall=0.1, by_class=0.1, by_slice=0.1, disagreement=0.1)
+    with pytest.raises(InsufficientData, match="golden set"):
+        compare_models(few, few, few, {}, tolerances, alpha=0.01)
+
+
+@pytest.mark.parametrize("code", CASES)
+def test_signal_that_left_no_record_blocks(code):
+    assert verdict((), code, Severity.WARN) == (Result.FAILED, {code})
