@@ -35,7 +35,7 @@ table{border-collapse:collapse;width:100%;font-size:13px}
 td,th{border-bottom:1px solid var(--line);padding:.35rem .5rem;text-align:left;vertical-align:top;
 overflow-wrap:break-word}
 th{color:var(--dim)}.FAILED,.NOT_EVALUATED{color:var(--bad)}.WARNED{color:var(--warn)}
-.PASSED{color:var(--good)}code{font-size:12px;overflow-wrap:anywhere}
+.PASSED{color:var(--good)}td:nth-child(n+4):nth-child(-n+7){white-space:nowrap}code{font-size:12px;overflow-wrap:anywhere}
 """
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pyarrow.parquet as pq
 import pytest
+from tests.support.page_assets import network_assets
 from tests.unit.signals.conftest import SCHEMA, make_rows, put
 
 import sluicegate
@@ -92,3 +93,4 @@ def test_report_loads_nothing_and_escapes_what_data_says(work, tmp_path):
     assert "information limit" in page
     assert "&lt;img src=x&gt;" in page
     assert not any(text in page for text in ("<script", "<img", "http://", "https://", "url("))
+    assert network_assets(out) == []

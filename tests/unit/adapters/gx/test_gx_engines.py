@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -16,9 +17,10 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 from postgres_server import throwaway_database
+from tests.support.page_assets import network_assets
 from tests.unit.adapters.gx.conftest import make_table
 
-from sluicegate.adapters.gx import account, judging, load_suite
+from sluicegate.adapters.gx import account, judging, load_suite, make_offline
 from sluicegate.adapters.gx.batch_rows import sql_batches
 from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF
 from sluicegate.errors import ConfigError
@@ -224,6 +226,26 @@ def test_data_docs_say_the_demand_and_what_was_found(runner, request, tmp_path, 
     text = page.read_text(encoding="utf-8")
     assert CATALOG["LABEL_FLIPS"].demand in text
     assert "contributor bob" in text
+
+
+def test_data_docs_made_offline_say_the_same_and_load_nothing(
+    runner, pandas_batch, tmp_path, suite
+):
+    runner(suite, pandas_batch)
+    site = tmp_path / "gx/uncommitted/data_docs/local_site"
+    pages = list(site.rglob("*.html"))
+    assert all("https://" in page.read_text(encoding="utf-8") for page in pages)
+    assert make_offline(site) == len(pages) - 1
+    assert make_offline(site) == 0
+    assert {asset for page in pages for asset in network_assets(page)} == set()
+    [page] = site.glob("validations/**/*.html")
+    text = page.read_text(encoding="utf-8")
+    assert CATALOG["LABEL_FLIPS"].demand in text
+    assert "contributor bob" in text
+    index = (site / "index.html").read_text(encoding="utf-8")
+    assert all(
+        quote(p.relative_to(site).as_posix()) in index for p in pages if p.name != "index.html"
+    )
 
 
 def test_batch_that_cannot_be_read_fails_every_expectation(runner, tmp_path, suite):
