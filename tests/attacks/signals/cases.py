@@ -26,12 +26,14 @@ class Case:
         benign: The same kind of change, innocent or too small to matter.
         blind: Situations in which it cannot judge, each of which must block.
         status: What finding it makes of the signal by itself.
+        change: What the attack does to a clean batch, for signals that judge one batch.
     """
 
     attack: Probe
     benign: Probe
     blind: Mapping[str, Probe] = field(default_factory=dict)
     status: Status = Status.FAILED
+    change: Change | None = None
 
 
 def _batch(attack: Change, benign: Change, *, warns: bool = False, **blind: Change) -> Case:
@@ -45,6 +47,7 @@ def _batch(attack: Change, benign: Change, *, warns: bool = False, **blind: Chan
         probe(benign),
         {name: probe(change) for name, change in {**blind, "no_rows": changes.first(0)}.items()},
         Status.WARNED if warns else Status.FAILED,
+        attack,
     )
 
 
@@ -64,6 +67,7 @@ CASES: Mapping[str, Case] = {
     "SCHEMA": Case(
         lambda world: world.check(changes.without("x0")(world.batch)),
         lambda world: world.check(world.batch.select(world.batch.column_names[::-1])),
+        change=changes.without("x0"),
     ),
     "COMPLETENESS": _batch(
         changes.every(10, "x0", None),

@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.attacks.signals.cases import CASES, ELSEWHERE
-from tests.attacks.signals.changes import GOLDEN_SEED, N_BATCH, N_GOLDEN
-from tests.attacks.signals.world import World, verdict
-from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows
+from tests.attacks.signals.world import verdict
 
 from sluicegate.errors import InsufficientData
 from sluicegate.gate.policy import Result, Severity
-from sluicegate.signals.baseline import build_baseline
 from sluicegate.signals.evaluate import expected_codes
 from sluicegate.signals.model_comparison import CODES as MODEL_CODES
 from sluicegate.signals.model_comparison import ModelTolerances, compare_models
@@ -25,19 +22,6 @@ ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "plugins" / "sluicegate"
 ALWAYS_EVALUATED = {"SCHEMA", *MODEL_CODES}
 BLIND = [(code, name) for code, case in CASES.items() for name in case.blind]
-
-
-@pytest.fixture(scope="module")
-def world():
-    golden = make_rows(N_GOLDEN, GOLDEN_SEED)
-    baseline = build_baseline(
-        make_rows(3000, 1).to_batches(),
-        SCHEMA,
-        created=CREATED,
-        seed=1,
-        golden=golden.to_batches(),
-    )
-    return World(baseline, make_rows(N_BATCH, 2))
 
 
 def of(records, code):

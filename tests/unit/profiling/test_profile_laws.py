@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, as_completed
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -60,6 +62,22 @@ def test_bytes_unchanged_when_rows_split_or_reordered(rows, chunk, seed):
     expected = Profile.of(LAYOUT, whole.to_batches()).to_bytes()
     assert Profile.of(LAYOUT, whole.to_batches(max_chunksize=chunk)).to_bytes() == expected
     assert Profile.of(LAYOUT, whole.take(order).to_batches()).to_bytes() == expected
+
+
+@settings(max_examples=10)
+@given(st.integers(1, 300), st.integers(1, 64), st.integers(1, 1000))
+def test_bytes_unchanged_when_threads_count_the_parts(rows, chunk, seed):
+    """Threads finish in any order; so are the parts merged."""
+    whole = table(rows, seed)
+    with ThreadPoolExecutor(4) as pool:
+        counting = [
+            pool.submit(Profile.of, LAYOUT, [part])
+            for part in whole.to_batches(max_chunksize=chunk)
+        ]
+        merged = Profile.empty(LAYOUT)
+        for done in as_completed(counting):
+            merged = merged.merge(done.result())
+    assert merged.to_bytes() == Profile.of(LAYOUT, whole.to_batches()).to_bytes()
 
 
 @settings(max_examples=20, deadline=None)
