@@ -106,6 +106,9 @@ def _table(batches: Iterable[pa.RecordBatch]) -> pa.Table:
             expected=f"at least {MIN_BASELINE_ROWS}",
             got=str(table.num_rows),
         )
+    names = table.schema.names
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise SchemaMismatch("column names repeat in the baseline", got=", ".join(repeated))
     return table.select([f.name for f in without_index(table.schema)]).combine_chunks()
 
 
@@ -131,9 +134,6 @@ def _layout(
     whole: pa.RecordBatch, schema: BatchSchema, projections: tuple[Projection, ...]
 ) -> Layout:
     names = whole.schema.names
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise SchemaMismatch("column names repeat in the baseline", got=", ".join(repeated))
     columns = tuple(
         infer_column(name, whole.column(name), role=schema.role(name)) for name in names
     )

@@ -28,6 +28,8 @@ def findings(comparison: Comparison) -> list[Finding]:
     reason = comparison.missing(label.name)
     if not reason and not label.closed:
         reason = f"more than {len(label.categories)} classes: new ones cannot be told apart"
+    if not reason and not comparison.baseline.profile.label_counts()[:-1].any():
+        reason = "no row of the baseline has a label"
     if reason:
         return [not_evaluated(CODE, Family.LABEL, reason, column=label.name)]
     base = comparison.baseline.profile.label_counts()[:-1]
