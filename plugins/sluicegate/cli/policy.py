@@ -96,9 +96,11 @@ def _lint(arguments: argparse.Namespace, policy: Policy) -> int:
     """Say what a reviewer should ask about; only with --strict a warning is a failure."""
     from sluicegate.adapters.gx.catalog import CATALOG
     from sluicegate.gate.policy_lint import warnings
-    from sluicegate.signals.contributor_limits import CODE
+    from sluicegate.signals.contributor_limits import CODE as CONTRIBUTOR_LIMIT
+    from sluicegate.workflow.over_time import CODE as SEQUENCE
+    from sluicegate.workflow.partitions import CODE as PARTS
 
-    found = warnings(policy, {*CATALOG, CODE})
+    found = warnings(policy, {*CATALOG, CONTRIBUTOR_LIMIT, PARTS, SEQUENCE})
     emit(
         {"digest": str(policy.digest), "mode": policy.mode.value, "warnings": list(found)},
         [

@@ -23,6 +23,8 @@ from sluicegate.gate.verdict import AS_OF, Reason, Verdict, test_result_statemen
 from sluicegate.workflow.baselines import baselines_in_force
 from sluicegate.workflow.evidence import IssuedVerdict, SealedBatch, open_evidence
 from sluicegate.workflow.freshness import require_fresh_seal
+from sluicegate.workflow.over_time import CODE as SEQUENCE
+from sluicegate.workflow.over_time import sequence_records
 from sluicegate.workflow.partitions import CODE as PARTS
 from sluicegate.workflow.partitions import Part, part_records
 from sluicegate.workflow.reruns import same_verdict
@@ -132,6 +134,10 @@ def gate_source(
     judged = _judge(runner, batch_table(batch, filesystem), baselines, policy)
     if parts is not None or PARTS in policy.signals:
         judged = judged.with_records(part_records(evidence, rules, batch, parts, at=at), policy)
+    if SEQUENCE in policy.signals:
+        anchored, own = baselines[Lane.ANCHORED].baseline.digest, judged.findings.records
+        added = sequence_records(evidence, policy, batch, anchored, own, at=at, then=then)
+        judged = judged.with_records(added, policy)
     if then < at:
         run = {**run, AS_OF: format_timestamp(then)}
     verdict = _verdict(batch, baselines, policy, judged, at=at, run=run)
@@ -204,8 +210,8 @@ def _judge(
         baseline = baselines[lane].baseline
         found = runner(table, baseline, shared)
         own = found.records if lane is Lane.ANCHORED else tuple(map(_of_rolling, found.records))
-        # Limits and partitions are held against the batch alone.
-        alone = {CONTRIBUTOR_LIMIT, PARTS}
+        # Limits and partitions are held against the batch alone, the sequence against all.
+        alone = {CONTRIBUTOR_LIMIT, PARTS, SEQUENCE}
         rules = {code: r for code, r in policy.signals.items() if code not in alone}
         _, against = decide(own, rules, expected=expected_codes(baseline))
         records.extend(own)

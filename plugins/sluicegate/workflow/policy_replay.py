@@ -71,7 +71,7 @@ def replay(
         head = (found.index, verdict.source, str(verdict.digest), verdict.result)
         try:
             named = str(statement.predicate["sluicegate"]["testResult"])
-            records = _records(evidence, named, at=at)
+            records = kept_records(evidence, named, at=at)
         except SluicegateError as error:
             yield Replay(*head, None, False, error.what)
             continue
@@ -83,7 +83,17 @@ def replay(
         yield Replay(*head, result, result in rules.accept, why)
 
 
-def _records(evidence: Evidence, envelope: str, *, at: datetime) -> list[SignalRecord]:
+def kept_records(evidence: Evidence, envelope: str, *, at: datetime) -> list[SignalRecord]:
+    """Return the findings that a test result in the ledger keeps.
+
+    Args:
+        evidence: Ledger and trust policy.
+        envelope: Digest of its envelope, as the verdict names it.
+        at: Aware UTC; the gate's key must be valid then.
+
+    Raises:
+        SluicegateError: It is not there, does not verify, or cannot be read.
+    """
     record = evidence.ledger.by_envelope(envelope)
     if record is None:
         raise MalformedEnvelope("the ledger does not hold the test result", locator=envelope[:19])
