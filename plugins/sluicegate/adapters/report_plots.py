@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,20 @@ def drawings(record: SignalRecord, shape: Shape | None) -> str:
     parts = [_limit(record), _shape(shape), _subjects(record)]
     drawn = "".join(part for part in parts if part)
     title = record.code + (f": {record.column}" if record.column else "")
-    return f"<h3>{escape(title)}</h3>{drawn}" if drawn else ""
+    return f"<h3>{escape(title)}</h3>{_would_pass(record)}{drawn}" if drawn else ""
+
+
+def _would_pass(record: SignalRecord) -> str:
+    """Say what would have to be otherwise, in rows and in tolerance."""
+    bound, tolerance = record.effect_bound, record.tolerance
+    if record.p_value is None or bound is None or tolerance is None or bound <= tolerance:
+        return ""
+    rows = math.ceil((bound - tolerance) * record.n_batch)
+    enough = bound * 1.006  # three digits of it are never below the bound
+    return (
+        f"<p>Would pass if {enough:.3g} were tolerated, or if about {rows} fewer rows of "
+        f"{record.n_batch} were affected.</p>"
+    )
 
 
 def _limit(record: SignalRecord) -> str:

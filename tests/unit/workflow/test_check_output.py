@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -12,7 +13,9 @@ import pytest
 from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows, put
 
 import sluicegate
-from sluicegate.workflow.baseline import build
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.record import Status
+from sluicegate.workflow.baseline import build, read_baseline
 
 FORMAT = Path(__file__).parents[3] / "docs" / "formats" / "check.schema.json"
 
@@ -90,6 +93,25 @@ def test_report_draws_baseline_and_batch_of_each_fired_column(site):
     assert page.count("<figure>") >= 4
     assert 'class="base"' in page
     assert 'class="now"' in page
+
+
+def test_report_says_with_what_tolerance_it_would_pass(site):
+    """What it says is tried."""
+    done = checked(site, "WARNED")
+    fired = [r for r in done.records if r.status is Status.WARNED]
+    said = re.findall(r"<h3>(\w+): (\w+)</h3><p>Would pass if ([\d.]+) were", done.to_html())
+    assert {(code, column) for code, column, _ in said} == {(r.code, r.column) for r in fired}
+    baseline, _ = read_baseline(site / "baseline")
+    again = evaluate(
+        baseline,
+        pq.read_table(site / "WARNED.parquet").to_batches(),
+        # New categories have a tenth of their column's tolerance.
+        tolerances={
+            f"{code}:{column}": min(1.0, float(value) * (10 if code == "DRIFT_CATEGORICAL" else 1))
+            for code, column, value in said
+        },
+    )
+    assert {r.status for r in again.records} == {Status.PASSED}
 
 
 def test_report_and_output_name_no_value_that_only_the_batch_has(site):
