@@ -371,7 +371,13 @@ def read_origin(connection: Connection, locator: str) -> str:
     """
     rows = connection.execute(select(meta.c.format_version, meta.c.origin)).all()
     if len(rows) != 1 or not isinstance(rows[0][1], str):
-        raise LedgerCorrupt("the ledger does not say what it is", locator=locator)
+        raise LedgerCorrupt(
+            "the ledger does not say what it is",
+            locator=locator,
+            expected="one row with version and name",
+            got=f"{len(rows)} rows",
+            next_step="Keep it as evidence; restore a backup and audit that.",
+        )
     version, origin = rows[0]
     if version != FORMAT_VERSION:
         raise ConfigError(

@@ -267,9 +267,20 @@ def _require_file(path: Path) -> None:
             next_step="Restore it from its backup, or start one: sluicegate ledger init.",
         ) from None
     except OSError as error:
-        raise LedgerError("the ledger cannot be opened", locator=str(path)) from error
+        raise LedgerError(
+            "the ledger cannot be opened",
+            locator=str(path),
+            got=error.strerror or type(error).__name__,
+            next_step="Check path and permissions.",
+        ) from error
     if not path.is_file():
-        raise LedgerError("not a file", locator=str(path))
+        raise LedgerError(
+            "the ledger is not a file",
+            locator=str(path),
+            expected="a file",
+            got="a directory" if path.is_dir() else "a device, socket or pipe",
+            next_step="Name the ledger's file, usually ledger.db in the home directory.",
+        )
     # SQLite takes an empty file for a new database, so a truncated ledger would start afresh.
     if size_bytes == 0:
         raise LedgerCorrupt(
@@ -383,7 +394,9 @@ def _translated(error: SQLAlchemyError, locator: str) -> LedgerError:
             got=str(orig),
             next_step="Keep it as evidence; restore a backup and audit that.",
         )
-    what, next_step = _TROUBLE.get(primary, ("the ledger's database failed", ""))
+    what, next_step = _TROUBLE.get(
+        primary, ("the ledger's database failed", "Check disk and file; try again.")
+    )
     got = str(orig) if orig is not None else type(error).__name__
     return LedgerError(what, locator=locator, got=got, next_step=next_step)
 

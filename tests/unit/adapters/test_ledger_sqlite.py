@@ -129,13 +129,13 @@ def test_database_of_something_else_is_corrupt(path):
 
 
 def test_directory_is_not_a_ledger(tmp_path):
-    with pytest.raises(LedgerError, match="not a file"):
+    with pytest.raises(LedgerError, match=r"got a directory.*Name the ledger"):
         reader(tmp_path)
 
 
 def test_path_through_a_file_cannot_be_opened(path):
     path.write_bytes(b"x")
-    with pytest.raises(LedgerError):
+    with pytest.raises(LedgerError, match=r"got Not a directory.*Check path"):
         reader(path / "ledger.db")
 
 
