@@ -31,10 +31,13 @@ requirements:  ## renew the pins; needs uv
 clean:
 	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
+# The pins are complete, so pip need not resolve: its resolver looks at the newest release of a
+# package with an extra (pydantic[email]) before it sees our pin, and fails when there is a newer one.
 $(READY): .ci/requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	    --require-hashes --requirement .ci/requirements/dev.txt
+	    --require-hashes --no-deps --requirement .ci/requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip check
 	touch $(READY)

@@ -109,6 +109,8 @@ class Case:
 
 ROW_SIGNALS = "DUPLICATES LABEL_FLIPS OUTLIERS TRIGGER_VALUES"
 LABELS = "CONTRIBUTOR_LABEL_SKEW LABEL_FLIPS LABEL_NEW_CLASS LABEL_PRIOR"
+TRIGGERS = "TRIGGER_TOKENS TRIGGER_VALUES"
+CONTRIBUTORS = "CONTRIBUTOR_FLOOD CONTRIBUTOR_LABEL_SKEW CONTRIBUTOR_NEW"
 VECTOR = put("vector", [[0.5] * (i % 9) for i in range(N)])
 UNKNOWN_TYPE = f"COMPLETENESS DRIFT_NUMERIC {ROW_SIGNALS}"
 CASES = {
@@ -152,17 +154,17 @@ CASES = {
     "ten thousand classes": Case(
         lambda t: put("y", list(range(10, 10_010)))(rows(5, 10_000)),
         "LABEL_NEW_CLASS",
-        "CONTRIBUTOR_LABEL_SKEW LABEL_FLIPS",
+        f"CONTRIBUTOR_LABEL_SKEW LABEL_FLIPS {TRIGGERS}",
         own_blind="LABEL_FLIPS LABEL_NEW_CLASS",
     ),
     "labels missing": Case(
         lambda t: t.drop_columns(["y"]),
         "SCHEMA",
-        f"COMPLETENESS TRIGGER_TOKENS TRIGGER_VALUES {LABELS}",
+        f"COMPLETENESS {TRIGGERS} {LABELS}",
         unbuilt="CONFIG",
     ),
     "labels null": Case(
-        put("y", pa.nulls(N, pa.int64())), "COMPLETENESS", LABELS, own_blind=LABELS
+        put("y", pa.nulls(N, pa.int64())), "COMPLETENESS", f"{LABELS} {TRIGGERS}", own_blind=LABELS
     ),
     # The id names rows in reports and nothing else: repeated ones make reports vague.
     "ids repeated": Case(put("id", ["same"] * N)),
@@ -170,8 +172,8 @@ CASES = {
     "contributor null": Case(
         put("who", pa.nulls(N, pa.string())),
         "COMPLETENESS",
-        "CONTRIBUTOR_FLOOD CONTRIBUTOR_LABEL_SKEW",
-        own_blind="CONTRIBUTOR_FLOOD CONTRIBUTOR_LABEL_SKEW",
+        CONTRIBUTORS,
+        own_blind=CONTRIBUTORS,
     ),
     "contributor partly null": Case(some("who", None), "COMPLETENESS"),
     "times of another zone": Case(times("us", "Asia/Tokyo")),

@@ -28,12 +28,14 @@ def findings(comparison: Comparison) -> list[Finding]:
     if column is None or not any(c.name == column for c in comparison.baseline.layout.columns):
         return []
     reason = comparison.missing(column)
+    base, batch = _rows(comparison.baseline.profile), _rows(comparison.profile)
+    if not reason and not batch:
+        reason = "no row names a contributor"
     if reason:
         return [
             not_evaluated(code, Family.CONTAMINATION, reason, column=column)
             for code in (NEW, FLOOD)
         ]
-    base, batch = _rows(comparison.baseline.profile), _rows(comparison.profile)
     return [_newcomers(comparison, column, base, batch), _flood(comparison, column, base, batch)]
 
 
@@ -98,7 +100,6 @@ def _flood(
                 severity=Status.WARNED,
             )
         )
-    reason = "" if candidates else "no row names a contributor"
     return Finding(
         code=FLOOD,
         family=Family.CONTAMINATION,
@@ -108,6 +109,5 @@ def _flood(
         n_baseline=n,
         n_batch=m,
         candidates=candidates,
-        reason=reason,
         evidence={"contributors": len(batch)},
     )

@@ -61,6 +61,12 @@ class LabelReference:
     skew: tuple[Spread, ...]
     skew_variance: tuple[float, ...]
 
+    def class_index(self, slots: Codes) -> NDArray[np.intp]:
+        """Return the class index of each label slot, -1 if not modelled."""
+        lookup = np.full(256, -1, dtype=np.intp)
+        lookup[list(self.model.classes)] = np.arange(len(self.model.classes))
+        return lookup[slots]
+
     def margin_bins(
         self, cells: Mapping[str, Codes], slots: Codes
     ) -> tuple[NDArray[np.intp], Codes, Counts]:
@@ -72,9 +78,7 @@ class LabelReference:
         Raises:
             KeyError: A feature of the model is missing from ``cells``.
         """
-        lookup = np.full(256, -1, dtype=np.intp)
-        lookup[list(self.model.classes)] = np.arange(len(self.model.classes))
-        class_index = lookup[slots]
+        class_index = self.class_index(slots)
         scores = self.model.scores(cells)
         known = class_index >= 0
         bins = np.zeros(slots.size, dtype=np.uint8)

@@ -48,7 +48,7 @@ def row_scores(
     scores = np.zeros(n)
     reasons: list[tuple[str, ...]] = [()] * n
     fired = [r for r in records if r.status in (Status.FAILED, Status.WARNED)]
-    if scan.baseline.labels is not None and n:
+    if scan.baseline.labels is not None and not scan.flip_reason and n:
         flips = next((r for r in fired if r.code == FLIPS), None)
         scores = _flip_posterior(scan, scan.baseline.labels, flips)
         if flips is not None:

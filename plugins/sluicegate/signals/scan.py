@@ -216,17 +216,17 @@ class Scan:
     def _label_scores(
         self, encoded: Encoded, facts: RowFacts
     ) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
-        reference = self.baseline.labels
-        nothing = np.full(encoded.n_rows, -1, dtype=np.intp), np.zeros(encoded.n_rows, np.uint8)
+        reference, no_bins = self.baseline.labels, np.zeros(encoded.n_rows, np.uint8)
         if reference is None or encoded.label is None or encoded.n_rows == 0:
-            return nothing
+            return np.full(encoded.n_rows, -1, dtype=np.intp), no_bins
         cells = add_text_cells(
             encoded.cells, facts.tokens, self.baseline.contamination.texts, self.weights
         )
         lacking = [n for n in reference.model.features if n not in cells]
         if lacking:
+            # Triggers need the classes only, and are looked for all the same.
             self.flip_reason = f"the model needs column {lacking[0]}"
-            return nothing
+            return reference.class_index(encoded.slot), no_bins
         class_index, bins, units = reference.margin_bins(cells, encoded.slot)
         self._count_margins(encoded, class_index, bins, units)
         return class_index, bins

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.correction import percent
 from sluicegate.signals.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.record import Family
@@ -148,6 +149,8 @@ def _finding(
     label = comparison.baseline.layout.label
     reason = comparison.missing(label.name) if label else "no label"
     reason = reason or (comparison.missing(column) if column else comparison.lacking_feature())
+    if not reason and batch is not None and batch.rows.sum() < MIN_ROWS:
+        reason = f"{batch.rows.sum()} rows with a known label in the batch, {MIN_ROWS} needed"
     if reason or batch is None:
         return not_evaluated(code, Family.CONTAMINATION, reason or "not counted", column=column)
     found = associations(batch, base)

@@ -197,3 +197,18 @@ def test_one_class_has_no_flip_model_and_says_why():
     assert records["LABEL_FLIPS"].status is Status.NOT_EVALUATED
     assert "two classes" in records["LABEL_FLIPS"].message
     assert "LABEL_FLIPS" in expected_codes(base)
+
+
+@pytest.mark.parametrize(
+    ("column", "codes"),
+    [
+        ("y", {"TRIGGER_TOKENS", "TRIGGER_VALUES"}),
+        ("who", {"CONTRIBUTOR_NEW", "CONTRIBUTOR_FLOOD"}),
+    ],
+)
+def test_signals_that_need_a_wholly_null_column_are_not_evaluated(check, batch, column, codes):
+    records = check(put(batch, column, [None] * batch.num_rows))
+    judged = [r for (code, _), r in records.items() if code in codes]
+    assert {r.code for r in judged} == codes
+    assert {r.status for r in judged} == {Status.NOT_EVALUATED}
+    assert all("known label" in r.message or "names a contributor" in r.message for r in judged)
