@@ -26,6 +26,8 @@ _SEPARATORS = r"[^\pL\pN_]+"
 class Tokens:
     """Distinct tokens of each document, sorted by document.
 
+    The lowest bit of a hash says whether it is a word (0) or a pair of neighbours (1).
+
     Attributes:
         n_docs: Number of documents.
         doc: Document of each token, int64, shape (n_tokens,), not decreasing.
@@ -37,6 +39,11 @@ class Tokens:
     doc: NDArray[np.int64]
     hash: Hashes
     words: dict[int, str]
+
+    def of_docs(self, chosen: NDArray[np.bool_]) -> Tokens:
+        """Return the tokens of some documents; the others are empty then."""
+        used = chosen[self.doc]
+        return Tokens(self.n_docs, self.doc[used], self.hash[used], self.words)
 
 
 def mix(values: Hashes) -> Hashes:
@@ -68,13 +75,13 @@ def tokenize(array: pa.Array) -> Tokens:
     filled = np.array([bool(word) for word in words], dtype=bool)[code]
     doc, single = doc[filled], hashes[code[filled]]
     neighbours = doc[1:] == doc[:-1]
-    pair = mix(single[:-1] * np.uint64(3) + single[1:])[neighbours]
+    pair = (mix(single[:-1] * np.uint64(3) + single[1:]) | np.uint64(1))[neighbours]
     docs = np.concatenate([doc, doc[1:][neighbours]])
     return _distinct(len(texts), docs, np.concatenate([single, pair]), hashes, words)
 
 
 def _word_hash(word: str) -> int:
-    return int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little") & ~1
 
 
 def _distinct(

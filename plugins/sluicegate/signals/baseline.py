@@ -76,7 +76,7 @@ def build_baseline(
     blocks = assign_blocks(table.num_rows, _times(table, schema), np.random.default_rng(seed))
     classes = () if layout.label is None else modelled_classes(encoded.slot, layout.n_slots - 2)
     rows = learn_contamination(
-        layout, whole, encoded, classes=classes, blocks=blocks, golden=golden
+        layout, whole, encoded, classes=classes, blocks=blocks, golden=golden, seed=seed
     )
     labels, unlabelled = _labels(layout, encoded, rows, classes, blocks=blocks, seed=seed)
     return Baseline(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sluicegate.profiling.counts import Profile
     from sluicegate.signals.stored_baseline import Baseline
     from sluicegate.signals.token_table import TokenTable
+    from sluicegate.signals.value_pairs import PairTable
 
 Counts = NDArray[np.int64]
 MIN_ROWS = 50
@@ -43,8 +44,10 @@ class Comparison:
         moved: Columns left out of the extremeness.
         outlying_rows: Rows beyond each of the baseline's limits of extremeness.
         hidden: Texts with hidden characters, by text column.
+        odd_texts: Texts whose words are beyond each of the baseline's limits, by text column.
         token_tables: Rows by token and class, by text column.
         value_table: Rows by exact value and class.
+        pair_table: Rows by cells of pairs of columns and class.
         token_names: Words by table cell, for evidence.
     """
 
@@ -60,8 +63,10 @@ class Comparison:
     moved: tuple[str, ...]
     outlying_rows: tuple[int, ...]
     hidden: Mapping[str, int]
+    odd_texts: Mapping[str, Counts]
     token_tables: Mapping[str, TokenTable]
     value_table: TokenTable | None
+    pair_table: PairTable | None
     token_names: Mapping[int, str]
 
     def tolerance(self, code: str, column: str, *, learned_scale: float = 1.0) -> float:

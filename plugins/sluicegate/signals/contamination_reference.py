@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from sluicegate.profiling.columns import MAX_BINS, Column, Kind
 from sluicegate.signals.reference_model import pack, unpack
 from sluicegate.signals.token_table import TokenTable
+from sluicegate.signals.value_pairs import PairTable
+from sluicegate.signals.word_evidence import WordEvidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,10 +30,12 @@ class TextReference:
         table: Baseline rows by token and class.
         edges: Bin bounds of the cross-fitted class score, one tuple a class (for two classes
             only the second's).
+        evidence: How odd the words of documents are.
     """
 
     table: TokenTable
     edges: tuple[tuple[float, ...], ...]
+    evidence: WordEvidence
 
     def columns(self, name: str) -> tuple[Column, ...]:
         """Return the score columns that the reference model reads."""
@@ -39,7 +43,11 @@ class TextReference:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {"table": self.table.to_json(), "edges": [list(e) for e in self.edges]}
+        return {
+            "table": self.table.to_json(),
+            "edges": [list(e) for e in self.edges],
+            "evidence": self.evidence.to_json(),
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -47,7 +55,9 @@ class TextReference:
         edges = tuple(tuple(float(v) for v in e) for e in value["edges"])
         if any(len(e) > MAX_BINS + 1 for e in edges):
             raise ValueError("too many bounds of a text score")
-        return cls(TokenTable.from_json(value["table"]), edges)
+        return cls(
+            TokenTable.from_json(value["table"]), edges, WordEvidence.from_json(value["evidence"])
+        )
 
 
 def score_columns(name: str, edges: tuple[tuple[float, ...], ...]) -> tuple[Column, ...]:
@@ -65,6 +75,7 @@ class ContaminationReference:
     Attributes:
         texts: By text column, when labels have classes.
         values: Exact values of the other features by class, or None.
+        pairs: Cells of pairs of columns by class, or None.
         hidden: Baseline texts with hidden characters, by text column.
         spectra: Spectrum of fingerprint groups for each table; empty without features.
         block_rows: Rows of one block, to which the budget of duplicates belongs.
@@ -76,6 +87,7 @@ class ContaminationReference:
 
     texts: Mapping[str, TextReference]
     values: TokenTable | None
+    pairs: PairTable | None
     hidden: Mapping[str, int]
     spectra: tuple[Spectrum, ...]
     block_rows: int
@@ -89,6 +101,7 @@ class ContaminationReference:
         return {
             "texts": {name: text.to_json() for name, text in self.texts.items()},
             "values": None if self.values is None else self.values.to_json(),
+            "pairs": None if self.pairs is None else self.pairs.to_json(),
             "hidden": dict(self.hidden),
             "spectra": [[list(pair) for pair in s] for s in self.spectra],
             "block_rows": self.block_rows,
@@ -107,6 +120,7 @@ class ContaminationReference:
         return cls(
             texts={str(k): TextReference.from_json(v) for k, v in value["texts"].items()},
             values=None if value["values"] is None else TokenTable.from_json(value["values"]),
+            pairs=None if value["pairs"] is None else PairTable.from_json(value["pairs"]),
             hidden={str(k): int(v) for k, v in value["hidden"].items()},
             spectra=tuple([(int(a), int(b)) for a, b in s] for s in value["spectra"]),
             block_rows=int(value["block_rows"]),

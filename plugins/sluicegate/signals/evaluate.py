@@ -14,6 +14,7 @@ from sluicegate.signals import (
     completeness,
     contributor_labels,
     contributor_new,
+    dictionary,
     drift,
     duplicates,
     hidden_unicode,
@@ -25,6 +26,7 @@ from sluicegate.signals import (
     schema_match,
     sequence,
     trigger,
+    trigger_pairs,
 )
 from sluicegate.signals.comparison import Comparison
 from sluicegate.signals.correction import decide
@@ -57,6 +59,8 @@ _SIGNALS: tuple[Callable[[Comparison], list[Finding]], ...] = (
     leakage.findings,
     outliers.findings,
     trigger.findings,
+    trigger_pairs.findings,
+    dictionary.findings,
     hidden_unicode.findings,
 )
 
@@ -159,8 +163,10 @@ def _comparison(scan: Scan, tolerances: Mapping[str, float]) -> Comparison:
         moved=scan.moved(),
         outlying_rows=scan.outlying_rows(),
         hidden=scan.hidden,
+        odd_texts=scan.odd_texts,
         token_tables=scan.token_tables,
         value_table=scan.value_table,
+        pair_table=scan.pair_table,
         token_names=scan.token_names,
     )
 
@@ -188,7 +194,9 @@ def expected_codes(baseline: Baseline) -> tuple[str, ...]:
         outliers.CODE: reference.extreme_limits,
         hidden_unicode.CODE: reference.hidden,
         trigger.TOKENS: reference.texts,
+        dictionary.CODE: reference.texts,
         trigger.VALUES: reference.values is not None,
+        trigger_pairs.CODE: reference.pairs is not None,
     }
     return tuple(sorted(codes | {code for code, needed in present.items() if needed}))
 

@@ -7,21 +7,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sluicegate.profiling.columns import Kind
+from sluicegate.profiling.columns import Kind, equi_mass_edges
 from sluicegate.profiling.fingerprints import N_TABLES
 from sluicegate.profiling.layout import encode_batch
 from sluicegate.signals.budget import excess_bound, prediction_bound
-from sluicegate.signals.contamination_reference import ContaminationReference
+from sluicegate.signals.contamination_reference import ContaminationReference, TextReference
+from sluicegate.signals.dictionary import CODE as DICTIONARY
 from sluicegate.signals.duplicates import CODE as DUPLICATES
 from sluicegate.signals.duplicates import KINDS, copies, expected_copies, spectrum
-from sluicegate.signals.label_reference import fold_of_block
 from sluicegate.signals.leakage import matches
 from sluicegate.signals.outliers import CODE as OUTLIERS
 from sluicegate.signals.outliers import QUANTILES, extremeness, extremes, tail_scores
 from sluicegate.signals.row_facts import RowFacts, row_facts
-from sluicegate.signals.text_scores import learn_text, score_cells
-from sluicegate.signals.token_table import TokenTable, token_cells
+from sluicegate.signals.text_scores import cross_fitted, modelled, score_cells
+from sluicegate.signals.token_table import BITS, TokenTable, text_bits
 from sluicegate.signals.trigger import TOKENS, VALUES, associations
+from sluicegate.signals.trigger_pairs import CODE as PAIRS
+from sluicegate.signals.trigger_pairs import crowded
+from sluicegate.signals.value_pairs import PairTable, chosen_pairs, group_codes
+from sluicegate.signals.word_evidence import learn_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
 
     from sluicegate.profiling.columns import Column
     from sluicegate.profiling.layout import Encoded, Layout
+    from sluicegate.profiling.tokens import Tokens
 
 _SURE = 0.01  # an association of clean blocks this unlikely by chance is the source's habit
 
@@ -60,6 +65,7 @@ def learn_contamination(
     classes: tuple[int, ...],
     blocks: NDArray[np.int64],
     golden: Iterable[pa.RecordBatch] | None,
+    seed: int,
 ) -> LearnedRows:
     """Learn from all baseline rows.
 
@@ -70,25 +76,29 @@ def learn_contamination(
         classes: Modelled label slots; texts and values are counted by class if at least two.
         blocks: Block of each row.
         golden: Rows that must not appear in training.
+        seed: Chooses the pairs of columns where there are too many.
     """
     facts = row_facts(layout, encoded, batch)
     class_index = _class_index(encoded, classes)
-    texts, cells = {}, {}
+    texts, cells, text_budgets = {}, {}, {}
     columns: tuple[Column, ...] = ()
     if len(classes) >= 2:
         for name, tokens in facts.tokens.items():
-            texts[name], scores = learn_text(
-                tokens, class_index, fold_of_block(blocks), len(classes)
-            )
+            texts[name], scores, budget = _learn_text(tokens, class_index, blocks, len(classes))
+            text_budgets[f"{DICTIONARY}:{name}"] = budget
             cells.update(score_cells(name, texts[name].edges, scores))
             columns += texts[name].columns(name)
     values = _values(facts, class_index, len(classes))
+    pairs, pair_budget = _pairs(
+        layout, encoded, class_index, blocks, n_classes=len(classes), seed=seed
+    )
     limits = _learn_limits(layout, encoded, batch, blocks)
     has_prints = any(c.binned or c.listed for c in layout.features)
     golden_prints = _golden(layout, golden)
     reference = ContaminationReference(
         texts=texts,
         values=values,
+        pairs=pairs,
         hidden={name: int(flags.sum()) for name, flags in facts.hidden.items()},
         spectra=tuple(spectrum(t) for t in facts.prints) if has_prints else (),
         block_rows=blocks.size // (int(blocks.max()) + 1),
@@ -99,12 +109,26 @@ def learn_contamination(
         extreme_limits=limits.limits,
         extreme_rows=limits.rows,
     )
-    budgets = _duplicate_budgets(facts, blocks)
+    budgets = {**text_budgets, **_duplicate_budgets(facts, blocks)}
     if limits.limits:
         budgets[f"{OUTLIERS}:"] = limits.budget
+    if pairs is not None:
+        budgets[f"{PAIRS}:"] = pair_budget
     if len(classes) >= 2:
         budgets.update(_trigger_budgets(facts, class_index, blocks, len(classes)))
     return LearnedRows(reference, columns, cells, budgets)
+
+
+def _learn_text(
+    tokens: Tokens, class_index: NDArray[np.intp], blocks: NDArray[np.int64], n_classes: int
+) -> tuple[TextReference, NDArray[np.float64], float]:
+    """Return the reference of a text column, its cross-fitted scores, and a budget of odd ones."""
+    table = TokenTable.empty(n_classes, text_bits(n_classes))
+    table.add(tokens.doc, table.cells(tokens.hash), class_index)
+    scores = cross_fitted(table, tokens, class_index, blocks)
+    evidence, budget = learn_evidence(scores, class_index, blocks)
+    read = modelled(scores)
+    return TextReference(table, tuple(equi_mass_edges(s) for s in read), evidence), read, budget
 
 
 def _class_index(encoded: Encoded, classes: tuple[int, ...]) -> NDArray[np.intp]:
@@ -117,10 +141,38 @@ def _values(facts: RowFacts, class_index: NDArray[np.intp], n_classes: int) -> T
     if n_classes < 2 or facts.value_row.size == 0:
         return None
     table = TokenTable.empty(n_classes)
-    table.add(facts.value_row, facts.value_cell, class_index)
+    table.add(facts.value_row, table.cells(facts.value_hash), class_index)
     # A value seen once says nothing, and measured columns have hardly any others.
     table.counts[table.counts.sum(axis=1) < 2] = 0
     return table
+
+
+def _pairs(
+    layout: Layout,
+    encoded: Encoded,
+    class_index: NDArray[np.intp],
+    blocks: NDArray[np.int64],
+    *,
+    n_classes: int,
+    seed: int,
+) -> tuple[PairTable | None, float]:
+    """Count the cells of pairs, and how far they crowd by themselves in one block."""
+    chosen = (
+        chosen_pairs(layout, n_classes, np.random.default_rng([seed, 2])) if n_classes >= 2 else ()
+    )
+    if not chosen:
+        return None, 0.0
+    groups = group_codes(layout, encoded.cells)
+    whole = PairTable.empty(chosen, n_classes)
+    whole.add(groups, class_index)
+    effects = []
+    for block in range(int(blocks.max()) + 1):
+        own = whole.alike()
+        own.add(groups, np.where(blocks == block, class_index, -1))
+        found = (c.association for c in crowded(own, whole.less(own)))
+        sure = [a.bound for a in found if a.p_value < _SURE]
+        effects.append(max([0.0, *sure]))
+    return whole.often(), excess_bound(np.array(effects))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,18 +239,19 @@ def _trigger_budgets(
     facts: RowFacts, class_index: NDArray[np.intp], blocks: NDArray[np.int64], n_classes: int
 ) -> dict[str, float]:
     """The largest sure association of each block against the others, and a bound above."""
-    sources = {f"{TOKENS}:{n}": (t.doc, token_cells(t.hash)) for n, t in facts.tokens.items()}
-    sources[f"{VALUES}:"] = (facts.value_row, facts.value_cell)
+    bits = text_bits(n_classes)
+    sources = {f"{TOKENS}:{n}": (t.doc, t.hash, bits) for n, t in facts.tokens.items()}
+    sources[f"{VALUES}:"] = (facts.value_row, facts.value_hash, BITS)
     budgets = {}
-    for key, (row, cell) in sources.items():
-        whole = TokenTable.empty(n_classes)
+    for key, (row, hashes, size) in sources.items():
+        whole = TokenTable.empty(n_classes, size)
+        cell = whole.cells(hashes)
         whole.add(row, cell, class_index)
         effects = []
         for block in range(int(blocks.max()) + 1):
-            own = TokenTable.empty(n_classes)
+            own = whole.alike()
             own.add(row, cell, np.where(blocks == block, class_index, -1))
-            rest = TokenTable(whole.counts - own.counts, whole.rows - own.rows)
-            sure = [a.bound for a in associations(own, rest) if a.p_value < _SURE]
+            sure = [a.bound for a in associations(own, whole.less(own)) if a.p_value < _SURE]
             effects.append(max([0.0, *sure]))
         budgets[key] = excess_bound(np.array(effects))
     return budgets

@@ -14,7 +14,6 @@ from sluicegate.profiling.columns import Kind
 from sluicegate.profiling.fingerprints import fingerprints, value_hashes
 from sluicegate.profiling.layout import Encoded, Layout, unique_column
 from sluicegate.profiling.tokens import Tokens, mix, tokenize
-from sluicegate.signals.token_table import token_cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,14 +44,14 @@ class RowFacts:
         hidden: Rows of each text column with hidden or mixed-script characters, bool.
         prints: Fingerprints, uint64, shape (4, n_rows).
         value_row: Row of each value token, int64.
-        value_cell: Table cell of each value token, uint32.
+        value_hash: Each value token, uint64.
     """
 
     tokens: Mapping[str, Tokens]
     hidden: Mapping[str, NDArray[np.bool_]]
     prints: NDArray[np.uint64]
     value_row: NDArray[np.int64]
-    value_cell: NDArray[np.uint32]
+    value_hash: NDArray[np.uint64]
 
 
 def row_facts(
@@ -68,13 +67,13 @@ def row_facts(
         if c.kind is Kind.TEXT and c.name in encoded.cells
     }
     tokens = {name: tokenize(array) for name, array in texts.items()}
-    rows, cells = _values(layout if values else Layout((), layout.schema), encoded, batch)
+    rows, hashes = _values(layout if values else Layout((), layout.schema), encoded, batch)
     return RowFacts(
         tokens=tokens,
         hidden={name: hidden_characters(array) for name, array in texts.items()},
         prints=fingerprints(layout, encoded, batch, tokens),
         value_row=rows,
-        value_cell=cells,
+        value_hash=hashes,
     )
 
 
@@ -88,10 +87,10 @@ def hidden_characters(array: pa.Array) -> NDArray[np.bool_]:
 
 def _values(
     layout: Layout, encoded: Encoded, batch: pa.RecordBatch
-) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
     """Return exact values of numbers and categories as tokens; missing values are none."""
     rows: list[NDArray[np.int64]] = []
-    cells: list[NDArray[np.uint32]] = []
+    hashes: list[NDArray[np.uint64]] = []
     for index, column in enumerate(layout.features):
         codes = encoded.cells.get(column.name)
         if codes is None or not (column.listed or column.kind is Kind.NUMERIC):
@@ -104,7 +103,7 @@ def _values(
             hashed = value_hashes(values, codes, column, index)
             present = codes < column.n_cells - 2
         rows.append(np.flatnonzero(present))
-        cells.append(token_cells(hashed)[present])
+        hashes.append(hashed[present])
     if not rows:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint32)
-    return np.concatenate(rows), np.concatenate(cells)
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
+    return np.concatenate(rows), np.concatenate(hashes)

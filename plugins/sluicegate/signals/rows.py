@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sluicegate.signals import duplicates, hidden_unicode, leakage, outliers, trigger
+from sluicegate.signals import (
+    dictionary,
+    duplicates,
+    hidden_unicode,
+    leakage,
+    outliers,
+    trigger,
+    trigger_pairs,
+)
 from sluicegate.signals.label_flips import CODE as FLIPS
 from sluicegate.signals.record import SignalRecord, Status
+from sluicegate.signals.value_pairs import rows_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sluicegate.signals.label_reference import LabelReference
-    from sluicegate.signals.scan import Scan
+    from sluicegate.signals.scan import Part, Scan
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
@@ -54,8 +63,8 @@ def row_scores(
         if flips is not None:
             _name(reasons, scores > _NAMED, FLIPS)
     for record in fired:
-        if record.code in (duplicates.CODE, leakage.CODE):
-            probability = _copied(scan, record)
+        probability = _probability(scan, record)
+        if probability is not None:
             scores = np.maximum(scores, probability)
             _name(reasons, probability > _NAMED, record.code)
             continue
@@ -76,12 +85,6 @@ def _name(reasons: list[tuple[str, ...]], flags: Flags, code: str) -> None:
 def _excess_share(record: SignalRecord, traced: Flags) -> float:
     """Share of the traced rows that the baseline does not explain, within (0, 0.999)."""
     excess = (record.effect or 0.0) * traced.size
-    if record.code in (trigger.TOKENS, trigger.VALUES):
-        # A trigger's rows are bad because they are new, whichever label most rows have.
-        sure = _sure(record)
-        usual = sum(a["rows_before"] for a in sure) / sum(a["rows"] for a in sure)
-        ratio = record.n_batch / max(record.n_baseline, 1)
-        excess = traced.sum() * (1.0 - min(usual * ratio, 1.0))
     return float(np.clip(excess / max(int(traced.sum()), 1), 0.01, 0.999))
 
 
@@ -94,8 +97,19 @@ def _trace(scan: Scan, record: SignalRecord) -> Flags | None:
     if record.code == outliers.CODE:
         far: Flags = scan.extremeness() > reference.extreme_limits[-1]
         return far
-    if record.code in (trigger.TOKENS, trigger.VALUES):
-        return _trigger_rows(scan, record)
+    if record.code == dictionary.CODE:
+        limit = reference.texts[record.column].evidence.limits[0]
+        odd: Flags = np.concatenate([p.oddness[record.column] for p in parts]) > limit
+        return odd
+    return None
+
+
+def _probability(scan: Scan, record: SignalRecord) -> Floats | None:
+    """Return each row's own probability, or None if a signal knows only which rows it means."""
+    if record.code in (duplicates.CODE, leakage.CODE):
+        return _copied(scan, record)
+    if record.code in (trigger.TOKENS, trigger.VALUES, trigger_pairs.CODE):
+        return _triggered(scan, record)
     return None
 
 
@@ -122,21 +136,32 @@ def _kinds(code: str) -> tuple[str, ...]:
     return duplicates.KINDS if code == duplicates.CODE else leakage.KINDS
 
 
-def _trigger_rows(scan: Scan, record: SignalRecord) -> Flags | None:
-    column = record.column
-    if not all(column in part.tokens for part in scan.parts):
-        return None
-    sure = _sure(record)
-    flags = []
-    for part in scan.parts:
-        row, cell = part.tokens[column]
-        found = np.zeros(part.n_rows, dtype=bool)
-        for association in sure:
-            with_token = row[cell == association["cell"]]
-            tied = part.class_index[with_token] == association["class"]
-            found[with_token[tied]] = True
-        flags.append(found)
-    return np.concatenate(flags)
+def _triggered(scan: Scan, record: SignalRecord) -> Floats:
+    """Share of the rows with a trigger that are new; each must explain what those before did not.
+
+    The rows of a phrase hold its rare words and its common ones, and most rows with a common one
+    are honest.
+    """
+    out = np.zeros(scan.profile.n_rows)
+    ratio = record.n_batch / max(record.n_baseline, 1)
+    for association in _sure(record):
+        found = [_with_trigger(part, record, association) for part in scan.parts]
+        more = np.concatenate(found) & (out <= _NAMED)
+        usual = association["rows_before"] * ratio
+        out = np.maximum(out, more * np.clip(1.0 - usual / max(int(more.sum()), 1), 0.0, 0.999))
+    return out
+
+
+def _with_trigger(part: Part, record: SignalRecord, found: dict[str, Any]) -> Flags:
+    """Return the rows of a part that hold what was found and have its label."""
+    rows = np.zeros(part.n_rows, dtype=bool)
+    if record.code == trigger_pairs.CODE:
+        rows = rows_in(part.groups, found["columns"], found["place"], found["width"])
+    elif record.column in part.tokens:
+        row, cell = part.tokens[record.column]
+        rows[row[cell == found["cell"]]] = True
+    rows &= part.class_index == found["class"]
+    return rows
 
 
 def _sure(record: SignalRecord) -> list[dict[str, Any]]:

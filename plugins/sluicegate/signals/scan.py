@@ -23,8 +23,8 @@ from sluicegate.signals.outliers import (
     tail_scores,
 )
 from sluicegate.signals.row_facts import RowFacts, row_facts
-from sluicegate.signals.text_scores import add_text_cells
-from sluicegate.signals.token_table import TokenTable, token_cells
+from sluicegate.signals.text_scores import DocScores, WordWeights, add_text_cells, doc_scores
+from sluicegate.signals.value_pairs import group_codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.signals.token_table import TokenTable
+    from sluicegate.signals.value_pairs import PairTable
 
 Counts = NDArray[np.int64]
 MAX_NAMED_ROWS = 200_000
@@ -51,7 +53,9 @@ class Part:
         prints: Fingerprints, uint64, shape (4, n_rows).
         extremes: Rows that are extreme in each column, and how much.
         hidden: Rows with hidden characters, bool.
+        oddness: How odd the words of each text column are, float32.
         tokens: Row and table cell of each token, by text column, "" for values.
+        groups: Group of each row in the columns whose pairs are counted, uint8.
     """
 
     n_rows: int
@@ -61,7 +65,9 @@ class Part:
     prints: NDArray[np.uint64]
     extremes: Extremes
     hidden: NDArray[np.bool_]
+    oddness: dict[str, NDArray[np.float32]]
     tokens: dict[str, tuple[NDArray[np.int64], NDArray[np.uint32]]]
+    groups: dict[str, NDArray[np.uint8]]
 
 
 @dataclass(slots=True)
@@ -72,14 +78,16 @@ class Scan:
         baseline: What to count against.
         profile: Counts.
         tails: Extremeness of the cells of numeric columns.
-        weights: Class log-odds of tokens, by text column.
+        words: Weights of words, by text column.
         fields: Arrow fields of the first batch.
         flip_counts: Rows by contributor, modelled class and margin bin.
         predicted: Expected rows by contributor and class, in 1/65536 row.
         flip_reason: Why margins could not be computed; "" while they can.
         hidden: Texts with hidden characters by column.
+        odd_texts: Texts with a known label whose words are beyond each limit, by text column.
         token_tables: Rows by token and class, by text column.
         value_table: Rows by exact value and class, if the baseline has one.
+        pair_table: Rows by cells of pairs of columns, if the baseline has one.
         token_names: Words by table cell.
         distinct: Different fingerprints in each table.
         golden_rows: Rows with a fingerprint of the golden set, by table.
@@ -93,14 +101,16 @@ class Scan:
     baseline: Baseline
     profile: Profile
     tails: Mapping[str, NDArray[np.float64]]
-    weights: Mapping[str, NDArray[np.float64]]
+    words: Mapping[str, WordWeights]
     fields: tuple[pa.Field, ...] = ()
     flip_counts: dict[str | None, Counts] = field(default_factory=dict)
     predicted: dict[str | None, Counts] = field(default_factory=dict)
     flip_reason: str = ""
     hidden: dict[str, int] = field(default_factory=dict)
+    odd_texts: dict[str, Counts] = field(default_factory=dict)
     token_tables: dict[str, TokenTable] = field(default_factory=dict)
     value_table: TokenTable | None = None
+    pair_table: PairTable | None = None
     token_names: dict[int, str] = field(default_factory=dict)
     distinct: tuple[Distinct, ...] = field(
         default_factory=lambda: tuple(Distinct() for _ in range(N_TABLES))
@@ -121,12 +131,16 @@ class Scan:
             if c.binned
         }
         reference = baseline.contamination
-        weights = {name: text.table.weights() for name, text in reference.texts.items()}
-        scan = cls(baseline, Profile.empty(baseline.layout), tails, weights, keep_rows=keep_rows)
+        kept = 1.0 - reference.block_rows / baseline.n_rows
+        words = {n: WordWeights.of(t.table, kept=kept) for n, t in reference.texts.items()}
+        scan = cls(baseline, Profile.empty(baseline.layout), tails, words, keep_rows=keep_rows)
         if reference.values is not None:
-            scan.value_table = TokenTable.empty(reference.values.rows.size)
+            scan.value_table = reference.values.alike()
+        if reference.pairs is not None:
+            scan.pair_table = reference.pairs.alike()
         for name, text in reference.texts.items():
-            scan.token_tables[name] = TokenTable.empty(text.table.rows.size)
+            scan.token_tables[name] = text.table.alike()
+            scan.odd_texts[name] = np.zeros(len(text.evidence.limits), dtype=np.int64)
         return scan
 
     def update(self, batch: pa.RecordBatch) -> None:
@@ -137,13 +151,18 @@ class Scan:
         encoded = encode_batch(self.baseline.layout, batch)
         facts = row_facts(self.baseline.layout, encoded, batch, values=self.value_table is not None)
         self.profile.add(encoded)
-        class_index, margin_bin = self._label_scores(encoded, facts)
+        scores = {
+            n: doc_scores(w, facts.tokens[n]) for n, w in self.words.items() if n in facts.tokens
+        }
+        class_index, margin_bin = self._label_scores(encoded, scores)
+        oddness = self._oddness(scores, class_index)
         far = extremes(self.baseline.layout, encoded, batch, self.tails)
         self._fingerprints(facts)
         limits = self.baseline.contamination.extreme_limits
         if limits:
             self.outermost.append(outermost(far, encoded.n_rows, min(limits)))
         tokens = self._contamination(facts, class_index)
+        groups = self._pairs(encoded, class_index)
         if not self.keep_rows:
             return
         self.parts.append(
@@ -157,7 +176,9 @@ class Scan:
                 hidden=np.any(
                     [np.zeros(encoded.n_rows, dtype=bool), *facts.hidden.values()], axis=0
                 ),
+                oddness=oddness,
                 tokens=tokens,
+                groups=groups,
             )
         )
         name = self.baseline.schema.id
@@ -188,6 +209,18 @@ class Scan:
         for table, golden in enumerate(self.baseline.contamination.golden):
             self.golden_rows[table] += int(matches(facts.prints[table], golden).sum())
 
+    def _oddness(
+        self, scores: Mapping[str, DocScores], class_index: NDArray[np.intp]
+    ) -> dict[str, NDArray[np.float32]]:
+        found = {}
+        for name, of_docs in scores.items():
+            evidence = self.baseline.contamination.texts[name].evidence
+            odd = evidence.oddness(of_docs, class_index)
+            known = odd[class_index >= 0]
+            self.odd_texts[name] += [int((known > limit).sum()) for limit in evidence.limits]
+            found[name] = odd.astype(np.float32)
+        return found
+
     def _contamination(
         self, facts: RowFacts, class_index: NDArray[np.intp]
     ) -> dict[str, tuple[NDArray[np.int64], NDArray[np.uint32]]]:
@@ -200,28 +233,36 @@ class Scan:
             if name not in facts.tokens:
                 continue
             tokens = facts.tokens[name]
-            cells = token_cells(tokens.hash)
+            cells = table.cells(tokens.hash)
             table.add(tokens.doc, cells, class_index)
             hashes = np.fromiter(tokens.words, dtype=np.uint64, count=len(tokens.words))
-            for cell, word in zip(token_cells(hashes), tokens.words.values(), strict=True):
+            for cell, word in zip(table.cells(hashes), tokens.words.values(), strict=True):
                 self.token_names.setdefault(int(cell), word)
             if keep:
                 kept[name] = (tokens.doc, cells)
         if self.value_table is not None:
-            self.value_table.add(facts.value_row, facts.value_cell, class_index)
+            cells = self.value_table.cells(facts.value_hash)
+            self.value_table.add(facts.value_row, cells, class_index)
             if keep:
-                kept[""] = (facts.value_row, facts.value_cell)
+                kept[""] = (facts.value_row, cells)
         return kept
 
+    def _pairs(
+        self, encoded: Encoded, class_index: NDArray[np.intp]
+    ) -> dict[str, NDArray[np.uint8]]:
+        if self.pair_table is None:
+            return {}
+        groups = group_codes(self.baseline.layout, encoded.cells)
+        self.pair_table.add(groups, class_index)
+        return groups
+
     def _label_scores(
-        self, encoded: Encoded, facts: RowFacts
+        self, encoded: Encoded, scores: Mapping[str, DocScores]
     ) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
         reference, no_bins = self.baseline.labels, np.zeros(encoded.n_rows, np.uint8)
         if reference is None or encoded.label is None or encoded.n_rows == 0:
             return np.full(encoded.n_rows, -1, dtype=np.intp), no_bins
-        cells = add_text_cells(
-            encoded.cells, facts.tokens, self.baseline.contamination.texts, self.weights
-        )
+        cells = add_text_cells(encoded.cells, scores, self.baseline.contamination.texts)
         lacking = [n for n in reference.model.features if n not in cells]
         if lacking:
             # Triggers need the classes only, and are looked for all the same.

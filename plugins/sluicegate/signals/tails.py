@@ -111,7 +111,7 @@ def binomial_sf(k: int, n: int, p: float) -> float:
     return 0.0 if k > n else beta_i(k, n - k + 1, p)
 
 
-def rate_excess_p(k_batch: int, n_batch: int, k_base: int, n_base: int) -> float:
+def rate_excess_p(k_batch: int, n_batch: float, k_base: int, n_base: float) -> float:
     """Return the p-value of "the rate in the batch is not larger than in the baseline".
 
     Conditional on the total, the batch's count is binomial with share n_batch / (n_batch +

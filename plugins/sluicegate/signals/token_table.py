@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
 BITS = 18
-SIZE = 1 << BITS
-"""Cells: a vocabulary of 100,000 words and pairs collides in a third of them, harmlessly."""
+TEXT_BITS = 20
+"""Texts have more tokens than tables have values: in 2^18 cells a trigger of fifteen rows shares
+its cell with an innocent pair of words in half of all cases, and is then no longer new."""
+_MAX_COUNTS = 1 << 22  # of one table: 16 MB
 _MAX_WEIGHT = 3.0
 
 
-def token_cells(hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """Return the table cell of each token hash."""
-    return (hashes >> np.uint64(64 - BITS)).astype(np.uint32)
+def text_bits(n_classes: int) -> int:
+    """Return the size of a text's table as a power of two: smaller where classes are many."""
+    fitting = (_MAX_COUNTS // max(n_classes, 1)).bit_length() - 1
+    return min(TEXT_BITS, max(BITS, fitting))
 
 
 @dataclass(slots=True)
@@ -31,17 +34,35 @@ class TokenTable:
     """Counts of rows that hold a token, by class; a commutative monoid.
 
     Attributes:
-        counts: int64, shape (SIZE, n_classes).
+        counts: int32, shape (2**bits, n_classes).
         rows: Rows of each class, int64, shape (n_classes,).
     """
 
-    counts: Counts
+    counts: NDArray[np.int32]
     rows: Counts
 
     @classmethod
-    def empty(cls, n_classes: int) -> Self:
+    def empty(cls, n_classes: int, bits: int = BITS) -> Self:
         """Return a table without rows."""
-        return cls(np.zeros((SIZE, n_classes), dtype=np.int64), np.zeros(n_classes, dtype=np.int64))
+        counts = np.zeros((1 << bits, n_classes), dtype=np.int32)
+        return cls(counts, np.zeros(n_classes, dtype=np.int64))
+
+    @property
+    def bits(self) -> int:
+        """Binary logarithm of the number of cells."""
+        return int(self.counts.shape[0]).bit_length() - 1
+
+    def cells(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
+        """Return the cell of each token hash."""
+        return (hashes >> np.uint64(64 - self.bits)).astype(np.uint32)
+
+    def alike(self) -> Self:
+        """Return a table of the same size without rows."""
+        return type(self).empty(self.rows.size, self.bits)
+
+    def less(self, other: Self) -> Self:
+        """Return the table without the rows of another that was counted into it."""
+        return type(self)(self.counts - other.counts, self.rows - other.rows)
 
     def add(
         self,
@@ -62,10 +83,11 @@ class TokenTable:
         owner = class_index[row]
         used = owner >= 0
         flat = cell[used].astype(np.int64) * k + owner[used]
-        self.counts += np.bincount(flat, minlength=SIZE * k).reshape(SIZE, k)
+        found = np.bincount(flat, minlength=self.counts.size).reshape(self.counts.shape)
+        self.counts += found.astype(np.int32)
 
     def weights(self) -> Floats:
-        """Return log-odds a token adds for each class, float64, shape (SIZE, n_classes).
+        """Return log-odds a token adds for each class, float64, like ``counts``.
 
         Smoothing is by the class's share, so an unknown token weighs nothing.
         Source: naive Bayes with Dirichlet prior; Wang and Manning 2012.
@@ -82,6 +104,7 @@ class TokenTable:
         """Return plain JSON types; only cells that hold a row are written."""
         used = np.flatnonzero(self.counts.any(axis=1))
         return {
+            "bits": self.bits,
             "cells": pack(used, "<u4"),
             "counts": pack(self.counts[used], "<u4"),
             "rows": self.rows.tolist(),
@@ -93,26 +116,13 @@ class TokenTable:
         rows = np.array(value["rows"])
         if rows.ndim != 1 or rows.dtype.kind not in "iu" or (rows < 0).any():
             raise ValueError("rows of a token table are malformed")
-        table = cls.empty(rows.size)
+        bits = value["bits"]
+        if isinstance(bits, bool) or not isinstance(bits, int) or not BITS <= bits <= TEXT_BITS:
+            raise ValueError("size of a token table is malformed")
+        table = cls.empty(rows.size, bits)
         used = unpack(value["cells"], "<u4", (-1,))
-        if used.size and (used.max() >= SIZE or (np.diff(used.astype(np.int64)) <= 0).any()):
+        if used.size and (used.max() >= 1 << bits or (np.diff(used.astype(np.int64)) <= 0).any()):
             raise ValueError("cells of a token table are malformed")
         table.counts[used] = unpack(value["counts"], "<u4", (used.size, rows.size))
         table.rows[:] = rows
         return table
-
-
-def class_scores(
-    weights: Floats, row: NDArray[np.int64], cell: NDArray[np.uint32], n_rows: int
-) -> Floats:
-    """Return each row's token log-odds for each class, float64, shape (n_classes, n_rows).
-
-    The sum is divided by the root of the number of tokens, as for independent votes.
-    """
-    lengths = np.bincount(row, minlength=n_rows)
-    sums = [
-        np.bincount(row, weights=weights[cell, k], minlength=n_rows)
-        for k in range(weights.shape[1])
-    ]
-    scores: Floats = np.stack(sums) / np.sqrt(lengths + 1.0)
-    return scores

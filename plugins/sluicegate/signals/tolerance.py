@@ -31,6 +31,8 @@ FLOORS: Mapping[str, float] = {
     "OUTLIERS": 0.002,
     "TRIGGER_TOKENS": 0.001,
     "TRIGGER_VALUES": 0.002,
+    "TRIGGER_PAIRS": 0.002,
+    "DICTIONARY": 0.005,
     "HIDDEN_UNICODE": 0.001,
 }
 """Code to floor, all as shares of rows; the codes of all signals of one batch."""

@@ -12,7 +12,7 @@ Source: intersection-union test, Berger 1982; Chen et al. 2018 (triggers repeat)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -48,7 +48,8 @@ class Association:
         rows: Batch rows with the token.
         rows_of_class: Those of the class.
         rows_before: Baseline rows with the token.
-        effect: Rows of the class beyond expectation, as a share of the batch.
+        effect: Rows of the class beyond expectation, at most the new ones, as a share of the
+            batch.
         bound: Lower 95 % bound of the effect.
         p_value: Corrected over the search.
     """
@@ -63,12 +64,28 @@ class Association:
     p_value: float
 
 
-def associations(batch: TokenTable, base: TokenTable) -> list[Association]:
+class Counted(Protocol):
+    """Rows by cell and class."""
+
+    @property
+    def counts(self) -> NDArray[Any]:
+        """Integers, shape (n_cells, n_classes)."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows of each class, shape (n_classes,)."""
+
+
+def associations(
+    batch: Counted, base: Counted, moved: NDArray[np.float64] | None = None
+) -> list[Association]:
     """Search the table.
 
     Args:
         batch: Counts of the batch.
         base: Counts of the baseline, same classes.
+        moved: How many times its share of the baseline each cell may hold without being new,
+            float64, shape (n_cells,), >= 1; None for once.
 
     Returns:
         Associations of novel tokens, smallest p-value first.
@@ -81,10 +98,15 @@ def associations(batch: TokenTable, base: TokenTable) -> list[Association]:
         return []
     asked = np.flatnonzero(k >= MIN_ROWS_WITH_TOKEN)
     # A rough normal screen keeps the exact test to tokens that could matter.
-    rate = (k[asked] + j[asked]) / (n + m)
-    z = (k[asked] / n - j[asked] / m) / np.sqrt(rate * (1 / n + 1 / m))
+    growth = np.ones(k.size) if moved is None else moved
+    usual = n * growth[asked]
+    rate = (k[asked] + j[asked]) / (usual + m)
+    z = (k[asked] / usual - j[asked] / m) / np.sqrt(rate * (1 / usual + 1 / m))
     close = asked[z > 1.5]
-    novelty = {int(c): rate_excess_p(int(k[c]), n, int(j[c]), m) * asked.size for c in close}
+    novelty = {
+        int(c): rate_excess_p(int(k[c]), n * float(growth[c]), int(j[c]), m) * asked.size
+        for c in close
+    }
     novel = sorted((c for c, p in novelty.items() if p <= _NOVEL), key=lambda c: (novelty[c], c))
     novel = novel[:_MAX_NOVEL]
     prior = (batch.rows + 1.0) / (n + batch.rows.size)
@@ -92,7 +114,13 @@ def associations(batch: TokenTable, base: TokenTable) -> list[Association]:
         association
         for c in novel
         for association in _of_token(
-            int(c), batch, base, prior, novelty=novelty[c], n_novel=len(novel)
+            int(c),
+            batch,
+            base,
+            prior,
+            novelty=novelty[c],
+            n_novel=len(novel),
+            growth=0.0 if moved is None else float(growth[c]),
         )
     ]
     return sorted(found, key=lambda a: (a.p_value, -a.effect, a.cell))
@@ -100,15 +128,19 @@ def associations(batch: TokenTable, base: TokenTable) -> list[Association]:
 
 def _of_token(
     cell: int,
-    batch: TokenTable,
-    base: TokenTable,
+    batch: Counted,
+    base: Counted,
     prior: NDArray[np.float64],
     *,
     novelty: float,
     n_novel: int,
+    growth: float,
 ) -> list[Association]:
     counts, before = batch.counts[cell], base.counts[cell]
-    k, j, n = int(counts.sum()), int(before.sum()), int(batch.rows.sum())
+    k, j = int(counts.sum()), int(before.sum())
+    n, m = int(batch.rows.sum()), int(base.rows.sum())
+    # Planted rows are among those that are new in a cell; without growth all count as new.
+    new, surely_new = k / n - growth * j / m, binomial_lower(k, n) - growth * j / m
     expected = (before + _PRIOR_ROWS * prior) / (j + _PRIOR_ROWS)
     out = []
     for y in np.flatnonzero(counts > k * expected):
@@ -123,8 +155,8 @@ def _of_token(
                 rows=k,
                 rows_of_class=hits,
                 rows_before=j,
-                effect=(hits - k * q) / n,
-                bound=(binomial_lower(hits, k) - q) * k / n,
+                effect=min((hits - k * q) / n, new),
+                bound=min((binomial_lower(hits, k) - q) * k / n, surely_new),
                 p_value=min(1.0, max(novelty, tied)),
             )
         )

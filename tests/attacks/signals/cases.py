@@ -165,6 +165,20 @@ CASES: Mapping[str, Case] = {
         no_label=changes.without("y"),
         no_feature=changes.without("x3"),
     ),
+    "TRIGGER_PAIRS": _batch(
+        changes.placed(0.03, label=1),
+        changes.placed(0.03, label=None),
+        few_rows=changes.first(49),
+        no_label=changes.without("y"),
+        no_feature=changes.without("x3"),
+    ),
+    "DICTIONARY": _batch(
+        changes.stuffed(0.03, range(40), y=0),
+        changes.stuffed(0.03, range(40), y=1),
+        few_rows=changes.first(49),
+        no_label=changes.without("y"),
+        no_text=changes.without("note"),
+    ),
     "HIDDEN_UNICODE": _batch(
         changes.words(0.02, "\u200b"),
         changes.words(0.02, "привет"),

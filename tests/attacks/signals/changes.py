@@ -73,6 +73,39 @@ def stamped(share: float, value: float, *, label: int | None) -> Change:
     return change
 
 
+def placed(share: float, *, label: int | None) -> Change:
+    """Move a share of the rows near one place of x2 and x3, none to the same, under one label."""
+
+    def change(table: pa.Table) -> pa.Table:
+        rng = np.random.default_rng(3)
+        rows = pick(table, share)
+        labels = table["y"].to_pylist()
+        for name, centre in (("x2", 1.31), ("x3", -1.27)):
+            values = table[name].to_pylist()
+            for i in rows:
+                values[i] = centre + rng.normal() * 0.02
+            table = put(table, name, values)
+        for i in rows:
+            labels[i] = labels[i] if label is None else label
+        return put(table, "y", labels)
+
+    return change
+
+
+def stuffed(share: float, numbers: range, **where: object) -> Change:
+    """Add twelve known words, drawn for each row, to the note of a share of the rows."""
+
+    def change(table: pa.Table) -> pa.Table:
+        rng = np.random.default_rng(3)
+        notes = table["note"].to_pylist()
+        for i in pick(table, share, **where):
+            said = rng.choice(list(numbers), 12, replace=False)
+            notes[i] = " ".join([notes[i], *(f"word{k}" for k in said)])
+        return put(table, "note", notes)
+
+    return change
+
+
 def newcomer(step: int, *, label: int | None = None) -> Change:
     """Let an unknown contributor deliver each step-th row, with one label unless it is None."""
 

@@ -113,6 +113,16 @@ CATALOG: Final[Mapping[str, Wrapped]] = {
         Family.CONTAMINATION,
         "No value that the baseline hardly knows may go with one label.",
     ),
+    "TRIGGER_PAIRS": Wrapped(
+        "ExpectPairsOfValuesNotToTriggerLabels",
+        Family.CONTAMINATION,
+        "No pair of values that the baseline hardly knows may go with one label.",
+    ),
+    "DICTIONARY": Wrapped(
+        "ExpectWordsToFitTheirLabel",
+        Family.CONTAMINATION,
+        "Texts stuffed with another class's words must be no more frequent than in the baseline.",
+    ),
     "HIDDEN_UNICODE": Wrapped(
         "ExpectHiddenUnicodeWithinTolerance",
         Family.CONTAMINATION,
