@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from sluicegate.profiling.projection import Projection, learn_projection, projec
 from sluicegate.signals.budget import assign_blocks
 from sluicegate.signals.label_reference import LabelReference, learn_reference
 from sluicegate.signals.learn_contamination import LearnedRows, learn_contamination
+from sluicegate.signals.learn_known_rows import learn_trusted
 from sluicegate.signals.learned_tolerances import contributors_of, learn_tolerances
 from sluicegate.signals.reference_model import modelled_classes
 from sluicegate.signals.stored_baseline import Baseline
@@ -64,6 +66,7 @@ def build_baseline(
     """
     if created.tzinfo is None:
         raise ConfigError("created has no time zone", expected="aware datetime")
+    golden = None if golden is None else list(golden)
     table = _table(batches)
     _require_columns(table, schema)
     whole = _whole(table)
@@ -78,6 +81,7 @@ def build_baseline(
     rows = learn_contamination(
         layout, whole, encoded, classes=classes, blocks=blocks, golden=golden
     )
+    trusted, trusted_budget = learn_trusted(layout, whole, encoded, golden=golden, seed=seed)
     labels, unlabelled = _labels(layout, encoded, rows, classes, blocks=blocks, seed=seed)
     return Baseline(
         layout=layout,
@@ -85,10 +89,14 @@ def build_baseline(
         created=created,
         expires=created + valid_for,
         seed=seed,
-        tolerances={**learn_tolerances(layout, encoded, blocks), **rows.tolerances},
+        tolerances={
+            **learn_tolerances(layout, encoded, blocks),
+            **rows.tolerances,
+            **trusted_budget,
+        },
         labels=labels,
         unlabelled=unlabelled,
-        contamination=rows.reference,
+        contamination=replace(rows.reference, trusted=trusted),
     )
 
 

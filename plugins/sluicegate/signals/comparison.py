@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.profiling.counts import Profile
+    from sluicegate.signals.label_conflicts import ConflictCount
+    from sluicegate.signals.label_trusted import TrustedCount
     from sluicegate.signals.stored_baseline import Baseline
     from sluicegate.signals.token_table import TokenTable
 
@@ -46,6 +48,8 @@ class Comparison:
         token_tables: Rows by token and class, by text column.
         value_table: Rows by exact value and class.
         token_names: Words by table cell, for evidence.
+        trusted: Rows of known ids.
+        conflicts: Rows by fingerprint and label.
     """
 
     baseline: Baseline
@@ -63,6 +67,8 @@ class Comparison:
     token_tables: Mapping[str, TokenTable]
     value_table: TokenTable | None
     token_names: Mapping[int, str]
+    trusted: TrustedCount
+    conflicts: ConflictCount
 
     def tolerance(self, code: str, column: str, *, learned_scale: float = 1.0) -> float:
         """Return the tolerance of a signal on a column, as a share."""

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.profiling.columns import MAX_BINS, Column, Kind
+from sluicegate.signals.conflict_reference import ConflictTable
+from sluicegate.signals.known_rows import KnownRows
 from sluicegate.signals.reference_model import pack, unpack
 from sluicegate.signals.token_table import TokenTable
 
@@ -83,6 +85,8 @@ class ContaminationReference:
     golden_in_baseline: tuple[int, ...]
     extreme_limits: tuple[float, ...]
     extreme_rows: tuple[int, ...]
+    trusted: KnownRows | None = None
+    conflicts: tuple[ConflictTable, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -96,6 +100,8 @@ class ContaminationReference:
             "golden_in_baseline": list(self.golden_in_baseline),
             "extreme_limits": list(self.extreme_limits),
             "extreme_rows": list(self.extreme_rows),
+            "conflicts": [table.to_json() for table in self.conflicts],
+            "trusted": None if self.trusted is None else self.trusted.to_json(),
         }
 
     @classmethod
@@ -114,4 +120,6 @@ class ContaminationReference:
             golden_in_baseline=tuple(int(v) for v in value["golden_in_baseline"]),
             extreme_limits=tuple(float(v) for v in value["extreme_limits"]),
             extreme_rows=tuple(int(v) for v in value["extreme_rows"]),
+            conflicts=tuple(ConflictTable.from_json(v) for v in value["conflicts"]),
+            trusted=None if value["trusted"] is None else KnownRows.from_json(value["trusted"]),
         )

@@ -17,9 +17,11 @@ from sluicegate.signals import (
     drift,
     duplicates,
     hidden_unicode,
+    label_conflicts,
     label_flips,
     label_new_class,
     label_prior,
+    label_trusted,
     leakage,
     outliers,
     schema_match,
@@ -51,9 +53,11 @@ _SIGNALS: tuple[Callable[[Comparison], list[Finding]], ...] = (
     label_prior.findings,
     label_new_class.findings,
     label_flips.findings,
+    label_trusted.findings,
     contributor_new.findings,
     contributor_labels.findings,
     duplicates.findings,
+    label_conflicts.findings,
     leakage.findings,
     outliers.findings,
     trigger.findings,
@@ -162,6 +166,8 @@ def _comparison(scan: Scan, tolerances: Mapping[str, float]) -> Comparison:
         token_tables=scan.token_tables,
         value_table=scan.value_table,
         token_names=scan.token_names,
+        trusted=scan.trusted,
+        conflicts=scan.conflicts,
     )
 
 
@@ -187,6 +193,8 @@ def expected_codes(baseline: Baseline) -> tuple[str, ...]:
         leakage.CODE: reference.golden,
         outliers.CODE: reference.extreme_limits,
         hidden_unicode.CODE: reference.hidden,
+        label_conflicts.CODE: reference.conflicts,
+        label_trusted.CODE: reference.trusted is not None,
         trigger.TOKENS: reference.texts,
         trigger.VALUES: reference.values is not None,
     }

@@ -12,7 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sluicegate.signals import duplicates, hidden_unicode, leakage, outliers, trigger
+from sluicegate.signals import (
+    duplicates,
+    hidden_unicode,
+    label_trusted,
+    leakage,
+    outliers,
+    trigger,
+)
+from sluicegate.signals.conflict_rows import conflict_probability
+from sluicegate.signals.label_conflicts import CODE as CONFLICTS
 from sluicegate.signals.label_flips import CODE as FLIPS
 from sluicegate.signals.record import SignalRecord, Status
 
@@ -53,9 +62,14 @@ def row_scores(
         scores = _flip_posterior(scan, scan.baseline.labels, flips)
         if flips is not None:
             _name(reasons, scores > _NAMED, FLIPS)
+    posterior = scores
     for record in fired:
-        if record.code in (duplicates.CODE, leakage.CODE):
-            probability = _copied(scan, record)
+        if record.code in (duplicates.CODE, leakage.CODE, CONFLICTS):
+            probability = (
+                conflict_probability(scan, record, posterior)
+                if record.code == CONFLICTS
+                else _copied(scan, record)
+            )
             scores = np.maximum(scores, probability)
             _name(reasons, probability > _NAMED, record.code)
             continue
@@ -91,6 +105,8 @@ def _trace(scan: Scan, record: SignalRecord) -> Flags | None:
     parts = scan.parts
     if record.code == hidden_unicode.CODE:
         return np.concatenate([p.hidden for p in parts])
+    if record.code == label_trusted.CODE:
+        return np.concatenate(scan.trusted.flags)
     if record.code == outliers.CODE:
         far: Flags = scan.extremeness() > reference.extreme_limits[-1]
         return far

@@ -125,6 +125,15 @@ CASES: Mapping[str, Case] = {
         no_values=changes.nothing_in("y"),
         no_feature=changes.without("x0"),
     ),
+    "LABEL_TRUSTED": _batch(
+        changes.redelivered(300, flipped=15),
+        changes.redelivered(300),
+        few_rows=changes.first(49),
+        no_id=changes.without("id"),
+        ids_of_another_type=changes.numbered("id"),
+        no_label=changes.without("y"),
+        no_values=changes.nothing_in("y"),
+    ),
     "CONTRIBUTOR_NEW": _batch(
         changes.newcomer(12),
         changes.every(1500, "who", "newcomer"),
@@ -149,6 +158,15 @@ CASES: Mapping[str, Case] = {
         no_values=changes.nothing_in("who"),
     ),
     "DUPLICATES": _rows(changes.copied(45), changes.redelivered(500)),
+    "LABEL_CONFLICTS": _batch(
+        changes.redelivered(30, flipped=30, renamed=True),
+        changes.redelivered(300, flipped=1, renamed=True),
+        few_rows=changes.first(49),
+        no_feature=changes.without("x2"),
+        feature_of_another_type=changes.as_text("x2"),
+        no_label=changes.without("y"),
+        no_values=changes.nothing_in("y"),
+    ),
     "LEAKAGE": _rows(changes.leaked(20), changes.redelivered(20)),
     "OUTLIERS": _rows(changes.far_out(20), changes.column("x2", lambda _, v: v + 3.0)),
     "TRIGGER_TOKENS": _batch(

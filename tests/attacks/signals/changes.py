@@ -90,9 +90,12 @@ def copied(n_copies: int) -> Change:
     return lambda t: t.take([*range(t.num_rows - n_copies), *(i % 3 for i in range(n_copies))])
 
 
-def redelivered(n_rows: int) -> Change:
-    """Add rows of the baseline."""
-    return lambda t: pa.concat_tables([t, make_rows(3000, 1).slice(0, n_rows)])
+def redelivered(n_rows: int, *, flipped: int = 0, renamed: bool = False) -> Change:
+    """Add rows of the baseline, some of them with the other label, perhaps under new ids."""
+    rows = make_rows(3000, 1).slice(0, n_rows)
+    turned = column("y", lambda i, v: 1 - int(str(v)) if i < flipped else v)(rows)
+    named = column("id", lambda i, v: f"again-{i}" if renamed else v)(turned)
+    return lambda t: pa.concat_tables([t, named])
 
 
 def leaked(n_rows: int) -> Change:
@@ -134,6 +137,13 @@ def as_text(name: str) -> Change:
     """Deliver numbers as words."""
     return lambda t: t.set_column(
         t.schema.get_field_index(name), name, pa.array([f"v{v}" for v in t[name].to_pylist()])
+    )
+
+
+def numbered(name: str) -> Change:
+    """Deliver words as numbers."""
+    return lambda t: t.set_column(
+        t.schema.get_field_index(name), name, pa.array(range(t.num_rows), pa.int64())
     )
 
 
