@@ -122,7 +122,7 @@ CASES = {
     "one row": Case(
         lambda t: t.slice(0, 1),
         blind=f"{UNKNOWN_TYPE} {LABELS} CONTRIBUTOR_FLOOD CONTRIBUTOR_NEW DRIFT_CATEGORICAL "
-        "DRIFT_TEXT HIDDEN_UNICODE TRIGGER_TOKENS",
+        "DRIFT_TEXT HIDDEN_UNICODE TIME_BURST TRIGGER_TOKENS",
         unbuilt="DATA_INSUFFICIENT",
     ),
     "all null": Case(
@@ -182,7 +182,9 @@ CASES = {
     "times without a zone": Case(times("us")),
     "times unordered": Case(put("at", lambda t: t["at"].combine_chunks()[::-1])),
     "times of the future": Case(put("at", [START + timedelta(days=36_500 + i) for i in range(N)])),
-    "times as text": Case(each("at", lambda _, v: v.isoformat()), "SCHEMA", "COMPLETENESS"),
+    "times as text": Case(
+        each("at", lambda _, v: v.isoformat()), "SCHEMA", "COMPLETENESS TIME_BURST"
+    ),
     "ten megabytes in a text": Case(some("note", "w1 w2 " * 1_700_000, step=N)),
     "invalid UTF-8": Case(
         put("note", invalid_utf8), refused="DATA_UNREADABLE", unbuilt="DATA_UNREADABLE"

@@ -16,6 +16,7 @@ from sluicegate.profiling.columns import infer_column
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.layout import Encoded, Layout, encode_batch, without_index
 from sluicegate.profiling.projection import Projection, learn_projection, project
+from sluicegate.signals.arrival_reference import learn_arrival
 from sluicegate.signals.budget import assign_blocks
 from sluicegate.signals.label_reference import LabelReference, learn_reference
 from sluicegate.signals.learn_contamination import LearnedRows, learn_contamination
@@ -96,7 +97,9 @@ def build_baseline(
         },
         labels=labels,
         unlabelled=unlabelled,
-        contamination=replace(rows.reference, trusted=trusted),
+        contamination=replace(
+            rows.reference, trusted=trusted, arrival=learn_arrival(layout, whole, encoded)
+        ),
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.label_conflicts import ConflictCount
     from sluicegate.signals.label_trusted import TrustedCount
     from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.signals.time_burst import ArrivalCount
     from sluicegate.signals.token_table import TokenTable
 
 Counts = NDArray[np.int64]
@@ -50,6 +51,7 @@ class Comparison:
         token_names: Words by table cell, for evidence.
         trusted: Rows of known ids.
         conflicts: Rows by fingerprint and label.
+        arrival: Rows by time.
     """
 
     baseline: Baseline
@@ -69,6 +71,7 @@ class Comparison:
     token_names: Mapping[int, str]
     trusted: TrustedCount
     conflicts: ConflictCount
+    arrival: ArrivalCount
 
     def tolerance(self, code: str, column: str, *, learned_scale: float = 1.0) -> float:
         """Return the tolerance of a signal on a column, as a share."""

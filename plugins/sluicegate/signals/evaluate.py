@@ -26,6 +26,7 @@ from sluicegate.signals import (
     outliers,
     schema_match,
     sequence,
+    time_burst,
     trigger,
 )
 from sluicegate.signals.comparison import Comparison
@@ -62,6 +63,7 @@ _SIGNALS: tuple[Callable[[Comparison], list[Finding]], ...] = (
     outliers.findings,
     trigger.findings,
     hidden_unicode.findings,
+    time_burst.findings,
 )
 
 _MILD = frozenset({label_prior.CODE, contributor_new.NEW, contributor_new.FLOOD})
@@ -168,6 +170,7 @@ def _comparison(scan: Scan, tolerances: Mapping[str, float]) -> Comparison:
         token_names=scan.token_names,
         trusted=scan.trusted,
         conflicts=scan.conflicts,
+        arrival=scan.arrival,
     )
 
 
@@ -193,6 +196,7 @@ def expected_codes(baseline: Baseline) -> tuple[str, ...]:
         leakage.CODE: reference.golden,
         outliers.CODE: reference.extreme_limits,
         hidden_unicode.CODE: reference.hidden,
+        time_burst.CODE: reference.arrival is not None,
         label_conflicts.CODE: reference.conflicts,
         label_trusted.CODE: reference.trusted is not None,
         trigger.TOKENS: reference.texts,

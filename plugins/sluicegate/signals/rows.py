@@ -20,10 +20,12 @@ from sluicegate.signals import (
     outliers,
     trigger,
 )
+from sluicegate.signals.burst_rows import burst_probability
 from sluicegate.signals.conflict_rows import conflict_probability
 from sluicegate.signals.label_conflicts import CODE as CONFLICTS
 from sluicegate.signals.label_flips import CODE as FLIPS
 from sluicegate.signals.record import SignalRecord, Status
+from sluicegate.signals.time_burst import CODE as BURST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,12 +66,8 @@ def row_scores(
             _name(reasons, scores > _NAMED, FLIPS)
     posterior = scores
     for record in fired:
-        if record.code in (duplicates.CODE, leakage.CODE, CONFLICTS):
-            probability = (
-                conflict_probability(scan, record, posterior)
-                if record.code == CONFLICTS
-                else _copied(scan, record)
-            )
+        if record.code in (duplicates.CODE, leakage.CODE, CONFLICTS, BURST):
+            probability = _probability(scan, record, posterior)
             scores = np.maximum(scores, probability)
             _name(reasons, probability > _NAMED, record.code)
             continue
@@ -80,6 +78,13 @@ def row_scores(
             if share > _NAMED:
                 _name(reasons, traced, record.code)
     return scores, tuple(reasons)
+
+
+def _probability(scan: Scan, record: SignalRecord, posterior: Floats) -> Floats:
+    """Return the probabilities of signals that tell their rows apart by themselves."""
+    if record.code == CONFLICTS:
+        return conflict_probability(scan, record, posterior)
+    return burst_probability(scan, record) if record.code == BURST else _copied(scan, record)
 
 
 def _name(reasons: list[tuple[str, ...]], flags: Flags, code: str) -> None:

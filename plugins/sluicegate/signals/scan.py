@@ -27,6 +27,7 @@ from sluicegate.signals.outliers import (
 from sluicegate.signals.pair_counts import PairCounts
 from sluicegate.signals.row_facts import RowFacts, row_facts
 from sluicegate.signals.text_scores import add_text_cells
+from sluicegate.signals.time_burst import ArrivalCount
 from sluicegate.signals.token_table import TokenTable, token_cells
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Scan:
         ids: The id column, if the schema names one.
         trusted: Rows of known ids.
         conflicts: Rows by fingerprint and label.
+        arrival: Rows by time.
     """
 
     baseline: Baseline
@@ -118,6 +120,7 @@ class Scan:
     ids: list[pa.Array] = field(default_factory=list)
     trusted: TrustedCount = field(default_factory=lambda: TrustedCount(None))
     conflicts: ConflictCount = field(default_factory=ConflictCount)
+    arrival: ArrivalCount = field(default_factory=ArrivalCount)
 
     @classmethod
     def start(cls, baseline: Baseline, *, keep_rows: bool = True) -> Scan:
@@ -131,6 +134,7 @@ class Scan:
         weights = {name: text.table.weights() for name, text in reference.texts.items()}
         scan = cls(baseline, Profile.empty(baseline.layout), tails, weights, keep_rows=keep_rows)
         scan.trusted = TrustedCount(reference.trusted)
+        scan.arrival = ArrivalCount(reference.arrival)
         scan.conflicts = ConflictCount(tuple(PairCounts() for _ in reference.conflicts))
         if reference.values is not None:
             scan.value_table = TokenTable.empty(reference.values.rows.size)
@@ -151,6 +155,7 @@ class Scan:
         self._fingerprints(facts)
         layout = self.baseline.layout
         self.conflicts.update(layout, encoded, facts.prints, keep=self.keep_rows)
+        self.arrival.update(self.baseline, batch, encoded, keep=self.keep_rows)
         self.trusted.update(self.baseline, batch, encoded, keep=self.keep_rows)
         limits = self.baseline.contamination.extreme_limits
         if limits:

@@ -34,6 +34,7 @@ FLOORS: Mapping[str, float] = {
     "TRIGGER_TOKENS": 0.001,
     "TRIGGER_VALUES": 0.002,
     "HIDDEN_UNICODE": 0.001,
+    "TIME_BURST": 0.005,
 }
 """Code to floor, all as shares of rows; the codes of all signals of one batch."""
 

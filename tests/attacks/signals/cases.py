@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tests.attacks.signals import changes
@@ -188,6 +189,14 @@ CASES: Mapping[str, Case] = {
         changes.words(0.02, "привет"),
         few_rows=changes.first(49),
         no_text=changes.without("note"),
+    ),
+    "TIME_BURST": _batch(
+        changes.bursting(45, label=1),
+        changes.column("at", lambda _, v: v + timedelta(days=300)),
+        few_rows=changes.first(49),
+        no_time=changes.without("at"),
+        no_values=changes.nothing_in("at"),
+        times_of_another_type=changes.numbered("at"),
     ),
     "SEQUENCE": Case(
         over_time(changes.flip(0.025)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,6 +89,22 @@ def newcomer(step: int, *, label: int | None = None) -> Change:
 def copied(n_copies: int) -> Change:
     """Replace the last rows by copies of the first three."""
     return lambda t: t.take([*range(t.num_rows - n_copies), *(i % 3 for i in range(n_copies))])
+
+
+def bursting(n_rows: int, *, label: int | None = None, who: str | None = None) -> Change:
+    """Let some rows come within a minute, with one label and from one contributor if named."""
+
+    def change(table: pa.Table) -> pa.Table:
+        rows = pick(table, n_rows / table.num_rows)
+        times, labels, names = (table[name].to_pylist() for name in ("at", "y", "who"))
+        start = times[table.num_rows // 2]
+        for i, row in enumerate(rows):
+            times[row] = start + timedelta(seconds=60 * i / n_rows)
+            labels[row] = labels[row] if label is None else label
+            names[row] = names[row] if who is None else who
+        return put(put(put(table, "at", times), "y", labels), "who", names)
+
+    return change
 
 
 def redelivered(n_rows: int, *, flipped: int = 0, renamed: bool = False) -> Change:

@@ -21,7 +21,7 @@ RUNS = 40
 N_ROWS = 1000
 N_AGAIN = 100
 LEVEL = 0.001  # of each KS test: a seeded simulation that is right fails never, or always
-SCHEMA = BatchSchema(id="id", label="y", contributor="who", text=("note",))
+SCHEMA = BatchSchema(id="id", label="y", contributor="who", timestamp="at", text=("note",))
 EXACT = {"SCHEMA", "LABEL_NEW_CLASS"}
 """Signals that compare facts and have no p-value."""
 CONTINUOUS = {"DRIFT_NUMERIC", "LABEL_PRIOR", "DRIFT_TEXT"}
@@ -38,6 +38,7 @@ def rows(rng: np.random.Generator, n: int) -> pa.Table:
         {
             "id": [f"{i}" for i in rng.integers(0, 1 << 60, n)],
             "who": [f"c{i}" for i in rng.integers(0, 4, n)],
+            "at": pa.array(rng.spawn(1)[0].integers(0, 10**8, n), pa.timestamp("ms")),
             "x": x,
             "z": rng.normal(size=n),
             "kind": [f"k{i}" for i in rng.integers(0, 8, n)],

@@ -128,6 +128,11 @@ CATALOG: Final[Mapping[str, Wrapped]] = {
         Family.CONTAMINATION,
         "Invisible and look-alike characters must be no more frequent than in the baseline.",
     ),
+    "TIME_BURST": Wrapped(
+        "ExpectArrivalTimesWithinTolerance",
+        Family.CONTAMINATION,
+        "Rows must not come in bursts that the baseline never had, nor with times out of range.",
+    ),
 }
 
 CODE_OF: Final[Mapping[str, str]] = {
