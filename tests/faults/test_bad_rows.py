@@ -107,8 +107,10 @@ class Case:
     own_blind: str = ""
 
 
-ROW_SIGNALS = "DUPLICATES LABEL_FLIPS OUTLIERS TRIGGER_VALUES"
-LABELS = "CONTRIBUTOR_LABEL_SKEW LABEL_FLIPS LABEL_NEW_CLASS LABEL_PRIOR"
+ROW_SIGNALS = "DUPLICATES LABEL_CONFLICTS LABEL_FLIPS OUTLIERS TRIGGER_VALUES"
+LABELS = (
+    "CONTRIBUTOR_LABEL_SKEW LABEL_CONFLICTS LABEL_FLIPS LABEL_NEW_CLASS LABEL_PRIOR LABEL_TRUSTED"
+)
 TRIGGERS = "TRIGGER_TOKENS TRIGGER_VALUES"
 CONTRIBUTORS = "CONTRIBUTOR_FLOOD CONTRIBUTOR_LABEL_SKEW CONTRIBUTOR_NEW"
 VECTOR = put("vector", [[0.5] * (i % 9) for i in range(N)])
@@ -120,7 +122,7 @@ CASES = {
     "one row": Case(
         lambda t: t.slice(0, 1),
         blind=f"{UNKNOWN_TYPE} {LABELS} CONTRIBUTOR_FLOOD CONTRIBUTOR_NEW DRIFT_CATEGORICAL "
-        "DRIFT_TEXT HIDDEN_UNICODE TRIGGER_TOKENS",
+        "DRIFT_TEXT HIDDEN_UNICODE TIME_BURST TRIGGER_TOKENS",
         unbuilt="DATA_INSUFFICIENT",
     ),
     "all null": Case(
@@ -180,7 +182,9 @@ CASES = {
     "times without a zone": Case(times("us")),
     "times unordered": Case(put("at", lambda t: t["at"].combine_chunks()[::-1])),
     "times of the future": Case(put("at", [START + timedelta(days=36_500 + i) for i in range(N)])),
-    "times as text": Case(each("at", lambda _, v: v.isoformat()), "SCHEMA", "COMPLETENESS"),
+    "times as text": Case(
+        each("at", lambda _, v: v.isoformat()), "SCHEMA", "COMPLETENESS TIME_BURST"
+    ),
     "ten megabytes in a text": Case(some("note", "w1 w2 " * 1_700_000, step=N)),
     "invalid UTF-8": Case(
         put("note", invalid_utf8), refused="DATA_UNREADABLE", unbuilt="DATA_UNREADABLE"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,9 +16,11 @@ from sluicegate.profiling.columns import infer_column
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.layout import Encoded, Layout, encode_batch, without_index
 from sluicegate.profiling.projection import Projection, learn_projection, project
+from sluicegate.signals.arrival_reference import learn_arrival
 from sluicegate.signals.budget import assign_blocks
 from sluicegate.signals.label_reference import LabelReference, learn_reference
 from sluicegate.signals.learn_contamination import LearnedRows, learn_contamination
+from sluicegate.signals.learn_known_rows import learn_trusted
 from sluicegate.signals.learned_tolerances import contributors_of, learn_tolerances
 from sluicegate.signals.reference_model import modelled_classes
 from sluicegate.signals.stored_baseline import Baseline
@@ -64,6 +67,7 @@ def build_baseline(
     """
     if created.tzinfo is None:
         raise ConfigError("created has no time zone", expected="aware datetime")
+    golden = None if golden is None else list(golden)
     table = _table(batches)
     _require_columns(table, schema)
     whole = _whole(table)
@@ -78,6 +82,7 @@ def build_baseline(
     rows = learn_contamination(
         layout, whole, encoded, classes=classes, blocks=blocks, golden=golden, seed=seed
     )
+    trusted, trusted_budget = learn_trusted(layout, whole, encoded, golden=golden, seed=seed)
     labels, unlabelled = _labels(layout, encoded, rows, classes, blocks=blocks, seed=seed)
     return Baseline(
         layout=layout,
@@ -85,10 +90,16 @@ def build_baseline(
         created=created,
         expires=created + valid_for,
         seed=seed,
-        tolerances={**learn_tolerances(layout, encoded, blocks), **rows.tolerances},
+        tolerances={
+            **learn_tolerances(layout, encoded, blocks),
+            **rows.tolerances,
+            **trusted_budget,
+        },
         labels=labels,
         unlabelled=unlabelled,
-        contamination=rows.reference,
+        contamination=replace(
+            rows.reference, trusted=trusted, arrival=learn_arrival(layout, whole, encoded)
+        ),
     )
 
 

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.profiling.counts import Profile
+    from sluicegate.signals.label_conflicts import ConflictCount
+    from sluicegate.signals.label_trusted import TrustedCount
     from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.signals.time_burst import ArrivalCount
     from sluicegate.signals.token_table import TokenTable
     from sluicegate.signals.value_pairs import PairTable
 
@@ -49,6 +52,9 @@ class Comparison:
         value_table: Rows by exact value and class.
         pair_table: Rows by cells of pairs of columns and class.
         token_names: Words by table cell, for evidence.
+        trusted: Rows of known ids.
+        conflicts: Rows by fingerprint and label.
+        arrival: Rows by time.
     """
 
     baseline: Baseline
@@ -68,6 +74,9 @@ class Comparison:
     value_table: TokenTable | None
     pair_table: PairTable | None
     token_names: Mapping[int, str]
+    trusted: TrustedCount
+    conflicts: ConflictCount
+    arrival: ArrivalCount
 
     def tolerance(self, code: str, column: str, *, learned_scale: float = 1.0) -> float:
         """Return the tolerance of a signal on a column, as a share."""

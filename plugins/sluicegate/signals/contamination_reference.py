@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.profiling.columns import MAX_BINS, Column, Kind
+from sluicegate.signals.arrival_reference import ArrivalReference
+from sluicegate.signals.conflict_reference import ConflictTable
+from sluicegate.signals.known_rows import KnownRows
 from sluicegate.signals.reference_model import pack, unpack
 from sluicegate.signals.token_table import TokenTable
 from sluicegate.signals.value_pairs import PairTable
@@ -95,6 +98,9 @@ class ContaminationReference:
     golden_in_baseline: tuple[int, ...]
     extreme_limits: tuple[float, ...]
     extreme_rows: tuple[int, ...]
+    trusted: KnownRows | None = None
+    conflicts: tuple[ConflictTable, ...] = ()
+    arrival: ArrivalReference | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -109,6 +115,9 @@ class ContaminationReference:
             "golden_in_baseline": list(self.golden_in_baseline),
             "extreme_limits": list(self.extreme_limits),
             "extreme_rows": list(self.extreme_rows),
+            "arrival": None if self.arrival is None else self.arrival.to_json(),
+            "conflicts": [table.to_json() for table in self.conflicts],
+            "trusted": None if self.trusted is None else self.trusted.to_json(),
         }
 
     @classmethod
@@ -128,4 +137,9 @@ class ContaminationReference:
             golden_in_baseline=tuple(int(v) for v in value["golden_in_baseline"]),
             extreme_limits=tuple(float(v) for v in value["extreme_limits"]),
             extreme_rows=tuple(int(v) for v in value["extreme_rows"]),
+            arrival=(
+                None if value["arrival"] is None else ArrivalReference.from_json(value["arrival"])
+            ),
+            conflicts=tuple(ConflictTable.from_json(v) for v in value["conflicts"]),
+            trusted=None if value["trusted"] is None else KnownRows.from_json(value["trusted"]),
         )

@@ -18,13 +18,16 @@ from sluicegate.signals import (
     drift,
     duplicates,
     hidden_unicode,
+    label_conflicts,
     label_flips,
     label_new_class,
     label_prior,
+    label_trusted,
     leakage,
     outliers,
     schema_match,
     sequence,
+    time_burst,
     trigger,
     trigger_pairs,
 )
@@ -53,15 +56,18 @@ _SIGNALS: tuple[Callable[[Comparison], list[Finding]], ...] = (
     label_prior.findings,
     label_new_class.findings,
     label_flips.findings,
+    label_trusted.findings,
     contributor_new.findings,
     contributor_labels.findings,
     duplicates.findings,
+    label_conflicts.findings,
     leakage.findings,
     outliers.findings,
     trigger.findings,
     trigger_pairs.findings,
     dictionary.findings,
     hidden_unicode.findings,
+    time_burst.findings,
 )
 
 _MILD = frozenset({label_prior.CODE, contributor_new.NEW, contributor_new.FLOOD})
@@ -168,6 +174,9 @@ def _comparison(scan: Scan, tolerances: Mapping[str, float]) -> Comparison:
         value_table=scan.value_table,
         pair_table=scan.pair_table,
         token_names=scan.token_names,
+        trusted=scan.trusted,
+        conflicts=scan.conflicts,
+        arrival=scan.arrival,
     )
 
 
@@ -193,6 +202,9 @@ def expected_codes(baseline: Baseline) -> tuple[str, ...]:
         leakage.CODE: reference.golden,
         outliers.CODE: reference.extreme_limits,
         hidden_unicode.CODE: reference.hidden,
+        time_burst.CODE: reference.arrival is not None,
+        label_conflicts.CODE: reference.conflicts,
+        label_trusted.CODE: reference.trusted is not None,
         trigger.TOKENS: reference.texts,
         dictionary.CODE: reference.texts,
         trigger.VALUES: reference.values is not None,

@@ -11,10 +11,12 @@ from sluicegate.profiling.columns import Kind, equi_mass_edges
 from sluicegate.profiling.fingerprints import N_TABLES
 from sluicegate.profiling.layout import encode_batch
 from sluicegate.signals.budget import excess_bound, prediction_bound
+from sluicegate.signals.conflict_reference import learn_conflicts
 from sluicegate.signals.contamination_reference import ContaminationReference, TextReference
 from sluicegate.signals.dictionary import CODE as DICTIONARY
 from sluicegate.signals.duplicates import CODE as DUPLICATES
 from sluicegate.signals.duplicates import KINDS, copies, expected_copies, spectrum
+from sluicegate.signals.label_conflicts import CODE as CONFLICTS
 from sluicegate.signals.leakage import matches
 from sluicegate.signals.outliers import CODE as OUTLIERS
 from sluicegate.signals.outliers import QUANTILES, extremeness, extremes, tail_scores
@@ -95,6 +97,7 @@ def learn_contamination(
     limits = _learn_limits(layout, encoded, batch, blocks)
     has_prints = any(c.binned or c.listed for c in layout.features)
     golden_prints = _golden(layout, golden)
+    conflicts, conflict_budgets = learn_conflicts(layout, encoded, facts.prints, blocks)
     reference = ContaminationReference(
         texts=texts,
         values=values,
@@ -108,8 +111,10 @@ def learn_contamination(
         ),
         extreme_limits=limits.limits,
         extreme_rows=limits.rows,
+        conflicts=conflicts,
     )
     budgets = {**text_budgets, **_duplicate_budgets(facts, blocks)}
+    budgets.update({f"{CONFLICTS}:{kind}": v for kind, v in conflict_budgets.items()})
     if limits.limits:
         budgets[f"{OUTLIERS}:"] = limits.budget
     if pairs is not None:

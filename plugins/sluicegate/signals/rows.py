@@ -16,13 +16,18 @@ from sluicegate.signals import (
     dictionary,
     duplicates,
     hidden_unicode,
+    label_trusted,
     leakage,
     outliers,
     trigger,
     trigger_pairs,
 )
+from sluicegate.signals.burst_rows import burst_probability
+from sluicegate.signals.conflict_rows import conflict_probability
+from sluicegate.signals.label_conflicts import CODE as CONFLICTS
 from sluicegate.signals.label_flips import CODE as FLIPS
 from sluicegate.signals.record import SignalRecord, Status
+from sluicegate.signals.time_burst import CODE as BURST
 from sluicegate.signals.value_pairs import rows_in
 
 if TYPE_CHECKING:
@@ -62,8 +67,9 @@ def row_scores(
         scores = _flip_posterior(scan, scan.baseline.labels, flips)
         if flips is not None:
             _name(reasons, scores > _NAMED, FLIPS)
+    posterior = scores
     for record in fired:
-        probability = _probability(scan, record)
+        probability = _probability(scan, record, posterior)
         if probability is not None:
             scores = np.maximum(scores, probability)
             _name(reasons, probability > _NAMED, record.code)
@@ -75,6 +81,17 @@ def row_scores(
             if share > _NAMED:
                 _name(reasons, traced, record.code)
     return scores, tuple(reasons)
+
+
+def _probability(scan: Scan, record: SignalRecord, posterior: Floats) -> Floats | None:
+    """Return each row's own probability, or None if a signal knows only which rows it means."""
+    if record.code in (duplicates.CODE, leakage.CODE):
+        return _copied(scan, record)
+    if record.code in (trigger.TOKENS, trigger.VALUES, trigger_pairs.CODE):
+        return _triggered(scan, record)
+    if record.code == CONFLICTS:
+        return conflict_probability(scan, record, posterior)
+    return burst_probability(scan, record) if record.code == BURST else None
 
 
 def _name(reasons: list[tuple[str, ...]], flags: Flags, code: str) -> None:
@@ -94,6 +111,8 @@ def _trace(scan: Scan, record: SignalRecord) -> Flags | None:
     parts = scan.parts
     if record.code == hidden_unicode.CODE:
         return np.concatenate([p.hidden for p in parts])
+    if record.code == label_trusted.CODE:
+        return np.concatenate(scan.trusted.flags)
     if record.code == outliers.CODE:
         far: Flags = scan.extremeness() > reference.extreme_limits[-1]
         return far
@@ -101,15 +120,6 @@ def _trace(scan: Scan, record: SignalRecord) -> Flags | None:
         limit = reference.texts[record.column].evidence.limits[0]
         odd: Flags = np.concatenate([p.oddness[record.column] for p in parts]) > limit
         return odd
-    return None
-
-
-def _probability(scan: Scan, record: SignalRecord) -> Floats | None:
-    """Return each row's own probability, or None if a signal knows only which rows it means."""
-    if record.code in (duplicates.CODE, leakage.CODE):
-        return _copied(scan, record)
-    if record.code in (trigger.TOKENS, trigger.VALUES, trigger_pairs.CODE):
-        return _triggered(scan, record)
     return None
 
 

@@ -12,7 +12,9 @@ from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.distinct import Distinct
 from sluicegate.profiling.fingerprints import N_TABLES
 from sluicegate.profiling.layout import Encoded, encode_batch, unique_column, without_index
+from sluicegate.signals.label_conflicts import ConflictCount
 from sluicegate.signals.label_scores import N_BINS
+from sluicegate.signals.label_trusted import TrustedCount
 from sluicegate.signals.leakage import matches
 from sluicegate.signals.outliers import (
     Extremes,
@@ -22,8 +24,10 @@ from sluicegate.signals.outliers import (
     outermost,
     tail_scores,
 )
+from sluicegate.signals.pair_counts import PairCounts
 from sluicegate.signals.row_facts import RowFacts, row_facts
 from sluicegate.signals.text_scores import DocScores, WordWeights, add_text_cells, doc_scores
+from sluicegate.signals.time_burst import ArrivalCount
 from sluicegate.signals.value_pairs import group_codes
 
 if TYPE_CHECKING:
@@ -96,6 +100,9 @@ class Scan:
         parts: What is kept of each record batch for the row scores.
         names: Contributors in the order they appeared.
         ids: The id column, if the schema names one.
+        trusted: Rows of known ids.
+        conflicts: Rows by fingerprint and label.
+        arrival: Rows by time.
     """
 
     baseline: Baseline
@@ -121,6 +128,9 @@ class Scan:
     parts: list[Part] = field(default_factory=list)
     names: dict[str | None, int] = field(default_factory=dict)
     ids: list[pa.Array] = field(default_factory=list)
+    trusted: TrustedCount = field(default_factory=lambda: TrustedCount(None))
+    conflicts: ConflictCount = field(default_factory=ConflictCount)
+    arrival: ArrivalCount = field(default_factory=ArrivalCount)
 
     @classmethod
     def start(cls, baseline: Baseline, *, keep_rows: bool = True) -> Scan:
@@ -134,6 +144,9 @@ class Scan:
         kept = 1.0 - reference.block_rows / baseline.n_rows
         words = {n: WordWeights.of(t.table, kept=kept) for n, t in reference.texts.items()}
         scan = cls(baseline, Profile.empty(baseline.layout), tails, words, keep_rows=keep_rows)
+        scan.trusted = TrustedCount(reference.trusted)
+        scan.arrival = ArrivalCount(reference.arrival)
+        scan.conflicts = ConflictCount(tuple(PairCounts() for _ in reference.conflicts))
         if reference.values is not None:
             scan.value_table = reference.values.alike()
         if reference.pairs is not None:
@@ -158,6 +171,10 @@ class Scan:
         oddness = self._oddness(scores, class_index)
         far = extremes(self.baseline.layout, encoded, batch, self.tails)
         self._fingerprints(facts)
+        layout = self.baseline.layout
+        self.conflicts.update(layout, encoded, facts.prints, keep=self.keep_rows)
+        self.arrival.update(self.baseline, batch, encoded, keep=self.keep_rows)
+        self.trusted.update(self.baseline, batch, encoded, keep=self.keep_rows)
         limits = self.baseline.contamination.extreme_limits
         if limits:
             self.outermost.append(outermost(far, encoded.n_rows, min(limits)))

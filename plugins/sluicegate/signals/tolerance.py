@@ -23,10 +23,12 @@ FLOORS: Mapping[str, float] = {
     "LABEL_PRIOR": 0.05,
     "LABEL_NEW_CLASS": 0.0,
     "LABEL_FLIPS": 0.005,
+    "LABEL_TRUSTED": 0.001,
     "CONTRIBUTOR_NEW": 0.0,
     "CONTRIBUTOR_FLOOD": 0.05,
     "CONTRIBUTOR_LABEL_SKEW": 0.005,
     "DUPLICATES": 0.003,
+    "LABEL_CONFLICTS": 0.003,
     "LEAKAGE": 0.001,
     "OUTLIERS": 0.002,
     "TRIGGER_TOKENS": 0.001,
@@ -34,6 +36,7 @@ FLOORS: Mapping[str, float] = {
     "TRIGGER_PAIRS": 0.002,
     "DICTIONARY": 0.005,
     "HIDDEN_UNICODE": 0.001,
+    "TIME_BURST": 0.005,
 }
 """Code to floor, all as shares of rows; the codes of all signals of one batch."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tests.attacks.signals import changes
@@ -125,6 +126,15 @@ CASES: Mapping[str, Case] = {
         no_values=changes.nothing_in("y"),
         no_feature=changes.without("x0"),
     ),
+    "LABEL_TRUSTED": _batch(
+        changes.redelivered(300, flipped=15),
+        changes.redelivered(300),
+        few_rows=changes.first(49),
+        no_id=changes.without("id"),
+        ids_of_another_type=changes.numbered("id"),
+        no_label=changes.without("y"),
+        no_values=changes.nothing_in("y"),
+    ),
     "CONTRIBUTOR_NEW": _batch(
         changes.newcomer(12),
         changes.every(1500, "who", "newcomer"),
@@ -149,6 +159,15 @@ CASES: Mapping[str, Case] = {
         no_values=changes.nothing_in("who"),
     ),
     "DUPLICATES": _rows(changes.copied(45), changes.redelivered(500)),
+    "LABEL_CONFLICTS": _batch(
+        changes.redelivered(30, flipped=30, renamed=True),
+        changes.redelivered(300, flipped=1, renamed=True),
+        few_rows=changes.first(49),
+        no_feature=changes.without("x2"),
+        feature_of_another_type=changes.as_text("x2"),
+        no_label=changes.without("y"),
+        no_values=changes.nothing_in("y"),
+    ),
     "LEAKAGE": _rows(changes.leaked(20), changes.redelivered(20)),
     "OUTLIERS": _rows(changes.far_out(20), changes.column("x2", lambda _, v: v + 3.0)),
     "TRIGGER_TOKENS": _batch(
@@ -184,6 +203,14 @@ CASES: Mapping[str, Case] = {
         changes.words(0.02, "привет"),
         few_rows=changes.first(49),
         no_text=changes.without("note"),
+    ),
+    "TIME_BURST": _batch(
+        changes.bursting(45, label=1),
+        changes.column("at", lambda _, v: v + timedelta(days=300)),
+        few_rows=changes.first(49),
+        no_time=changes.without("at"),
+        no_values=changes.nothing_in("at"),
+        times_of_another_type=changes.numbered("at"),
     ),
     "SEQUENCE": Case(
         over_time(changes.flip(0.025)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -123,9 +124,28 @@ def copied(n_copies: int) -> Change:
     return lambda t: t.take([*range(t.num_rows - n_copies), *(i % 3 for i in range(n_copies))])
 
 
-def redelivered(n_rows: int) -> Change:
-    """Add rows of the baseline."""
-    return lambda t: pa.concat_tables([t, make_rows(3000, 1).slice(0, n_rows)])
+def bursting(n_rows: int, *, label: int | None = None, who: str | None = None) -> Change:
+    """Let some rows come within a minute, with one label and from one contributor if named."""
+
+    def change(table: pa.Table) -> pa.Table:
+        rows = pick(table, n_rows / table.num_rows)
+        times, labels, names = (table[name].to_pylist() for name in ("at", "y", "who"))
+        start = times[table.num_rows // 2]
+        for i, row in enumerate(rows):
+            times[row] = start + timedelta(seconds=60 * i / n_rows)
+            labels[row] = labels[row] if label is None else label
+            names[row] = names[row] if who is None else who
+        return put(put(put(table, "at", times), "y", labels), "who", names)
+
+    return change
+
+
+def redelivered(n_rows: int, *, flipped: int = 0, renamed: bool = False) -> Change:
+    """Add rows of the baseline, some of them with the other label, perhaps under new ids."""
+    rows = make_rows(3000, 1).slice(0, n_rows)
+    turned = column("y", lambda i, v: 1 - int(str(v)) if i < flipped else v)(rows)
+    named = column("id", lambda i, v: f"again-{i}" if renamed else v)(turned)
+    return lambda t: pa.concat_tables([t, named])
 
 
 def leaked(n_rows: int) -> Change:
@@ -167,6 +187,13 @@ def as_text(name: str) -> Change:
     """Deliver numbers as words."""
     return lambda t: t.set_column(
         t.schema.get_field_index(name), name, pa.array([f"v{v}" for v in t[name].to_pylist()])
+    )
+
+
+def numbered(name: str) -> Change:
+    """Deliver words as numbers."""
+    return lambda t: t.set_column(
+        t.schema.get_field_index(name), name, pa.array(range(t.num_rows), pa.int64())
     )
 
 

@@ -73,6 +73,11 @@ CATALOG: Final[Mapping[str, Wrapped]] = {
         Family.LABEL,
         "Labels must agree with what the baseline says of rows like these.",
     ),
+    "LABEL_TRUSTED": Wrapped(
+        "ExpectKnownRowsToKeepTheirLabels",
+        Family.LABEL,
+        "Rows whose id was delivered before must carry the label that they had then.",
+    ),
     "CONTRIBUTOR_NEW": Wrapped(
         "ExpectContributorsToBeKnown",
         Family.CONTAMINATION,
@@ -92,6 +97,11 @@ CATALOG: Final[Mapping[str, Wrapped]] = {
         "ExpectDuplicatesWithinTolerance",
         Family.CONTAMINATION,
         "Rows must not repeat each other or the baseline beyond tolerance.",
+    ),
+    "LABEL_CONFLICTS": Wrapped(
+        "ExpectEqualRowsToAgreeOnLabels",
+        Family.CONTAMINATION,
+        "Rows with equal or nearly equal features must not carry different labels.",
     ),
     "LEAKAGE": Wrapped(
         "ExpectGoldenSetNotToLeak",
@@ -127,6 +137,11 @@ CATALOG: Final[Mapping[str, Wrapped]] = {
         "ExpectHiddenUnicodeWithinTolerance",
         Family.CONTAMINATION,
         "Invisible and look-alike characters must be no more frequent than in the baseline.",
+    ),
+    "TIME_BURST": Wrapped(
+        "ExpectArrivalTimesWithinTolerance",
+        Family.CONTAMINATION,
+        "Rows must not come in bursts that the baseline never had, nor with times out of range.",
     ),
 }
 
