@@ -15,7 +15,7 @@ from sluicegate.signals.token_table import TokenTable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sluicegate.signals.duplicates import Spectrum
+    from sluicegate.signals.repeats import Spectrum
 
 Floats = NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class ContaminationReference:
         values: Exact values of the other features by class, or None.
         hidden: Baseline texts with hidden characters, by text column.
         spectra: Spectrum of fingerprint groups for each table; empty without features.
-        block_rows: Rows of one block, to which the budget of duplicates belongs.
+        density: How many times more rows a clean batch may seem to have, for each table.
         golden: Sorted fingerprints of the golden set for each table; empty without one.
         golden_in_baseline: Baseline rows that match them, for each table.
         extreme_limits: Quantiles of extremeness; empty without numeric features.
@@ -78,7 +78,7 @@ class ContaminationReference:
     values: TokenTable | None
     hidden: Mapping[str, int]
     spectra: tuple[Spectrum, ...]
-    block_rows: int
+    density: tuple[float, ...]
     golden: tuple[NDArray[np.uint64], ...]
     golden_in_baseline: tuple[int, ...]
     extreme_limits: tuple[float, ...]
@@ -91,7 +91,7 @@ class ContaminationReference:
             "values": None if self.values is None else self.values.to_json(),
             "hidden": dict(self.hidden),
             "spectra": [[list(pair) for pair in s] for s in self.spectra],
-            "block_rows": self.block_rows,
+            "density": list(self.density),
             "golden": [pack(g, "<u8") for g in self.golden],
             "golden_in_baseline": list(self.golden_in_baseline),
             "extreme_limits": list(self.extreme_limits),
@@ -109,7 +109,7 @@ class ContaminationReference:
             values=None if value["values"] is None else TokenTable.from_json(value["values"]),
             hidden={str(k): int(v) for k, v in value["hidden"].items()},
             spectra=tuple([(int(a), int(b)) for a, b in s] for s in value["spectra"]),
-            block_rows=int(value["block_rows"]),
+            density=tuple(float(v) for v in value["density"]),
             golden=golden,
             golden_in_baseline=tuple(int(v) for v in value["golden_in_baseline"]),
             extreme_limits=tuple(float(v) for v in value["extreme_limits"]),

@@ -12,8 +12,7 @@ from sluicegate.profiling.fingerprints import N_TABLES
 from sluicegate.profiling.layout import encode_batch
 from sluicegate.signals.budget import excess_bound, prediction_bound
 from sluicegate.signals.contamination_reference import ContaminationReference
-from sluicegate.signals.duplicates import CODE as DUPLICATES
-from sluicegate.signals.duplicates import KINDS, copies, expected_copies, spectrum
+from sluicegate.signals.duplicates import learn_density, spectrum
 from sluicegate.signals.label_reference import fold_of_block
 from sluicegate.signals.leakage import matches
 from sluicegate.signals.outliers import CODE as OUTLIERS
@@ -91,7 +90,7 @@ def learn_contamination(
         values=values,
         hidden={name: int(flags.sum()) for name, flags in facts.hidden.items()},
         spectra=tuple(spectrum(t) for t in facts.prints) if has_prints else (),
-        block_rows=blocks.size // (int(blocks.max()) + 1),
+        density=tuple(learn_density(t, blocks) for t in facts.prints) if has_prints else (),
         golden=golden_prints,
         golden_in_baseline=tuple(
             int(matches(own, g).sum()) for own, g in zip(facts.prints, golden_prints, strict=False)
@@ -99,7 +98,7 @@ def learn_contamination(
         extreme_limits=limits.limits,
         extreme_rows=limits.rows,
     )
-    budgets = _duplicate_budgets(facts, blocks)
+    budgets = {}
     if limits.limits:
         budgets[f"{OUTLIERS}:"] = limits.budget
     if len(classes) >= 2:
@@ -167,20 +166,6 @@ def _golden(
     parts = [row_facts(layout, encode_batch(layout, part), part).prints for part in projected]
     joined = np.concatenate(parts, axis=1) if parts else np.zeros((N_TABLES, 0), np.uint64)
     return tuple(np.unique(row) for row in joined)
-
-
-def _duplicate_budgets(facts: RowFacts, blocks: NDArray[np.int64]) -> dict[str, float]:
-    """Copies inside each block beyond those that the whole baseline leads one to expect."""
-    budgets = {}
-    for kind, table in zip(KINDS, facts.prints, strict=True):
-        whole, excess = spectrum(table), []
-        for block in range(int(blocks.max()) + 1):
-            inside = blocks == block
-            n = int(inside.sum())
-            found = copies(table[inside]) - expected_copies(whole, blocks.size, n)
-            excess.append(max(found / n, 0.0))
-        budgets[f"{DUPLICATES}:{kind}"] = excess_bound(np.array(excess))
-    return budgets
 
 
 def _trigger_budgets(

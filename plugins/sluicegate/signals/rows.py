@@ -105,8 +105,8 @@ def _copied(scan: Scan, record: SignalRecord) -> Floats:
     prints = np.concatenate([p.prints for p in scan.parts], axis=1)
     n, m = prints.shape[1], scan.baseline.n_rows
     out = np.zeros(n)
-    fired = record.evidence.get("fired", [])
-    for table in np.flatnonzero([kind in fired for kind in _kinds(record.code)]):
+    fired = tuple(record.evidence.get("fired", []))
+    for table in np.flatnonzero([_any_of(kind, fired) for kind in _kinds(record.code)]):
         if record.code == duplicates.CODE:
             found = duplicates.copy_probability(prints[table], reference.spectra[table], m)
         else:
@@ -116,6 +116,10 @@ def _copied(scan: Scan, record: SignalRecord) -> Floats:
             found = more * np.clip(1.0 - before / max(int(more.sum()), 1), 0.0, 0.999)
         out = np.maximum(out, found)
     return out
+
+
+def _any_of(kind: str, fired: Sequence[str]) -> bool:
+    return any(subject.startswith(kind) for subject in fired)
 
 
 def _kinds(code: str) -> tuple[str, ...]:
