@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from sluicegate.signals.label_reference import LabelReference, learn_reference
 from sluicegate.signals.learn_contamination import LearnedRows, learn_contamination
 from sluicegate.signals.learned_tolerances import contributors_of, learn_tolerances
 from sluicegate.signals.reference_model import modelled_classes
+from sluicegate.signals.second_opinion import learn_second_opinion
 from sluicegate.signals.stored_baseline import Baseline
 
 if TYPE_CHECKING:
@@ -79,6 +81,16 @@ def build_baseline(
         layout, whole, encoded, classes=classes, blocks=blocks, golden=golden
     )
     labels, unlabelled = _labels(layout, encoded, rows, classes, blocks=blocks, seed=seed)
+    if labels is not None:
+        second = learn_second_opinion(
+            layout,
+            encoded,
+            whole,
+            labels.class_index(encoded.slot),
+            n_classes=len(classes),
+            seed=seed,
+        )
+        labels = replace(labels, second=second)
     return Baseline(
         layout=layout,
         profile=profile,

@@ -23,6 +23,7 @@ from sluicegate.signals.outliers import (
     tail_scores,
 )
 from sluicegate.signals.row_facts import RowFacts, row_facts
+from sluicegate.signals.second_opinion import flip_odds
 from sluicegate.signals.text_scores import add_text_cells
 from sluicegate.signals.token_table import TokenTable, token_cells
 
@@ -46,7 +47,9 @@ class Part:
     Attributes:
         n_rows: Rows.
         class_index: Modelled class, -1 if none, int8.
-        margin_bin: Bin of the margin, uint8.
+        margin: Margin of the given label, float32.
+        second: The second opinion's log-odds that the given label is wrong, float32; None
+            without one.
         contributor: Index into `Scan.names`, -1 if none, int32.
         prints: Fingerprints, uint64, shape (4, n_rows).
         extremes: Rows that are extreme in each column, and how much.
@@ -56,7 +59,8 @@ class Part:
 
     n_rows: int
     class_index: NDArray[np.int8]
-    margin_bin: NDArray[np.uint8]
+    margin: NDArray[np.float32]
+    second: NDArray[np.float32] | None
     contributor: NDArray[np.int32]
     prints: NDArray[np.uint64]
     extremes: Extremes
@@ -137,7 +141,7 @@ class Scan:
         encoded = encode_batch(self.baseline.layout, batch)
         facts = row_facts(self.baseline.layout, encoded, batch, values=self.value_table is not None)
         self.profile.add(encoded)
-        class_index, margin_bin = self._label_scores(encoded, facts)
+        class_index, margin = self._label_scores(encoded, facts)
         far = extremes(self.baseline.layout, encoded, batch, self.tails)
         self._fingerprints(facts)
         limits = self.baseline.contamination.extreme_limits
@@ -150,7 +154,8 @@ class Scan:
             Part(
                 n_rows=encoded.n_rows,
                 class_index=class_index.astype(np.int8),
-                margin_bin=margin_bin,
+                margin=margin,
+                second=self._second_opinion(encoded, batch, class_index),
                 contributor=self._contributor_index(encoded),
                 prints=facts.prints,
                 extremes=far,
@@ -215,10 +220,10 @@ class Scan:
 
     def _label_scores(
         self, encoded: Encoded, facts: RowFacts
-    ) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
-        reference, no_bins = self.baseline.labels, np.zeros(encoded.n_rows, np.uint8)
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        reference, none = self.baseline.labels, np.zeros(encoded.n_rows, np.float32)
         if reference is None or encoded.label is None or encoded.n_rows == 0:
-            return np.full(encoded.n_rows, -1, dtype=np.intp), no_bins
+            return np.full(encoded.n_rows, -1, dtype=np.intp), none
         cells = add_text_cells(
             encoded.cells, facts.tokens, self.baseline.contamination.texts, self.weights
         )
@@ -226,10 +231,22 @@ class Scan:
         if lacking:
             # Triggers need the classes only, and are looked for all the same.
             self.flip_reason = f"the model needs column {lacking[0]}"
-            return reference.class_index(encoded.slot), no_bins
-        class_index, bins, units = reference.margin_bins(cells, encoded.slot)
+            return reference.class_index(encoded.slot), none
+        class_index, bins, units, margin = reference.margin_bins(cells, encoded.slot)
         self._count_margins(encoded, class_index, bins, units)
-        return class_index, bins
+        return class_index, margin
+
+    def _second_opinion(
+        self, encoded: Encoded, batch: pa.RecordBatch, class_index: NDArray[np.intp]
+    ) -> NDArray[np.float32] | None:
+        reference = self.baseline.labels
+        if reference is None or reference.second is None:
+            return None
+        known = class_index >= 0
+        scores = reference.second.scores(self.baseline.layout, encoded, batch)
+        out = np.zeros(encoded.n_rows, dtype=np.float32)
+        out[known] = flip_odds(scores[:, known], class_index[known])
+        return out
 
     def _count_margins(
         self,
