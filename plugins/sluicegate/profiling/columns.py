@@ -176,19 +176,32 @@ def equi_mass_edges(values: np.ndarray, bins: int = MAX_BINS) -> tuple[float, ..
         bins: Largest number of bins.
 
     Returns:
-        Strictly increasing, last one just above the maximum; empty without finite values.
+        Strictly increasing: the minimum, bounds halfway between two values that occur, and one
+        just above the maximum; empty without finite values.
     """
     # Beyond 1e300 the next float or a difference may overflow; such values count as "above".
     finite = np.sort(np.clip(values[np.isfinite(values)], -_HUGE, _HUGE))
     if finite.size == 0:
         return ()
     distinct = finite[np.r_[True, finite[1:] != finite[:-1]]]
+    chosen = np.arange(distinct.size)
     if distinct.size > bins:
-        # Order statistics, not interpolated: edges are values that occur, so a bin never
-        # splits an atom and 1x, 10x and 100x the same rows give the same edges.
+        # Order statistics: a bin never splits an atom, and 1x, 10x and 100x the same rows give
+        # the same edges.
         ranks = (np.arange(bins) * finite.size) // bins
-        distinct = np.unique(finite[ranks])
-    return (*(float(v) for v in distinct), float(np.nextafter(finite[-1], np.inf)))
+        chosen = np.unique(np.searchsorted(distinct, finite[ranks]))
+    inner = _halfway(distinct[chosen[1:] - 1], distinct[chosen[1:]])
+    top = float(np.nextafter(finite[-1], np.inf))
+    return (float(finite[0]), *(float(v) for v in inner), top)
+
+
+def _halfway(below: np.ndarray, above: np.ndarray) -> np.ndarray:
+    """Return bounds between neighbouring values, so that no value lies on one.
+
+    A rounded value that a bound would touch changes its cell with the smallest noise.
+    """
+    middle = below / 2.0 + above / 2.0
+    return np.where((middle > below) & (middle < above), middle, above)
 
 
 def _valid_floats(array: pa.Array) -> np.ndarray:

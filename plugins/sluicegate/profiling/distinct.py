@@ -1,4 +1,4 @@
-"""How many different fingerprints a batch has, in bounded memory: exact, then estimated.
+"""How many different fingerprints a batch has, and how often each occurs, in bounded memory.
 
 Up to `KEPT` different values are kept and the count is exact. Beyond that only those are kept
 whose scrambled value begins with a number of zero bits, the level: each level keeps half. The
@@ -8,6 +8,7 @@ alone, and merging, order and partitions change nothing.
 The estimate ``kept * 2**level`` is unbiased with variance ``distinct * (2**level - 1)``: for
 10,000,000 different rows the standard error is 0.12 % of them. It does not depend on how often a
 value occurs, so one row repeated a million times shows as well as a million rows repeated once.
+How often a kept value occurs is exact: the level only rises, so it was kept from its first row.
 Source: adaptive sampling, Wegman; analysed by Flajolet 1990.
 """
 
@@ -19,11 +20,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.profiling.tokens import mix
-
 Hashes = NDArray[np.uint64]
+Counts = NDArray[np.int64]
 KEPT = 1 << 20
 """Values kept, 8 MB a table: batches of up to a million rows are counted exactly."""
+# Fingerprints are well mixed already; a product keeps small integers apart too. Source: the
+# golden ratio times 2**64, odd; Knuth, The Art of Computer Programming 3, section 6.4.
+_SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(slots=True)
@@ -34,6 +37,8 @@ class Distinct:
         limit: Values kept at most.
         level: Zero bits that a kept value's scramble begins with.
         values: Kept values, sorted, each once.
+        repeated: Those that occur more than once, sorted.
+        times: How often each of these occurs beyond the first time, int64.
         waiting: Values not sorted in yet.
         n_waiting: How many these are.
     """
@@ -41,6 +46,8 @@ class Distinct:
     limit: int = KEPT
     level: int = 0
     values: Hashes = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    repeated: Hashes = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    times: Counts = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     waiting: list[Hashes] = field(default_factory=list)
     n_waiting: int = 0
 
@@ -61,6 +68,7 @@ class Distinct:
         for part in (self, other):
             part.settle()
             both.add(part.values)
+            both._repeat(part.repeated, part.times)
         both.settle()
         return both
 
@@ -71,6 +79,17 @@ class Distinct:
         found = float(self.values.size * scale)
         return found, math.sqrt(found * (scale - 1))
 
+    def spectrum(self) -> list[tuple[int, int]]:
+        """Return (group size, number of groups) of the kept values, increasing by size.
+
+        Times ``2**level`` the numbers are those of the batch.
+        """
+        self.settle()
+        sizes, numbers = np.unique(self.times + 1, return_counts=True)
+        single = self.values.size - self.repeated.size
+        found = [(int(s), int(k)) for s, k in zip(sizes, numbers, strict=True)]
+        return [(1, single), *found] if single else found
+
     def settle(self) -> None:
         """Sort waiting values in, and raise the level until few enough remain."""
         if not self.waiting:
@@ -80,12 +99,38 @@ class Distinct:
         first = np.ones(ordered.size, dtype=bool)
         np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
         self.values = ordered[first]
+        again = ordered[~first]
+        if again.size:
+            starts = _runs(again)
+            self._repeat(again[starts], np.diff(starts, append=again.size))
         while self.values.size > self.limit:
             self.level += 1
             self.values = self._sampled(self.values)
+            kept = self._kept(self.repeated)
+            self.repeated, self.times = self.repeated[kept], self.times[kept]
+
+    def _repeat(self, values: Hashes, times: Counts) -> None:
+        """Count that values which are kept occur that often beyond the first time."""
+        kept = self._kept(values)
+        if not kept.any():
+            return
+        joined = np.concatenate([self.repeated, values[kept]])
+        order = np.argsort(joined, kind="stable")
+        ordered = joined[order]
+        starts = _runs(ordered)
+        self.repeated = ordered[starts]
+        self.times = np.add.reduceat(np.concatenate([self.times, times[kept]])[order], starts)
 
     def _sampled(self, hashes: Hashes) -> Hashes:
+        return hashes if self.level == 0 else hashes[self._kept(hashes)]
+
+    def _kept(self, hashes: Hashes) -> NDArray[np.bool_]:
         if self.level == 0:
-            return hashes
-        kept: Hashes = hashes[mix(hashes) >> np.uint64(64 - self.level) == 0]
-        return kept
+            return np.ones(hashes.size, dtype=bool)
+        zero: NDArray[np.bool_] = hashes * _SCRAMBLE < np.uint64(1 << (64 - self.level))
+        return zero
+
+
+def _runs(ordered: Hashes) -> NDArray[np.intp]:
+    """Return where runs of equal values begin in a sorted array of at least one."""
+    return np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])

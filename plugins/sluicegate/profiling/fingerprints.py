@@ -81,11 +81,18 @@ def value_hashes(
 
 
 def _groups(column: Column, table: int) -> Hashes:
-    """Map cells to groups of neighbours; categories stay apart."""
+    """Map cells to groups of neighbours; categories stay apart.
+
+    What lies just outside the range joins the first or last bin: copies of the smallest value
+    with noise lie on both sides of it.
+    """
     cells = np.arange(256, dtype=np.uint64)
+    if column.listed or len(column.edges) < 2:
+        return cells
     bins = column.n_cells - 4
+    cells[: bins + 2] = np.clip(cells[: bins + 2], 1, bins)
     groups = _GROUPS[table - 1]
-    if column.listed or bins <= groups:
+    if bins <= groups:
         return cells
     width = -(-bins // groups)
     grouped = (cells + np.uint64(width // 2)) // np.uint64(width)

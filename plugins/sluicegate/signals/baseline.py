@@ -23,6 +23,7 @@ from sluicegate.signals.learn_contamination import LearnedRows, learn_contaminat
 from sluicegate.signals.learn_known_rows import learn_trusted
 from sluicegate.signals.learned_tolerances import contributors_of, learn_tolerances
 from sluicegate.signals.reference_model import modelled_classes
+from sluicegate.signals.second_opinion import learn_second_opinion
 from sluicegate.signals.stored_baseline import Baseline
 
 if TYPE_CHECKING:
@@ -84,6 +85,16 @@ def build_baseline(
     )
     trusted, trusted_budget = learn_trusted(layout, whole, encoded, golden=golden, seed=seed)
     labels, unlabelled = _labels(layout, encoded, rows, classes, blocks=blocks, seed=seed)
+    if labels is not None:
+        second = learn_second_opinion(
+            layout,
+            encoded,
+            whole,
+            labels.class_index(encoded.slot),
+            n_classes=len(classes),
+            seed=seed,
+        )
+        labels = replace(labels, second=second)
     return Baseline(
         layout=layout,
         profile=profile,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sluicegate.profiling.counts import Profile
     from sluicegate.signals.label_conflicts import ConflictCount
     from sluicegate.signals.label_trusted import TrustedCount
+    from sluicegate.signals.repeats import Spectrum
     from sluicegate.signals.stored_baseline import Baseline
     from sluicegate.signals.time_burst import ArrivalCount
     from sluicegate.signals.token_table import TokenTable
@@ -43,6 +44,8 @@ class Comparison:
         predicted: For each contributor the expected rows of each modelled class under the
             model, in units of 1/65536 row, so that sums do not depend on their order.
         distinct: Different fingerprints of the rows in each table, and the standard error.
+        repeats: Spectrum of equal fingerprints in each table, and by what its numbers of groups
+            are multiplied (1 unless fingerprints were sampled).
         golden_rows: Rows with a fingerprint of the golden set, by table.
         moved: Columns left out of the extremeness.
         outlying_rows: Rows beyond each of the baseline's limits of extremeness.
@@ -65,6 +68,7 @@ class Comparison:
     overrides: Mapping[str, float]
     predicted: Mapping[str | None, Counts]
     distinct: tuple[tuple[float, float], ...]
+    repeats: tuple[tuple[Spectrum, int], ...]
     golden_rows: tuple[int, ...]
     moved: tuple[str, ...]
     outlying_rows: tuple[int, ...]

@@ -20,7 +20,7 @@ from sluicegate.signals.word_evidence import WordEvidence
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sluicegate.signals.duplicates import Spectrum
+    from sluicegate.signals.repeats import Spectrum
 
 Floats = NDArray[np.float64]
 
@@ -81,7 +81,7 @@ class ContaminationReference:
         pairs: Cells of pairs of columns by class, or None.
         hidden: Baseline texts with hidden characters, by text column.
         spectra: Spectrum of fingerprint groups for each table; empty without features.
-        block_rows: Rows of one block, to which the budget of duplicates belongs.
+        density: How many times more rows a clean batch may seem to have, for each table.
         golden: Sorted fingerprints of the golden set for each table; empty without one.
         golden_in_baseline: Baseline rows that match them, for each table.
         extreme_limits: Quantiles of extremeness; empty without numeric features.
@@ -93,7 +93,7 @@ class ContaminationReference:
     pairs: PairTable | None
     hidden: Mapping[str, int]
     spectra: tuple[Spectrum, ...]
-    block_rows: int
+    density: tuple[float, ...]
     golden: tuple[NDArray[np.uint64], ...]
     golden_in_baseline: tuple[int, ...]
     extreme_limits: tuple[float, ...]
@@ -110,7 +110,7 @@ class ContaminationReference:
             "pairs": None if self.pairs is None else self.pairs.to_json(),
             "hidden": dict(self.hidden),
             "spectra": [[list(pair) for pair in s] for s in self.spectra],
-            "block_rows": self.block_rows,
+            "density": list(self.density),
             "golden": [pack(g, "<u8") for g in self.golden],
             "golden_in_baseline": list(self.golden_in_baseline),
             "extreme_limits": list(self.extreme_limits),
@@ -132,7 +132,7 @@ class ContaminationReference:
             pairs=None if value["pairs"] is None else PairTable.from_json(value["pairs"]),
             hidden={str(k): int(v) for k, v in value["hidden"].items()},
             spectra=tuple([(int(a), int(b)) for a, b in s] for s in value["spectra"]),
-            block_rows=int(value["block_rows"]),
+            density=tuple(float(v) for v in value["density"]),
             golden=golden,
             golden_in_baseline=tuple(int(v) for v in value["golden_in_baseline"]),
             extreme_limits=tuple(float(v) for v in value["extreme_limits"]),

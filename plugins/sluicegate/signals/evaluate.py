@@ -165,6 +165,7 @@ def _comparison(scan: Scan, tolerances: Mapping[str, float]) -> Comparison:
         overrides=tolerances,
         predicted=scan.predicted,
         distinct=tuple(table.estimate() for table in scan.distinct),
+        repeats=tuple((table.spectrum(), 1 << table.level) for table in scan.distinct),
         golden_rows=tuple(scan.golden_rows),
         moved=scan.moved(),
         outlying_rows=scan.outlying_rows(),

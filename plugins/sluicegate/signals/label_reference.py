@@ -17,6 +17,7 @@ from sluicegate.signals.label_scores import (
     margins_of,
 )
 from sluicegate.signals.reference_model import ReferenceModel, fit_model
+from sluicegate.signals.second_opinion import SecondOpinion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +49,7 @@ class LabelReference:
         predicted: Cross-fitted expected rows of each class by contributor, in 1/65536 row.
         skew: What contributors do by themselves in rows of a class beyond expectation.
         skew_variance: Variance of one row's class indicator around the model, by class.
+        second: A linear model of the values, which ranks rows too; None without values.
     """
 
     model: ReferenceModel
@@ -60,6 +62,7 @@ class LabelReference:
     predicted: Mapping[str, Counts]
     skew: tuple[Spread, ...]
     skew_variance: tuple[float, ...]
+    second: SecondOpinion | None = None
 
     def class_index(self, slots: Codes) -> NDArray[np.intp]:
         """Return the class index of each label slot, -1 if not modelled."""
@@ -69,8 +72,8 @@ class LabelReference:
 
     def margin_bins(
         self, cells: Mapping[str, Codes], slots: Codes
-    ) -> tuple[NDArray[np.intp], Codes, Counts]:
-        """Return each row's class index (-1 if not modelled), margin bin, and probabilities.
+    ) -> tuple[NDArray[np.intp], Codes, Counts, NDArray[np.float32]]:
+        """Return each row's class index (-1 if not modelled), margin bin, probabilities, margin.
 
         The probabilities of the classes are int64 in units of 1/65536, shape (n_classes,
         n_rows).
@@ -84,7 +87,9 @@ class LabelReference:
         bins = np.zeros(slots.size, dtype=np.uint8)
         margins = margins_of(scores[:, known], class_index[known])
         bins[known] = self.scale.bins(margins, class_index[known])
-        return class_index, bins, probability_units(scores)
+        exact = np.zeros(slots.size, dtype=np.float32)
+        exact[known] = margins
+        return class_index, bins, probability_units(scores), exact
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -100,6 +105,7 @@ class LabelReference:
             "predicted": [[k, v.tolist()] for k, v in sorted(self.predicted.items())],
             "skew": [[s.between, s.within] for s in self.skew],
             "skew_variance": list(self.skew_variance),
+            "second": None if self.second is None else self.second.to_json(),
         }
 
     @classmethod
@@ -120,6 +126,9 @@ class LabelReference:
             },
             tuple(Spread(float(b), float(w)) for b, w in value["skew"]),
             tuple(float(v) for v in value["skew_variance"]),
+            None
+            if value["second"] is None
+            else SecondOpinion.from_json(value["second"], len(model.classes)),
         )
 
 

@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 N_BINS = 24
 _PI0 = 0.05  # the share of flips for which the score is most efficient; bounds it by 1/_PI0
+_SLOPE = 0.02  # of log-odds by margin where there are no bins: enough to rank, too little to say
 _SMOOTH = 0.5  # Jeffreys' half count keeps a ratio of empty cells finite
 
 
@@ -61,6 +62,24 @@ class LabelScale:
     def densities(self) -> tuple[Floats, Floats]:
         """Return F and G, each float64, shape (n_classes, N_BINS), rows sum to 1."""
         return _densities(self.own, self.flipped)
+
+    def flip_odds(self, margins: Floats, class_index: NDArray[np.intp]) -> Floats:
+        """Return the log of G / F at each row's margin, between bins by interpolation.
+
+        Larger margins never give larger odds, and beyond the outermost bins they fall on a little,
+        so that rows are ranked without ties.
+        """
+        f, g = self.densities()
+        odds = np.minimum.accumulate(np.log(g / f), axis=1)
+        out = np.zeros(margins.size)
+        for y in range(self.edges.shape[0]):
+            rows = class_index == y
+            inner = (self.edges[y, 1:] + self.edges[y, :-1]) / 2.0
+            ends = 2.0 * self.edges[y, [0, -1]] - inner[[0, -1]]
+            at = np.r_[ends[0], inner, ends[1]] + np.arange(N_BINS) * 1e-9
+            beyond = margins[rows] - np.clip(margins[rows], at[0], at[-1])
+            out[rows] = np.interp(margins[rows], at, odds[y]) - _SLOPE * np.clip(beyond, -20, 20)
+        return out
 
     def flip_scores(self) -> Floats:
         """Return u by class and bin, float64, shape (n_classes, N_BINS)."""

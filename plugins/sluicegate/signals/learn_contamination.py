@@ -14,8 +14,7 @@ from sluicegate.signals.budget import excess_bound, prediction_bound
 from sluicegate.signals.conflict_reference import learn_conflicts
 from sluicegate.signals.contamination_reference import ContaminationReference, TextReference
 from sluicegate.signals.dictionary import CODE as DICTIONARY
-from sluicegate.signals.duplicates import CODE as DUPLICATES
-from sluicegate.signals.duplicates import KINDS, copies, expected_copies, spectrum
+from sluicegate.signals.duplicates import learn_density, spectrum
 from sluicegate.signals.label_conflicts import CODE as CONFLICTS
 from sluicegate.signals.leakage import matches
 from sluicegate.signals.outliers import CODE as OUTLIERS
@@ -104,7 +103,7 @@ def learn_contamination(
         pairs=pairs,
         hidden={name: int(flags.sum()) for name, flags in facts.hidden.items()},
         spectra=tuple(spectrum(t) for t in facts.prints) if has_prints else (),
-        block_rows=blocks.size // (int(blocks.max()) + 1),
+        density=tuple(learn_density(t, blocks) for t in facts.prints) if has_prints else (),
         golden=golden_prints,
         golden_in_baseline=tuple(
             int(matches(own, g).sum()) for own, g in zip(facts.prints, golden_prints, strict=False)
@@ -113,7 +112,7 @@ def learn_contamination(
         extreme_rows=limits.rows,
         conflicts=conflicts,
     )
-    budgets = {**text_budgets, **_duplicate_budgets(facts, blocks)}
+    budgets = dict(text_budgets)
     budgets.update({f"{CONFLICTS}:{kind}": v for kind, v in conflict_budgets.items()})
     if limits.limits:
         budgets[f"{OUTLIERS}:"] = limits.budget
@@ -224,20 +223,6 @@ def _golden(
     parts = [row_facts(layout, encode_batch(layout, part), part).prints for part in projected]
     joined = np.concatenate(parts, axis=1) if parts else np.zeros((N_TABLES, 0), np.uint64)
     return tuple(np.unique(row) for row in joined)
-
-
-def _duplicate_budgets(facts: RowFacts, blocks: NDArray[np.int64]) -> dict[str, float]:
-    """Copies inside each block beyond those that the whole baseline leads one to expect."""
-    budgets = {}
-    for kind, table in zip(KINDS, facts.prints, strict=True):
-        whole, excess = spectrum(table), []
-        for block in range(int(blocks.max()) + 1):
-            inside = blocks == block
-            n = int(inside.sum())
-            found = copies(table[inside]) - expected_copies(whole, blocks.size, n)
-            excess.append(max(found / n, 0.0))
-        budgets[f"{DUPLICATES}:{kind}"] = excess_bound(np.array(excess))
-    return budgets
 
 
 def _trigger_budgets(

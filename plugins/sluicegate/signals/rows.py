@@ -26,6 +26,7 @@ from sluicegate.signals.burst_rows import burst_probability
 from sluicegate.signals.conflict_rows import conflict_probability
 from sluicegate.signals.label_conflicts import CODE as CONFLICTS
 from sluicegate.signals.label_flips import CODE as FLIPS
+from sluicegate.signals.label_rows import flip_posterior
 from sluicegate.signals.record import SignalRecord, Status
 from sluicegate.signals.time_burst import CODE as BURST
 from sluicegate.signals.value_pairs import rows_in
@@ -35,13 +36,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sluicegate.signals.label_reference import LabelReference
     from sluicegate.signals.scan import Part, Scan
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-_PRIOR = 0.01  # share of bad labels assumed where no signal fired: natural label error or less
 _NAMED = 0.5  # a row is named when it is more likely bad than not
 
 
@@ -64,7 +63,7 @@ def row_scores(
     fired = [r for r in records if r.status in (Status.FAILED, Status.WARNED)]
     if scan.baseline.labels is not None and not scan.flip_reason and n:
         flips = next((r for r in fired if r.code == FLIPS), None)
-        scores = _flip_posterior(scan, scan.baseline.labels, flips)
+        scores = flip_posterior(scan, scan.baseline.labels, flips)
         if flips is not None:
             _name(reasons, scores > _NAMED, FLIPS)
     posterior = scores
@@ -129,8 +128,8 @@ def _copied(scan: Scan, record: SignalRecord) -> Floats:
     prints = np.concatenate([p.prints for p in scan.parts], axis=1)
     n, m = prints.shape[1], scan.baseline.n_rows
     out = np.zeros(n)
-    fired = record.evidence.get("fired", [])
-    for table in np.flatnonzero([kind in fired for kind in _kinds(record.code)]):
+    fired = tuple(record.evidence.get("fired", []))
+    for table in np.flatnonzero([_any_of(kind, fired) for kind in _kinds(record.code)]):
         if record.code == duplicates.CODE:
             found = duplicates.copy_probability(prints[table], reference.spectra[table], m)
         else:
@@ -140,6 +139,10 @@ def _copied(scan: Scan, record: SignalRecord) -> Floats:
             found = more * np.clip(1.0 - before / max(int(more.sum()), 1), 0.0, 0.999)
         out = np.maximum(out, found)
     return out
+
+
+def _any_of(kind: str, fired: Sequence[str]) -> bool:
+    return any(subject.startswith(kind) for subject in fired)
 
 
 def _kinds(code: str) -> tuple[str, ...]:
@@ -177,32 +180,3 @@ def _with_trigger(part: Part, record: SignalRecord, found: dict[str, Any]) -> Fl
 def _sure(record: SignalRecord) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = record.evidence["associations"]
     return [a for a in found if a["p_value"] <= (record.alpha or 0.0)]
-
-
-def _flip_posterior(scan: Scan, reference: LabelReference, record: SignalRecord | None) -> Floats:
-    """Posterior of "flipped" from the two known margin distributions (Bayes).
-
-    The prior is the estimated flip share of the row's group where the signal fired, and a
-    small constant elsewhere.
-    """
-    class_index = np.concatenate([p.class_index for p in scan.parts]).astype(np.intp)
-    bins = np.concatenate([p.margin_bin for p in scan.parts])
-    contributor = np.concatenate([p.contributor for p in scan.parts])
-    f, g = reference.scale.densities()
-    prior = np.full(class_index.size, _PRIOR)
-    if record is not None and record.effect is not None:
-        named = {
-            s.removeprefix("contributor ")
-            for s in record.evidence.get("fired", [])
-            if s.startswith("contributor ")
-        }
-        who = [i for name, i in scan.names.items() if name is not None and name[:64] in named]
-        group = np.isin(contributor, who) if who else np.ones(prior.size, dtype=bool)
-        share = record.effect * prior.size / max(int(group.sum()), 1)
-        prior[group] = min(max(share, _PRIOR), 0.9)
-    known = class_index >= 0
-    at = class_index[known], bins[known]
-    good, bad = (1.0 - prior[known]) * f[at], prior[known] * g[at]
-    out = np.zeros(class_index.size)
-    out[known] = bad / (good + bad)
-    return out

@@ -26,6 +26,7 @@ from sluicegate.signals.outliers import (
 )
 from sluicegate.signals.pair_counts import PairCounts
 from sluicegate.signals.row_facts import RowFacts, row_facts
+from sluicegate.signals.second_opinion import flip_odds
 from sluicegate.signals.text_scores import DocScores, WordWeights, add_text_cells, doc_scores
 from sluicegate.signals.time_burst import ArrivalCount
 from sluicegate.signals.value_pairs import group_codes
@@ -52,7 +53,9 @@ class Part:
     Attributes:
         n_rows: Rows.
         class_index: Modelled class, -1 if none, int8.
-        margin_bin: Bin of the margin, uint8.
+        margin: Margin of the given label, float32.
+        second: The second opinion's log-odds that the given label is wrong, float32; None
+            without one.
         contributor: Index into `Scan.names`, -1 if none, int32.
         prints: Fingerprints, uint64, shape (4, n_rows).
         extremes: Rows that are extreme in each column, and how much.
@@ -64,7 +67,8 @@ class Part:
 
     n_rows: int
     class_index: NDArray[np.int8]
-    margin_bin: NDArray[np.uint8]
+    margin: NDArray[np.float32]
+    second: NDArray[np.float32] | None
     contributor: NDArray[np.int32]
     prints: NDArray[np.uint64]
     extremes: Extremes
@@ -141,8 +145,9 @@ class Scan:
             if c.binned
         }
         reference = baseline.contamination
-        kept = 1.0 - reference.block_rows / baseline.n_rows
-        words = {n: WordWeights.of(t.table, kept=kept) for n, t in reference.texts.items()}
+        words = {
+            n: WordWeights.of(t.table, kept=t.evidence.kept) for n, t in reference.texts.items()
+        }
         scan = cls(baseline, Profile.empty(baseline.layout), tails, words, keep_rows=keep_rows)
         scan.trusted = TrustedCount(reference.trusted)
         scan.arrival = ArrivalCount(reference.arrival)
@@ -167,7 +172,7 @@ class Scan:
         scores = {
             n: doc_scores(w, facts.tokens[n]) for n, w in self.words.items() if n in facts.tokens
         }
-        class_index, margin_bin = self._label_scores(encoded, scores)
+        class_index, margin = self._label_scores(encoded, scores)
         oddness = self._oddness(scores, class_index)
         far = extremes(self.baseline.layout, encoded, batch, self.tails)
         self._fingerprints(facts)
@@ -186,7 +191,8 @@ class Scan:
             Part(
                 n_rows=encoded.n_rows,
                 class_index=class_index.astype(np.int8),
-                margin_bin=margin_bin,
+                margin=margin,
+                second=self._second_opinion(encoded, batch, class_index),
                 contributor=self._contributor_index(encoded),
                 prints=facts.prints,
                 extremes=far,
@@ -275,19 +281,31 @@ class Scan:
 
     def _label_scores(
         self, encoded: Encoded, scores: Mapping[str, DocScores]
-    ) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
-        reference, no_bins = self.baseline.labels, np.zeros(encoded.n_rows, np.uint8)
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        reference, none = self.baseline.labels, np.zeros(encoded.n_rows, np.float32)
         if reference is None or encoded.label is None or encoded.n_rows == 0:
-            return np.full(encoded.n_rows, -1, dtype=np.intp), no_bins
+            return np.full(encoded.n_rows, -1, dtype=np.intp), none
         cells = add_text_cells(encoded.cells, scores, self.baseline.contamination.texts)
         lacking = [n for n in reference.model.features if n not in cells]
         if lacking:
             # Triggers need the classes only, and are looked for all the same.
             self.flip_reason = f"the model needs column {lacking[0]}"
-            return reference.class_index(encoded.slot), no_bins
-        class_index, bins, units = reference.margin_bins(cells, encoded.slot)
+            return reference.class_index(encoded.slot), none
+        class_index, bins, units, margin = reference.margin_bins(cells, encoded.slot)
         self._count_margins(encoded, class_index, bins, units)
-        return class_index, bins
+        return class_index, margin
+
+    def _second_opinion(
+        self, encoded: Encoded, batch: pa.RecordBatch, class_index: NDArray[np.intp]
+    ) -> NDArray[np.float32] | None:
+        reference = self.baseline.labels
+        if reference is None or reference.second is None:
+            return None
+        known = class_index >= 0
+        scores = reference.second.scores(self.baseline.layout, encoded, batch)
+        out = np.zeros(encoded.n_rows, dtype=np.float32)
+        out[known] = flip_odds(scores[:, known], class_index[known])
+        return out
 
     def _count_margins(
         self,

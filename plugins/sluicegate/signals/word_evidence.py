@@ -41,12 +41,14 @@ class WordEvidence:
         tails: Value at each kept tail probability, float64, shape (3, 49), not decreasing.
         limits: Quantiles of the sum.
         rows: Baseline documents with a known label beyond each limit.
+        kept: Share of the baseline that was left when a document of it was scored.
     """
 
     order: tuple[float, ...]
     tails: Floats
     limits: tuple[float, ...]
     rows: tuple[int, ...]
+    kept: float
 
     def oddness(self, scores: DocScores, class_index: NDArray[np.intp]) -> Floats:
         """Return the sum of -log tails of each document, float64, shape (n_docs,).
@@ -66,6 +68,7 @@ class WordEvidence:
             "tails": pack(self.tails, "<f8"),
             "limits": list(self.limits),
             "rows": list(self.rows),
+            "kept": self.kept,
         }
 
     @classmethod
@@ -78,9 +81,11 @@ class WordEvidence:
         sizes = (len(order), len(limits), len(rows))
         if sizes != (_N_TERMS, len(QUANTILES), len(QUANTILES)):
             raise ValueError("evidence of words has parts of another size")
-        if not all(np.isfinite(part).all() for part in (order, limits, tails)) or min(rows) < 0:
+        kept = float(value["kept"])
+        finite = all(np.isfinite(part).all() for part in (order, limits, tails))
+        if not finite or min(rows) < 0 or not 0.0 < kept <= 1.0:
             raise ValueError("evidence of words is out of range")
-        return cls(order, tails, limits, rows)
+        return cls(order, tails, limits, rows, kept)
 
 
 def learn_evidence(
@@ -107,7 +112,9 @@ def learn_evidence(
     usual, n = rows[0] / found.size, np.maximum(np.bincount(blocks), 1)
     shares = np.bincount(blocks, weights=found > limits[0]) / n
     budget = prediction_bound(shares - usual, usual * (1.0 - usual) / n)
-    return WordEvidence(tuple(order.tolist()), tails, limits, rows), budget
+    n_blocks = int(blocks.max()) + 1
+    found_here = WordEvidence(tuple(order.tolist()), tails, limits, rows, 1.0 - 1.0 / n_blocks)
+    return found_here, budget
 
 
 def _facts(scores: DocScores, class_index: NDArray[np.intp], order: Floats) -> tuple[Floats, ...]:

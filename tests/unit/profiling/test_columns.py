@@ -69,6 +69,24 @@ def test_edges_unchanged_when_rows_are_repeated(values, times):
     assert equi_mass_edges(values) == equi_mass_edges(np.tile(values, times))
 
 
+@pytest.mark.parametrize("most", [10, 1000])
+def test_no_value_of_the_baseline_lies_on_an_inner_edge_and_noise_keeps_its_cell(most):
+    values = np.random.default_rng(1).integers(0, most, 5_000).astype(float)
+    column = infer_column("x", pa.array(values))
+    assert not set(column.edges[1:-1]) & set(values.tolist())
+    inside = values[(values > values.min()) & (values < values.max())]
+    cells = [encode(column, pa.array(inside + noise)).tolist() for noise in (-0.01, 0.0, 0.01)]
+    assert cells[0] == cells[1] == cells[2]
+
+
+def test_edges_of_adjacent_floats_still_increase():
+    values = [1.0]
+    for _ in range(5):
+        values.append(float(np.nextafter(values[-1], 2.0)))
+    edges = equi_mass_edges(np.array(values))
+    assert np.histogram(values, bins=edges)[0].tolist() == [1] * 6
+
+
 def test_edges_are_of_equal_mass():
     edges = equi_mass_edges(np.random.default_rng(0).normal(size=64_000))
     counts = np.histogram(np.random.default_rng(0).normal(size=64_000), bins=edges)[0]

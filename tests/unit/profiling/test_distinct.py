@@ -23,7 +23,7 @@ def count(*parts, limit=64):
 
 def state(found):
     found.settle()
-    return found.level, found.values.tolist()
+    return found.level, found.values.tolist(), found.repeated.tolist(), found.times.tolist()
 
 
 @settings(max_examples=40, deadline=None)
@@ -65,3 +65,20 @@ def test_memory_is_bounded():
     found = count(*(hashes(1_000, seed) for seed in range(50)), limit=256)
     assert found.values.size <= 256
     assert found.n_waiting == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 400), min_size=1, max_size=4), st.integers(0, 999))
+def test_multiplicity_of_every_kept_value_is_exact(sizes, seed):
+    parts = [hashes(n, seed + i, different=150) for i, n in enumerate(sizes)]
+    found = count(*parts, limit=32)
+    values, times = np.unique(np.concatenate(parts), return_counts=True)
+    kept = np.isin(values, found.values)
+    assert found.repeated.tolist() == values[kept & (times > 1)].tolist()
+    assert found.times.tolist() == (times[kept & (times > 1)] - 1).tolist()
+    assert sum(k for _, k in found.spectrum()) == found.values.size
+
+
+def test_spectrum_counts_groups_by_size():
+    found = count(np.repeat(np.arange(5, dtype=np.uint64), [1, 1, 2, 4, 4]))
+    assert found.spectrum() == [(1, 2), (2, 1), (4, 2)]

@@ -76,3 +76,12 @@ def test_fingerprint_ignores_sign_of_zero_and_case_of_text():
     rows = pa.table({"x": [0.0, -0.0], "t": ["Some Words", "some words"]})
     found = prints(rows, base)
     assert (found[:, 0] == found[:, 1]).all()
+
+
+def test_noisy_copies_of_rounded_rows_collide_even_at_the_ends_of_the_range():
+    rng = np.random.default_rng(3)
+    base = pa.table({f"x{i}": rng.integers(0, 100, 3_000).astype(float) for i in range(8)})
+    row = np.array([[0.0, 99.0, 50.0, 7.0, 0.0, 99.0, 31.0, 64.0]])
+    copies = np.repeat(row, 40, axis=0) + rng.normal(size=(40, 8)) * 0.03
+    found = prints(pa.table({f"x{i}": copies[:, i] for i in range(8)}), base)
+    assert [len(set(table.tolist())) for table in found] == [40, 1, 1, 1]
