@@ -36,7 +36,7 @@ def warnings(policy: Policy, known: Collection[str]) -> tuple[str, ...]:
 def _of(policy: Policy, known: Collection[str]) -> Iterator[str]:
     yield from _general(policy)
     for code, rule in policy.signals.items():
-        if code not in known:
+        if code.partition(":")[0] not in known:
             yield f"{code}: no such signal; as long as it is required, every batch fails"
         if rule.not_evaluated and rule.severity is Severity.BLOCK:
             yield f"{code}: blocks when it fires, and passes when it cannot be evaluated"
