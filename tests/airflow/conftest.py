@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.flights_site import add_flights
-from tests.support.guard_faults import FAULTS, build_faulty_site
+from tests.support.guard_faults import FAULTS, UNJUDGED, build_faulty_site
 from tests.support.mail_server import mail_server, smtp_connection
 from tests.support.real_airflow import RealAirflow
 from tests.support.waiver_site import (
@@ -175,6 +175,7 @@ def real_airflow(built_site, tmp_path_factory):  # noqa: F811 - the fixture impo
     env = {
         "SLUICEGATE_HOME": str(site.home.root),
         "MATRIX_SOURCES": ",".join(("good", *FAULTS)),
+        "UNJUDGED_SOURCES": ",".join(UNJUDGED),
         "WAIVER_SOURCES": ",".join(BLOCKED),
         "RAN": str(root / "ran.txt"),
         "FLIGHTS_DATA": str(root / "data"),

@@ -33,7 +33,7 @@ from sluicegate.errors import BadProof, GateBlocked, Rollback
 from sluicegate.workflow.evidence import Evidence, IssuedVerdict, SealedBatch, open_evidence
 from sluicegate.workflow.freshness import require_fresh_seal
 from sluicegate.workflow.quarantine import require_free
-from sluicegate.workflow.waiver import waived_codes
+from sluicegate.workflow.waiver import waivers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -136,10 +136,23 @@ def require_admissible(
         issued.verdict.require_passed(policy, at=at)
     except GateBlocked:
         # Waivers cost proofs and signatures, so they are read only when one is needed.
-        waived = waived_codes(evidence, policy, issued, at=at)
-        if not waived:
-            raise
-        issued.verdict.require_passed(policy, at=at, waived=waived)
+        waived = waivers_of(evidence, policy, issued, at=at)
+        try:
+            issued.verdict.require_passed(policy, at=at, waived=waived.codes)
+        except GateBlocked as blocked:
+            raise _with_waivers(blocked, waived.refused) from None
+
+
+def _with_waivers(blocked: GateBlocked, refused: tuple[str, ...]) -> GateBlocked:
+    """Return the refusal, with why what people signed does not count."""
+    if not refused:
+        return blocked
+    return GateBlocked(
+        blocked.verdict,
+        f"{blocked.what}. The newest of {len(refused)} waivers that do not count: {refused[0]}",
+        locator=blocked.locator,
+        next_step=blocked.next_step,
+    )
 
 
 def _require_current(evidence: Evidence, source: str, hint: str, newest: SealedBatch) -> None:
