@@ -175,8 +175,9 @@ def _test(arguments: argparse.Namespace, policy: Policy) -> int:
     emit(
         {
             "policy": str(policy.digest),
-            "would_block": sum(not item.starts for item in found),
+            "would_block": sum(not item.starts and item.would_be is not None for item in found),
             "would_pass": sum(item.starts for item in found),
+            "unknown": sum(item.would_be is None for item in found),
             "verdicts": [
                 {
                     "index": item.index,

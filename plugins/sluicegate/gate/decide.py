@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.gate.policy import Result, Severity, SignalRule
 from sluicegate.gate.verdict import Reason
@@ -11,6 +11,9 @@ from sluicegate.signals.record import EXTRA_COLUMNS, SCHEMA, SignalRecord, Statu
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+NOBODY: Final = "expected, and nobody evaluated it"
+"""End of the message about a finding that is missing; a replay looks for it."""
 
 _WORSE = {Result.PASSED: 0, Result.WARNED: 1, Result.FAILED: 2}
 
@@ -95,7 +98,7 @@ def _worst(results: Iterable[Result]) -> Result:
 def _unevaluated(key: str) -> Reason:
     code, _, column = key.partition(":")
     where = f"{code}: column {column}" if column else code
-    return Reason(code, column, Result.FAILED, f"{where}: expected, and nobody evaluated it")
+    return Reason(code, column, Result.FAILED, f"{where}: {NOBODY}")
 
 
 def _result(record: SignalRecord, rule: SignalRule | None) -> Result:
