@@ -58,6 +58,15 @@ class RealAirflow(AirflowInstance):
         with self._turn:
             super().restart_scheduler(timeout_s)
 
+    def restart(self, timeout_s=150.0):
+        """Kill every component, as a power cut does, and start all of them again."""
+        with self._turn:
+            for session in self._sessions.values():
+                session.kill()
+            for name in list(self._sessions):
+                self._spawn(name)
+            self._wait_healthy(timeout_s)
+
     def _supervise(self):
         while not self._ended.wait(1.0):
             with self._turn:
