@@ -193,6 +193,9 @@ class TrainingGateOperator(_SluicegateOperator):
         self.batch = batch
         self.parts = parts
         self.announce = announce
+        # What another task was to say; text may be an empty template, which means the newest.
+        outputs = {"batch": batch, "parts": parts}
+        self.awaited = tuple(k for k, v in outputs.items() if v is not None and type(v) is not str)
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.policy_file import read_policy
