@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 import yaml
-from tests.unit.workflow.conftest import AT
+from tests.unit.workflow.conftest import AT, rows, write
 
 from sluicegate.cli.main import main
 from sluicegate.errors import EvidenceMissing, Expired, GateBlocked
@@ -104,6 +104,17 @@ def test_command_writes_sampling_weights_of_the_newest_batch(site, capsys):
     table = pq.read_table(out)
     assert table.column_names == ["id", "weight"]
     assert table.num_rows == json.loads(capsys.readouterr().out)["rows"] == 3000
+
+
+def test_batch_that_does_not_say_who_delivered_a_row_gets_no_weights(site, capsys):
+    demand(site, contributors={"max_share": 0.3, "probation_weight": 0.5})
+    site.seal(write(rows(2).drop_columns(["who"]), site.root / "nobody"))
+    out = site.root / "weights.parquet"
+    home = ["--home", str(site.home.root)]
+    arguments = ["policy", "weights", str(site.home.policy), "--source", "src", "--out", str(out)]
+    assert main([*arguments, *home]) == 2
+    assert "who delivered a row" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_lint_fails_on_warnings_only_when_asked(site):
