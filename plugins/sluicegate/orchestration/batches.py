@@ -65,6 +65,11 @@ def judge(
     )
 
 
+def awaited(**given: Any) -> tuple[str, ...]:
+    """Return what another task is to say; text may be an empty template, for the newest batch."""
+    return tuple(name for name, value in given.items() if not isinstance(value, str | None))
+
+
 def _require_awaited(task: TrainingGateOperator) -> None:
     """Return unless a task that was to name batch or partitions left nothing.
 
