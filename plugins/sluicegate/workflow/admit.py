@@ -17,8 +17,10 @@ batch somebody wants to train on. Admission rests on signed evidence alone, in t
 11. That policy accepts it, or two people waived exactly the signals that speak against it
                                                          (FAILED batch, self-approval)
 
-Where a checkpoint is remembered, the ledger must extend it (yesterday's store, fork), and the
-batch must not be older than the one admitted before (newest leaf hidden from the lookup).
+The newest leaves of the log are read whole, so that none of them, a quarantine or a newer verdict,
+is hidden from these lookups (deleted row, damaged index). Where a checkpoint is remembered, the
+ledger must extend it (yesterday's store, fork), and the batch must not be older than the one
+admitted before.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import BadProof, GateBlocked, Rollback
 from sluicegate.workflow.evidence import Evidence, IssuedVerdict, SealedBatch, open_evidence
 from sluicegate.workflow.freshness import require_fresh_seal
+from sluicegate.workflow.hidden import RECENT, require_none_hidden
 from sluicegate.workflow.quarantine import require_free
 from sluicegate.workflow.waiver import waivers_of
 
@@ -88,7 +91,8 @@ def admit_training(
         SluicegateError: Any reason not to start; nothing is admitted in part.
 
     Cost:
-        A few indexed reads, two Merkle proofs and four signature checks a source.
+        The newest 1,024 leaves; a few indexed reads, two Merkle proofs and four signature checks
+        a source.
     """
     policy = read_policy(home.policy)
     evidence = open_evidence(home, at=at)
@@ -97,10 +101,13 @@ def admit_training(
     if memory is not None:
         memory.require_not_older(evidence.ledger)
     hints = pointers or {}
+    recent = evidence.ledger.newest(RECENT)
     admitted = {
         source: _admit(evidence, policy, source, hints.get(source, {}).get("verdict", ""), at=at)
         for source in sources
     }
+    for source, admission in admitted.items():
+        require_none_hidden(evidence.ledger, recent, source, admission.batch.digest)
     if memory is not None and home.remembered_at is not None:
         versions = {source: admission.batch.version for source, admission in admitted.items()}
         for source, version in versions.items():
