@@ -18,7 +18,7 @@ from sluicegate.ledger.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from sluicegate.ledger.store import LedgerRecord
+from sluicegate.ledger.store import LedgerRecord, Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -113,12 +113,14 @@ class View:
         Raises:
             LedgerCorrupt: One is missing, or they do not lead to the signed root.
 
-        Cost: about 11 us a leaf.
+        Cost: one query; about 8 us of CPU a leaf.
         """
         start = max(0, self.head.size - most)
         frontier = stored_frontier(self._snapshot, start, self._locator)
         indexes = range(start, self.head.size)
-        entries = self._snapshot.entries(indexes)
+        # By position alone: no index of the store but that of the leaves themselves is asked.
+        found = self._snapshot.find(Query(), newest_first=False, start=start, limit=len(indexes))
+        entries = dict(found)
         for index in indexes:
             if index not in entries:
                 raise missing_leaf(index, self._locator)
