@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from tests.support.guard_faults import FAULTS, UNJUDGED
 
+from sluicegate.cli.demo.airflow_rest import AirflowApiError
+
 pytestmark = pytest.mark.airflow
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "guard.md"
@@ -63,6 +65,15 @@ class Matrix:
         ti = self.first[path][source]
         number = try_number or ti["try_number"]
         return self.airflow.log_text(*self.runs[path], source, number, map_index=ti["map_index"])
+
+    def log_of_lost(self, path, source, try_number):
+        """Return the log of a try that Airflow lost; there is none of one that never began."""
+        try:
+            return self.log(path, source, try_number)
+        except AirflowApiError as error:
+            if error.got != "404":
+                raise
+            return ""
 
     def ran(self):
         return [line.split() for line in self.ran_file.read_text().splitlines()]
