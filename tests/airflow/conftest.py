@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 from tests.support.flights_site import add_flights
-from tests.support.guard_faults import FAULTS, build_faulty_site
+from tests.support.guard_faults import FAULTS, UNJUDGED, build_faulty_site
 from tests.support.mail_server import mail_server, smtp_connection
 from tests.support.real_airflow import RealAirflow
 from tests.support.waiver_site import (
     BLOCKED,
     build_blocked_sources,
+    build_kept_sources,
     build_rolled_source,
     name_approvers,
 )
@@ -166,18 +167,21 @@ def real_airflow(built_site, tmp_path_factory):  # noqa: F811 - the fixture impo
     build_faulty_site(site)
     build_blocked_sources(site)
     build_rolled_source(site)
-    add_flights(site.home, root, flipped=(5, 6))
+    build_kept_sources(site)
+    add_flights(site.home, root, flipped=(5, 6, 9))
     (root / "dags").mkdir()
-    for name in ("start_paths.py", "waivers.py"):
+    for name in ("start_paths.py", "waivers.py", "custody.py"):
         shutil.copy(Path(__file__).parent / "dags" / name, root / "dags")
     shutil.copy(REPO / "dags" / "flights_backfill.py", root / "dags")
     (root / "ran.txt").touch()
     env = {
         "SLUICEGATE_HOME": str(site.home.root),
         "MATRIX_SOURCES": ",".join(("good", *FAULTS)),
+        "UNJUDGED_SOURCES": ",".join(UNJUDGED),
         "WAIVER_SOURCES": ",".join(BLOCKED),
         "RAN": str(root / "ran.txt"),
         "FLIGHTS_DATA": str(root / "data"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     with mail_server() as (port, mails):
         env["AIRFLOW_CONN_SMTP_DEFAULT"] = smtp_connection(port)

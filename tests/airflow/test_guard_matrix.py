@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.support.guard_faults import FAULTS
+from tests.support.guard_faults import FAULTS, UNJUDGED
+
+from sluicegate.cli.demo.airflow_rest import AirflowApiError
 
 pytestmark = pytest.mark.airflow
 
@@ -64,6 +66,15 @@ class Matrix:
         number = try_number or ti["try_number"]
         return self.airflow.log_text(*self.runs[path], source, number, map_index=ti["map_index"])
 
+    def log_of_lost(self, path, source, try_number):
+        """Return the log of a try that Airflow lost; there is none of one that never began."""
+        try:
+            return self.log(path, source, try_number)
+        except AirflowApiError as error:
+            if error.got != "404":
+                raise
+            return ""
+
     def ran(self):
         return [line.split() for line in self.ran_file.read_text().splitlines()]
 
@@ -111,6 +122,36 @@ def test_no_command_of_a_refused_task_ran(matrix):
     assert {dag for dag, _task in ran} == dags
 
 
+def test_a_single_task_started_from_the_command_line_is_guarded_too(matrix):
+    """`airflow tasks test` runs one task in its own process; `tasks run` is gone."""
+    for source, said in (("forged", "[UNTRUSTED_KEY]"), ("good", "Sluicegate admitted good")):
+        printed = matrix.airflow.printed_by("tasks", "test", "by_hand", source)
+        assert said in printed, printed[-2000:]
+        assert (REFUSED in printed) is (source != "good")
+    by_hand = [line for line in matrix.ran() if line[:2] == ["by_hand", "forged"]]
+    assert by_hand == []
+    printed = matrix.airflow.printed_by("tasks", "run", "by_hand", "forged", "now")
+    assert "invalid choice: 'run'" in printed
+
+
+def test_a_baseline_that_cannot_judge_leaves_nothing_to_train_on(matrix):
+    """The gate says why and asks nobody to trust it; the task behind it misses a verdict."""
+    airflow = matrix.airflow
+    run_id = airflow.trigger("unjudged")
+    assert airflow.wait_run("unjudged", run_id, RUN_S) == "failed"
+    tasks = matrix.tasks("unjudged", run_id)
+    assert {ti["state"] for ti in tasks.values()} == {"failed"}
+    for source, fault in UNJUDGED.items():
+        gate, train = tasks[f"gate_{source}"], tasks[source]
+        said = airflow.log_text("unjudged", run_id, gate["task_id"], gate["try_number"])
+        assert f"[{fault.code}]" in said, (source, said[-1500:])
+        assert fault.text in said
+        said = airflow.log_text("unjudged", run_id, source, train["try_number"])
+        assert f"{REFUSED}: [EVIDENCE_MISSING]" in said
+        assert "no verdict of this batch" in said
+    assert not [line for line in matrix.ran() if line[0] == "unjudged"]
+
+
 def test_an_invented_verdict_in_an_asset_event_starts_nothing(matrix):
     airflow = matrix.airflow
     invented = {"source": "good", "verdict": "sha256:" + "f" * 64}
@@ -138,8 +179,8 @@ def test_an_installation_without_trust_policy_or_ledger_trains_nothing(matrix, n
 
 def test_the_document_shows_this_matrix(matrix):
     text = DOCUMENT.read_text()
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| `(\w+)` \|", text, flags=re.MULTILINE)
-    assert {name: (kind.strip(), code) for name, kind, code in rows} == {
-        name: (fault.kind, fault.code) for name, fault in FAULTS.items()
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (\w+) \| `(\w+)` \|", text, flags=re.MULTILINE)
+    assert {name: tuple(found) for name, *found in rows} == {
+        name: (fault.item, fault.kind, fault.code) for name, fault in (FAULTS | UNJUDGED).items()
     }
     assert all(f"`{path}`" in text for path in PATHS)

@@ -4,6 +4,7 @@ import contextlib
 from datetime import UTC, datetime
 
 import pytest
+from tests.support.audit_view import codes_of, findings_of
 from tests.support.real_airflow import ENDED
 
 from sluicegate.attest import dsse
@@ -91,6 +92,10 @@ class Story:
         payloads = [dsse.Envelope.from_bytes(record.envelope).payload for record in found]
         return [Statement.from_bytes(payload).predicate for payload in payloads]
 
+    def audited(self):
+        """Return the codes of what an audit finds about this run."""
+        return codes_of(self.airflow, self.site, self.run_id)
+
     def path(self, task_id):
         """Where the question of a task is, and takes its answer."""
         run = f"/dags/{self.dag_id}/dagRuns/{self.run_id}"
@@ -116,7 +121,7 @@ def test_two_people_let_a_blocked_batch_train_and_nobody_else_can(stories):
     body = story.form(CONFIRM)["body"]
     assert "alice asks for it" in body
     assert "corrected its clocks" in body
-    story.airflow.restart_scheduler()
+    story.airflow.restart()  # while a task is parked
     for person in ("alice", "vera", "admin"):
         story.refused(CONFIRM, person, fields, 403)
     assert story.decide(CONFIRM, "bob") == "success"
@@ -126,6 +131,7 @@ def test_two_people_let_a_blocked_batch_train_and_nobody_else_can(stories):
     assert waiver["requestedBy"] == "alice"
     assert "LABEL_FLIPS" in waiver["signals"]
     assert waiver["reason"] == "carrier UA corrected its clocks"
+    assert story.audited() == []
 
 
 def test_marking_both_steps_successful_waives_nothing(stories):
@@ -139,6 +145,10 @@ def test_marking_both_steps_successful_waives_nothing(stories):
     story.wait("train", "failed")
     assert "[GATE_BLOCKED]" in story.log("train")
     assert (story.trained(), story.waivers()) == (False, [])
+    found = findings_of(story.airflow, story.site, story.run_id)
+    marks = {(code, "ursula" in said) for code, _, said in found if code.endswith("MARKED_SUCCESS")}
+    assert marks == {("TASK_MARKED_SUCCESS", True), ("GATE_MARKED_SUCCESS", True)}
+    assert not [code for code, _, _ in found if code.startswith("TRAINED")]
 
 
 def test_the_earliest_answer_that_airflow_takes_waives_nothing_alone(real_airflow):
@@ -160,7 +170,7 @@ def test_the_earliest_answer_that_airflow_takes_waives_nothing_alone(real_airflo
         return ti["state"] in {"failed", "success", "up_for_retry"} or ti["try_number"] > 1 or None
 
     wait_until(settled, timeout_s=RUN_S, what="an end of the first try")
-    assert (story.trained(), story.waivers()) == (False, [])
+    assert (story.trained(), story.waivers(), story.audited()) == (False, [], [])
 
 
 def test_an_answer_to_another_question_does_not_count_and_an_empty_one_is_asked_again(stories):
@@ -171,7 +181,7 @@ def test_an_answer_to_another_question_does_not_count_and_an_empty_one_is_asked_
     about = "sha256:" + "0" * 64
     assert story.decide(REQUEST, "alice", reason="yes", about=about) == "failed"
     assert "about something else" in story.log(REQUEST)
-    assert (story.trained(), story.waivers()) == (False, [])
+    assert (story.trained(), story.waivers(), story.audited()) == (False, [], [])
 
 
 def test_no_means_no(stories):
@@ -179,22 +189,26 @@ def test_no_means_no(stories):
     assert story.decide(REQUEST, "bob", option="Reject") == "failed"
     assert story.ended() == "failed"
     assert "bob rejected the waiver" in story.log(REQUEST)
-    assert (story.trained(), story.waivers()) == (False, [])
+    assert (story.trained(), story.waivers(), story.audited()) == (False, [], [])
 
 
 def test_silence_means_no(stories):
     story = stories["silent"]
     assert story.ended() == "failed"
-    assert (story.trained(), story.waivers()) == (False, [])
+    assert (story.trained(), story.waivers(), story.audited()) == (False, [], [])
 
 
 def test_rolling_back_trains_again_on_the_last_trusted_batch(real_airflow):
     airflow, site, ran = real_airflow
     before = site.evidence().latest_seal("rolled", at=datetime.now(UTC))
-    airflow.trigger("roll_back")
+    airflow.wait_dag("roll_back")
+    with pytest.raises(AirflowApiError, match="got 403"):
+        airflow.as_person("vera").trigger("roll_back")
+    back = airflow.as_person("alice").trigger("roll_back")
     run_id = airflow.wait_new_run("retrain", [], RUN_S)
     assert airflow.wait_run("retrain", run_id, RUN_S) == "success"
     after = site.evidence().latest_seal("rolled", at=datetime.now(UTC))
     assert (before.version, after.version) == (2, 3)
     assert after.digest != before.digest
     assert "retrain train" in ran.read_text()
+    assert [codes_of(airflow, site, run) for run in (back, run_id)] == [[], []]

@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import threading
 
 from sluicegate.cli.demo.airflow_env import DEMO_PASSWORD
 from sluicegate.cli.demo.airflow_instance import AirflowInstance
@@ -32,6 +33,46 @@ class RealAirflow(AirflowInstance):
             "AIRFLOW__CORE__PARALLELISM": "2",
         }
         super().__init__(root / "airflow", dags, env={**roles, **env})
+        self._ended = threading.Event()
+        self._turn = threading.Lock()
+        self._supervisor = threading.Thread(target=self._supervise, daemon=True)
+
+    def start(self, timeout_s=150.0):
+        """Start all components, and from then on the scheduler whenever it dies.
+
+        Airflow 3.3.2 dies of a run that is deleted while it schedules it, as a backfill that a busy
+        SQLite refuses does; who runs Airflow has something that starts it again.
+        """
+        super().start(timeout_s)
+        self._supervisor.start()
+
+    def stop(self):
+        """End every process of every component."""
+        self._ended.set()
+        if self._supervisor.is_alive():
+            self._supervisor.join()
+        super().stop()
+
+    def restart_scheduler(self, timeout_s=90.0):
+        """Kill and start the scheduler, while nobody else starts it."""
+        with self._turn:
+            super().restart_scheduler(timeout_s)
+
+    def restart(self, timeout_s=150.0):
+        """Kill every component, as a power cut does, and start all of them again."""
+        with self._turn:
+            for session in self._sessions.values():
+                session.kill()
+            for name in list(self._sessions):
+                self._spawn(name)
+            self._wait_healthy(timeout_s)
+
+    def _supervise(self):
+        while not self._ended.wait(1.0):
+            with self._turn:
+                if self._sessions["scheduler"].has_ended():
+                    self.kill_scheduler()
+                    self._spawn("scheduler")
 
     def as_person(self, name):
         """Return a client that is logged in as one of the people."""

@@ -48,3 +48,9 @@ def build_rolled_source(site):
     source = FaultySource(site, "rolled", seed=800)
     source.make()
     source.newer_poisoned_batch()
+
+
+def build_kept_sources(site):
+    """Batches that passed: one to set aside, and one to promote a baseline from."""
+    for number, source in enumerate(("kept", "grown")):
+        FaultySource(site, source, seed=10 * number + 850).make()

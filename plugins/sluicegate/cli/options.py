@@ -220,8 +220,14 @@ def now() -> datetime:
 
 
 def command_line_run() -> dict[str, str]:
-    """Return who runs this command, for provenance."""
-    return {"orchestrator": "command line", "user": getpass.getuser()}
+    """Return who runs this command, for provenance: a claim of whoever signs.
+
+    In a task of Airflow also which run, whose record tells the person who started it.
+    """
+    named = {"dag_id": "DAG_ID", "run_id": "DAG_RUN_ID", "task_id": "TASK_ID"}
+    found = {key: os.environ.get(f"AIRFLOW_CTX_{name}", "") for key, name in named.items()}
+    task = found if all(found.values()) else {}
+    return {"orchestrator": "command line", "user": getpass.getuser(), **task}
 
 
 def exit_code_of(error: SluicegateError, arguments: argparse.Namespace) -> int:

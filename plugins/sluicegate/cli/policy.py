@@ -148,6 +148,11 @@ def _sections(policy: Policy) -> list[str]:
             f"waivers: {waiver.approvers} people may waive {', '.join(sorted(waiver.allow))} "
             f"for {waiver.max_s / 3600:g} h"
         )
+    if (model := policy.model) is not None:
+        limits = ("regression", "class_regression", "slice_regression", "disagreement", "leakage")
+        said = [f"max_{name} {getattr(model, f'max_{name}'):g}" for name in limits]
+        by = f", sliced by {', '.join(model.slices)}" if model.slices else ""
+        lines.append(f"model: {', '.join(said)}{by}")
     if policy.sources:
         lines.append(f"tighter rules for {', '.join(sorted(policy.sources))} (--source shows them)")
     return lines
@@ -175,8 +180,9 @@ def _test(arguments: argparse.Namespace, policy: Policy) -> int:
     emit(
         {
             "policy": str(policy.digest),
-            "would_block": sum(not item.starts for item in found),
+            "would_block": sum(not item.starts and item.would_be is not None for item in found),
             "would_pass": sum(item.starts for item in found),
+            "unknown": sum(item.would_be is None for item in found),
             "verdicts": [
                 {
                     "index": item.index,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.gate.policy import Result, Severity, SignalRule
 from sluicegate.gate.verdict import Reason
-from sluicegate.signals.record import SignalRecord, Status
+from sluicegate.signals.record import EXTRA_COLUMNS, SCHEMA, SignalRecord, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+NOBODY: Final = "expected, and nobody evaluated it"
+"""End of the message about a finding that is missing; a replay looks for it."""
 
 _WORSE = {Result.PASSED: 0, Result.WARNED: 1, Result.FAILED: 2}
 
@@ -29,9 +32,11 @@ def decide(
 
     Args:
         records: Findings of one run, at most one a (code, column).
-        rules: How signals count, by code; those marked required must have left a record. A
-            signal that is not named counts with the severity it gave itself.
-        expected: Further codes that must have left a record: what the baseline supports.
+        rules: How signals count, by ``CODE`` or, before that, ``CODE:column``; those marked
+            required must have left a record. A signal that is not named counts with the
+            severity it gave itself.
+        expected: Further keys of both forms that must have left a record: what the baseline
+            supports.
 
     Returns:
         The worst result, and a reason for each record that is not PASSED, worst first.
@@ -40,14 +45,11 @@ def decide(
     seen: set[str] = set()
     reasons = []
     for record in records:
-        seen.add(record.code)
-        result = _result(record, rules.get(record.code))
+        seen.update(_keys(record))
+        result = _worst(_result(record, rule) for rule in _rules_of(record, rules))
         if result is not Result.PASSED:
             reasons.append(Reason(record.code, record.column, result, _message(record)))
-    reasons.extend(
-        Reason(code, "", Result.FAILED, f"{code}: expected, and nobody evaluated it")
-        for code in sorted(required - seen)
-    )
+    reasons.extend(_unevaluated(key) for key in sorted(required) if not _is_left(key, seen))
     ordered = worst_first(reasons)
     return (ordered[0].result if ordered else Result.PASSED), ordered
 
@@ -55,6 +57,48 @@ def decide(
 def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
     """Return reasons, the worst first and otherwise in the order given."""
     return tuple(sorted(reasons, key=lambda reason: -_WORSE[reason.result]))
+
+
+def _keys(record: SignalRecord) -> tuple[str, ...]:
+    """Return the keys under which a record was left; one of the whole batch is of each column."""
+    if record.code == SCHEMA:
+        return SCHEMA, EXTRA_COLUMNS
+    return record.code, f"{record.code}:{record.column}"
+
+
+def _is_left(key: str, seen: set[str]) -> bool:
+    return key in seen or f"{key.partition(':')[0]}:" in seen
+
+
+def _rules_of(
+    record: SignalRecord, rules: Mapping[str, SignalRule]
+) -> tuple[SignalRule | None, ...]:
+    """Return the rules that count for a record; two for a batch with columns too many.
+
+    Only what is extra makes ``SCHEMA`` warn: that has a rule of its own if there is one. Where
+    other columns failed too, both count.
+    """
+    general = rules.get(record.code)
+    if record.code != SCHEMA:
+        return (rules.get(f"{record.code}:{record.column}", general),)
+    extra = rules.get(EXTRA_COLUMNS, general)
+    if record.status is Status.WARNED:
+        return (extra,)
+    return (general, extra) if record.status is Status.FAILED and _has_extra(record) else (general,)
+
+
+def _has_extra(record: SignalRecord) -> bool:
+    return bool(record.evidence.get("extra"))
+
+
+def _worst(results: Iterable[Result]) -> Result:
+    return max(results, key=lambda result: _WORSE[result])
+
+
+def _unevaluated(key: str) -> Reason:
+    code, _, column = key.partition(":")
+    where = f"{code}: column {column}" if column else code
+    return Reason(code, column, Result.FAILED, f"{where}: {NOBODY}")
 
 
 def _result(record: SignalRecord, rule: SignalRule | None) -> Result:

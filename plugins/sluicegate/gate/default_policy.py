@@ -22,13 +22,15 @@ false_block_budget: 0.01
 # How long a verdict lets training start.
 verdict_ttl_hours: 168
 
-# severity: what happens when the signal fires. tolerance: largest accepted effect, in the
-# signal's unit; without it the one that the baseline learned from its own history.
+# CODE, or CODE:column for one column. severity: what happens when the signal fires. tolerance:
+# largest accepted effect, a share; without it the one that the baseline learned from its own
+# history. SCHEMA:extra: columns that the baseline does not know, and so nobody judges.
 # required: false if a source need not have what the signal looks at; what the baseline
 # supports must be evaluated all the same. not_evaluated: why a batch may pass although the
 # signal could not be evaluated; without that reason, it may not.
 signals:
   SCHEMA: {severity: block}
+  SCHEMA:extra: {severity: block, tolerance: 0}
   COMPLETENESS: {severity: block}
   DRIFT_NUMERIC: {severity: warn, required: false}
   DRIFT_CATEGORICAL: {severity: warn, required: false}

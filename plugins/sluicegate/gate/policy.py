@@ -7,7 +7,6 @@ what a verdict binds, so that a policy weakened later is found.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -67,8 +66,8 @@ class SignalRule:
 
     Attributes:
         severity: What happens when it fires.
-        tolerance: Largest accepted effect in the signal's unit, or None for the tolerance
-            that the baseline learned from its own history.
+        tolerance: Largest accepted effect, a share in [0, 1] of what the signal counts, or
+            None for the tolerance that the baseline learned from its own history.
         required: Whether the signal must leave a record even if the baseline cannot support
             it. What the baseline supports must always leave one.
         not_evaluated: Why a batch may pass although this signal could not be evaluated;
@@ -92,7 +91,7 @@ class Policy:
         false_block_budget: Probability in (0, 0.5] of blocking a clean batch, shared by
             all signals of a run.
         verdict_ttl_s: How long a verdict lets training start, in seconds.
-        signals: How signals count, by code; never empty.
+        signals: How signals count, by ``CODE`` or ``CODE:column``; never empty.
         waiver: What people may waive, and who; None means nobody may anything.
         freshness: How old evidence may be; None sets no limit.
         contributors: What one contributor may deliver; None sets no limit.
@@ -123,7 +122,7 @@ class Policy:
 
     @property
     def tolerances(self) -> dict[str, float]:
-        """Tolerances that the policy sets itself, by signal code."""
+        """Tolerances that the policy sets itself, by ``CODE`` or ``CODE:column``."""
         return {
             code: rule.tolerance
             for code, rule in self.signals.items()
@@ -194,6 +193,8 @@ def _read(reader: PolicyReader, body: Mapping[str, Any], raw: bytes) -> Policy:
 
 def _rule(reader: PolicyReader, code: str, value: Any) -> SignalRule:
     field = f"signals.{code}"
+    if code.startswith(":") or code.endswith(":") or not code.strip():
+        raise reader.error(field, "CODE or CODE:column", "half of it")
     body = reader.mapping(value, field)
     reader.only(body, _SIGNAL_KEYS, required=frozenset({"severity"}), where=field)
     tolerance = body.get("tolerance")
@@ -205,9 +206,7 @@ def _rule(reader: PolicyReader, code: str, value: Any) -> SignalRule:
         raise reader.error(f"{field}.not_evaluated", "the reason in words", kind_of(reason))
     return SignalRule(
         severity=reader.choice(body["severity"], Severity, f"{field}.severity"),
-        tolerance=None
-        if tolerance is None
-        else reader.number(tolerance, f"{field}.tolerance", math.inf),
+        tolerance=None if tolerance is None else reader.share(tolerance, f"{field}.tolerance"),
         required=required,
         not_evaluated=reason,
     )

@@ -36,10 +36,12 @@ def warnings(policy: Policy, known: Collection[str]) -> tuple[str, ...]:
 def _of(policy: Policy, known: Collection[str]) -> Iterator[str]:
     yield from _general(policy)
     for code, rule in policy.signals.items():
-        if code not in known:
+        if code.partition(":")[0] not in known:
             yield f"{code}: no such signal; as long as it is required, every batch fails"
         if rule.not_evaluated and rule.severity is Severity.BLOCK:
             yield f"{code}: blocks when it fires, and passes when it cannot be evaluated"
+        if rule.tolerance is not None and rule.tolerance >= 1:
+            yield f"{code}: a tolerance of {rule.tolerance:g} lets every batch pass"
         if rule.severity is Severity.WARN and code in _EXACT:
             yield f"{code}: an exact fact only warns"
     if policy.waiver is not None:

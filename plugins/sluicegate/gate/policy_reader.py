@@ -82,6 +82,12 @@ class PolicyReader:
             raise self.error(field, f"above 0 and at most {most:g}", f"{value:g}")
         return float(value)
 
+    def share(self, value: Any, field: str) -> float:
+        """Return a number in [0, 1]."""
+        if not isinstance(value, bool) and value == 0:
+            return 0.0
+        return self.number(value, field, 1)
+
 
 def kind_of(value: Any) -> str:
     """Return what a value is, never the value itself."""

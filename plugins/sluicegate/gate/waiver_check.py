@@ -102,7 +102,7 @@ def waived_by(entries: Iterable[LoggedWaiver], answered: Answered, *, at: dateti
                 require_holding(entry.trust, envelope, answered, at=at, locator=entry.locator)
             )
         except SluicegateError as error:
-            refused.append(f"[{error.code}] {error}")
+            refused.append(str(error))
     return Waived(tuple(holding), tuple(refused))
 
 

@@ -6,7 +6,10 @@ does not know counts as weakened: the auditor reads one line too many, never one
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from sluicegate.signals.record import EXTRA_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,13 +135,27 @@ def _signals(old: Policy, new: Policy) -> Iterator[str]:
             # It still counts with its own severity, but need not have been evaluated.
             yield f"{code}: rule dropped"
         elif before is None:
-            # Without a rule the signal's own severity counts, so a named rule may excuse it.
-            if after.severity == "warn":
-                yield f"{code}: new rule with severity warn"
-            if after.not_evaluated:
-                yield f"{code}: may now stay unevaluated"
+            yield from (f"{code}: {change}" for change in _new_rule(old, code, after))
         else:
             yield from (f"{code}: {change}" for change in _rule(before, after))
+
+
+def _new_rule(old: Policy, code: str, new: SignalRule) -> Iterator[str]:
+    """A rule that was not there: of one column it stands before the rule of its signal."""
+    if code == EXTRA_COLUMNS:
+        return  # without it no column too many ever fires
+    general, _, column = code.partition(":")
+    if column and (before := old.signals.get(general)) is not None:
+        # It need not be required: whether the column is there, the baseline says.
+        yield from _rule(replace(before, required=new.required), new)
+        return
+    # Without a rule the signal's own severity counts, so a named rule may excuse it.
+    if new.severity == "warn":
+        yield "new rule with severity warn"
+    if new.not_evaluated:
+        yield "may now stay unevaluated"
+    if new.tolerance is not None:
+        yield f"tolerance learned -> {_number(new.tolerance)}"
 
 
 def _rule(old: SignalRule, new: SignalRule) -> Iterator[str]:

@@ -7,8 +7,9 @@ indexes and even its stored checkpoint are claims, checked on every read that co
 2. the leaf hashes up to the checkpoint's root       (an edited, inserted or reordered leaf)
 3. the envelope has the digest that the leaf names   (an exchanged statement)
 
-What no proof of one leaf can show is that a newer leaf was hidden from an index, or that the
-whole store is yesterday's. `require_extends` and `audit`, given a remembered checkpoint, do.
+What no proof of one leaf can show is that another leaf was hidden from an index or deleted, or
+that the whole store is yesterday's. `newest` shows the first for the newest leaves, `audit` for
+all; `require_extends` and `audit`, given a remembered checkpoint, show the second.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from sluicegate.ledger.store import GroupStore, LedgerRecord, Query
 from sluicegate.ledger.tiles import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -243,6 +244,16 @@ class Ledger:
                 return
             start = page[-1][0] + (-1 if newest_first else 1)
             left = None if left is None else left - wanted
+
+    def newest(self, most: int) -> Mapping[int, Entry]:
+        """Return the newest leaves, oldest of them first, with none hidden; see `View.newest`.
+
+        Raises:
+            LedgerCorrupt: A leaf is missing or was edited.
+            VerificationError: The checkpoint does not hold.
+        """
+        with self._store.reading() as snapshot:
+            return self._view(snapshot).newest(most)
 
     def size(self) -> int:
         """Return the number of leaves under the verified checkpoint."""

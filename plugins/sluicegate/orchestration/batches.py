@@ -50,6 +50,7 @@ def judge(
     from sluicegate.workflow.gate import gate_source
     from sluicegate.workflow.runners import evaluate_directly, suite_runner
 
+    _require_awaited(task)
     return gate_source(
         home,
         task.source,
@@ -62,6 +63,26 @@ def judge(
         as_of=judged_day(context),
         parts=parts_of(task.parts),
     )
+
+
+def awaited(**given: Any) -> tuple[str, ...]:
+    """Return what another task is to say; text may be an empty template, for the newest batch."""
+    return tuple(name for name, value in given.items() if not isinstance(value, str | None))
+
+
+def _require_awaited(task: TrainingGateOperator) -> None:
+    """Return unless a task that was to name batch or partitions left nothing.
+
+    Raises:
+        ConfigError: It did; the newest batch, or one of no partitions, is another than meant.
+    """
+    for name in task.awaited:
+        if getattr(task, name) is None:
+            raise ConfigError(
+                f"the task that was to name the gate's {name} left nothing",
+                locator=task.source,
+                next_step="Clear that task and this one.",
+            )
 
 
 def digest_of(batch: Any, source: str) -> Digest | None:

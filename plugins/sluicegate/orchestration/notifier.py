@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.notifier import BaseNotifier
 
+from sluicegate.errors import GateBlocked
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.home import check_source_name
 
@@ -62,17 +63,21 @@ class IncidentNotifier(BaseNotifier):
         from sluicegate.workflow.incidents import incident_of
 
         home = Settings.from_airflow(os.environ).home()
-        incident = incident_of(home, self.source, at=datetime.now(UTC))
-        if incident is not None and _is_of(incident.verdict, context):
+        ti, error = context["ti"], context.get("exception")
+        incident = incident_of(home, self.source, at=datetime.now(UTC), run=_run_of(ti))
+        if incident is not None and _is_of_try(incident.verdict, ti):
             return (incident.subject, incident.text) if incident.is_news else None
-        if (error := context.get("exception")) is None:
-            return None
-        # No verdict of this very run: nothing was found out, and nothing trains.
+        if error is None or (incident is not None and f"[{GateBlocked.code}]" in f"{error}"):
+            return None  # a rerun that would have said the same again; it was told
+        # No verdict of this very try: nothing was found out, and nothing trains.
         return f"{self.source}: the gate could not judge", f"{error}"[:2000]
 
 
-def _is_of(verdict: Verdict, context: Mapping[str, Any]) -> bool:
-    """Return whether a verdict was issued by the task that calls back."""
-    ti = context["ti"]
-    own = (ti.dag_id, ti.run_id, ti.task_id)
-    return tuple(verdict.run.get(name) for name in ("dag_id", "run_id", "task_id")) == own
+def _run_of(ti: Any) -> dict[str, str]:
+    """Return which task instance calls back, as its verdict names it."""
+    names = ("dag_id", "run_id", "task_id", "map_index")
+    return {name: str(getattr(ti, name)) for name in names}
+
+
+def _is_of_try(verdict: Verdict, ti: Any) -> bool:
+    return verdict.run.get("try_number") == str(ti.try_number)

@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from sluicegate.errors import Outcome, SluicegateError
 from sluicegate.orchestration.assets import verified_asset
-from sluicegate.orchestration.batches import judge
+from sluicegate.orchestration.batches import awaited, judge
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.home import check_source_name
 
@@ -193,6 +193,7 @@ class TrainingGateOperator(_SluicegateOperator):
         self.batch = batch
         self.parts = parts
         self.announce = announce
+        self.awaited = awaited(batch=batch, parts=parts)
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.policy_file import read_policy

@@ -214,6 +214,18 @@ def expected_codes(baseline: Baseline) -> tuple[str, ...]:
     return tuple(sorted(codes | {code for code, needed in present.items() if needed}))
 
 
+def expected_findings(baseline: Baseline) -> tuple[str, ...]:
+    """Return the codes, and ``CODE:column`` of signals that judge columns one by one, sorted.
+
+    A result that lacks one of them must block: a column that nobody judged is not a column
+    that passed.
+    """
+    layout = baseline.layout
+    columns = {f"{completeness.CODE}:{column.name}" for column in layout.columns}
+    columns |= {f"{c}:{column.name}" for column in layout.features if (c := drift.code_of(column))}
+    return tuple(sorted(columns.union(expected_codes(baseline))))
+
+
 def _batch_score(records: Sequence[SignalRecord]) -> float:
     return max((_suspicion(record) for record in records), default=0.0)
 
@@ -226,4 +238,4 @@ def _suspicion(record: SignalRecord) -> float:
     return -math.log10(max(record.p_value, 1e-300)) * (0.25 if mild else 1.0)
 
 
-__all__ = ["CheckResult", "evaluate", "expected_codes"]
+__all__ = ["CheckResult", "evaluate", "expected_codes", "expected_findings"]

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+SCHEMA: Final = "SCHEMA"
+EXTRA_COLUMNS: Final = "SCHEMA:extra"
+"""Key of the tolerance, and of a policy's rule, for columns that the baseline does not know. Here
+and not beside the signal, because the guard reads policies and must not import what judges."""
 
 
 class Status(StrEnum):

@@ -2,7 +2,8 @@
 
 Null hypothesis: none; these are facts, not samples. Minimum n: 0. An extra column (a load date,
 a partition key) is named as not judged and does not alarm by default, because it changes no
-column that the baseline knows; a policy that sets the tolerance ``SCHEMA:extra`` to 0 warns.
+column that the baseline knows; with a tolerance ``SCHEMA:extra`` of 0 it warns, and a policy's
+rule of that name says whether that blocks.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from sluicegate.profiling.encode import comparable
 from sluicegate.signals.finding import Candidate, Finding
-from sluicegate.signals.record import Family, Status
+from sluicegate.signals.record import EXTRA_COLUMNS, SCHEMA, Family, Status
 
 if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
 
-CODE = "SCHEMA"
+CODE = SCHEMA
 _ANY = 1e9  # more extra columns than a batch can have
 
 
@@ -64,7 +65,7 @@ def findings(comparison: Comparison) -> list[Finding]:
 
 def _tolerance(comparison: Comparison, change: str) -> float:
     if change == "extra":
-        return comparison.overrides.get(f"{CODE}:extra", _ANY)
+        return comparison.overrides.get(EXTRA_COLUMNS, _ANY)
     return comparison.tolerance(CODE, "")
 
 

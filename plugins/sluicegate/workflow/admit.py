@@ -17,8 +17,10 @@ batch somebody wants to train on. Admission rests on signed evidence alone, in t
 11. That policy accepts it, or two people waived exactly the signals that speak against it
                                                          (FAILED batch, self-approval)
 
-Where a checkpoint is remembered, the ledger must extend it (yesterday's store, fork), and the
-batch must not be older than the one admitted before (newest leaf hidden from the lookup).
+The newest leaves of the log are read whole, so that none of them, a quarantine or a newer verdict,
+is hidden from these lookups (deleted row, damaged index). Where a checkpoint is remembered, the
+ledger must extend it (yesterday's store, fork), and the batch must not be older than the one
+admitted before.
 """
 
 from __future__ import annotations
@@ -32,8 +34,9 @@ from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import BadProof, GateBlocked, Rollback
 from sluicegate.workflow.evidence import Evidence, IssuedVerdict, SealedBatch, open_evidence
 from sluicegate.workflow.freshness import require_fresh_seal
+from sluicegate.workflow.hidden import RECENT, require_none_hidden
 from sluicegate.workflow.quarantine import require_free
-from sluicegate.workflow.waiver import waived_codes
+from sluicegate.workflow.waiver import waivers_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,7 +91,8 @@ def admit_training(
         SluicegateError: Any reason not to start; nothing is admitted in part.
 
     Cost:
-        A few indexed reads, two Merkle proofs and four signature checks a source.
+        The newest 1,024 leaves; a few indexed reads, two Merkle proofs and four signature checks
+        a source.
     """
     policy = read_policy(home.policy)
     evidence = open_evidence(home, at=at)
@@ -97,10 +101,13 @@ def admit_training(
     if memory is not None:
         memory.require_not_older(evidence.ledger)
     hints = pointers or {}
+    recent = evidence.ledger.newest(RECENT)
     admitted = {
         source: _admit(evidence, policy, source, hints.get(source, {}).get("verdict", ""), at=at)
         for source in sources
     }
+    for source, admission in admitted.items():
+        require_none_hidden(evidence.ledger, recent, source, admission.batch.digest)
     if memory is not None and home.remembered_at is not None:
         versions = {source: admission.batch.version for source, admission in admitted.items()}
         for source, version in versions.items():
@@ -136,10 +143,23 @@ def require_admissible(
         issued.verdict.require_passed(policy, at=at)
     except GateBlocked:
         # Waivers cost proofs and signatures, so they are read only when one is needed.
-        waived = waived_codes(evidence, policy, issued, at=at)
-        if not waived:
-            raise
-        issued.verdict.require_passed(policy, at=at, waived=waived)
+        waived = waivers_of(evidence, policy, issued, at=at)
+        try:
+            issued.verdict.require_passed(policy, at=at, waived=waived.codes)
+        except GateBlocked as blocked:
+            raise _with_waivers(blocked, waived.refused) from None
+
+
+def _with_waivers(blocked: GateBlocked, refused: tuple[str, ...]) -> GateBlocked:
+    """Return the refusal, with why what people signed does not count."""
+    if not refused:
+        return blocked
+    return GateBlocked(
+        blocked.verdict,
+        f"{blocked.what}. The newest of {len(refused)} waivers that do not count: {refused[0]}",
+        locator=blocked.locator,
+        next_step=blocked.next_step,
+    )
 
 
 def _require_current(evidence: Evidence, source: str, hint: str, newest: SealedBatch) -> None:

@@ -28,6 +28,11 @@ EXEMPT_OPERATORS: Final = GATE_OPERATORS | {"SealSourceOperator", "WaitForVerdic
 """Ours, by name only: a class of the same name is told apart by the guard, not by Airflow's
 records. A gate that succeeds must leave a verdict all the same."""
 
+ANNOUNCING_OPERATORS: Final = frozenset({"ConfirmWaiverOperator", "RollbackOperator"})
+"""They announce a batch on a verdict that another task issued; that verdict, or waivers of it,
+must have let training start when they ended."""
+ASKING_OPERATORS: Final = frozenset({"RequestWaiverOperator"})
+
 SLACK: Final = timedelta(seconds=60)
 """Clocks of workers and gate may differ, statements carry whole seconds, and the guard looks
 a little after the start that Airflow notes."""
@@ -87,6 +92,8 @@ class RunAudit:
         for task in self._records.tries:
             if self._is_gate(task):
                 yield from self._gate(task)
+            elif task.state == "success" and task.operator in ASKING_OPERATORS:
+                yield from self._asked(task)
             elif task.state == "success" and task.operator not in EXEMPT_OPERATORS:
                 yield from self._training(task)
         yield from self._clearings()
@@ -106,7 +113,9 @@ class RunAudit:
             return
         issued = self._issued.get(task.key, [])
         mark = self._marked(task)
-        if not issued:
+        if not issued and not mark and task.ran and task.operator in ANNOUNCING_OPERATORS:
+            yield from self._announced(task)
+        elif not issued:
             code = "GATE_MARKED_SUCCESS" if mark or not task.ran else "GATE_WITHOUT_VERDICT"
             said = f"succeeded, and the ledger holds no verdict of this run{_by(mark)}"
             yield Finding(code, _where(task), said)
@@ -114,6 +123,22 @@ class RunAudit:
             verdict = issued[-1].verdict
             said = f"succeeded although its verdict is {verdict.result}{_by(mark)}"
             yield Finding("GATE_MARKED_SUCCESS", _where(task), said)
+
+    def _announced(self, task: TaskTry) -> Iterator[Finding]:
+        """What a waiver or a rollback announced must have been allowed when it was announced."""
+        end, slack = task.end or task.start, self._rules.slack
+        for source in self._outlets[(task.dag_id, task.task_id)]:
+            past = self._history.by_source.get(source)
+            if past is None or end is None or not past.during(end - slack, end + slack):
+                said = f"announced {source}, on which no verdict and no waiver let anybody train"
+                yield Finding("GATE_WITHOUT_VERDICT", _where(task), said)
+
+    def _asked(self, task: TaskTry) -> Iterator[Finding]:
+        """A question that was marked as answered asked nobody; nothing trains by it."""
+        mark = self._marked(task)
+        if mark or not task.ran:
+            said = f"marked as answered; nobody was asked{_by(mark)}"
+            yield Finding("TASK_MARKED_SUCCESS", _where(task), said)
 
     def _training(self, task: TaskTry) -> Iterator[Finding]:
         if task.operator == "EmptyOperator" and not task.ran:

@@ -14,7 +14,7 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.adapters.row_report import row_table
 from sluicegate.adapters.tabular import open_batches
 from sluicegate.gate.decide import decide
-from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.signals.evaluate import evaluate, expected_findings
 from sluicegate.workflow.baseline import read_baseline
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def check(
         history=past,
         rows=rows,
     )
-    return _decided(found, rules, expected_codes(reference), digest)
+    return _decided(found, rules, expected_findings(reference), digest)
 
 
 def _decided(

@@ -200,7 +200,7 @@ def _judge(
     """Judge against each baseline; they share the budget of false blocks."""
     from sluicegate.signals.contributor_limits import CODE as CONTRIBUTOR_LIMIT
     from sluicegate.signals.contributor_limits import limit_records
-    from sluicegate.signals.evaluate import expected_codes
+    from sluicegate.signals.evaluate import expected_findings
 
     shared = replace(policy, false_block_budget=policy.false_block_budget / len(baselines))
     records: list[SignalRecord] = []
@@ -213,7 +213,7 @@ def _judge(
         # Limits and partitions are held against the batch alone, the sequence against all.
         alone = {CONTRIBUTOR_LIMIT, PARTS, SEQUENCE}
         rules = {code: r for code, r in policy.signals.items() if code not in alone}
-        _, against = decide(own, rules, expected=expected_codes(baseline))
+        _, against = decide(own, rules, expected=expected_findings(baseline))
         records.extend(own)
         reasons.extend(against)
         suites.append(found.suite)

@@ -2,14 +2,18 @@
 
 An incident of a source begins with a verdict that lets nothing train, after one that did (or
 none), and ends with the next one that does. Everything in between belongs to it: more batches,
-the same batch judged again, a whole backfill.
+the same batch judged again, a whole backfill. A backfilled day that passes ends nothing, because
+what was bad before or after it still is: a backfill is one incident at most.
+
+Each task is told about its own verdict and those before it, never about the newest: partitions
+that are judged at once would each see another's, and nobody would tell of the first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from sluicegate.adapters.policy_file import read_policy
@@ -17,12 +21,12 @@ from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.policy import Mode, Result
-from sluicegate.gate.verdict import verdict_from_statement
+from sluicegate.gate.verdict import AS_OF, verdict_from_statement
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.evidence import open_evidence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from sluicegate.gate.policy import Policy
@@ -35,7 +39,7 @@ _MOST = 1000
 
 
 class Turn(StrEnum):
-    """What the newest verdict did."""
+    """What a verdict did."""
 
     OPENED = "opened"
     CONTINUED = "continued"
@@ -45,12 +49,12 @@ class Turn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What there is to tell about the newest verdict of a source.
+    """What there is to tell about a verdict of a source.
 
     Attributes:
         turn: What that verdict did; only the opening and the recovery are news.
         source: Name of the source.
-        verdict: The newest verdict.
+        verdict: The verdict.
         n_blocked: Verdicts of the incident that let nothing train.
         since: When the first of them was issued; None without an incident.
     """
@@ -87,26 +91,31 @@ class Incident:
         return "\n".join(lines)
 
 
-def incident_of(home: SluiceHome, source: str, *, at: datetime) -> Incident | None:
-    """Return what the newest verdict of a source means; None if there is no verdict.
+def incident_of(
+    home: SluiceHome, source: str, *, at: datetime, run: Mapping[str, str] | None = None
+) -> Incident | None:
+    """Return what a verdict of a source means; None if there is no such verdict.
 
     Verdicts that do not verify tell nothing; the audit reports them.
 
-    Cost: one proof and one signature a verdict of the incident.
+    Args:
+        home: Paths of the installation.
+        source: Name of the source.
+        at: Aware UTC.
+        run: The newest verdict of the task with these fields of ``run``; of any when None.
+
+    Cost: one proof and one signature a verdict of the incident, and each that came later.
     """
     policy = read_policy(home.policy).for_source(source)
     evidence = open_evidence(home, at=at)
     verdicts = _verdicts(evidence, source, at=at)
-    newest = next(verdicts, None)
+    newest = next((verdict for verdict in verdicts if _is_of(verdict, run or {})), None)
     if newest is None:
         return None
-    blocked = [newest] if _blocks(newest, policy) else []
-    for verdict in verdicts:
-        if not _blocks(verdict, policy):
-            break
-        blocked.append(verdict)
+    before = takewhile(lambda verdict: not _ends(verdict, policy), verdicts)
+    blocked = [verdict for verdict in (newest, *before) if _blocks(verdict, policy)]
     return Incident(
-        turn=_turn(len(blocked), is_blocked=_blocks(newest, policy)),
+        turn=_turn(newest, len(blocked), policy),
         source=source,
         verdict=newest,
         n_blocked=len(blocked),
@@ -114,10 +123,18 @@ def incident_of(home: SluiceHome, source: str, *, at: datetime) -> Incident | No
     )
 
 
-def _turn(n_blocked: int, *, is_blocked: bool) -> Turn:
-    if is_blocked:
+def _is_of(verdict: Verdict, run: Mapping[str, str]) -> bool:
+    return all(verdict.run.get(name, "") == value for name, value in run.items())
+
+
+def _ends(verdict: Verdict, policy: Policy) -> bool:
+    return not _blocks(verdict, policy) and AS_OF not in verdict.run
+
+
+def _turn(newest: Verdict, n_blocked: int, policy: Policy) -> Turn:
+    if _blocks(newest, policy):
         return Turn.OPENED if n_blocked == 1 else Turn.CONTINUED
-    return Turn.RECOVERED if n_blocked else Turn.QUIET
+    return Turn.RECOVERED if n_blocked and _ends(newest, policy) else Turn.QUIET
 
 
 def _verdicts(evidence: Evidence, source: str, *, at: datetime) -> Iterator[Verdict]:

@@ -15,7 +15,7 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.attest import dsse
 from sluicegate.attest.contents import subject_of
 from sluicegate.attest.trust import Role
-from sluicegate.digest.algorithms import sha256_bytes
+from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.digest.manifest import build_manifest
 from sluicegate.errors import ConfigError, EvidenceMissing, SchemaMismatch, UnreadableData
@@ -23,6 +23,7 @@ from sluicegate.gate.decide import decide
 from sluicegate.gate.verdict import Verdict, test_result_statement
 from sluicegate.workflow.evidence import open_evidence
 from sluicegate.workflow.home import check_source_name
+from sluicegate.workflow.quarantine import require_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.home import SluiceHome
 
 PREDICTION = "prediction"
+_TRAINED_ON = "trained_on:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,7 @@ def judge_model(
         SchemaMismatch: Answers do not fit the golden set row by row.
         IntegrityError: Golden set or training data are not what was sealed.
         EvidenceMissing: One of them was never sealed.
+        GateBlocked: One of them is in quarantine.
 
     Cost: one verified read of golden set and training data.
     """
@@ -109,6 +112,7 @@ def judge_model(
     rules = _rules(policy, contest, str(home.policy))
     evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
     golden_batch = evidence.latest_seal(contest.golden, at=at)
+    require_free(evidence, contest.golden, golden_batch.digest, at=at)
     golden = batch_table(golden_batch, filesystem)
     labels, slices = _labels(golden, contest.schema), _slices(golden, rules.slices)
     champion, challenger = (
@@ -128,6 +132,8 @@ def judge_model(
         alpha=policy.false_block_budget,
     )
     trained = {name: evidence.latest_seal(name, at=at) for name in contest.trained_on}
+    for name, batch in trained.items():
+        require_free(evidence, name, batch.digest, at=at)
     rows = (batch_table(batch, filesystem) for batch in trained.values())
     leaked = _leaked(golden, rows, contest.schema)
     records = (*records, leakage_record(leaked, golden.num_rows, rules.max_leakage))
@@ -146,7 +152,7 @@ def judge_model(
             "golden": contest.golden,
             "champion": str(sha256_bytes(dumps(champion))),
             "challenger": str(sha256_bytes(dumps(challenger))),
-            **{f"trained_on:{name}": str(batch.digest) for name, batch in trained.items()},
+            **{f"{_TRAINED_ON}{name}": str(batch.digest) for name, batch in trained.items()},
         },
         mode=policy.mode,
         issued=at,
@@ -175,13 +181,24 @@ def require_model(
 
     Raises:
         EvidenceMissing: They were never judged.
-        GateBlocked: Their newest verdict does not let them pass.
+        GateBlocked: Their newest verdict does not let them pass; or the golden set, or what they
+            were trained on, was set aside since.
         Expired: It has expired.
     """
     source = model_source(name)
     issued = evidence.verdict_of(source, build_manifest(model).digest, at=at)
     issued.verdict.require_passed(read_policy(home.policy), at=at)
+    for data, digest in _behind(issued.verdict):
+        require_free(evidence, data, digest, at=at)
     return issued
+
+
+def _behind(verdict: Verdict) -> Iterator[tuple[str, Digest]]:
+    """Yield source and digest of the golden set and of each batch that was trained on."""
+    yield verdict.run.get("golden", ""), verdict.baseline
+    for key, value in verdict.run.items():
+        if key.startswith(_TRAINED_ON):
+            yield key.removeprefix(_TRAINED_ON), Digest.parse(value)
 
 
 def _rules(policy: Policy, contest: Contest, locator: str) -> ModelRules:

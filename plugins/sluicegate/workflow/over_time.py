@@ -17,7 +17,7 @@ from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF, verdict_from_statement
 from sluicegate.ledger.entry import Kind
 from sluicegate.signals.record import Family, SignalRecord, Status
-from sluicegate.workflow.policy_replay import kept_records
+from sluicegate.workflow.kept_findings import kept_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sluicegate.attest.trust import Role
-from sluicegate.errors import MalformedEnvelope, SluicegateError
-from sluicegate.gate.decide import decide
+from sluicegate.errors import Expired, SluicegateError
+from sluicegate.gate.decide import NOBODY, decide, worst_first
+from sluicegate.gate.policy import Result
+from sluicegate.gate.promotion import Lane
+from sluicegate.gate.reconsider import reconsidered
 from sluicegate.gate.verdict import verdict_from_statement
 from sluicegate.ledger.entry import Kind
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.record import EXTRA_COLUMNS
+from sluicegate.workflow.kept_findings import kept_records
+from sluicegate.workflow.over_time import CODE as SEQUENCE
+from sluicegate.workflow.partitions import CODE as PARTS
+from sluicegate.workflow.verdict_history import policy_behind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from sluicegate.gate.policy import Policy, Result
+    from sluicegate.gate.policy import Policy, SignalRule
+    from sluicegate.gate.verdict import Reason, Verdict
+    from sluicegate.signals.record import SignalRecord
     from sluicegate.workflow.evidence import Evidence
+
+_LIMIT = "CONTRIBUTOR_LIMIT"
+_ALONE = (PARTS, SEQUENCE, _LIMIT)
+"""Held against the batch, its partitions or its history, and not once a baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +42,8 @@ class Replay:
         source: Name of the source.
         digest: Identity of the batch.
         was: Result then.
-        would_be: Result under the policy; None if the kept findings do not verify or read.
-        starts: Whether training would start.
+        would_be: Result under the policy; None if what is kept cannot tell.
+        starts: Whether training would start, as far as is known.
         why: Worst reason, or why it could not be replayed.
     """
 
@@ -48,8 +61,8 @@ def replay(
 ) -> Iterator[Replay]:
     """Decide again on every verdict whose findings the ledger keeps, oldest first.
 
-    Only rules are replayed: a finding keeps the status that it got under the tolerances and
-    the budget of then. A policy with other tolerances needs the data again.
+    Rules are replayed exactly; a tolerance or budget as far as a finding's numbers tell. What
+    needs the data again is said to be unknown, and so lets nothing start.
 
     Args:
         evidence: Open ledger and trust policy.
@@ -57,7 +70,7 @@ def replay(
         source: Only this source; all when None.
         at: Aware UTC; keys must be valid then.
 
-    Cost: two proofs and two signatures a verdict.
+    Cost: two proofs and three signatures a verdict.
     """
     for found in evidence.ledger.find(Kind.VERDICT, source, newest_first=False):
         try:
@@ -69,41 +82,106 @@ def replay(
         if verdict.source.startswith("model:"):
             continue  # judged by the section `model`, not by signals of a batch
         head = (found.index, verdict.source, str(verdict.digest), verdict.result)
+        rules = policy.for_source(verdict.source)
         try:
             named = str(statement.predicate["sluicegate"]["testResult"])
             records = kept_records(evidence, named, at=at)
+            _require_fresh(evidence, rules, verdict, at=at)
+            old = policy_behind(evidence.ledger, statement)
         except SluicegateError as error:
             yield Replay(*head, None, False, error.what)
             continue
-        # What was expected then and left no finding is in the reasons of the verdict alone.
-        silent = {r.code for r in verdict.reasons} - {r.code for r in records}
-        rules = policy.for_source(verdict.source)
-        result, reasons = decide(records, rules.signals, expected=silent)
-        why = reasons[0].message if reasons else "no signal fired"
-        yield Replay(*head, result, result in rules.accept, why)
+        before = None if old is None else old.for_source(verdict.source)
+        result, why = _decided(records, verdict, before, rules)
+        yield Replay(*head, result, result is not None and result in rules.accept, why)
 
 
-def kept_records(evidence: Evidence, envelope: str, *, at: datetime) -> list[SignalRecord]:
-    """Return the findings that a test result in the ledger keeps.
+def _decided(
+    records: list[SignalRecord], verdict: Verdict, old: Policy | None, new: Policy
+) -> tuple[Result | None, str]:
+    """Return the result and its worst reason; None if an unknown finding could worsen it."""
+    if old is None:
+        return None, "the ledger keeps no text of the policy of then"
+    if old.contributors != new.contributors:
+        records = [record for record in records if record.code != _LIMIT]
+    again = [(record, reconsidered(record, old, new)) for record in records]
+    unknown = {_key(record) for record, found in again if found is None}
+    silent = list(_silent(verdict))
+    dropped = {_name(reason.code, reason.column) for reason in silent} & _dropped(old, new)
+    reasons = worst_first(
+        [
+            *(reason for reason in silent if _name(reason.code, reason.column) not in dropped),
+            *_against([found for _, found in again if found is not None], new),
+        ]
+    )
+    unknown.update(dropped, _never_asked(records, old, new))
+    if unknown and not (reasons and reasons[0].result is Result.FAILED):
+        return None, f"needs the data again for {', '.join(sorted(unknown))}"
+    if not reasons:
+        return Result.PASSED, "no signal fired"
+    return reasons[0].result, reasons[0].message
 
-    Args:
-        evidence: Ledger and trust policy.
-        envelope: Digest of its envelope, as the verdict names it.
-        at: Aware UTC; the gate's key must be valid then.
 
-    Raises:
-        SluicegateError: It is not there, does not verify, or cannot be read.
-    """
-    record = evidence.ledger.by_envelope(envelope)
-    if record is None:
-        raise MalformedEnvelope("the ledger does not hold the test result", locator=envelope[:19])
-    statement = evidence.statement(record, Role.GATE, at=at)
-    try:
-        return [_record(item) for item in statement.predicate["sluicegate"]["records"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise MalformedEnvelope("the test result cannot be read", locator=envelope[:19]) from error
+def _against(records: list[SignalRecord], policy: Policy) -> Iterator[Reason]:
+    """Decide as the gate does: each baseline's findings alone, and what needs no baseline."""
+    for rolling in (False, True):
+        lane = [r for r in records if r.code not in _ALONE and _is_rolling(r) is rolling]
+        yield from decide(lane, _rules(policy))[1]
+    yield from decide([r for r in records if r.code in _ALONE], _rules(policy))[1]
 
 
-def _record(item: dict[str, Any]) -> SignalRecord:
-    typed = {"family": Family(item["family"]), "status": Status(item["status"])}
-    return SignalRecord(**{**item, **typed})
+def _rules(policy: Policy) -> dict[str, SignalRule]:
+    """Return rules that ask for no finding: which were left out, the verdict's reasons say."""
+    return {key: replace(rule, required=False) for key, rule in policy.signals.items()}
+
+
+def _silent(verdict: Verdict) -> Iterator[Reason]:
+    """Yield what was expected then and left no finding."""
+    for reason in verdict.reasons:
+        if reason.result is Result.FAILED and reason.message.endswith(NOBODY):
+            yield reason
+
+
+def _dropped(old: Policy, new: Policy) -> set[str]:
+    """Return what only the old policy required; whether the baseline did, is not kept."""
+    required = [{key for key, rule in p.signals.items() if rule.required} for p in (old, new)]
+    return required[0] - required[1]
+
+
+def _never_asked(records: list[SignalRecord], old: Policy, new: Policy) -> Iterator[str]:
+    """Yield what the new policy asks for and nobody looked at."""
+    left = {name for record in records for name in (record.code, _key(record))}
+    required = {key for key, rule in new.signals.items() if rule.required}
+    yield from required - left - {EXTRA_COLUMNS, _LIMIT}
+    if new.contributors is not None and new.contributors != old.contributors:
+        yield _LIMIT
+    if new.promoted - old.promoted:
+        yield "promoted"
+    then, now = (None if p.freshness is None else p.freshness.baseline_s for p in (old, new))
+    if now is not None and (then is None or now < then):
+        yield "freshness.baseline_hours"
+
+
+def _require_fresh(evidence: Evidence, policy: Policy, verdict: Verdict, *, at: datetime) -> None:
+    """Return if the batch was sealed lately enough when it was judged."""
+    if policy.freshness is None or policy.freshness.sealed_s is None:
+        return
+    sealed = evidence.provenance_of(verdict.source, verdict.digest, at=at).sealed_at
+    if sealed <= verdict.issued:  # sealed anew since: how old it was then is not known
+        policy.freshness.require_seal(
+            sealed, at=verdict.issued, locator=f"{verdict.source}@{verdict.digest.short}"
+        )
+        return
+    raise Expired("the batch was sealed again since", locator=verdict.source)
+
+
+def _is_rolling(record: SignalRecord) -> bool:
+    return record.evidence.get("baseline") == Lane.ROLLING.value
+
+
+def _key(record: SignalRecord) -> str:
+    return _name(record.code, record.column)
+
+
+def _name(code: str, column: str) -> str:
+    return f"{code}:{column}" if column else code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sluicegate.errors import ConfigError
+from sluicegate.errors import ConfigError, SchemaMismatch
 from sluicegate.gate.promotion import Lane
 from sluicegate.workflow.baselines import baselines_in_force
 from sluicegate.workflow.sealed_rows import batch_table
@@ -36,6 +36,7 @@ def write_weights(
 
     Raises:
         ConfigError: The policy sets no limits for the source, or the file exists.
+        SchemaMismatch: The batch has no contributor column.
 
     Cost: one verified read of the batch.
     """
@@ -50,6 +51,12 @@ def write_weights(
         raise ConfigError(what, locator=source if limits is None else str(out))
     baseline = baselines_in_force(home, evidence, source, at=at)[Lane.ANCHORED].baseline
     table = batch_table(evidence.latest_seal(source, at=at), None)
+    if baseline.schema.contributor not in table.schema.names:
+        raise SchemaMismatch(
+            "nothing says who delivered a row, so no row can weigh less",
+            locator=f"{source}: {baseline.schema.contributor or 'contributor'}",
+            expected="a contributor column in schema and batch",
+        )
     known = {name for name in baseline.profile.contributors if name is not None}
     weights = sampling_weights(table, baseline.schema, known, limits)
     name = baseline.schema.id

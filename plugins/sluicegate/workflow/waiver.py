@@ -17,7 +17,13 @@ from sluicegate.gate.waiver import (
     revocation_statement,
     waiver_from_statement,
 )
-from sluicegate.gate.waiver_check import Answered, LoggedWaiver, require_holding, waived_by
+from sluicegate.gate.waiver_check import (
+    Answered,
+    LoggedWaiver,
+    Waived,
+    require_holding,
+    waived_by,
+)
 from sluicegate.ledger.entry import Kind
 
 if TYPE_CHECKING:
@@ -164,12 +170,22 @@ def waived_codes(
 ) -> frozenset[str]:
     """Return the codes that valid waivers of exactly this verdict cover now.
 
+    Cost: as `waivers_of`.
+    """
+    return waivers_of(evidence, policy, issued, at=at).codes
+
+
+def waivers_of(
+    evidence: Evidence, policy: Policy, issued: IssuedVerdict, *, at: datetime
+) -> Waived:
+    """Return the waivers that hold now for exactly this verdict, and why others do not.
+
     Cost: one proof and two signatures a waiver of the batch; nothing if the policy allows none.
     """
     policy = policy.for_source(issued.verdict.source)
     if policy.waiver is None:
-        return frozenset()
-    return waived_by(_logged(evidence, issued), _answered(policy, issued), at=at).codes
+        return Waived((), ())
+    return waived_by(_logged(evidence, issued), _answered(policy, issued), at=at)
 
 
 def _logged(evidence: Evidence, issued: IssuedVerdict) -> Iterator[LoggedWaiver]:

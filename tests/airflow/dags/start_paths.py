@@ -11,14 +11,17 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, Asset
 
 from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.operators import TrainingGateOperator
 
 SOURCES = os.environ["MATRIX_SOURCES"].split(",")
 RETRIES = {"retries": 2, "retry_delay": timedelta(0)}
 RAN = "echo {{ ti.dag_id }} {{ ti.task_id }} {{ ti.map_index }} >> $RAN"
 
 
-def train(source):
-    return BashOperator(task_id=source, bash_command=RAN, inlets=[verified_asset(source)])
+def train(source, **options):
+    return BashOperator(
+        task_id=source, bash_command=RAN, inlets=[verified_asset(source)], **options
+    )
 
 
 def train_mapped(source):
@@ -49,3 +52,8 @@ with DAG("by_event", schedule=[verified_asset("good")], default_args=RETRIES):
 
 with DAG("only_good", schedule=None, default_args=RETRIES):
     train("good")
+
+with DAG("unjudged", schedule=None):
+    for unjudged in os.environ["UNJUDGED_SOURCES"].split(","):
+        gate = TrainingGateOperator(task_id=f"gate_{unjudged}", source=unjudged)
+        gate >> train(unjudged, trigger_rule="all_done")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,18 +62,60 @@ def test_unnamed_signal_counts_with_its_own_severity():
     assert decide([record(code="NEW", status=Status.FAILED)], {})[0] is Result.FAILED
 
 
+def test_column_that_nobody_judged_fails_although_its_neighbour_passed():
+    expected = ["DRIFT_NUMERIC", "DRIFT_NUMERIC:x", "DRIFT_NUMERIC:y"]
+    found = [record("DRIFT_NUMERIC", column="y")]
+    result, (reason,) = decide(found, {}, expected=expected)
+    assert (result, reason.code, reason.column) == (Result.FAILED, "DRIFT_NUMERIC", "x")
+    assert decide([record("DRIFT_NUMERIC")], {}, expected=expected)[0] is Result.PASSED
+
+
+def test_rule_of_a_column_stands_before_that_of_its_signal():
+    rules = {
+        "DRIFT_NUMERIC": SignalRule(severity=Severity.WARN),
+        "DRIFT_NUMERIC:x": SignalRule(severity=Severity.BLOCK),
+    }
+    for column, result in (("x", Result.FAILED), ("y", Result.WARNED)):
+        found = [record("DRIFT_NUMERIC", column="x"), record("DRIFT_NUMERIC", column="y")]
+        found.append(record("DRIFT_NUMERIC", Status.WARNED, column=column))
+        assert decide(found, rules)[0] is result
+    assert decide([record("DRIFT_NUMERIC", column="y")], rules)[0] is Result.FAILED
+
+
+@pytest.mark.parametrize(
+    ("status", "extra", "schema", "of_extra", "result"),
+    [
+        (Status.WARNED, ["z"], "block", "warn", Result.WARNED),
+        (Status.WARNED, ["z"], "warn", "block", Result.FAILED),
+        (Status.WARNED, ["z"], "block", None, Result.FAILED),
+        (Status.FAILED, ["z"], "warn", "block", Result.FAILED),
+        (Status.FAILED, [], "warn", "block", Result.WARNED),
+        (Status.FAILED, ["z"], "block", "warn", Result.FAILED),
+        (Status.PASSED, ["z"], "block", "block", Result.PASSED),
+    ],
+)
+def test_columns_too_many_have_a_rule_of_their_own(status, extra, schema, of_extra, result):
+    rules = {"SCHEMA": SignalRule(severity=Severity(schema))}
+    if of_extra:
+        rules["SCHEMA:extra"] = SignalRule(severity=Severity(of_extra), tolerance=0.0)
+    assert decide([record("SCHEMA", status, evidence={"extra": extra})], rules)[0] is result
+
+
+KEYS = [*CODES, "SCHEMA:extra", "DRIFT_NUMERIC:x", "DRIFT_NUMERIC:y"]
 records = st.lists(
     st.builds(
         record,
         code=st.sampled_from(CODES),
+        column=st.sampled_from(["", "x", "y"]),
         status=st.sampled_from(Status),
         p_value=st.sampled_from([None, 0.5, math.nan]),
+        evidence=st.sampled_from([{}, {"extra": ["z"]}]),
     ),
-    unique_by=lambda item: item.code,
-    max_size=3,
+    unique_by=lambda item: (item.code, item.column),
+    max_size=6,
 )
 rules = st.dictionaries(
-    st.sampled_from(CODES),
+    st.sampled_from(KEYS),
     st.builds(
         SignalRule,
         severity=st.sampled_from(Severity),
@@ -81,10 +124,12 @@ rules = st.dictionaries(
 )
 
 
-@given(records, rules, st.integers(0, 2))
+@given(records, rules, st.integers(0, 5))
 def test_removing_a_record_never_improves_the_result(found, policy, index):
-    whole, _ = decide(found, policy, expected=CODES)
-    fewer, _ = decide(found[:index] + found[index + 1 :], policy, expected=CODES)
+    """What was left once is what the baseline supports, column by column."""
+    expected = [*CODES, *(f"{item.code}:{item.column}" for item in found if item.column)]
+    whole, _ = decide(found, policy, expected=expected)
+    fewer, _ = decide(found[:index] + found[index + 1 :], policy, expected=expected)
     assert ORDER.index(fewer) >= ORDER.index(whole)
 
 

@@ -216,8 +216,10 @@ def test_lint_says_what_a_reviewer_should_ask():
     value = yaml.safe_load(DEFAULT_POLICY)
     value["mode"] = "shadow"
     value["signals"]["LABEL_FLIP"] = {"severity": "warn"}
+    value["signals"]["LEAKAGE"] = {"severity": "block", "tolerance": 1}
     value["waiver"] = {"allow": ["SCHEMA"], "max_hours": 1}
     found = "\n".join(warnings(parse_policy(value, b"", locator="p"), CATALOG))
-    for said in ("shadow stops nothing", "LABEL_FLIP: no such", "keys alone", "SCHEMA may be"):
+    said_of = ("shadow stops nothing", "LABEL_FLIP: no such", "keys alone", "SCHEMA may be")
+    for said in (*said_of, "LEAKAGE: a tolerance of 1 lets every batch pass"):
         assert said in found
     assert Mode.SHADOW.value in found

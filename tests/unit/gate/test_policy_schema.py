@@ -20,8 +20,13 @@ SCHEMA = json.loads(
     (Path(__file__).resolve().parents[3] / "docs/formats/policy.schema.json").read_bytes()
 )
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+DEFAULT = yaml.safe_load(DEFAULT_POLICY)
 FULL = {
-    **yaml.safe_load(DEFAULT_POLICY),
+    **DEFAULT,
+    "signals": {
+        **DEFAULT["signals"],
+        "DRIFT_NUMERIC:delay": {"severity": "warn", "tolerance": 0.5, "required": False},
+    },
     "waiver": {"allow": ["LABEL_FLIPS"], "max_hours": 24, "approvers": 2, "persons": {"A": ["k"]}},
     "freshness": {"sealed_hours": 48, "baseline_hours": 1000},
     "contributors": {
@@ -46,6 +51,7 @@ FULL = {
 junk = st.one_of(
     st.none(),
     st.booleans(),
+    st.integers(-3, 2),
     st.integers(-3, 10_000),
     st.floats(allow_nan=False, allow_infinity=False).filter(lambda x: not x.is_integer()),
     st.sampled_from(["", " ", "block", "warn", "shadow", "PASSED", "FAILED", "rolling", "x"]),

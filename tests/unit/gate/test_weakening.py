@@ -45,6 +45,23 @@ WEAKER = [
     ),
     ({"signals": {"LABEL_FLIPS": None}}, "LABEL_FLIPS: rule dropped"),
     ({"signals": {"LEAKAGE": {"severity": "warn"}}}, "LEAKAGE: new rule with severity warn"),
+    (
+        {"signals": {"LEAKAGE": {"severity": "block", "tolerance": 1}}},
+        "LEAKAGE: tolerance learned -> 1",
+    ),
+    (
+        {"signals": {"LABEL_FLIPS:late": {"severity": "warn"}}},
+        "LABEL_FLIPS:late: severity block -> warn",
+    ),
+    (
+        {"signals": {"LABEL_FLIPS:late": {"severity": "block", "tolerance": 0.9}}},
+        "LABEL_FLIPS:late: tolerance learned -> 0.9",
+    ),
+    (
+        {"signals": {"SCHEMA:extra": {"severity": "block", "tolerance": 1}}},
+        "SCHEMA:extra: tolerance 0 -> 1",
+    ),
+    ({"signals": {"SCHEMA:extra": None}}, "SCHEMA:extra: rule dropped"),
 ]
 
 
@@ -67,6 +84,17 @@ def test_stricter_policy_is_no_weakening():
         },
     )
     assert weakened(policy(), strict) == ()
+
+
+def test_rule_for_columns_too_many_is_stricter_than_none():
+    before = policy(signals={"SCHEMA:extra": None})
+    for rule in ({"severity": "warn", "tolerance": 0.5}, {"severity": "block", "tolerance": 0}):
+        assert weakened(before, policy(signals={"SCHEMA:extra": rule})) == ()
+
+
+def test_stricter_rule_of_one_column_is_no_weakening():
+    stricter = {"DRIFT_NUMERIC:dep_delay": {"severity": "block", "required": True}}
+    assert weakened(policy(), policy(signals=stricter)) == ()
 
 
 def test_raised_tolerance_is_weaker_and_lowered_is_not():

@@ -402,3 +402,34 @@ def test_ledger_of_another_key_is_untrusted(store, other_signer, ledger, item):
     for read in (other.checkpoint, other.size, lambda: other.get_verified(0), other.audit):
         with pytest.raises(UntrustedKey):
             read()
+
+
+# -- the newest leaves, whole
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7, 8, 21])
+@pytest.mark.parametrize("most", [1, 2, 5, 8, 100])
+def test_newest_leaves_are_those_that_were_appended_last(ledger, item, size, most):
+    fill(ledger, item, size)
+    expected = {number: item(number)[0] for number in range(max(0, size - most), size)}
+    assert dict(ledger.newest(most)) == expected
+
+
+@pytest.mark.parametrize("index", range(8, 13))
+def test_leaf_that_is_gone_or_edited_is_not_among_the_newest_unseen(ledger, store, item, index):
+    fill(ledger, item, 13)
+    kept = store.state.leaves.pop(index)
+    with pytest.raises(LedgerCorrupt, match="missing"):
+        ledger.newest(5)
+    store.state.leaves[index] = item(99)[0]
+    with pytest.raises(LedgerCorrupt, match="not those that were signed"):
+        ledger.newest(5)
+    store.state.leaves[index] = kept
+    assert index in ledger.newest(5)
+
+
+def test_peak_before_the_newest_that_was_edited_is_found(ledger, store, item):
+    fill(ledger, item, 13)
+    store.state.nodes = dict.fromkeys(store.state.nodes, bytes(32))
+    with pytest.raises(LedgerCorrupt):
+        ledger.newest(5)

@@ -15,6 +15,15 @@ from sluicegate.workflow.runners import evaluate_directly
 pytestmark = pytest.mark.airflow
 pytest.importorskip("airflow")
 
+RUN = {
+    "orchestrator": "airflow",
+    "dag_id": "d",
+    "task_id": "gate",
+    "map_index": "-1",
+    "try_number": "1",
+}
+DAY = AT - timedelta(days=400)
+
 
 @pytest.fixture
 def story(site, monkeypatch):  # noqa: F811 - the fixture
@@ -37,18 +46,25 @@ def story(site, monkeypatch):  # noqa: F811 - the fixture
     tell = IncidentNotifier(source="src", send=Sender)
     runs = iter(range(100))
 
-    def call_back(batch=None, error=None):
-        run = {"dag_id": "d", "run_id": f"r{next(runs)}", "task_id": "gate"}
-        if batch is not None:
-            site.seal(batch)
-            signers = GateSigners(site.signer("gate"), site.signer("ledger"))
-            at = AT - timedelta(minutes=10)
-            gate_source(site.home, "src", signers=signers, at=at, run=run, runner=evaluate_directly)
+    def judge(batch, as_of=None, **changes):
+        run = {**RUN, "run_id": f"r{next(runs)}", **changes}
+        site.seal(batch)
+        signers = GateSigners(site.signer("gate"), site.signer("ledger"))
+        at = AT - timedelta(minutes=10)
+        how = {"signers": signers, "at": at, "run": run, "runner": evaluate_directly}
+        gate_source(site.home, "src", as_of=as_of, **how)
+        return run
+
+    def tell_of(run, error=None):
         sent.clear()
         tell.notify({"ti": SimpleNamespace(**run), "exception": error})
         return list(sent)
 
-    call_back.site = site
+    def call_back(batch=None, error=None, **how):
+        run = {**RUN, "run_id": f"r{next(runs)}"} if batch is None else judge(batch, **how)
+        return tell_of(run, error)
+
+    call_back.site, call_back.judge, call_back.tell_of = site, judge, tell_of
     return call_back
 
 
@@ -77,6 +93,47 @@ def test_a_gate_that_could_not_judge_says_so_each_time(story):
         assert (subject, text) == ("src: the gate could not judge", "[LEDGER] no answer")
 
 
+def test_partitions_judged_at_once_are_told_once_although_another_was_last(story):
+    """Each calls back after all have judged, in any order."""
+    runs = [story.judge(story.site.poisoned, run_id="m", map_index=str(n)) for n in range(3)]
+    said = [story.tell_of(run, error="[GATE_BLOCKED]") for run in reversed(runs)]
+    assert [len(messages) for messages in said] == [0, 0, 1]
+
+
+def test_gate_that_blocked_while_another_passed_is_still_told(story):
+    blocked = story.judge(story.site.poisoned)
+    story.judge(story.site.clean)
+    ((subject, _),) = story.tell_of(blocked, error="[GATE_BLOCKED]")
+    assert subject.startswith("src: training is blocked by")
+
+
+def test_rerun_whose_verdict_stands_is_not_told_twice_and_one_that_cannot_judge_is(story):
+    run = story.judge(story.site.poisoned)
+    assert len(story.tell_of(run, error="[GATE_BLOCKED] x")) == 1
+    again = {**run, "try_number": "2"}
+    assert story.tell_of(again, error="[GATE_BLOCKED] x") == []
+    ((subject, _),) = story.tell_of(again, error="[LEDGER] no answer")
+    assert subject == "src: the gate could not judge"
+
+
+def test_backfill_is_one_message_however_its_days_alternate(story):
+    bad, good = story.site.poisoned, story.site.clean
+    said = [
+        story(batch, as_of=DAY + timedelta(days=n))
+        for n, batch in enumerate((good, bad, good, bad, good))
+    ]
+    assert [len(messages) for messages in said] == [0, 1, 0, 0, 0]
+    ((subject, text),) = story(good)
+    assert subject == "src: recovered, training may go on"
+    assert "after 2 blocked verdicts" in text
+
+
+def test_backfilled_day_that_passes_does_not_end_what_blocks_today(story):
+    assert len(story(story.site.poisoned)) == 1
+    assert story(story.site.clean, as_of=DAY) == []
+    assert story(story.site.poisoned) == []
+
+
 def test_html_is_escaped_and_keeps_its_lines(story):
     from airflow.sdk.bases.notifier import BaseNotifier
 
@@ -92,7 +149,7 @@ def test_html_is_escaped_and_keeps_its_lines(story):
         sent.append(text)
         return Sender()
 
-    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t")
+    ti = SimpleNamespace(**RUN, run_id="r")
     tell = IncidentNotifier(source="src", send=send, as_html=True)
     tell.notify({"ti": ti, "exception": "<b>\n"})
     assert sent == ["<pre>&lt;b&gt;\n</pre>"]
@@ -105,7 +162,7 @@ def told(site, monkeypatch, send):  # noqa: F811 - a value, not the fixture
     monkeypatch.setenv("AIRFLOW__SLUICEGATE__HOME", str(site.home.root))
     tell = IncidentNotifier(source="src", send=send)
     for number, batch in enumerate((site.poisoned, site.poisoned, site.clean, site.clean)):
-        run = {"dag_id": "d", "run_id": f"r{number}", "task_id": "gate"}
+        run = {**RUN, "run_id": f"r{number}"}
         site.seal(batch)
         signers = GateSigners(site.signer("gate"), site.signer("ledger"))
         gate_source(site.home, "src", signers=signers, at=AT, run=run, runner=evaluate_directly)

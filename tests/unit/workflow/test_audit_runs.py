@@ -400,3 +400,75 @@ def test_hold_counts_from_its_beginning_to_its_release():
         True,
     ]
     assert not is_held(holds, "c", AT)
+
+
+ASK = {"dag_id": "gate", "run_id": "g1", "task_id": "waiver.request"}
+CONFIRM = {"dag_id": "gate", "run_id": "g1", "task_id": "waiver.confirm"}
+BACK = {"dag_id": "gate", "run_id": "g1", "task_id": "rollback"}
+RAN_AT = {"start": AT + seconds(590), "end": AT + seconds(660)}
+
+
+def announcing(envelope, *tries, events=()):
+    """Records of a gate that failed, of tasks behind it that announce, and of no training."""
+    value = records(envelope, tries=(tried(GATE, state="failed"), *tries), traces=(), events=events)
+    outlets = (
+        AssetUse(dag_id="gate", task_id=who["task_id"], source="src", is_outlet=True)
+        for who in (CONFIRM, BACK)
+    )
+    dags = (DagRecord(dag_id="gate", tags=("training",)), *value.dags[1:])
+    return replace(value, uses=(*value.uses, *outlets), dags=dags)
+
+
+def test_waiver_through_airflows_form_is_no_finding(waived):
+    site, envelope, _ = waived
+    asked = tried(ASK, operator="RequestWaiverOperator", **RAN_AT)
+    confirmed = tried(CONFIRM, operator="ConfirmWaiverOperator", **RAN_AT)
+    assert codes(site, announcing(envelope, asked, confirmed)) == []
+
+
+def test_confirmation_that_left_no_waiver_is_found(site):
+    site.seal(site.poisoned)
+    _, envelope = gate(site)
+    confirmed = tried(CONFIRM, operator="ConfirmWaiverOperator", **RAN_AT)
+    (finding,) = found(site, announcing(envelope, confirmed))
+    assert finding.code == "GATE_WITHOUT_VERDICT"
+    assert "no waiver" in finding.message
+
+
+def test_waiver_steps_marked_as_succeeded_are_found_with_who_did_it(site):
+    site.seal(site.poisoned)
+    _, envelope = gate(site)
+    tries = (
+        tried(ASK, operator="RequestWaiverOperator", **RAN_AT),
+        tried(CONFIRM, operator="ConfirmWaiverOperator", **RAN_AT),
+    )
+    marks = [
+        by("patch_task_instance", who, extra='{"new_state": "success"}') for who in (ASK, CONFIRM)
+    ]
+    said = found(site, announcing(envelope, *tries, events=tuple(marks)))
+    assert {item.code for item in said} == {"GATE_MARKED_SUCCESS", "TASK_MARKED_SUCCESS"}
+    assert all("mallory" in item.message for item in said)
+
+
+def test_rollback_to_a_batch_whose_verdict_is_in_force_is_no_finding(judged):
+    site, envelope = judged
+    site.seal(site.poisoned, at=AT + seconds(300))
+    site.seal(site.clean, at=AT + seconds(600))
+    value = announcing(envelope, tried(BACK, operator="RollbackOperator", **RAN_AT))
+    value = replace(value, tries=(tried(GATE), *value.tries[1:]))
+    assert codes(site, value) == []
+
+
+def test_rollback_that_announced_a_batch_nobody_let_through_is_found(judged):
+    site, envelope = judged
+    site.seal(site.poisoned, at=AT + seconds(300))
+    value = announcing(envelope, tried(BACK, operator="RollbackOperator", **RAN_AT))
+    value = replace(value, tries=(tried(GATE), *value.tries[1:]))
+    assert codes(site, value) == ["GATE_WITHOUT_VERDICT"]
+
+
+def test_task_of_an_author_that_announces_a_waived_batch_is_found(waived):
+    """Only our operators announce on a verdict that another task issued."""
+    site, envelope, _ = waived
+    forged = tried(CONFIRM, operator="BashOperator", **RAN_AT)
+    assert codes(site, announcing(envelope, forged)) == ["GATE_WITHOUT_VERDICT"]

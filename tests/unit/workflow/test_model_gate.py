@@ -28,6 +28,7 @@ from sluicegate.profiling.schema import BatchSchema
 from sluicegate.workflow.audit import audit
 from sluicegate.workflow.gate import GateSigners
 from sluicegate.workflow.model_gate import Contest, judge_model, require_model
+from sluicegate.workflow.quarantine import quarantine_batch
 from sluicegate.workflow.seal import seal_into_ledger
 
 RULES = {
@@ -118,6 +119,30 @@ def test_targeted_regression_blocks_promotion_and_names_the_slice(shop):
     assert any("who=c1" in reason.message for reason in verdict.reasons)
     with pytest.raises(GateBlocked):
         require(shop)
+
+
+def set_aside(site, source):
+    evidence = site.evidence()
+    quarantine_batch(
+        site.home,
+        evidence,
+        evidence.latest_seal(source, at=AT),
+        reason="hacked",
+        signer=site.signer("gate"),
+        run=RUN,
+        at=AT,
+    )
+
+
+@pytest.mark.parametrize("source", ["src", "golden"])
+def test_model_is_not_judged_by_or_promoted_from_data_in_quarantine(shop, source):
+    judge(shop)
+    assert require(shop)
+    set_aside(shop, source)
+    with pytest.raises(GateBlocked, match="in quarantine"):
+        require(shop)
+    with pytest.raises(GateBlocked, match="in quarantine"):
+        judge(shop)
 
 
 def test_better_challenger_than_champion_passes(shop):

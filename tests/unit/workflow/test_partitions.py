@@ -221,10 +221,21 @@ def test_absent_column_blocks_and_voids_no_other_check(site):
     assert verdict.result is Result.FAILED
 
 
-@pytest.mark.parametrize("change", ["dropped", "retyped"])
+def test_column_that_nobody_judges_is_only_named_where_the_policy_says_nothing(site):
+    text = site.home.policy.read_text().replace(
+        "  SCHEMA:extra: {severity: block, tolerance: 0}\n", ""
+    )
+    site.home.policy.write_text(text)
+    verdict = changed(site, rows(32).append_column("z", rows(32)["y"]))
+    assert verdict.result is Result.PASSED
+
+
+@pytest.mark.parametrize("change", ["added", "dropped", "retyped"])
 def test_schema_change_blocks_until_a_promoted_baseline_declares_it(site, change):
     def new(seed):
         table = rows(seed)
+        if change == "added":
+            return table.append_column("z", table["y"])
         if change == "dropped":
             return table.drop_columns(["y"])
         text = pa.array([f"{value:.0f}" for value in table["y"].to_pylist()])

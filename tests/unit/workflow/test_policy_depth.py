@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 import yaml
-from tests.unit.workflow.conftest import AT
+from tests.unit.workflow.conftest import AT, rows, write
 
 from sluicegate.cli.main import main
 from sluicegate.errors import EvidenceMissing, Expired, GateBlocked
@@ -106,7 +106,47 @@ def test_command_writes_sampling_weights_of_the_newest_batch(site, capsys):
     assert table.num_rows == json.loads(capsys.readouterr().out)["rows"] == 3000
 
 
+def test_batch_that_does_not_say_who_delivered_a_row_gets_no_weights(site, capsys):
+    demand(site, contributors={"max_share": 0.3, "probation_weight": 0.5})
+    site.seal(write(rows(2).drop_columns(["who"]), site.root / "nobody"))
+    out = site.root / "weights.parquet"
+    home = ["--home", str(site.home.root)]
+    arguments = ["policy", "weights", str(site.home.policy), "--source", "src", "--out", str(out)]
+    assert main([*arguments, *home]) == 2
+    assert "who delivered a row" in capsys.readouterr().err
+    assert not out.exists()
+
+
 def test_lint_fails_on_warnings_only_when_asked(site):
     policy = str(site.home.policy)
     assert main(["policy", "lint", policy]) == 0
     assert main(["policy", "lint", policy, "--strict"]) == 1
+
+
+def test_explain_says_what_each_section_demands_and_what_holds_for_a_source(site, capsys):
+    shares = {f"max_{what}regression": 0.05 for what in ("", "class_", "slice_")}
+    demand(
+        site,
+        freshness={"sealed_hours": 48},
+        promoted=["rolling"],
+        contributors={"max_share": 0.25},
+        model=shares | {"max_disagreement": 0.5, "max_leakage": 0.001, "slices": ["carrier"]},
+        waiver={"allow": ["LABEL_FLIPS"], "max_hours": 24},
+        sources={"src": {"freshness": {"sealed_hours": 12}}},
+    )
+    policy = str(site.home.policy)
+    assert main(["policy", "explain", policy]) == 0
+    said = capsys.readouterr().out
+    for line in (
+        "sealed at most 48 h ago",
+        "must be promoted: rolling",
+        "max_share 0.25",
+        "max_regression 0.05",
+        "sliced by carrier",
+        "2 people may waive LABEL_FLIPS for 24 h",
+        "tighter rules for src",
+        "SCHEMA:extra",
+    ):
+        assert line in said, line
+    assert main(["policy", "explain", policy, "--source", "src"]) == 0
+    assert "sealed at most 12 h ago" in capsys.readouterr().out

@@ -178,6 +178,17 @@ def test_stale_request_cannot_be_confirmed_after_its_expiry(site, people):
         confirm(site, ask(site, people[0]), people[1], at=AT + timedelta(hours=25))
 
 
+def test_waiver_from_a_clock_that_runs_ahead_lets_nothing_start_yet(site, people):
+    ahead = AT + timedelta(minutes=10)
+    request = ask(site, people[0], at=ahead)
+    with pytest.raises(Expired, match="not valid now"):
+        confirm(site, request, people[1])
+    confirm(site, request, people[1], at=ahead)
+    with pytest.raises(GateBlocked, match=r"waivers that do not count: \[EXPIRED\]"):
+        admit(site)
+    assert admit(site, at=ahead)
+
+
 def test_waiver_of_an_earlier_verdict_on_the_same_batch_is_stale(site, people):
     confirm(site, ask(site, people[0]), people[1])
     site.gate(at=AT + timedelta(hours=1))

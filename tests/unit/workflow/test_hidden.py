@@ -1,0 +1,125 @@
+"""Whoever can write to the ledger's database cannot take away what speaks against a batch."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+from tests.unit.workflow.conftest import AT, rows, write
+from tests.unit.workflow.test_quarantine import aside
+
+from sluicegate.errors import LedgerCorrupt
+from sluicegate.workflow import hidden
+from sluicegate.workflow.admit import admit_training
+
+
+def others(site, n_leaves):
+    """Append leaves of another source, so that no proof of ours passes by what is hidden."""
+    evidence = site.evidence()
+    subject = evidence.latest_seal("src", at=AT).digest
+    size = evidence.ledger.size()
+    leaves = [("verdict", b"%d" % (size + number)) for number in range(n_leaves)]
+    evidence.append("other", subject, leaves)
+
+
+def admit(site):
+    return admit_training(site.home, ["src"], at=AT)
+
+
+def edit(site, *statements):
+    connection = sqlite3.connect(site.home.ledger)
+    with connection:
+        for statement, values in statements:
+            connection.execute(statement, values)
+    connection.close()
+
+
+def newest(site, kind):
+    return next(site.evidence().ledger.find(kind, "src")).index
+
+
+def delete(site, index):
+    edit(
+        site,
+        ("DELETE FROM leaf WHERE idx = ?", (index,)),
+        ("DELETE FROM envelope WHERE idx = ?", (index,)),
+    )
+
+
+@pytest.fixture
+def judged(site):
+    """A batch that passed, far to the left of what comes after it."""
+    batch = site.seal(site.clean)
+    site.gate()
+    others(site, 9)
+    assert admit(site)
+    return site, batch
+
+
+def test_deleted_quarantine_does_not_let_its_batch_back(judged):
+    site, batch = judged
+    aside(site, batch)
+    others(site, 20)
+    delete(site, newest(site, "quarantine"))
+    with pytest.raises(LedgerCorrupt, match="a leaf is missing"):
+        admit(site)
+
+
+def test_deleted_verdict_does_not_uncover_the_one_before(judged):
+    site, _ = judged
+    policy = site.home.policy
+    lenient = policy.read_bytes()
+    policy.write_bytes(lenient + b"contributors: {max_share: 0.05}\n")
+    site.gate()
+    policy.write_bytes(lenient)
+    others(site, 20)
+    delete(site, newest(site, "verdict"))
+    with pytest.raises(LedgerCorrupt):
+        admit(site)
+
+
+def test_deleted_seal_of_a_newer_batch_does_not_make_the_older_one_newest(judged):
+    site, _ = judged
+    site.seal(write(rows(9), site.root / "newer"))
+    others(site, 20)
+    delete(site, newest(site, "provenance"))
+    with pytest.raises(LedgerCorrupt):
+        admit(site)
+
+
+def test_leaf_filed_under_another_kind_is_found_by_the_root(judged):
+    site, batch = judged
+    aside(site, batch)
+    others(site, 20)
+    index = newest(site, "quarantine")
+    to = "SELECT id FROM stream WHERE source = 'other' AND kind = 'verdict'"
+    edit(site, (f"UPDATE leaf SET stream = ({to}) WHERE idx = ?", (index,)))
+    with pytest.raises(LedgerCorrupt, match="not those that were signed"):
+        admit(site)
+
+
+def test_index_that_does_not_find_a_leaf_is_found_by_the_leaf(judged, monkeypatch):
+    site, batch = judged
+    aside(site, batch)
+    from sluicegate.ledger.log import Ledger
+
+    find = Ledger.find
+
+    def damaged(self, kind=None, *arguments, **options):
+        return iter(()) if kind == "quarantine" else find(self, kind, *arguments, **options)
+
+    monkeypatch.setattr(Ledger, "find", damaged)
+    with pytest.raises(LedgerCorrupt, match="a quarantine is in the log and its index does not"):
+        admit(site)
+
+
+def test_what_is_older_than_the_newest_leaves_is_left_to_the_audit(judged, monkeypatch):
+    """The limit that the threat model names: the guard reads so many leaves and no more."""
+    site, batch = judged
+    aside(site, batch)
+    others(site, 40)
+    delete(site, newest(site, "quarantine"))
+    monkeypatch.setattr("sluicegate.workflow.admit.RECENT", 16)
+    assert admit(site)
+    assert site.evidence().ledger.examine().findings
+    assert hidden.RECENT == 1024
