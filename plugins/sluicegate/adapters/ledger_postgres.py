@@ -27,7 +27,8 @@ from sluicegate.adapters.ledger_postgres_schema import (
     migrate,
     require_current,
 )
-from sluicegate.adapters.ledger_sql import SqlSnapshot, SqlTransaction, read_origin
+from sluicegate.adapters.ledger_sql import SqlSnapshot, SqlTransaction
+from sluicegate.adapters.ledger_tables import read_origin
 from sluicegate.errors import ConfigError, EvidenceMissing, LedgerCorrupt, LedgerError
 from sluicegate.ledger.checkpoint import empty_checkpoint
 from sluicegate.ledger.keys import (

@@ -12,7 +12,7 @@ from ledger_stores import ORIGIN, PUBLIC, SIGNER, PostgresSite, make_item
 from sluicegate.adapters import ledger_postgres
 from sluicegate.adapters.ledger_postgres_address import Address
 from sluicegate.adapters.ledger_postgres_schema import CURRENT, STEPS
-from sluicegate.adapters.ledger_sql import metadata
+from sluicegate.adapters.ledger_tables import metadata
 from sluicegate.errors import (
     ConfigError,
     EvidenceMissing,
