@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
+from sluicegate.adapters import ledger_postgres_scan
 from sluicegate.adapters.ledger_postgres_address import Address
 from sluicegate.adapters.ledger_postgres_schema import (
     create_schema,
@@ -42,11 +43,12 @@ from sluicegate.ledger.keys import (
 from sluicegate.ledger.log import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Table
 
     from sluicegate.ledger.note import NoteSigner
+    from sluicegate.ledger.scan import Row
     from sluicegate.ledger.store import Transaction
 
 LOCK_TIMEOUT_MS: Final = 30_000
@@ -250,6 +252,14 @@ class PostgresStore:
 
 class PostgresSnapshot(SqlSnapshot):
     """A snapshot that can also check PostgreSQL's own structures."""
+
+    def hash_run(self, first: int, count: int) -> bytes:
+        """Return inner-node hashes that stand side by side."""
+        joined = ledger_postgres_scan.hash_run(self._connection, first, count)
+        return super().hash_run(first, count) if joined is None else joined
+
+    def _rows(self, start: int, count: int) -> Iterable[Row]:
+        return ledger_postgres_scan.rows(self._connection, start, count)
 
     def damage(self, *, thorough: bool = True) -> Sequence[str]:
         """Name foreign objects, and let amcheck compare indexes with rows where it is there."""
