@@ -34,6 +34,10 @@ _LEAVES: Final = select(
     leaf.c.idx, stream.c.kind, stream.c.source, leaf.c.subject, leaf.c.envelope
 ).join_from(leaf, stream, leaf.c.stream == stream.c.id)
 
+_ENVELOPES: Final = select(envelope.c.idx, envelope.c.body)
+_NODES: Final = select(node.c.position, node.c.hash)
+_STREAMS: Final = select(stream.c.source, stream.c.kind, stream.c.id)
+
 PAGE: Final = (
     select(leaf.c.idx, leaf.c.stream, leaf.c.subject, leaf.c.envelope, envelope.c.body)
     .join_from(leaf, envelope, envelope.c.idx == leaf.c.idx, isouter=True)
@@ -64,35 +68,27 @@ class SqlSnapshot:
 
     def checkpoint(self) -> bytes:
         """Return the stored head."""
-        notes = self._connection.execute(select(checkpoint.c.note)).scalars().all()
+        notes = self._heads()
         if len(notes) != 1:
             raise self._corrupt("no single checkpoint is stored", got=f"{len(notes)} rows")
         return self._bytes(notes[0], "checkpoint")
 
     def entries(self, indexes: Sequence[int]) -> Mapping[int, Entry]:
         """Return leaves by index."""
-        return {
-            row[0]: self._entry(row)
-            for part in _chunks(indexes)
-            for row in self._connection.execute(_LEAVES.where(leaf.c.idx.in_(part)))
-        }
+        return {row[0]: self._entry(row) for row in self._where_in(_LEAVES, leaf.c.idx, indexes)}
 
     def envelopes(self, indexes: Sequence[int]) -> Mapping[int, bytes]:
         """Return envelopes by index."""
-        wanted = select(envelope.c.idx, envelope.c.body)
         return {
             index: self._bytes(body, f"envelope {index}")
-            for part in _chunks(indexes)
-            for index, body in self._connection.execute(wanted.where(envelope.c.idx.in_(part)))
+            for index, body in self._where_in(_ENVELOPES, envelope.c.idx, indexes)
         }
 
     def hashes(self, positions: Sequence[int]) -> Mapping[int, bytes]:
         """Return inner-node hashes by position."""
-        wanted = select(node.c.position, node.c.hash)
         return {
             place: self._hash(hashed, place)
-            for part in _chunks(positions)
-            for place, hashed in self._connection.execute(wanted.where(node.c.position.in_(part)))
+            for place, hashed in self._where_in(_NODES, node.c.position, positions)
         }
 
     def find(
@@ -109,12 +105,8 @@ class SqlSnapshot:
     def logged(self, envelopes: Sequence[str]) -> list[tuple[int, Entry]]:
         """Return leaves by envelope digest, oldest first."""
         digests = [Digest.parse(text).raw for text in envelopes]
-        found = [
-            (row[0], self._entry(row))
-            for part in _chunks(digests)
-            for row in self._connection.execute(_LEAVES.where(leaf.c.envelope.in_(part)))
-        ]
-        return sorted(found, key=lambda item: item[0])
+        rows = self._where_in(_LEAVES, leaf.c.envelope, digests)
+        return sorted([(row[0], self._entry(row)) for row in rows], key=lambda item: item[0])
 
     def scan(self, start: int) -> Iterator[Sequence[Scanned]]:
         """Read leaves with their envelopes, page by page."""
@@ -143,6 +135,16 @@ class SqlSnapshot:
     def damage(self, *, thorough: bool = True) -> Sequence[str]:  # noqa: ARG002
         """Return nothing: what is portable is checked by the ledger itself."""
         return ()
+
+    def _heads(self) -> Sequence[object]:
+        return self._connection.execute(select(checkpoint.c.note)).scalars().all()
+
+    def _where_in(
+        self, wanted: Select[Any], column: Column[Any], values: Sequence[object]
+    ) -> Iterator[Any]:
+        """Read the rows of a statement without conditions whose column has one of the values."""
+        for part in chunks(values):
+            yield from self._connection.execute(wanted.where(column.in_(part)))
 
     def _rows(self, start: int, count: int) -> Iterable[Row]:
         """Read leaves with their envelopes from an index on, not all in memory at once."""
@@ -198,13 +200,7 @@ class SqlTransaction(SqlSnapshot):
     def grow(self, growth: Growth) -> None:
         """Write one append."""
         # The swap comes first: in databases that lock rows it is what makes others wait.
-        swapped = self._connection.execute(
-            update(checkpoint)
-            .where(checkpoint.c.id == 1, checkpoint.c.note == bindparam("old"))
-            .values(note=bindparam("new")),
-            {"old": growth.old_checkpoint, "new": growth.new_checkpoint},
-        )
-        if swapped.rowcount != 1:
+        if self._swap(growth.old_checkpoint, growth.new_checkpoint) != 1:
             raise LedgerConflict(
                 self._count(leaf.c.idx, true()), "another writer was first", locator=self._locator
             )
@@ -216,16 +212,22 @@ class SqlTransaction(SqlSnapshot):
             for offset, hashed in enumerate(growth.hashes)
         ]
         try:
-            self._insert(leaf, rows)
-            self._insert(envelope, bodies)
-            if nodes:
-                self._insert(node, nodes)
+            self._insert([(leaf, rows), (envelope, bodies), (node, nodes)])
         except IntegrityError as error:
             what = "rows stand behind the signed end of the ledger"
             raise self._corrupt(what) from error
 
-    def _insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._connection.execute(insert(table), rows)
+    def _swap(self, old: bytes, new: bytes) -> int:
+        """Replace the head if it is still the old one; returns the number of rows replaced."""
+        swap = update(checkpoint).where(checkpoint.c.id == 1, checkpoint.c.note == bindparam("old"))
+        values = {"old": old, "new": new}
+        return self._connection.execute(swap.values(note=bindparam("new")), values).rowcount
+
+    def _insert(self, tables: Sequence[tuple[Table, Sequence[Mapping[str, Any]]]]) -> None:
+        """Insert rows into tables, in order; a table may get none."""
+        for table, rows in tables:
+            if rows:
+                self._connection.execute(insert(table), rows)
 
     def _streams(self, records: Sequence[LedgerRecord]) -> dict[tuple[str, str], int]:
         """Ids of the records' (source, kind) pairs, new ones inserted."""
@@ -236,18 +238,14 @@ class SqlTransaction(SqlSnapshot):
             highest = self._connection.execute(select(func.max(stream.c.id))).scalar() or 0
             new = dict(zip(missing, range(highest + 1, highest + 1 + len(missing)), strict=True))
             rows = [{"id": id_, "source": pair[0], "kind": pair[1]} for pair, id_ in new.items()]
-            self._insert(stream, rows)
+            self._insert([(stream, rows)])
             ids |= new
         return ids
 
     def _known_streams(self, sources: Sequence[str]) -> dict[tuple[str, str], int]:
-        columns = select(stream.c.source, stream.c.kind, stream.c.id)
         return {
             (source, kind): number
-            for part in _chunks(sources)
-            for source, kind, number in self._connection.execute(
-                columns.where(stream.c.source.in_(part))
-            )
+            for source, kind, number in self._where_in(_STREAMS, stream.c.source, sources)
         }
 
 
@@ -299,6 +297,7 @@ def _outside(column: Column[Any], size: int) -> ColumnElement[bool]:
     return or_(column < 0, column >= size)
 
 
-def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut values into lists that a statement can name."""
     for begin in range(0, len(values), _CHUNK):
         yield values[begin : begin + _CHUNK]
