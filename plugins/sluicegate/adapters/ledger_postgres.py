@@ -203,8 +203,10 @@ class PostgresStore:
 
     @contextmanager
     def _growing(self, connection: Connection) -> Iterator[PostgresTransaction]:
-        with connection.begin():
-            yield PostgresTransaction(connection, self.locator)
+        with _autocommit(connection):
+            transaction = PostgresTransaction(connection, self.locator)
+            yield transaction
+            transaction.commit()
 
     @contextmanager
     def _changing_tables(self) -> Iterator[Connection]:
@@ -327,7 +329,7 @@ def _require_alive(connection: Any) -> None:
 
 @contextmanager
 def _autocommit(connection: Connection) -> Iterator[None]:
-    """Let each statement be a transaction of its own, without the driver's BEGIN and COMMIT."""
+    """Keep the driver from its own BEGIN and COMMIT; what is begun and not committed is undone."""
     raw = connection.connection.driver_connection
     assert raw is not None  # noqa: S101 - a live connection has a driver's
     raw.autocommit = True
@@ -335,7 +337,10 @@ def _autocommit(connection: Connection) -> Iterator[None]:
         yield
     finally:
         raw.autocommit = False
-        connection.rollback()  # SQLAlchemy's own bookkeeping; nothing is sent
+        try:
+            connection.rollback()  # sends nothing after a COMMIT or outside a transaction
+        except (SQLAlchemyError, ConnectionError):
+            connection.invalidate()  # why it broke is on its way already
 
 
 def _is_disconnect(error: DBAPIError) -> bool:

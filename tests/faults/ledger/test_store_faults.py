@@ -14,7 +14,7 @@ import pytest
 from ledger_stores import SqliteSite
 
 from sluicegate.adapters import ledger_sqlite
-from sluicegate.errors import BadProof, LedgerCorrupt, LedgerError
+from sluicegate.errors import BadProof, LedgerCorrupt, LedgerError, VerificationError
 from sluicegate.ledger.proof import verify_proof
 
 
@@ -251,3 +251,36 @@ def test_transaction_that_is_refused_is_an_error_and_nothing_is_written(opened, 
     with opened() as ledger:
         assert ledger.audit().size == 0
         assert ledger.append(*item(1)).index == 0
+
+
+def _beside(path, suffix):
+    return path.with_name(path.name + suffix)
+
+
+def test_damaged_or_missing_log_file_of_sqlite_is_never_believed(opened, path, item, tmp_path):
+    """Appends that lie in the WAL alone: whatever is done to it, they hold or are missed."""
+    writer = opened()
+    for number in range(3):
+        remembered = writer.append(*item(number)).checkpoint
+    files = {suffix: _beside(path, suffix).read_bytes() for suffix in ("", "-wal")}
+    writer.close()
+    wal = files["-wal"]
+    assert len(wal) > 4096
+    places = [*range(0, 64, 8), *range(64, len(wal), 997)]
+    damaged = [wal[:at] + bytes([wal[at] ^ 1]) + wal[at + 1 :] for at in places]
+    damaged += [b"", *(wal[:at] for at in places), *(wal[at:] for at in places[1:])]
+    outcomes = set()
+    for number, data in enumerate([wal, *damaged]):
+        copy = SqliteSite(tmp_path / f"copy{number}" / "ledger.db")
+        copy.path.parent.mkdir()
+        copy.path.write_bytes(files[""])
+        _beside(copy.path, "-wal").write_bytes(data)
+        try:
+            with copy.reader() as ledger:
+                assert ledger.audit(remembered).size == 3
+                assert ledger.checkpoint() == remembered
+            outcomes.add("held")
+        except (VerificationError, LedgerError) as error:
+            outcomes.add(error.code)
+            assert number > 0
+    assert {"held", "ROLLBACK"} <= outcomes
