@@ -98,7 +98,7 @@ def test_their_consistency_check_accepts_every_proof_of_ours(log):
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """Their reader over our export; 70,000 is the example of tlog-tiles."""
-    from sluicegate.adapters.tile_files import export_tiles
+    from sluicegate.adapters.tile_files import TileDirectory, export_tiles
 
     place = tmp_path_factory.mktemp("tiles")
     signer = CallableSigner(ORIGIN, PUBLIC, PRIVATE.sign)
@@ -112,7 +112,7 @@ def published(tmp_path_factory):
                 entry = Entry.of("seal", "flights", f"dirHash1:{number:064x}", envelope)
                 items.append((entry, envelope))
             ledger.append_many(items)
-        export_tiles(ledger, place / "log")
+        export_tiles(ledger, TileDirectory(place / "log"))
         reader = pytest.importorskip("tlog_scales.reader")
         backend = pytest.importorskip("tlog_scales.backend")
         theirs = reader.TilesReader(backend.make_backend(str(place / "log")))

@@ -21,14 +21,15 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
 from sluicegate.adapters.ledger_postgres_address import Address
+from sluicegate.adapters.ledger_postgres_errors import TROUBLE, sqlstate, translated
 from sluicegate.adapters.ledger_postgres_schema import (
     create_schema,
-    foreign_objects,
     migrate,
     require_current,
 )
-from sluicegate.adapters.ledger_sql import SqlSnapshot, SqlTransaction, read_origin
-from sluicegate.errors import ConfigError, EvidenceMissing, LedgerCorrupt, LedgerError
+from sluicegate.adapters.ledger_postgres_sql import PostgresSnapshot, PostgresTransaction
+from sluicegate.adapters.ledger_tables import read_origin
+from sluicegate.errors import ConfigError, LedgerError
 from sluicegate.ledger.checkpoint import empty_checkpoint
 from sluicegate.ledger.keys import (
     PemKey,
@@ -41,9 +42,9 @@ from sluicegate.ledger.keys import (
 from sluicegate.ledger.log import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from sqlalchemy import Connection, Engine, Table
+    from sqlalchemy import Connection, Engine
 
     from sluicegate.ledger.note import NoteSigner
     from sluicegate.ledger.store import Transaction
@@ -61,22 +62,6 @@ _IDLE_S: Final = 30.0  # a connection unused for longer is asked whether it stil
 _REPLIES_KEPT: Final = 100_000  # tickets after which a reply that nobody fetched is dropped
 
 _READ: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
-
-# https://www.postgresql.org/docs/current/errcodes-appendix.html: code or class of codes.
-_TROUBLE: Final = {
-    "53100": ("the disk is full", "Free space and append again."),
-    "53300": ("the database has no connection left", "Try again."),
-    "25006": ("the ledger cannot be written", "Connect to the primary server."),
-    "42501": ("access to the ledger is denied", "Grant this role access to the schema."),
-    "55P03": ("another process holds the ledger", "Try again."),
-    "40": ("another process was in the way", "Try again."),
-    "57P": ("the database server ended the connection", "Try again."),
-    "08": ("the connection to the database broke", "Try again."),
-    "28": ("the database refused this user", "Check user and password of the ledger's URL."),
-    "58": ("the database server failed", "Check its disk and its log."),
-}
-_CORRUPT_CLASSES: Final = ("XX0", "42P01", "42703", "22021", "42804")
-_MISSING_DATABASE: Final = ("3D000", "3F000")
 
 
 class PostgresStore:
@@ -161,8 +146,7 @@ class PostgresStore:
     def _wait(self, connection: Connection, ticket: bytes) -> tuple[int, bytes | None]:
         """Queue a ticket, then the lock; returns with a reply, or holding the lock.
 
-        Statements without parameters, because the driver needs one round trip for those and
-        three for others; the only values are hexadecimal and integers made here.
+        Statements without parameters, as in `ledger_postgres_sql`.
         """
         with _autocommit(connection):
             queued = f"INSERT INTO inbox (ticket) VALUES ('\\x{ticket.hex()}') RETURNING id"
@@ -219,10 +203,10 @@ class PostgresStore:
 
     @contextmanager
     def _growing(self, connection: Connection) -> Iterator[PostgresTransaction]:
-        with connection.begin():
-            # The row lock is what orders writers, leaders of a group or not.
-            connection.exec_driver_sql("SELECT id FROM checkpoint FOR UPDATE")
-            yield PostgresTransaction(connection, self.locator)
+        with _autocommit(connection):
+            transaction = PostgresTransaction(connection, self.locator)
+            yield transaction
+            transaction.commit()
 
     @contextmanager
     def _changing_tables(self) -> Iterator[Connection]:
@@ -241,64 +225,10 @@ class PostgresStore:
                         connection.invalidate()  # the pool must not hand it out again
                     raise
         except SQLAlchemyError as error:
-            raise _translated(error, self.locator) from error
+            raise translated(error, self.locator) from error
         except ConnectionError as error:  # the driver wraps what it sends, not what it reads
-            what, next_step = _TROUBLE["08"]
+            what, next_step = TROUBLE["08"]
             raise LedgerError(what, locator=self.locator, next_step=next_step) from error
-
-
-class PostgresSnapshot(SqlSnapshot):
-    """A snapshot that can also check PostgreSQL's own structures."""
-
-    def damage(self, *, thorough: bool = True) -> Sequence[str]:
-        """Name foreign objects, and let amcheck compare indexes with rows where it is there."""
-        found = list(foreign_objects(self._connection))
-        return found + self._amcheck() if thorough else found
-
-    def _amcheck(self) -> list[str]:
-        # The extension needs a superuser to install; without it an index that was damaged
-        # page by page is not found here (docs/ledger-operations.md).
-        installed = "SELECT nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace"
-        place = self._connection.exec_driver_sql(
-            f"{installed} WHERE extname = 'amcheck' AND has_schema_privilege(nspname, 'USAGE')"
-        ).scalar()
-        if place is None:
-            return []
-        quoted = self._connection.dialect.identifier_preparer.quote_identifier(str(place))
-        checks = (
-            f"SELECT {quoted}.bt_index_check(i.indexrelid, true) FROM pg_index i "
-            "JOIN pg_class c ON c.oid = i.indexrelid "
-            "WHERE c.relnamespace = current_schema()::regnamespace"
-        )
-        try:
-            with self._connection.begin_nested():
-                self._connection.exec_driver_sql(checks).all()
-        except DBAPIError as error:
-            return [] if sqlstate(error) == "42501" else [_message(error)]
-        return []
-
-
-class PostgresTransaction(SqlTransaction, PostgresSnapshot):
-    """The write transaction."""
-
-    def _insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Insert all rows in one statement and one round trip; see `_wait` for why."""
-        values = ", ".join(
-            f"({', '.join(_literal(value) for value in row.values())})" for row in rows
-        )
-        names = ", ".join(rows[0])
-        self._connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES {values}")
-
-
-def _literal(value: object) -> str:
-    """SQL for a value; bytes and text travel as hexadecimal, so nothing needs escaping."""
-    if isinstance(value, bytes):
-        return f"'\\x{value.hex()}'::bytea"
-    if isinstance(value, str):
-        return f"convert_from('\\x{value.encode().hex()}', 'UTF8')"
-    if isinstance(value, int):
-        return str(int(value))
-    raise TypeError(type(value))
 
 
 def open_ledger(
@@ -355,11 +285,6 @@ def migrate_ledger(url: str) -> list[int]:
         store.close()
 
 
-def sqlstate(error: SQLAlchemyError) -> str:
-    """Return the five characters with which PostgreSQL names an error; empty if none."""
-    return str(_fields(error).get("C", ""))
-
-
 def _engine(address: Address) -> Engine:
     engine = create_engine(
         address.url, connect_args=address.connect_args(), hide_parameters=True, pool_size=5
@@ -404,7 +329,7 @@ def _require_alive(connection: Any) -> None:
 
 @contextmanager
 def _autocommit(connection: Connection) -> Iterator[None]:
-    """Let each statement be a transaction of its own, without the driver's BEGIN and COMMIT."""
+    """Keep the driver from its own BEGIN and COMMIT; what is begun and not committed is undone."""
     raw = connection.connection.driver_connection
     assert raw is not None  # noqa: S101 - a live connection has a driver's
     raw.autocommit = True
@@ -412,42 +337,11 @@ def _autocommit(connection: Connection) -> Iterator[None]:
         yield
     finally:
         raw.autocommit = False
-        connection.rollback()  # SQLAlchemy's own bookkeeping; nothing is sent
+        try:
+            connection.rollback()  # sends nothing after a COMMIT or outside a transaction
+        except (SQLAlchemyError, ConnectionError):
+            connection.invalidate()  # why it broke is on its way already
 
 
 def _is_disconnect(error: DBAPIError) -> bool:
     return error.connection_invalidated or sqlstate(error).startswith(("57P", "08"))
-
-
-def _translated(error: SQLAlchemyError, locator: str) -> LedgerError | EvidenceMissing:
-    state, got = sqlstate(error), _message(error)
-    if state in _MISSING_DATABASE:
-        step = "Create the database, then run: sluicegate ledger init."
-        return EvidenceMissing("there is no such database", locator=locator, next_step=step)
-    if state.startswith(_CORRUPT_CLASSES):
-        return LedgerCorrupt(
-            "the tables are damaged or not a ledger's",
-            locator=locator,
-            got=got,
-            next_step="Keep them as evidence; restore a backup and audit that.",
-        )
-    for code in (state, state[:3], state[:2]):
-        if code in _TROUBLE:
-            what, next_step = _TROUBLE[code]
-            return LedgerError(what, locator=locator, got=got, next_step=next_step)
-    what = "the ledger's database failed or cannot be reached"
-    return LedgerError(what, locator=locator, got=got, next_step="Check the server; try again.")
-
-
-def _message(error: SQLAlchemyError) -> str:
-    """The server's one-line message; it quotes no parameter."""
-    orig = error.orig if isinstance(error, DBAPIError) else None
-    text_ = _fields(error).get("M") or (str(orig) if orig else type(error).__name__)
-    return str(text_).partition("\n")[0][:200]
-
-
-def _fields(error: SQLAlchemyError) -> Mapping[str, Any]:
-    """Fields of the server's error response, by their one-letter names."""
-    orig = error.orig if isinstance(error, DBAPIError) else None
-    fields = orig.args[0] if orig is not None and orig.args else None
-    return fields if isinstance(fields, dict) else {}

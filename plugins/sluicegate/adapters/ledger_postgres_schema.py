@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import BigInteger, Column, Identity, Integer, MetaData, Table, select, text
 
-from sluicegate.adapters.ledger_sql import LedgerBytes, create_tables, metadata
+from sluicegate.adapters.ledger_tables import LedgerBytes, create_tables, metadata
 from sluicegate.errors import ConfigError, EvidenceMissing, LedgerCorrupt
 
 if TYPE_CHECKING:

@@ -1,133 +1,57 @@
-"""A ledger's tables and its reads and writes in portable SQL (SQLAlchemy Core).
-
-Nothing here is believed by the ledger, so nothing here is stored twice: a leaf's hash and a
-ledger's size follow from what is signed, and an edit has no second place to contradict.
-The layout is specified in docs/formats/ledger.md, section "SQL layout".
-"""
+"""A ledger's reads and writes in portable SQL (SQLAlchemy Core); the tables are `ledger_tables`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-    bindparam,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import bindparam, exists, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
+from sluicegate.adapters.ledger_tables import checkpoint, envelope, leaf, node, stream
 from sluicegate.digest.algorithms import SHA256, Digest
-from sluicegate.errors import ConfigError, LedgerConflict, LedgerCorrupt, MalformedEnvelope
+from sluicegate.errors import LedgerConflict, LedgerCorrupt
 from sluicegate.ledger.entry import Entry, LeafForm
-from sluicegate.ledger.store import Counts
+from sluicegate.ledger.scan import NOT_A_LEAF, PageReader
+from sluicegate.ledger.store import Strays
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Select
-    from sqlalchemy.engine import Dialect
+    from sqlalchemy import Column, ColumnElement, Connection, Select, Table
 
+    from sluicegate.ledger.scan import Row, Scanned
     from sluicegate.ledger.store import Growth, LedgerRecord, Query
 
 T = TypeVar("T")
 
-FORMAT_VERSION: Final = 1
-"""Version of the table layout; another one is refused, never guessed at."""
-
 _CHUNK: Final = 500
 """Values in one IN list; SQLite before 3.32 allows 999."""
 
-_ROWS: Final = 1000
-"""Rows fetched at once while scanning."""
-
-
-_NOT_A_LEAF: Final = (
-    ConfigError,
-    MalformedEnvelope,
-    TypeError,
-    AttributeError,
-    ValueError,
-    KeyError,
-)
-"""What building an entry from rows that an editor wrote can raise."""
-
-
-class LedgerBytes(LargeBinary):
-    """Binary column whose value arrives as the driver gave it.
-
-    SQLAlchemy's own type calls bytes(value), which turns an integer that an editor put into
-    the column into that many zero bytes.
-    """
-
-    cache_ok = True
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> None:  # noqa: ARG002
-        """Leave values alone."""
-        return
-
-
-# A plain INTEGER key is SQLite's row id, other databases need the wide type by name.
-_Key: Final = BigInteger().with_variant(Integer, "sqlite")
-
-metadata: Final = MetaData()
-
-meta: Final = Table(
-    "meta",
-    metadata,
-    Column("format_version", Integer, nullable=False),
-    Column("origin", Text, nullable=False),
-)
-checkpoint: Final = Table(
-    "checkpoint",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("note", LedgerBytes, nullable=False),
-)
-stream: Final = Table(
-    "stream",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("source", Text, nullable=False),
-    Column("kind", Text, nullable=False),
-    UniqueConstraint("source", "kind"),
-)
-leaf: Final = Table(
-    "leaf",
-    metadata,
-    Column("idx", _Key, primary_key=True, autoincrement=False),
-    Column("stream", Integer, nullable=False),
-    Column("subject", LedgerBytes, nullable=False),
-    Column("envelope", LedgerBytes, nullable=False),
-    Index("leaf_stream", "stream", "idx"),
-    Index("leaf_envelope", "envelope"),
-)
-envelope: Final = Table(
-    "envelope",
-    metadata,
-    Column("idx", _Key, primary_key=True, autoincrement=False),
-    Column("body", LedgerBytes, nullable=False),
-)
-node: Final = Table(
-    "node",
-    metadata,
-    Column("position", _Key, primary_key=True, autoincrement=False),
-    Column("hash", LedgerBytes, nullable=False),
-)
+_FETCHED: Final = 64
+"""Leaves that a scan holds in memory with their envelopes."""
 
 _LEAVES: Final = select(
     leaf.c.idx, stream.c.kind, stream.c.source, leaf.c.subject, leaf.c.envelope
 ).join_from(leaf, stream, leaf.c.stream == stream.c.id)
+
+_ENVELOPES: Final = select(envelope.c.idx, envelope.c.body)
+_NODES: Final = select(node.c.position, node.c.hash)
+_STREAMS: Final = select(stream.c.source, stream.c.kind, stream.c.id)
+
+PAGE: Final = (
+    select(leaf.c.idx, leaf.c.stream, leaf.c.subject, leaf.c.envelope, envelope.c.body)
+    .join_from(leaf, envelope, envelope.c.idx == leaf.c.idx, isouter=True)
+    .where(leaf.c.idx >= bindparam("start"))
+    .order_by(leaf.c.idx)
+    .limit(bindparam("count"))
+)
+"""Leaves with their envelopes from an index on."""
+
+_RUN: Final = (
+    select(node.c.hash)
+    .where(node.c.position >= bindparam("first"), node.c.position < bindparam("end"))
+    .order_by(node.c.position)
+)
 
 
 class SqlSnapshot:
@@ -144,35 +68,27 @@ class SqlSnapshot:
 
     def checkpoint(self) -> bytes:
         """Return the stored head."""
-        notes = self._connection.execute(select(checkpoint.c.note)).scalars().all()
+        notes = self._heads()
         if len(notes) != 1:
             raise self._corrupt("no single checkpoint is stored", got=f"{len(notes)} rows")
         return self._bytes(notes[0], "checkpoint")
 
     def entries(self, indexes: Sequence[int]) -> Mapping[int, Entry]:
         """Return leaves by index."""
-        return {
-            row[0]: self._entry(row)
-            for part in _chunks(indexes)
-            for row in self._connection.execute(_LEAVES.where(leaf.c.idx.in_(part)))
-        }
+        return {row[0]: self._entry(row) for row in self._where_in(_LEAVES, leaf.c.idx, indexes)}
 
     def envelopes(self, indexes: Sequence[int]) -> Mapping[int, bytes]:
         """Return envelopes by index."""
-        wanted = select(envelope.c.idx, envelope.c.body)
         return {
             index: self._bytes(body, f"envelope {index}")
-            for part in _chunks(indexes)
-            for index, body in self._connection.execute(wanted.where(envelope.c.idx.in_(part)))
+            for index, body in self._where_in(_ENVELOPES, envelope.c.idx, indexes)
         }
 
     def hashes(self, positions: Sequence[int]) -> Mapping[int, bytes]:
         """Return inner-node hashes by position."""
-        wanted = select(node.c.position, node.c.hash)
         return {
             place: self._hash(hashed, place)
-            for part in _chunks(positions)
-            for place, hashed in self._connection.execute(wanted.where(node.c.position.in_(part)))
+            for place, hashed in self._where_in(_NODES, node.c.position, positions)
         }
 
     def find(
@@ -189,82 +105,70 @@ class SqlSnapshot:
     def logged(self, envelopes: Sequence[str]) -> list[tuple[int, Entry]]:
         """Return leaves by envelope digest, oldest first."""
         digests = [Digest.parse(text).raw for text in envelopes]
-        found = [
-            (row[0], self._entry(row))
-            for part in _chunks(digests)
-            for row in self._connection.execute(_LEAVES.where(leaf.c.envelope.in_(part)))
-        ]
-        return sorted(found, key=lambda item: item[0])
+        rows = self._where_in(_LEAVES, leaf.c.envelope, digests)
+        return sorted([(row[0], self._entry(row)) for row in rows], key=lambda item: item[0])
 
-    def scan(self, start: int) -> Iterator[tuple[int, bytes, bytes, bytes | None]]:
-        """Stream leaves with their envelopes."""
-        forms = self._forms()
-        wanted = (
-            select(leaf.c.idx, leaf.c.stream, leaf.c.subject, leaf.c.envelope, envelope.c.body)
-            .join_from(leaf, envelope, envelope.c.idx == leaf.c.idx, isouter=True)
-            .where(leaf.c.idx >= start)
-            .order_by(leaf.c.idx)
-            .execution_options(yield_per=_ROWS)
-        )
-        for part in self._connection.execute(wanted).partitions():
-            for index, number, subject, digest, body in part:
-                if not (body is None or isinstance(body, bytes)):
-                    self._bytes(body, f"envelope {index}")
-                try:
-                    yield index, forms[number].leaf(subject, digest), digest, body
-                except _NOT_A_LEAF as error:
-                    raise self._not_a_leaf(index) from error
+    def scan(self, start: int) -> Iterator[Sequence[Scanned]]:
+        """Read leaves with their envelopes, page by page."""
+        return PageReader(self._forms(), self._rows, self._not_a_leaf).pages(start)
 
-    def _forms(self) -> dict[int, LeafForm]:
-        forms = {}
-        for number, source, kind in self._connection.execute(select(stream)):
-            try:
-                forms[number] = LeafForm(kind, source)
-            except _NOT_A_LEAF as error:
-                raise self._corrupt("a stream has no name of ours", f"stream {number}") from error
-        return forms
+    def hash_run(self, first: int, count: int) -> bytes:
+        """Return inner-node hashes that stand side by side."""
+        wanted = {"first": first, "end": first + count}
+        hashes = [row[0] for row in self._connection.execute(_RUN, wanted).fetchall()]
+        try:
+            sound = set(map(len, hashes)) <= {32}
+            return b"".join(hashes) if sound else self._hash(None, first)
+        except TypeError:  # not all are bytes
+            return self._hash(None, first)
 
-    def scan_hashes(self, start: int) -> Iterator[tuple[int, bytes]]:
-        """Stream inner-node hashes."""
-        wanted = (
-            select(node.c.position, node.c.hash)
-            .where(node.c.position >= start)
-            .order_by(node.c.position)
-            .execution_options(yield_per=_ROWS)
-        )
-        for part in self._connection.execute(wanted).partitions():
-            for place, hashed in part:
-                if not isinstance(hashed, bytes) or len(hashed) != 32:
-                    self._hash(hashed, place)
-                yield place, hashed
-
-    def counts(self, leaf_: int = 0, position: int = 0) -> Counts:
-        """Count rows."""
-        return Counts(
-            leaves=self._count(leaf.c.idx, leaf_),
-            envelopes=self._count(envelope.c.idx, leaf_),
-            hashes=self._count(node.c.position, position),
-            streams=0 if leaf_ else self._count(stream.c.id),
-            used_streams=0 if leaf_ else self._count(leaf.c.stream.distinct()),
+    def strays(self, size: int, n_hashes: int) -> Strays:
+        """Count rows outside a size."""
+        unused = ~exists().where(leaf.c.stream == stream.c.id)
+        return Strays(
+            leaves=self._count(leaf.c.idx, _outside(leaf.c.idx, size)),
+            envelopes=self._count(envelope.c.idx, _outside(envelope.c.idx, size)),
+            hashes=self._count(node.c.position, _outside(node.c.position, n_hashes)),
+            streams=self._count(stream.c.id, unused),
         )
 
     def damage(self, *, thorough: bool = True) -> Sequence[str]:  # noqa: ARG002
         """Return nothing: what is portable is checked by the ledger itself."""
         return ()
 
-    def _count(self, column: Any, start: int = 0) -> int:
-        wanted = select(func.count(column))
-        return int(
-            self._connection.execute(
-                wanted.where(column >= start) if start else wanted
-            ).scalar_one()
-        )
+    def _heads(self) -> Sequence[object]:
+        return self._connection.execute(select(checkpoint.c.note)).scalars().all()
+
+    def _where_in(
+        self, wanted: Select[Any], column: Column[Any], values: Sequence[object]
+    ) -> Iterator[Any]:
+        """Read the rows of a statement without conditions whose column has one of the values."""
+        for part in chunks(values):
+            yield from self._connection.execute(wanted.where(column.in_(part)))
+
+    def _rows(self, start: int, count: int) -> Iterable[Row]:
+        """Read leaves with their envelopes from an index on, not all in memory at once."""
+        with self._connection.execute(PAGE, paging(start, count)) as result:
+            for part in result.partitions(_FETCHED):
+                yield from part
+
+    def _forms(self) -> dict[int, LeafForm]:
+        forms = {}
+        for number, source, kind in self._connection.execute(select(stream)):
+            try:
+                forms[number] = LeafForm(kind, source)
+            except NOT_A_LEAF as error:
+                raise self._corrupt("a stream has no name of ours", f"stream {number}") from error
+        return forms
+
+    def _count(self, column: Column[Any], which: ColumnElement[bool]) -> int:
+        return int(self._connection.execute(select(func.count(column)).where(which)).scalar_one())
 
     def _entry(self, row: Any) -> Entry:
         index, kind, source, subject, digest = row[:5]
         try:
             return Entry(kind, source, unpack_digest(subject), f"{SHA256}:{digest.hex()}")
-        except _NOT_A_LEAF as error:
+        except NOT_A_LEAF as error:
             raise self._not_a_leaf(index) from error
 
     def _not_a_leaf(self, index: int) -> LedgerCorrupt:
@@ -296,15 +200,9 @@ class SqlTransaction(SqlSnapshot):
     def grow(self, growth: Growth) -> None:
         """Write one append."""
         # The swap comes first: in databases that lock rows it is what makes others wait.
-        swapped = self._connection.execute(
-            update(checkpoint)
-            .where(checkpoint.c.id == 1, checkpoint.c.note == bindparam("old"))
-            .values(note=bindparam("new")),
-            {"old": growth.old_checkpoint, "new": growth.new_checkpoint},
-        )
-        if swapped.rowcount != 1:
+        if self._swap(growth.old_checkpoint, growth.new_checkpoint) != 1:
             raise LedgerConflict(
-                self._count(leaf.c.idx), "another writer was first", locator=self._locator
+                self._count(leaf.c.idx, true()), "another writer was first", locator=self._locator
             )
         streams = self._streams(growth.records)
         rows = [_leaf_row(record, streams) for record in growth.records]
@@ -314,16 +212,22 @@ class SqlTransaction(SqlSnapshot):
             for offset, hashed in enumerate(growth.hashes)
         ]
         try:
-            self._insert(leaf, rows)
-            self._insert(envelope, bodies)
-            if nodes:
-                self._insert(node, nodes)
+            self._insert([(leaf, rows), (envelope, bodies), (node, nodes)])
         except IntegrityError as error:
             what = "rows stand behind the signed end of the ledger"
             raise self._corrupt(what) from error
 
-    def _insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._connection.execute(insert(table), rows)
+    def _swap(self, old: bytes, new: bytes) -> int:
+        """Replace the head if it is still the old one; returns the number of rows replaced."""
+        swap = update(checkpoint).where(checkpoint.c.id == 1, checkpoint.c.note == bindparam("old"))
+        values = {"old": old, "new": new}
+        return self._connection.execute(swap.values(note=bindparam("new")), values).rowcount
+
+    def _insert(self, tables: Sequence[tuple[Table, Sequence[Mapping[str, Any]]]]) -> None:
+        """Insert rows into tables, in order; a table may get none."""
+        for table, rows in tables:
+            if rows:
+                self._connection.execute(insert(table), rows)
 
     def _streams(self, records: Sequence[LedgerRecord]) -> dict[tuple[str, str], int]:
         """Ids of the records' (source, kind) pairs, new ones inserted."""
@@ -334,60 +238,15 @@ class SqlTransaction(SqlSnapshot):
             highest = self._connection.execute(select(func.max(stream.c.id))).scalar() or 0
             new = dict(zip(missing, range(highest + 1, highest + 1 + len(missing)), strict=True))
             rows = [{"id": id_, "source": pair[0], "kind": pair[1]} for pair, id_ in new.items()]
-            self._insert(stream, rows)
+            self._insert([(stream, rows)])
             ids |= new
         return ids
 
     def _known_streams(self, sources: Sequence[str]) -> dict[tuple[str, str], int]:
-        columns = select(stream.c.source, stream.c.kind, stream.c.id)
         return {
             (source, kind): number
-            for part in _chunks(sources)
-            for source, kind, number in self._connection.execute(
-                columns.where(stream.c.source.in_(part))
-            )
+            for source, kind, number in self._where_in(_STREAMS, stream.c.source, sources)
         }
-
-
-def create_tables(connection: Connection, origin: str, note: bytes) -> None:
-    """Write the tables of an empty ledger.
-
-    Args:
-        connection: To an empty database, inside a transaction.
-        origin: Name of the ledger.
-        note: Signed checkpoint of no leaves.
-    """
-    metadata.create_all(connection)
-    connection.execute(insert(meta), {"format_version": FORMAT_VERSION, "origin": origin})
-    connection.execute(insert(checkpoint), {"id": 1, "note": note})
-
-
-def read_origin(connection: Connection, locator: str) -> str:
-    """Return the name that the tables give their ledger, after checking their version.
-
-    Raises:
-        LedgerCorrupt: Not exactly one version and name.
-        ConfigError: Another layout version than this one.
-    """
-    rows = connection.execute(select(meta.c.format_version, meta.c.origin)).all()
-    if len(rows) != 1 or not isinstance(rows[0][1], str):
-        raise LedgerCorrupt(
-            "the ledger does not say what it is",
-            locator=locator,
-            expected="one row with version and name",
-            got=f"{len(rows)} rows",
-            next_step="Keep it as evidence; restore a backup and audit that.",
-        )
-    version, origin = rows[0]
-    if version != FORMAT_VERSION:
-        raise ConfigError(
-            "the ledger has another format than this version reads",
-            locator=locator,
-            expected=f"format {FORMAT_VERSION}",
-            got=repr(version)[:20],
-            next_step="Use the version of sluicegate that wrote it.",
-        )
-    return str(origin)
 
 
 def pack_digest(text: str) -> bytes:
@@ -429,6 +288,16 @@ def _matching(query: Query) -> Select[Any]:
     return wanted
 
 
-def _chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+def paging(start: int, count: int) -> dict[str, int]:
+    """Return the parameters of `PAGE`."""
+    return {"start": start, "count": count}
+
+
+def _outside(column: Column[Any], size: int) -> ColumnElement[bool]:
+    return or_(column < 0, column >= size)
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut values into lists that a statement can name."""
     for begin in range(0, len(values), _CHUNK):
         yield values[begin : begin + _CHUNK]

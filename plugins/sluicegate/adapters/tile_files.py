@@ -1,21 +1,116 @@
-"""Tiles of a ledger in a directory, as a web server can serve it."""
+"""Tiles of a ledger in a directory or an object store, as a web server can serve them."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from sluicegate.errors import LedgerError
+from sluicegate.errors import LedgerError, SluicegateError
 from sluicegate.ledger.tiles import CHECKPOINT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from sluicegate.ledger.log import Ledger
 
 
-def export_tiles(ledger: Ledger, directory: Path) -> bytes:
+class TilePlace(Protocol):
+    """Where tiles lie."""
+
+    @property
+    def locator(self) -> str:
+        """Path or URL without credentials."""
+
+    def read(self, path: str) -> bytes | None:
+        """Return the content of a path, None if it is not there."""
+
+    def write(self, path: str, data: bytes) -> None:
+        """Replace a path's content in one step, durably."""
+
+
+class TileDirectory:
+    """Tiles in files below a directory.
+
+    Args:
+        directory: Made if need be.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    @property
+    def locator(self) -> str:
+        """The directory."""
+        return str(self._directory)
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's content."""
+        try:
+            return (self._directory / path).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, path: str, data: bytes) -> None:
+        """Replace a file."""
+        file = self._directory / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, data)
+
+
+class TileStore:
+    """Tiles as objects below a prefix; a store shows an object whole or not at all.
+
+    Args:
+        filesystem: An fsspec file system with its credentials.
+        prefix: Path inside it, without protocol.
+        locator: URL without credentials.
+    """
+
+    def __init__(self, filesystem: Any, prefix: str, locator: str) -> None:
+        self._filesystem = filesystem
+        self._prefix = prefix.rstrip("/")
+        self.locator = locator
+
+    def read(self, path: str) -> bytes | None:
+        """Return an object's content."""
+        try:
+            return bytes(self._filesystem.cat_file(f"{self._prefix}/{path}"))
+        except FileNotFoundError:
+            return None
+
+    def write(self, path: str, data: bytes) -> None:
+        """Replace an object."""
+        self._filesystem.pipe_file(f"{self._prefix}/{path}", data)
+
+
+def tile_place(locator: str | Path, *, filesystem: Any = None) -> TilePlace:
+    """Open where tiles are to lie.
+
+    Args:
+        locator: Directory, or URL of any protocol that fsspec knows.
+        filesystem: An fsspec file system that already holds its credentials; otherwise one is
+            made, with the credentials that its library finds.
+
+    Raises:
+        ConfigError: As `adapters.sources.open.open_source`; or a pattern or single file.
+    """
+    if isinstance(locator, Path) or "://" not in locator:
+        return TileDirectory(Path(locator))
+    from sluicegate.adapters.sources.local import LocalFiles
+    from sluicegate.adapters.sources.object_store import StoreFiles
+    from sluicegate.adapters.sources.open import open_source
+    from sluicegate.errors import ConfigError
+
+    source = open_source(locator, filesystem=filesystem)
+    if isinstance(source, StoreFiles):
+        return TileStore(source.filesystem, source.path, source.locator)
+    if isinstance(source, LocalFiles):
+        return TileDirectory(Path(source.locator))
+    raise ConfigError("tiles cannot be written there", locator=source.locator)
+
+
+def export_tiles(ledger: Ledger, place: TilePlace) -> bytes:
     """Write or bring up to date a ledger's tiles; the checkpoint last, in one step.
 
     A reader never sees a checkpoint whose tiles are not there yet. Files that hold the right
@@ -23,40 +118,58 @@ def export_tiles(ledger: Ledger, directory: Path) -> bytes:
 
     Args:
         ledger: Read in one snapshot.
-        directory: Made if need be.
+        place: Where to.
 
     Returns:
         The exported checkpoint.
 
     Raises:
-        Rollback, BadProof: The directory holds a checkpoint that the ledger does not extend.
+        Rollback, BadProof: The place holds a checkpoint that the ledger does not extend.
         LedgerCorrupt: The leaves are not the ones that were signed; no checkpoint was written.
-        LedgerError: The directory cannot be written.
+        LedgerError: The place cannot be written.
     """
+
+    def put(path: str, data: bytes) -> None:
+        if place.read(path) != data:
+            place.write(path, data)
+
     try:
-        published = read_tile(directory)(CHECKPOINT)
+        published = place.read(CHECKPOINT)
         if published is not None:
             ledger.require_extends(published)
-        note = ledger.write_tiles(lambda path, data: _put(directory / path, data))
-        _put(directory / CHECKPOINT, note)
-    except OSError as error:
+        note = ledger.write_tiles(put)
+        put(CHECKPOINT, note)
+    except SluicegateError:
+        raise
+    except Exception as error:
+        # Every store has its own exceptions, and their texts may quote signed URLs.
+        known = error.strerror if isinstance(error, OSError) else None
         raise LedgerError(
             "the tiles cannot be written",
-            locator=str(directory),
-            got=error.strerror or type(error).__name__,
+            locator=place.locator,
+            got=known or type(error).__name__,
             next_step="Free space or give access, and export again.",
         ) from error
     return note
 
 
-def read_tile(directory: Path) -> Callable[[str], bytes | None]:
-    """Return what `tiles.verify_tiles` reads a directory with."""
+def read_tile(place: TilePlace) -> Callable[[str], bytes | None]:
+    """Return what `tiles.verify_tiles` reads a place with.
+
+    Raises:
+        LedgerError: From what is returned: the place cannot be read.
+    """
 
     def read(path: str) -> bytes | None:
         try:
-            return (directory / path).read_bytes()
-        except FileNotFoundError:
-            return None
+            return place.read(path)
+        except Exception as error:
+            raise LedgerError(
+                "the tiles cannot be read",
+                locator=f"{place.locator}/{path}",
+                got=type(error).__name__,
+                next_step="Check that the place exists, the credentials and the network.",
+            ) from error
 
     return read
 
@@ -69,10 +182,3 @@ def write_atomically(path: Path, data: bytes) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     draft.replace(path)
-
-
-def _put(path: Path, data: bytes) -> None:
-    if path.is_file() and path.read_bytes() == data:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, data)

@@ -45,7 +45,12 @@ __all__ = [
 PRIVATE_NAME: Final = "key.pem"
 PUBLIC_NAME: Final = "key.pub.pem"
 
-_PrivateKeys = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | mldsa.MLDSA65PrivateKey
+_PrivateKeys = (
+    ec.EllipticCurvePrivateKey
+    | ed25519.Ed25519PrivateKey
+    | mldsa.MLDSA44PrivateKey
+    | mldsa.MLDSA65PrivateKey
+)
 
 # RFC 6979: a P-256 signature needs no randomness, so a weak generator cannot leak the key and
 # the same seal is written as the same bytes.
@@ -173,6 +178,8 @@ def generate(algorithm: Algorithm) -> Signer:
             return Signer(ec.generate_private_key(ec.SECP256R1()))
         case Algorithm.ED25519:
             return Signer(ed25519.Ed25519PrivateKey.generate())
+        case Algorithm.ML_DSA_44:
+            return Signer(mldsa.MLDSA44PrivateKey.generate())
         case Algorithm.ML_DSA_65:
             return Signer(mldsa.MLDSA65PrivateKey.generate())
 

@@ -1,4 +1,4 @@
-"""Public keys that verify evidence: ECDSA P-256, Ed25519 and ML-DSA-65.
+"""Public keys that verify evidence: ECDSA P-256, Ed25519 and ML-DSA.
 
 Exactly one algorithm, curve and hash belongs to each kind of key, so a signature names no
 algorithm and none can be downgraded.
@@ -18,7 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 
 from sluicegate.errors import BadSignature, ConfigError
 
-_PublicKeys = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | mldsa.MLDSA65PublicKey
+_PublicKeys = (
+    ec.EllipticCurvePublicKey
+    | ed25519.Ed25519PublicKey
+    | mldsa.MLDSA44PublicKey
+    | mldsa.MLDSA65PublicKey
+)
 
 _VERIFY_P256: Final = ec.ECDSA(hashes.SHA256())
 
@@ -31,6 +36,7 @@ class Algorithm(StrEnum):
 
     ECDSA_P256 = "ecdsa-p256"
     ED25519 = "ed25519"
+    ML_DSA_44 = "ml-dsa-44"  # for witnesses only, as C2SP tlog-cosignature has it
     ML_DSA_65 = "ml-dsa-65"
 
 
@@ -121,6 +127,8 @@ def public_key_of(key: object, *, locator: str) -> PublicKey:
         algorithm = Algorithm.ECDSA_P256
     elif isinstance(key, ed25519.Ed25519PublicKey):
         algorithm = Algorithm.ED25519
+    elif isinstance(key, mldsa.MLDSA44PublicKey):
+        algorithm = Algorithm.ML_DSA_44
     elif isinstance(key, mldsa.MLDSA65PublicKey):
         algorithm = Algorithm.ML_DSA_65
     else:

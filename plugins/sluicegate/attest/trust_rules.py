@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.attest import predicates
+from sluicegate.attest.public_key import Algorithm
 from sluicegate.attest.timestamps import format_timestamp, require_aware
 from sluicegate.digest.algorithms import TABLE_TYPE
 from sluicegate.digest.incremental import STATE_TYPE
@@ -14,10 +15,10 @@ from sluicegate.digest.merkle_manifest import MERKLE_MANIFEST_TYPE
 from sluicegate.errors import ConfigError, Expired, UntrustedKey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from sluicegate.attest.public_key import Algorithm, PublicKey
+    from sluicegate.attest.public_key import PublicKey
 
 
 class Role(StrEnum):
@@ -150,7 +151,8 @@ def check_roles(
 
     Raises:
         ConfigError: No role, a role names a key that is not there, root shares a key with
-            another role or has one with a validity of its own, or gate and waiver share one.
+            another role or has one with a validity of its own, gate and waiver share one, or
+            an ML-DSA-44 key is to do more than witness.
     """
     if not roles:
         raise ConfigError(
@@ -160,6 +162,7 @@ def check_roles(
     for role, rule in roles.items():
         if not set(rule.key_ids) <= keys.keys():
             raise ConfigError("role names a key that the policy does not hold", locator=role)
+        _refuse_witness_keys(role, [keys[key_id].public_key for key_id in rule.key_ids])
     if four_eyes:
         # Whoever blocks must not be able to overrule the block.
         _refuse_shared(roles, Role.WAIVER, (Role.GATE,))
@@ -171,6 +174,18 @@ def check_roles(
                 "a root key has no validity of its own",
                 locator=f"key {key_id[:12]}",
                 next_step="Take it out of the role with `sluicegate trust rotate --remove`.",
+            )
+
+
+def _refuse_witness_keys(role: Role, keys: Sequence[PublicKey]) -> None:
+    """Refuse keys that only cosignatures use; statements have the stronger ML-DSA-65."""
+    for key in keys:
+        if key.algorithm is Algorithm.ML_DSA_44 and role is not Role.WITNESS:
+            raise ConfigError(
+                f"role {role.value} cannot have a key of {key.algorithm.value}",
+                locator=f"key {key.short}",
+                expected="ml-dsa-44 for witnesses only",
+                next_step="Make another key with `sluicegate keygen`.",
             )
 
 

@@ -26,9 +26,10 @@ def register(commands: Subparsers) -> None:
     parser.add_argument("--out", type=Path, required=True, help="directory for the two files")
     parser.add_argument(
         "--alg",
-        choices=["ecdsa-p256", "ed25519", "ml-dsa-65"],
+        choices=["ecdsa-p256", "ed25519", "ml-dsa-44", "ml-dsa-65"],
         default="ecdsa-p256",
-        help="seals need ecdsa-p256, ledgers ed25519 (default: ecdsa-p256)",
+        help="seals need ecdsa-p256, ledgers ed25519, ml-dsa-44 is for witnesses "
+        "(default: ecdsa-p256)",
     )
     add_json(parser)
 

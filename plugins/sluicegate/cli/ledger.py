@@ -43,6 +43,7 @@ def register(commands: Subparsers) -> None:
             "sluicegate ledger prove 7 --home sluice --out verdict.tlog-proof",
             "sluicegate ledger export --home sluice --source flights --out evidence",
             "sluicegate ledger export --home sluice --tiles --out public/log",
+            "sluicegate ledger export --home sluice --tiles --out s3://public/log",
         ],
     )
     parser.add_argument(
@@ -80,15 +81,23 @@ def register(commands: Subparsers) -> None:
     parser.add_argument("--response", type=Path, help="the witness's or the authority's answer")
     parser.add_argument("--source", help="source to list, export or append to")
     parser.add_argument("--digest", help="batch (export: the newest by default)")
-    parser.add_argument("--out", type=Path, help="file or folder to write")
+    parser.add_argument(
+        "--out", type=_out, help="file or folder to write; with --tiles also a URL, e.g. s3://..."
+    )
     parser.add_argument(
         "--tiles", action="store_true", help="export the whole ledger as C2SP tlog-tiles"
     )
     add_installation(parser, signs=True, at=True)
 
 
+def _out(text: str) -> Path | str:
+    return text if "://" in text else Path(text)
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Dispatch to the action."""
+    if isinstance(arguments.out, str) and not arguments.tiles:
+        raise ConfigError("only tiles can be written to a URL", locator=arguments.out)
     place = installation_of(arguments)
     home = place.home
     if arguments.action == "init":
@@ -271,16 +280,15 @@ def _export(evidence: Evidence, arguments: argparse.Namespace) -> int:
 
 
 def _export_tiles(evidence: Evidence, arguments: argparse.Namespace) -> int:
-    from sluicegate.adapters.tile_files import export_tiles, read_tile
+    from sluicegate.adapters.tile_files import export_tiles, read_tile, tile_place
     from sluicegate.ledger.tiles import verify_tiles
 
-    export_tiles(evidence.ledger, arguments.out)
+    place = tile_place(arguments.out)
+    export_tiles(evidence.ledger, place)
     # Read again what was written: an export that does not verify is not one.
-    head = verify_tiles(
-        read_tile(arguments.out), evidence.ledger.verifier, locator=str(arguments.out)
-    )
+    head = verify_tiles(read_tile(place), evidence.ledger.verifier, locator=place.locator)
     emit(
-        {"out": str(arguments.out), "size": head.size, "root": head.root.hex()},
+        {"out": place.locator, "size": head.size, "root": head.root.hex()},
         [f"exported and verified {head.size} leaves as tiles, root {head.root.hex()[:12]}"],
         as_json=arguments.json,
     )

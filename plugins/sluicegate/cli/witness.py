@@ -35,7 +35,9 @@ def register(commands: Subparsers) -> None:
     )
     parser.add_argument("action", choices=["serve", "cosign"])
     parser.add_argument("item", nargs="?", type=Path, help="request file to cosign")
-    parser.add_argument("--key", required=True, help="Ed25519 private key: file, env:NAME, or URI")
+    parser.add_argument(
+        "--key", required=True, help="Ed25519 or ML-DSA-44 private key: file, env:NAME, or URI"
+    )
     parser.add_argument("--name", help="name of the witness (default: from its key)")
     parser.add_argument("--state", type=Path, required=True, help="file of what it signed last")
     parser.add_argument(
@@ -56,18 +58,18 @@ def _witness(arguments: argparse.Namespace) -> Witness:
     from sluicegate.adapters.key_sources import open_signer
     from sluicegate.adapters.witness_store import SqliteWitnessStore
     from sluicegate.ledger.cosignature import Cosigner, CosignerKey
-    from sluicegate.ledger.keys import Ed25519Verifier, default_origin, raw_public_key
+    from sluicegate.ledger.keys import Ed25519Verifier, default_origin, raw_witness_key
     from sluicegate.ledger.note import VerifierKey
     from sluicegate.ledger.witness import Witness
 
     signer = open_signer(arguments.key, environ=os.environ, role="witness")
-    raw = raw_public_key(signer.public_key, locator="--key")
+    raw = raw_witness_key(signer.public_key, locator="--key")
     name = arguments.name or default_origin(raw).replace("/ledger/", "/witness/")
     parsed = [VerifierKey.parse(text, locator="--log") for text in arguments.log]
     logs = {key.name: [Ed25519Verifier(key.name, key.public_key)] for key in parsed}
     return Witness(
         logs,
-        Cosigner(CosignerKey(name, raw), signer.sign),
+        Cosigner(CosignerKey.of(name, raw), signer.sign),
         SqliteWitnessStore(arguments.state),
         lambda: int(time.time()),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.errors import (
@@ -20,13 +19,11 @@ from sluicegate.errors import (
 from sluicegate.ledger.checkpoint import Checkpoint, open_checkpoint
 from sluicegate.ledger.frontier import Frontier, n_positions
 from sluicegate.ledger.lookup import rolled_back, stored_frontier
+from sluicegate.ledger.walk import Findings, Walk
 
 if TYPE_CHECKING:
     from sluicegate.ledger.note import NoteVerifier
     from sluicegate.ledger.store import LedgerStore, Snapshot
-
-MAX_FINDINGS: Final = 1000
-"""Findings that are kept; more add nothing to the decision that a person must take."""
 
 # Gravest first: a rollback explains all that follows from it, damage explains least.
 _GRAVITY: Final = (
@@ -79,8 +76,7 @@ class _Audit:
     """State of one run; an attribute for each thing that later steps compare with."""
 
     def __init__(self, locator: str) -> None:
-        self.locator = locator
-        self.findings: list[SluicegateError] = []
+        self.findings = Findings(locator)
         self.n_checked = 0
         self.head: Checkpoint | None = None
 
@@ -92,146 +88,79 @@ class _Audit:
         *,
         only_new: bool,
     ) -> None:
-        self.snapshot = snapshot
+        found, self.snapshot = self.findings, snapshot
         self.head = self._open_head(verifier)
         if remembered is not None and self.head is not None and self.head.size < remembered.size:
-            self.found(rolled_back(remembered, self.head.size, self.locator))
-        trusted = remembered if only_new else None
-        start = 0 if trusted is None else trusted.size
-        frontier = self._start(trusted)
+            found.add(rolled_back(remembered, self.head.size, found.locator))
+        frontier = self._start(remembered if only_new else None)
         try:
             if frontier is not None:
                 self._walk(frontier, remembered)
-            self._count(start)
+            self._count_strays()
         except LedgerCorrupt as error:
-            self.found(error)
+            found.add(error)
         for damage in self.snapshot.damage(thorough=not only_new):
-            self.corrupt("the store is damaged", got=damage)
-
-    def found(self, finding: SluicegateError) -> None:
-        if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(finding)
-
-    def corrupt(self, what: str, *, at: str = "", expected: str = "", got: str = "") -> None:
-        locator = self.locator + at
-        self.found(LedgerCorrupt(what, locator=locator, expected=expected, got=got))
+            found.corrupt("the store is damaged", got=damage)
 
     def _open_head(self, verifier: NoteVerifier) -> Checkpoint | None:
         try:
             note = self.snapshot.checkpoint()
-            return open_checkpoint(note, [verifier], locator=self.locator)
+            return open_checkpoint(note, [verifier], locator=self.findings.locator)
         except (VerificationError, LedgerCorrupt) as error:
-            self.found(error)
+            self.findings.add(error)
             return None
 
     def _start(self, trusted: Checkpoint | None) -> Frontier | None:
         if trusted is None:
             return Frontier()
         try:
-            return stored_frontier(self.snapshot, trusted.size, self.locator)
+            return stored_frontier(self.snapshot, trusted.size, self.findings.locator)
         except LedgerCorrupt as error:
-            self.found(error)
+            self.findings.add(error)
             return None
 
     def _walk(self, frontier: Frontier, remembered: Checkpoint | None) -> None:
-        """Hash all leaves from the frontier on and compare every node on the way.
-
-        The loop is the whole cost of an audit, so it calls nothing that it need not.
-        """
-        place = n_positions(frontier.size)
-        stored = self.snapshot.scan_hashes(place)
-        turn = -1 if remembered is None else remembered.size
-        self._compare_remembered(frontier, remembered)
-        for index, leaf, digest, envelope in self.snapshot.scan(frontier.size):
-            if envelope is None or sha256(envelope).digest() != digest:
-                self._envelope_differs(index, digest, envelope)
-            self.n_checked += 1
-            if index != frontier.size:
-                # Behind a gap every hash differs, which would say nothing more.
-                self.corrupt("a leaf is missing", at=f"#{frontier.size}", got=f"next is {index}")
-                return
-            for hashed in frontier.extend(sha256(b"\x00" + leaf).digest()):
-                found = next(stored, None)
-                if found != (place, hashed):
-                    self._node_differs(index, place, hashed, found)
-                place += 1
-            if frontier.size == turn:
-                self._compare_remembered(frontier, remembered)
-        self._compare_head(frontier)
-
-    def _envelope_differs(self, index: int, digest: bytes, envelope: bytes | None) -> None:
-        if envelope is None:
-            self.corrupt("the leaf's envelope is missing", at=f"#{index}")
-        else:
-            self.corrupt(
-                "the envelope is not the one that the leaf names",
-                at=f"#{index}",
-                expected=digest.hex()[:12],
-                got=sha256(envelope).hexdigest()[:12],
-            )
-
-    def _node_differs(
-        self, index: int, place: int, hashed: bytes, found: tuple[int, bytes] | None
-    ) -> None:
-        level = place - n_positions(index) + 1
-        self.corrupt(
-            "a node of the tree is missing or not the hash of its children",
-            expected=f"{hashed.hex()[:12]} at level {level}, index {index >> level}",
-            got="nothing" if found is None else found[1].hex()[:12],
-        )
-
-    def _compare_remembered(self, frontier: Frontier, remembered: Checkpoint | None) -> None:
-        if remembered is None or frontier.size != remembered.size:
-            return
-        if frontier.root() != remembered.root:
-            self.found(
-                BadProof(
-                    "the ledger forked: it rewrites what it had signed",
-                    locator=self.locator,
-                    expected=f"{remembered.root.hex()[:12]} at size {remembered.size}",
-                    got=frontier.root().hex()[:12],
-                    next_step="Keep both copies; find out who held the ledger's key.",
-                )
-            )
+        walk = Walk(self.snapshot, frontier, self.findings, remembered)
+        try:
+            if walk.run():
+                self._compare_head(walk.frontier)
+        finally:
+            self.n_checked = walk.n_checked
 
     def _compare_head(self, frontier: Frontier) -> None:
         if self.head is None:
             return
         if frontier.size != self.head.size:
-            self.corrupt(
+            self.findings.corrupt(
                 "the ledger holds another number of leaves than was signed",
                 expected=str(self.head.size),
                 got=str(frontier.size),
             )
         elif frontier.root() != self.head.root:
-            self.found(
+            self.findings.add(
                 BadProof(
                     "the leaves do not hash to the signed root",
-                    locator=self.locator,
+                    locator=self.findings.locator,
                     expected=self.head.root.hex()[:12],
                     got=frontier.root().hex()[:12],
                     next_step="Compare with a kept copy; the first wrong node names the place.",
                 )
             )
 
-    def _count(self, start: int) -> None:
-        """Compare the numbers of rows; from a size on that is believed, or from the first."""
-        if self.head is None or self.head.size < start:
+    def _count_strays(self) -> None:
+        """Look for rows outside the signed size; those inside were walked over."""
+        if self.head is None:
             return
-        size, place = self.head.size, n_positions(start)
-        counts = self.snapshot.counts(start, place)
-        for name, expected, got in (
-            ("leaves", size - start, counts.leaves),
-            ("envelopes", size - start, counts.envelopes),
-            ("tree nodes", n_positions(size) - place, counts.hashes),
-            ("streams", counts.used_streams, counts.streams),
+        strays = self.snapshot.strays(self.head.size, n_positions(self.head.size))
+        for name, count in (
+            ("leaves", strays.leaves),
+            ("envelopes", strays.envelopes),
+            ("tree nodes", strays.hashes),
+            ("streams", strays.streams),
         ):
-            if got != expected:
-                self.corrupt(
-                    f"the store holds another number of {name}",
-                    expected=str(expected),
-                    got=str(got),
-                )
+            if count:
+                what = f"the store holds {name} that belong to no signed leaf"
+                self.findings.corrupt(what, expected="0", got=str(count))
 
 
 def examine(
@@ -259,7 +188,7 @@ def examine(
         LedgerError: The store cannot be read.
         VerificationError: The remembered checkpoint is not one of this ledger's.
 
-    Cost: reads everything once; about 7 us of CPU a leaf, constant memory.
+    Cost: reads everything once; about 8 us of CPU a leaf of 1,000 bytes, constant memory.
     """
     old = None
     if remembered is not None:
@@ -271,12 +200,12 @@ def examine(
         with store.reading() as snapshot:
             audit.run(snapshot, verifier, old, only_new=only_new)
     except LedgerCorrupt as error:  # the store itself cannot make sense of what it holds
-        audit.found(error)
+        audit.findings.add(error)
     head = audit.head
     return AuditReport(
         origin=verifier.name,
         size=0 if head is None else head.size,
         root=b"" if head is None else head.root,
         n_checked=audit.n_checked,
-        findings=tuple(audit.findings),
+        findings=tuple(audit.findings.kept),
     )

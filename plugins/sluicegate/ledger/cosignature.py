@@ -69,6 +69,15 @@ class CosignerKey:
                 got=f"{len(self.public_key)} bytes of type {self.kind}",
             )
 
+    @classmethod
+    def of(cls, name: str, public_key: bytes) -> CosignerKey:
+        """Name a raw key; its length says what it is.
+
+        Raises:
+            ConfigError: The name cannot stand in a note, or there is no key of this length.
+        """
+        return cls(name, public_key, ED25519 if len(public_key) == 32 else ML_DSA_44)
+
     @property
     def key_id(self) -> bytes:
         """4 bytes: SHA-256(name, newline, type, public key), cut."""
@@ -188,7 +197,7 @@ def cosigners(
 
     Args:
         note: The signed note; its own signature is not looked at.
-        keys: Raw Ed25519 keys, which may stand under any name, or keys with their names.
+        keys: Raw keys, which may stand under any name, or keys with their names.
         locator: Where the note came from.
 
     Returns:
@@ -203,7 +212,7 @@ def cosigners(
     for key in keys:
         for line in parsed.signatures:
             # A raw key has no name of its own; the key id ties it to the one in the line.
-            named = CosignerKey(line.name, key) if isinstance(key, bytes) else key
+            named = CosignerKey.of(line.name, key) if isinstance(key, bytes) else key
             if (named.name, named.key_id) == (line.name, line.key_id):
                 time_s = named.verify(line, parsed.text, locator=locator)
                 found[named.public_key] = max(time_s, found.get(named.public_key, 0))

@@ -166,6 +166,9 @@ class LeafForm:
 
     __slots__ = ("_between",)
 
+    VALUE_BYTES: Final = 32
+    """Length of the values that `between` is for; every algorithm of today has it."""
+
     def __init__(self, kind: str, source: str) -> None:
         Entry.of(kind, source, "sha256:" + "0" * 64, b"")
         self._between = f'","kind":"{kind}","source":{_quoted(source)},"subject":"'
@@ -187,6 +190,20 @@ class LeafForm:
             f'{{"envelope":"sha256:{envelope.hex()}{self._between}'
             f'{_algorithm(algorithm, len(raw))}{raw.hex()}","v":1}}'
         ).encode()
+
+    def between(self, algorithm: bytes) -> str:
+        """Return what stands between the hexadecimal values of envelope and subject.
+
+        Args:
+            algorithm: Of the subject, with its colon; of 32-byte values.
+
+        Raises:
+            MalformedEnvelope: Not the name of such an algorithm.
+        """
+        name, colon, rest = algorithm.partition(b":")
+        if not colon or rest:
+            raise MalformedEnvelope("digest has no algorithm", expected="algorithm:hex")
+        return self._between + _algorithm(name, self.VALUE_BYTES)
 
 
 @lru_cache(maxsize=64)

@@ -61,14 +61,35 @@ class Frontier:
             Hashes of the inner nodes that the leaf completes, upwards: those of levels 1, 2
             and so on, whose index is the leaf's shifted by the level.
         """
-        index, hashed, peaks, completed = self.size, leaf, self._peaks, []
+        return self.graft(0, leaf)
+
+    def graft(self, level: int, root: bytes) -> list[bytes]:
+        """Add a complete subtree.
+
+        Args:
+            level: Level of its root; it has ``1 << level`` leaves.
+            root: Hash of its root.
+
+        Returns:
+            Hashes of the nodes above its root that it completes, upwards.
+
+        Raises:
+            ValueError: The size so far is not a multiple of the subtree's.
+        """
+        if self.size & ((1 << level) - 1):
+            raise ValueError(self.size)
+        index, hashed, peaks, completed = self.size >> level, root, self._peaks, []
         while index & 1:
             hashed = sha256(b"\x01" + peaks.pop() + hashed).digest()
             completed.append(hashed)
             index >>= 1
         peaks.append(hashed)
-        self.size += 1
+        self.size += 1 << level
         return completed
+
+    def copy(self) -> Frontier:
+        """Return one that grows on its own."""
+        return Frontier(self.size, self._peaks)
 
     def root(self) -> bytes:
         """Return the root of the tree as it is now."""

@@ -23,6 +23,9 @@ from sluicegate.ledger.note import NoteSigner, NoteVerifier, VerifierKey
 # An Ed25519 SubjectPublicKeyInfo has no options, so its DER is this prefix and the raw key
 # (RFC 8410 section 10.1).
 _SPKI_PREFIX: Final = bytes.fromhex("302a300506032b6570032100")
+# Likewise for ML-DSA-44: RFC 9881 section 4, id-ml-dsa-44 without parameters.
+_SPKI_PREFIX_ML_DSA_44: Final = bytes.fromhex("30820532300b06096086480165030403110382052100")
+_ML_DSA_44_BYTES: Final = 1312
 _PEM_HEAD: Final = "-----BEGIN PUBLIC KEY-----"
 _PEM_TAIL: Final = "-----END PUBLIC KEY-----"
 
@@ -116,6 +119,23 @@ def raw_public_key(key: bytes | PemKey, *, locator: str = "ledger key") -> bytes
             next_step="Run: sluicegate keygen --alg ed25519",
         )
     return raw
+
+
+def raw_witness_key(key: PemKey, *, locator: str = "witness key") -> bytes:
+    """Return a witness's raw public key: 32 bytes of Ed25519 or 1,312 of ML-DSA-44.
+
+    Raises:
+        ConfigError: Neither.
+    """
+    spki = _spki(key.to_pem())
+    for prefix, n_bytes in ((_SPKI_PREFIX, 32), (_SPKI_PREFIX_ML_DSA_44, _ML_DSA_44_BYTES)):
+        if spki.startswith(prefix) and len(spki) == len(prefix) + n_bytes:
+            return spki.removeprefix(prefix)
+    raise ConfigError(
+        "a witness's key must be Ed25519 or ML-DSA-44",
+        locator=locator,
+        next_step="Run: sluicegate keygen --alg ml-dsa-44",
+    )
 
 
 def verifier_of(key: bytes | PemKey, origin: str) -> NoteVerifier:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import secrets
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.errors import ConfigError, LedgerConflict, LedgerCorrupt
@@ -317,7 +318,7 @@ class Ledger:
         frontier = Frontier()
 
         def leaves(snapshot: Snapshot) -> Iterator[bytes]:
-            for index, leaf, _, _ in snapshot.scan(0):
+            for index, leaf, _, _, _ in chain.from_iterable(snapshot.scan(0)):
                 if index == frontier.size:  # else the root shows that one is missing
                     frontier.extend(leaf_hash(leaf))
                     yield leaf

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from sluicegate.ledger.entry import Entry
+    from sluicegate.ledger.scan import Scanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +69,20 @@ class Growth:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """Rows that a store holds; a ledger's size determines every one.
+class Strays:
+    """Rows that no ledger of a size has, by table.
 
     Attributes:
-        leaves: Leaf rows.
-        envelopes: Envelope rows.
-        hashes: Inner-node rows.
-        streams: Pairs of kind and source that the store names leaves by.
-        used_streams: Those that a leaf refers to.
+        leaves: Before the first or behind the last index.
+        envelopes: Likewise.
+        hashes: Inner nodes before the first or behind the last position.
+        streams: Pairs of kind and source that no leaf refers to.
     """
 
     leaves: int
     envelopes: int
     hashes: int
     streams: int
-    used_streams: int
 
 
 class Snapshot(Protocol):
@@ -113,24 +112,21 @@ class Snapshot(Protocol):
     def logged(self, envelopes: Sequence[str]) -> list[tuple[int, Entry]]:
         """Return every leaf that names one of these envelope digests, oldest first."""
 
-    def scan(self, start: int) -> Iterator[tuple[int, bytes, bytes, bytes | None]]:
-        """Return index, leaf, raw envelope digest and envelope, if any, in order.
+    def scan(self, start: int) -> Iterator[Sequence[Scanned]]:
+        """Yield the leaves from an index on, in order, in pages.
 
-        Args:
-            start: First index.
+        A page ends where a complete subtree of `subtree.N_LEAVES` leaves does if none of its
+        leaves is missing, and it may end before.
         """
 
-    def scan_hashes(self, start: int) -> Iterator[tuple[int, bytes]]:
-        """Return every inner-node hash from a position on, in order."""
+    def hash_run(self, first: int, count: int) -> bytes:
+        """Return the hashes of `count` positions from the first on, 32 bytes each, joined.
 
-    def counts(self, leaf_: int = 0, position: int = 0) -> Counts:
-        """Count rows, those that nothing refers to included.
-
-        Args:
-            leaf_: Count leaves and envelopes from this index on; all of them if 0, and then
-                those before 0 too.
-            position: Count inner nodes from this position on, likewise.
+        What is absent is left out, so the result is as long as it should be only if nothing is.
         """
+
+    def strays(self, size: int, n_hashes: int) -> Strays:
+        """Count rows that a ledger of `size` leaves and `n_hashes` inner nodes does not have."""
 
     def damage(self, *, thorough: bool = True) -> Sequence[str]:
         """Return what the store's own check finds wrong: pages, indexes, foreign objects.

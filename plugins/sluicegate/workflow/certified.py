@@ -24,7 +24,7 @@ from sluicegate.attest.trust import Role, TrustPolicy
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import VerificationError
 from sluicegate.ledger.cosignature import require_quorum
-from sluicegate.ledger.keys import raw_public_key
+from sluicegate.ledger.keys import raw_witness_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -129,10 +129,7 @@ class Certified:
         rule = self.policy.roles.get(Role.WITNESS)
         if rule is None or not self.witnessed.is_dir():
             return None
-        keys = [
-            raw_public_key(key, locator="witness key")
-            for key in self.policy.keys_for(Role.WITNESS, at=at)
-        ]
+        keys = [raw_witness_key(key) for key in self.policy.keys_for(Role.WITNESS, at=at)]
         sizes = {int(path.name): path for path in self.witnessed.iterdir() if path.name.isdecimal()}
         for size in sorted(size for size in sizes if size > index):
             path = sizes[size]

@@ -12,7 +12,7 @@ from sluicegate.attest.trust import Role
 from sluicegate.errors import ConfigError, LedgerError, MalformedEnvelope, UntrustedKey
 from sluicegate.ledger.checkpoint import parse_decimal
 from sluicegate.ledger.cosignature import cosigners, require_quorum, with_lines
-from sluicegate.ledger.keys import raw_public_key
+from sluicegate.ledger.keys import raw_witness_key
 from sluicegate.ledger.witness import Request
 
 if TYPE_CHECKING:
@@ -91,9 +91,8 @@ def require_witnessed(evidence: Evidence, home: SluiceHome, *, at: datetime) -> 
 
 
 def witness_keys(evidence: Evidence, *, at: datetime) -> list[bytes]:
-    """Return the raw Ed25519 keys of the role witness that are valid now."""
-    keys = evidence.trust.keys_for(Role.WITNESS, at=at)
-    return [raw_public_key(key, locator="witness key") for key in keys]
+    """Return the raw keys of the role witness that are valid now."""
+    return [raw_witness_key(key) for key in evidence.trust.keys_for(Role.WITNESS, at=at)]
 
 
 def _keep(

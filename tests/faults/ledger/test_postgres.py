@@ -12,7 +12,7 @@ from ledger_stores import ORIGIN, PUBLIC, SIGNER, PostgresSite, make_item
 from sluicegate.adapters import ledger_postgres
 from sluicegate.adapters.ledger_postgres_address import Address
 from sluicegate.adapters.ledger_postgres_schema import CURRENT, STEPS
-from sluicegate.adapters.ledger_sql import metadata
+from sluicegate.adapters.ledger_tables import metadata
 from sluicegate.errors import (
     ConfigError,
     EvidenceMissing,
@@ -388,3 +388,25 @@ def test_remote_server_must_show_a_certificate_unless_the_url_says_otherwise():
     assert context.check_hostname
     assert "ssl_context" not in Address.parse(f"{remote}?sslmode=disable").connect_args()
     assert "ssl_context" not in Address.parse("postgresql://u@127.0.0.1/d").connect_args()
+
+
+def test_scan_gives_the_same_rows_as_plain_sql_however_they_are_cut(site, item, monkeypatch):
+    """Envelopes of no, one and many limits of a batch; a missing one; places within a page."""
+    from sluicegate.adapters import ledger_postgres_scan
+    from sluicegate.adapters.ledger_sql import SqlSnapshot
+
+    with site.opened() as ledger:
+        ledger.append_many([item(f"{n} {'x' * (n % 7) * 40}") for n in range(50)])
+        site.edit("DELETE FROM envelope WHERE idx = 20")
+        with ledger._store.reading() as snapshot:
+            plain = [tuple(row) for row in SqlSnapshot._rows(snapshot, 3, 40)]
+            assert [row[0] for row in plain] == list(range(3, 43))
+            assert plain[17][4] is None
+            for limit in (1, 100, 1000, 1 << 20):
+                monkeypatch.setattr(ledger_postgres_scan, "BATCH_BYTES", limit)
+                assert list(snapshot._rows(3, 40)) == plain
+            assert list(snapshot._rows(50, 40)) == []
+            for first, count in ((0, 40), (5, 3), (40, 100)):
+                assert snapshot.hash_run(first, count) == SqlSnapshot.hash_run(
+                    snapshot, first, count
+                )

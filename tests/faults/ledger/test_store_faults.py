@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from itertools import starmap
 
 import pytest
-from ledger_stores import SqliteSite
+from ledger_stores import PostgresSite, SqliteSite
 
 from sluicegate.adapters import ledger_sqlite
-from sluicegate.errors import BadProof, LedgerCorrupt, LedgerError
+from sluicegate.errors import BadProof, LedgerCorrupt, LedgerError, Rollback, VerificationError
+from sluicegate.ledger.frontier import n_positions
 from sluicegate.ledger.proof import verify_proof
 
 
@@ -194,26 +195,54 @@ def _wait(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def test_two_ledgers_merged_by_mistake_are_found(path, item):
+def _other(site, tmp_path):
+    """A second ledger on the same store, its name in SQL, and what makes it visible there."""
+    if site.kind == "sqlite":
+        other = SqliteSite(tmp_path / "other.db")
+        return other, "other", [f"ATTACH '{other.path}' AS other"]
+    other = PostgresSite(site.server, f"{site.schema}_other")
+    return other, other.schema, []
+
+
+def test_two_ledgers_merged_by_mistake_are_found(site, item, tmp_path):
     """Rows of one ledger behind those of another: no signature covers them."""
-    left, right = SqliteSite(path), SqliteSite(path.with_name("other.db"))
-    with left.opened() as ledger, right.opened() as other:
+    right, name, attach = _other(site, tmp_path)
+    with site.opened() as ledger, right.opened() as other:
         ledger.append_many([item(f"left {n}") for n in range(5)])
         other.append_many([item(f"right {n}") for n in range(9)])
-    left.edit(
-        f"ATTACH '{right.path}' AS other",
-        "INSERT INTO leaf SELECT idx, stream, subject, envelope FROM other.leaf WHERE idx >= 5",
-        "INSERT INTO envelope SELECT idx, body FROM other.envelope WHERE idx >= 5",
-        "INSERT INTO node SELECT position, hash FROM other.node WHERE position >= 3",
+    site.edit(
+        *attach,
+        f"INSERT INTO leaf SELECT idx, stream, subject, envelope FROM {name}.leaf WHERE idx >= 5",
+        f"INSERT INTO envelope SELECT idx, body FROM {name}.envelope WHERE idx >= 5",
+        f"INSERT INTO node SELECT position, hash FROM {name}.node WHERE position >= 3",
     )
-    with left.reader() as ledger, pytest.raises(LedgerCorrupt):
+    with site.reader() as ledger, pytest.raises(LedgerCorrupt):
         ledger.audit()
-    left.edit(
-        f"ATTACH '{right.path}' AS other",
-        "UPDATE checkpoint SET note = (SELECT note FROM other.checkpoint)",
+    site.edit(*attach, f"UPDATE checkpoint SET note = (SELECT note FROM {name}.checkpoint)")
+    with site.reader() as ledger, pytest.raises((BadProof, LedgerCorrupt)):
+        ledger.audit()
+
+
+def test_yesterdays_backup_is_a_rollback_and_can_be_recovered(site, item):
+    """docs/ledger-operations.md, "After a backup was restored"."""
+    with site.opened() as ledger:
+        yesterday = ledger.append_many([item(n) for n in range(5)])[0].checkpoint
+        today = ledger.append_many([item(n) for n in range(5, 8)])[0].checkpoint
+    site.edit(
+        "DELETE FROM leaf WHERE idx >= 5",
+        "DELETE FROM envelope WHERE idx >= 5",
+        f"DELETE FROM node WHERE position >= {n_positions(5)}",
+        f"UPDATE checkpoint SET note = {site.text(yesterday.decode())}",
     )
-    with left.reader() as ledger, pytest.raises((BadProof, LedgerCorrupt)):
-        ledger.audit()
+    with site.opened() as ledger:
+        assert ledger.audit().size == 5  # a sound ledger, for whoever remembers nothing
+        for check in (ledger.audit, ledger.require_extends):
+            with pytest.raises(Rollback, match=r"\[ROLLBACK\]"):
+                check(today)
+        for number in range(5, 8):
+            ledger.append(*item(number))
+        assert ledger.checkpoint() == today
+        assert ledger.audit(today).size == 8
 
 
 def test_clock_set_back_changes_no_leaf_and_no_order(site, item, monkeypatch):
@@ -251,3 +280,36 @@ def test_transaction_that_is_refused_is_an_error_and_nothing_is_written(opened, 
     with opened() as ledger:
         assert ledger.audit().size == 0
         assert ledger.append(*item(1)).index == 0
+
+
+def _beside(path, suffix):
+    return path.with_name(path.name + suffix)
+
+
+def test_damaged_or_missing_log_file_of_sqlite_is_never_believed(opened, path, item, tmp_path):
+    """Appends that lie in the WAL alone: whatever is done to it, they hold or are missed."""
+    writer = opened()
+    for number in range(3):
+        remembered = writer.append(*item(number)).checkpoint
+    files = {suffix: _beside(path, suffix).read_bytes() for suffix in ("", "-wal")}
+    writer.close()
+    wal = files["-wal"]
+    assert len(wal) > 4096
+    places = [*range(0, 64, 8), *range(64, len(wal), 997)]
+    damaged = [wal[:at] + bytes([wal[at] ^ 1]) + wal[at + 1 :] for at in places]
+    damaged += [b"", *(wal[:at] for at in places), *(wal[at:] for at in places[1:])]
+    outcomes = set()
+    for number, data in enumerate([wal, *damaged]):
+        copy = SqliteSite(tmp_path / f"copy{number}" / "ledger.db")
+        copy.path.parent.mkdir()
+        copy.path.write_bytes(files[""])
+        _beside(copy.path, "-wal").write_bytes(data)
+        try:
+            with copy.reader() as ledger:
+                assert ledger.audit(remembered).size == 3
+                assert ledger.checkpoint() == remembered
+            outcomes.add("held")
+        except (VerificationError, LedgerError) as error:
+            outcomes.add(error.code)
+            assert number > 0
+    assert {"held", "ROLLBACK"} <= outcomes

@@ -14,8 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from sluicegate.adapters import ledger_sqlite
-from sluicegate.adapters.ledger_sql import metadata, pack_digest, unpack_digest
+from sluicegate.adapters.ledger_sql import pack_digest, unpack_digest
 from sluicegate.adapters.ledger_sqlite import open_ledger
+from sluicegate.adapters.ledger_tables import metadata
 from sluicegate.errors import (
     BadProof,
     ConfigError,

@@ -32,8 +32,18 @@ def pq():
 
 
 @pytest.fixture(scope="session")
-def signers(p256, ed, pq):
-    return {Algorithm.ECDSA_P256: p256, Algorithm.ED25519: ed, Algorithm.ML_DSA_65: pq}
+def pq_witness():
+    return Signer(mldsa.MLDSA44PrivateKey.from_seed_bytes(b"\x03" * 32))
+
+
+@pytest.fixture(scope="session")
+def signers(p256, ed, pq, pq_witness):
+    return {
+        Algorithm.ECDSA_P256: p256,
+        Algorithm.ED25519: ed,
+        Algorithm.ML_DSA_44: pq_witness,
+        Algorithm.ML_DSA_65: pq,
+    }
 
 
 @pytest.fixture(scope="session")

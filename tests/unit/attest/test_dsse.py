@@ -80,7 +80,7 @@ def test_lengths_count_bytes_not_characters():
 
 def test_each_signer_signs_the_same_bytes(signers):
     envelope = dsse.sign(b"{}", *signers.values())
-    assert len(envelope.signatures) == 3
+    assert len(envelope.signatures) == len(signers)
     for signature, signer in zip(envelope.signatures, signers.values(), strict=True):
         assert signature.key_id == signer.public_key.key_id
         signer.public_key.verify(signature.value, envelope.signed_bytes())

@@ -143,7 +143,6 @@ def test_superfluous_passphrase_is_refused(p256):
         ec.derive_private_key(5, ec.SECP256K1()),
         ed448.Ed448PrivateKey.from_private_bytes(b"\x01" * 57),
         rsa.generate_private_key(65537, 2048),
-        mldsa.MLDSA44PrivateKey.from_seed_bytes(b"\x01" * 32),
         mldsa.MLDSA87PrivateKey.from_seed_bytes(b"\x01" * 32),
     ],
     ids=lambda key: type(key).__name__,

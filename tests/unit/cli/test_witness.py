@@ -14,14 +14,15 @@ from sluicegate.cli.witness import _witness
 from sluicegate.cli.witness_server import build_server
 
 
-@pytest.fixture
-def site(tmp_path, monkeypatch, capsys):
+@pytest.fixture(params=["ed25519", "ml-dsa-44"])
+def site(request, tmp_path, monkeypatch, capsys):
     """A ledger of three leaves and a witness that its trust policy names."""
     monkeypatch.delenv("SLUICEGATE_HOME", raising=False)
     home = tmp_path / "home"
     for role in ("ledger", "witness", "source"):
         folder = tmp_path / role
-        assert main(["keygen", "--out", str(folder), "--alg", "ed25519"]) == 0
+        alg = request.param if role == "witness" else "ed25519"
+        assert main(["keygen", "--out", str(folder), "--alg", alg]) == 0
     home.mkdir()
     (home / "keys").mkdir(mode=0o700)
     (tmp_path / "ledger" / "key.pem").rename(home / "keys" / "ledger.pem")
@@ -119,6 +120,50 @@ def test_stranger_does_not_count(site, capsys):
     assert main(ask) == main(sign) == 0
     assert main(["ledger", "cosign", "--home", str(home), "--response", str(place / "lines")]) == 1
     assert "no witness of the trust policy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("algorithm", ["ml-dsa-65", "ecdsa-p256"])
+def test_key_of_another_kind_cannot_witness(site, capsys, algorithm):
+    place, home, options = site
+    assert main(["keygen", "--out", str(place / "other"), "--alg", algorithm]) == 0
+    assert main(["ledger", "cosign", "--home", str(home), "--request", str(place / "asked")]) == 0
+    options = ["--key", str(place / "other" / "key.pem"), *options[2:]]
+    out = ["--out", str(place / "lines")]
+    assert main(["witness", "cosign", str(place / "asked"), *options, *out]) == 64
+    assert "must be Ed25519 or ML-DSA-44" in capsys.readouterr().err
+
+
+def test_quorum_of_both_kinds_of_witness(site, capsys):
+    """One witness of each kind, and a policy that asks for both."""
+    place, home, options = site
+    other = "ml-dsa-44" if _algorithm(place) == "ed25519" else "ed25519"
+    assert main(["keygen", "--out", str(place / "second"), "--alg", other]) == 0
+    keys = [place / name / "key.pub.pem" for name in ("witness", "second")]
+    policy = ["trust", "init", "--out", str(home / "trust.json"), "--threshold", "witness=2"]
+    for role in ("ledger", "source"):
+        policy += ["--key", f"{role}={place / role / 'key.pub.pem'}"]
+    policy += [part for key in keys for part in ("--key", f"witness={key}")]
+    (home / "trust.json").unlink()
+    assert main(policy) == 0
+    verify = ["ledger", "verify", "--witnessed", "--home", str(home)]
+    lines = b""
+    for name in ("witness", "second"):
+        own = ["--key", str(place / name / "key.pem"), "--state", str(place / f"{name}.db")]
+        ask = ["ledger", "cosign", "--home", str(home), "--request", str(place / "asked")]
+        sign = ["witness", "cosign", str(place / "asked"), *own, *options[2:4]]
+        assert main(ask) == main([*sign, "--out", str(place / name / "lines")]) == 0
+        assert main(verify) == 1
+        lines += (place / name / "lines").read_bytes()
+    (place / "both").write_bytes(lines)
+    assert main(["ledger", "cosign", "--home", str(home), "--response", str(place / "both")]) == 0
+    assert main(verify) == 0
+
+
+def _algorithm(place):
+    from sluicegate.attest.keys import load_public_key
+
+    pem = (place / "witness" / "key.pub.pem").read_bytes()
+    return load_public_key(pem, locator="witness").algorithm.value
 
 
 def test_witness_that_is_not_there_could_not_be_asked(site, capsys):

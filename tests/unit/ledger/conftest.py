@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import contextmanager
+from hashlib import sha256
 from types import SimpleNamespace
 
 import pytest
@@ -15,7 +16,8 @@ from sluicegate.ledger.entry import Entry
 from sluicegate.ledger.keys import CallableSigner, Ed25519Verifier
 from sluicegate.ledger.log import Ledger
 from sluicegate.ledger.merkle import EMPTY_ROOT
-from sluicegate.ledger.store import Counts
+from sluicegate.ledger.store import Strays
+from sluicegate.ledger.subtree import N_LEAVES
 
 ORIGIN = "example.com/test-ledger"
 
@@ -84,21 +86,28 @@ class MemoryTransaction:
         return [(i, e) for i, e in sorted(self.state.leaves.items()) if e.envelope in envelopes]
 
     def scan(self, start):
-        for index, entry in sorted(self.state.leaves.items()):
-            if index >= start:
-                digest = bytes.fromhex(entry.envelope.removeprefix("sha256:"))
-                yield index, entry.to_bytes(), digest, self.state.bodies.get(index)
+        rows = [self._scanned(*row) for row in sorted(self.state.leaves.items()) if row[0] >= start]
+        while rows:
+            end = N_LEAVES - start % N_LEAVES
+            yield rows[:end]
+            start, rows = start + end, rows[end:]
 
-    def scan_hashes(self, start):
-        return iter([item for item in sorted(self.state.nodes.items()) if item[0] >= start])
+    def _scanned(self, index, entry):
+        digest = bytes.fromhex(entry.envelope.removeprefix("sha256:"))
+        body = self.state.bodies.get(index)
+        hashed = None if body is None else sha256(body).digest()
+        return index, entry.to_bytes(), digest, hashed, 0
 
-    def counts(self, leaf_=0, position=0):
-        def count(rows, start):
-            return sum(1 for number in rows if not start or number >= start)
+    def hash_run(self, first, count):
+        return b"".join(self.hashes(range(first, first + count)).values())
+
+    def strays(self, size, n_hashes):
+        def outside(rows, end):
+            return sum(1 for number in rows if not 0 <= number < end)
 
         state = self.state
-        leaves, bodies = count(state.leaves, leaf_), count(state.bodies, leaf_)
-        return Counts(leaves, bodies, count(state.nodes, position), 0, 0)
+        tables = ((state.leaves, size), (state.bodies, size), (state.nodes, n_hashes))
+        return Strays(*(outside(*table) for table in tables), 0)
 
     def damage(self, *, thorough=True):
         return ()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, x25519
 
 from sluicegate.errors import BadSignature, ConfigError
 from sluicegate.ledger.keys import (
     Ed25519Verifier,
     default_origin,
     raw_public_key,
+    raw_witness_key,
     signer_of,
     verifier_of,
 )
@@ -44,6 +45,30 @@ class Signer:
 
 def test_raw_key_is_read_from_pem():
     assert raw_public_key(Key(PRIVATE.public_key())) == PRIVATE.public_key().public_bytes_raw()
+
+
+@pytest.mark.parametrize(
+    "private",
+    [PRIVATE, mldsa.MLDSA44PrivateKey.from_seed_bytes(bytes([7]) * 32)],
+    ids=["Ed25519", "ML-DSA-44"],
+)
+def test_raw_key_of_a_witness_is_read_from_pem(private):
+    public = private.public_key()
+    assert raw_witness_key(Key(public)) == public.public_bytes_raw()
+
+
+@pytest.mark.parametrize(
+    "private",
+    [
+        mldsa.MLDSA65PrivateKey.from_seed_bytes(bytes([7]) * 32),
+        ec.derive_private_key(7, ec.SECP256R1()),
+        x25519.X25519PrivateKey.from_private_bytes(bytes([7]) * 32),
+    ],
+    ids=["ML-DSA-65", "P-256", "X25519"],
+)
+def test_key_of_another_kind_cannot_witness(private):
+    with pytest.raises(ConfigError, match=r"\[CONFIG\].*Ed25519 or ML-DSA-44"):
+        raw_witness_key(Key(private.public_key()))
 
 
 def test_raw_key_is_read_from_pem_with_other_line_ends():
