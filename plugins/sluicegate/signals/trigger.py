@@ -77,7 +77,10 @@ class Counted(Protocol):
 
 
 def associations(
-    batch: Counted, base: Counted, moved: NDArray[np.float64] | None = None
+    batch: Counted,
+    base: Counted,
+    moved: NDArray[np.float64] | None = None,
+    mixed: float = 0.0,
 ) -> list[Association]:
     """Search the table.
 
@@ -86,6 +89,7 @@ def associations(
         base: Counts of the baseline, same classes.
         moved: How many times its share of the baseline each cell may hold without being new,
             float64, shape (n_cells,), >= 1; None for once.
+        mixed: Share of the new rows that may carry any one label without being tied to it.
 
     Returns:
         Associations of novel tokens, smallest p-value first.
@@ -121,6 +125,7 @@ def associations(
             novelty=novelty[c],
             n_novel=len(novel),
             growth=0.0 if moved is None else float(growth[c]),
+            mixed=mixed,
         )
     ]
     return sorted(found, key=lambda a: (a.p_value, -a.effect, a.cell))
@@ -135,13 +140,15 @@ def _of_token(
     novelty: float,
     n_novel: int,
     growth: float,
+    mixed: float,
 ) -> list[Association]:
     counts, before = batch.counts[cell], base.counts[cell]
     k, j = int(counts.sum()), int(before.sum())
     n, m = int(batch.rows.sum()), int(base.rows.sum())
     # Planted rows are among those that are new in a cell; without growth all count as new.
     new, surely_new = k / n - growth * j / m, binomial_lower(k, n) - growth * j / m
-    expected = (before + _PRIOR_ROWS * prior) / (j + _PRIOR_ROWS)
+    usual = (before + _PRIOR_ROWS * prior) / (j + _PRIOR_ROWS)
+    expected = usual + np.maximum(mixed - usual, 0.0) * max(new, 0.0) * n / k
     out = []
     for y in np.flatnonzero(counts > k * expected):
         hits, q = int(counts[y]), float(expected[y])

@@ -2,7 +2,8 @@
 
 Null hypothesis: each cell of each pair of columns holds at most one and a half times the share of
 rows that it holds in the baseline, times what each of the two columns grew there outside the
-cell; or, if it holds more, it says nothing about the label beyond what the baseline knows of it.
+cell; or, if it holds more, at most half of what is new there carries one label, or as much as the
+baseline knows of it.
 Both must be rejected; squares of four cells are asked too.
 Minimum n: 5 rows in the cell; corrected as TRIGGER_VALUES. This finds triggers whose values are
 never the same twice, and pairs of common values that are rare together. A season moves columns
@@ -30,6 +31,9 @@ CODE = "TRIGGER_PAIRS"
 WIDTHS: Final = (1, 2)
 MOVED: Final = 1.5
 """A cell's share may grow this much beyond its columns without being new."""
+MIXED: Final = 0.5
+"""This share of what is new in a place may carry one label: what a source begins to deliver has
+its own mix of labels, what is planted has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ def crowded(batch: PairTable, base: PairTable) -> list[Crowd]:
     found = []
     for width in WIDTHS:
         now, before = batch.places(width), base.places(width)
-        for a in associations(now, before, MOVED * now.growth(before)):
+        for a in associations(now, before, MOVED * now.growth(before), MIXED):
             pair, *place = now.place(a.cell)
             corrected = replace(a, p_value=min(1.0, a.p_value * len(WIDTHS)))
             found.append(Crowd(corrected, base.pairs[pair], (place[0], place[1]), width))
