@@ -20,7 +20,7 @@ Real data from wheels (flights, diamonds, handwriting with a pen, film reviews, 
 vectors), split at random into a clean baseline, a golden set and a batch;
 poison replaces rows of the batch. *Found* means that the verdict is FAILED because a signal fired.
 The attacker knows everything: data, model and baseline. No threshold was fitted to these cases;
-the cell sizes of near copies were made finer after this benchmark showed what one size misses.
+the cells and group sizes of near copies were chosen after this benchmark showed what others miss.
 
 *met* rests on at least 20 batches; *so far* is a goal reached on fewer, which proves little;
 *missed* is missed on any number.
@@ -28,23 +28,17 @@ the cell sizes of near copies were made finer after this benchmark showed what o
 
 _NOT_BUILT = """## Missed, and why
 
-- No signal looks for triggers whose values never repeat exactly (jittered; found only where the
-  label model contradicts), texts stuffed with another class's words (dictionary), conflicting
-  labels of equal rows, flips against trusted labels by id, bursts in time.
+- A trigger with noise in one column only, or in two where one already decides the label, crowds no
+  place of its own; neither does one whose noise is wider than about a fifteenth of the rows.
+- Columns of dates and times without a role are counted as present or missing, and not judged.
 - Random flips below the information limit (flights and reviews at 1,500 rows) cannot be told from
   the natural error of labels. The limit is that of random flips: boundary flips carry less, since
   the attacker flips what the model is unsure of. In one split of the flights (10,000 rows, 3 %)
   they moved the estimated share of flips by 0.2 points, and no band of margins differed more than
   in the clean batch.
-- Near copies: the budget for natural copies grows with the rows, as pairs do. At 150,000 rows
-  against a baseline of 20,000 the same share of copies that blocks at 15,000 passes.
-  Near copies of flights, whose rows resemble each other, are missed now and then at 3 % too.
-- One per cent of 1,500 rows is fifteen: a word in so few reviews, and near copies of flights or
-  diamonds, stay within what clean batches show.
-- Natural copies move with the season: October of the flights is blocked by DUPLICATES against a
-  baseline of the six months before it, and passes against January to March.
-- Ranking: where one number decides the label (delay of the flights) a linear model cross-fitted on
-  the batch ranks random and boundary flips better than our trees over bins.
+- Near copies are told from natural ones by the size of their groups; groups of fewer than four are
+  left to their number.
+- One per cent of 1,500 rows is fifteen: what is new in so few rows is near what clean batches show.
 """
 
 
@@ -69,6 +63,6 @@ def report(records: list[Record], *, n_units: int, n_old: int) -> str:
         ranking_section([r for r in attacks if r.get("peer_roc")]),
         sizes_section([r for r in records if r["part"] == "sizes"]),
         ramp_section([r for r in records if r["part"] == "ramp"]),
-        peer_section([r for r in records if r["part"] == "attacks" and r.get("peers")]),
+        peer_section([r for r in records if r.get("peers") and r["rate"] in (0.0, 0.03)]),
     ]
     return "\n".join(part for part in parts if part)

@@ -40,6 +40,7 @@ DECIDING = ("signals", "profiling", "gate/decide.py")
 SMALL, LARGE = (3000, 1500), (20_000, 10_000)
 NAMES = ("flights", "diamonds", "pen", "reviews", "digits")
 RATES = (0.01, 0.03)
+ALL_RATES = (0.005, 0.01, 0.03, 0.05, 0.1)
 # A baseline of pen or digits costs seconds, and digits leave rows for one batch only.
 BATCHES = {"flights": 4, "diamonds": 4, "pen": 4, "reviews": 4, "digits": 1}
 CASE_SEEDS = {"flights": 3, "diamonds": 3, "pen": 2, "reviews": 5, "digits": 4}
@@ -89,7 +90,7 @@ def full_units() -> list[Unit]:
         ]
     )
     queues.append([Unit("sizes", "flights", 20_000, 1500, seed) for seed in (1, 2, 3)])
-    queues.append([Unit("attacks", n, *SMALL, 1, 1, (0.03,)) for n in NAMES])
+    queues.append([Unit("attacks", n, *SMALL, 1, 1, ALL_RATES) for n in NAMES])
     spread = [(i / len(q), k, unit) for k, q in enumerate(queues) for i, unit in enumerate(q)]
     return [unit for _, _, unit in sorted(spread, key=lambda item: item[:2])]
 
