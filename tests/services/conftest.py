@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 BUCKET = "training"
-OPTIONS = ("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.volumeSizeLimitMB=64", "-volume.max=20")
+OPTIONS = (
+    *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-master.volumeSizeLimitMB=64", "-volume.max=20"),
+    *("-s3.port.iceberg=0", "-s3.port.lance=0"),  # fixed ports, and not what is tested
+)
 
 
 def free_ports(count: int) -> list[int]:

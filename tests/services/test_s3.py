@@ -45,6 +45,7 @@ def files(tmp_path, s3):
 def in_store(site, s3):  # noqa: F811
     """A clean batch, sealed and judged where it lies."""
     s3.put(str(site.clean / "part.parquet"), "training/flights/month=04/part.parquet")
+    site.accept_extra_columns()
     seal_into_ledger(
         open_source("s3://training/flights", filesystem=s3),
         "src",

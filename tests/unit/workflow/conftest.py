@@ -51,6 +51,8 @@ def rows(seed: int, n_rows: int = 3000) -> pa.Table:
             "who": pa.array([f"c{number}" for number in rng.integers(0, 5, n_rows)]),
             "x": pa.array(x),
             "y": pa.array(rng.normal(size=n_rows)),
+            # With so many numbers no two rows are alike, so flips contradict no row but the model.
+            **{f"w{i}": pa.array(rng.normal(size=n_rows)) for i in range(4)},
             "label": pa.array(label.astype("int8")),
         }
     )
@@ -99,6 +101,16 @@ class Site:
         return seal_into_ledger(
             path, "src", evidence=self.evidence(at), signer=self.signer("source"), at=at, run=RUN
         )
+
+    def accept_extra_columns(self) -> None:
+        """Take the rule out that refuses columns which the baseline does not know.
+
+        A key in the names of directories is one where the baseline was built without them.
+        """
+        rule = "  SCHEMA:extra: {severity: block, tolerance: 0}\n"
+        text = self.home.policy.read_text(encoding="utf-8")
+        assert rule in text
+        self.home.policy.write_text(text.replace(rule, ""), encoding="utf-8")
 
     def gate(self, at: datetime = AT, runner=evaluate_directly):
         signers = GateSigners(self.signer("gate"), self.signer("ledger"))

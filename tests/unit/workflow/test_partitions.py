@@ -222,10 +222,7 @@ def test_absent_column_blocks_and_voids_no_other_check(site):
 
 
 def test_column_that_nobody_judges_is_only_named_where_the_policy_says_nothing(site):
-    text = site.home.policy.read_text().replace(
-        "  SCHEMA:extra: {severity: block, tolerance: 0}\n", ""
-    )
-    site.home.policy.write_text(text)
+    site.accept_extra_columns()
     verdict = changed(site, rows(32).append_column("z", rows(32)["y"]))
     assert verdict.result is Result.PASSED
 

@@ -30,6 +30,7 @@ def admitted(site):
         (site.clean / f"month={month}").mkdir()
         pq.write_table(part, site.clean / f"month={month}" / "part.parquet")
     (site.clean / "_SUCCESS").touch()
+    site.accept_extra_columns()
     site.seal(site.clean)
     site.gate()
     return site
