@@ -94,7 +94,7 @@ def test_stream_yields_no_row_of_a_changed_file(admitted, monkeypatch, limit):
 def test_polars_gets_the_same_rows(admitted):
     pytest.importorskip("polars")
     frame = load(admitted, as_="polars")
-    assert frame.shape == (3000, 7)
+    assert frame.shape == (3000, 11)
     assert frame["id"].to_list() == load(admitted)["id"].to_list()
 
 
