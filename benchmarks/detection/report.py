@@ -19,8 +19,10 @@ of work done{cut}.
 Real data from wheels (flights, diamonds, handwriting with a pen, film reviews, images of digits as
 vectors), split at random into a clean baseline, a golden set and a batch;
 poison replaces rows of the batch. *Found* means that the verdict is FAILED because a signal fired.
-The attacker knows everything: data, model and baseline. No threshold was fitted to these cases;
-the cells and group sizes of near copies were chosen after this benchmark showed what others miss.
+The attacker knows everything: data, model and baseline. The rows of jittered and pair triggers,
+dictionary, phrase, fixed trigger in texts, and near copies are **in-sample**: `TRIGGER_PAIRS`,
+`DICTIONARY`, the size of text tables and the cells and group sizes of copies were designed while
+looking at some of these very splits. The others were not fitted to these cases.
 
 *met* rests on at least 20 batches; *so far* is a goal reached on fewer, which proves little;
 *missed* is missed on any number.
