@@ -64,9 +64,10 @@ class Distinct:
 
     def merge(self, other: Distinct) -> Distinct:
         """Return the count of both sets of values."""
+        for part in (self, other):
+            part.settle()  # which may raise its level
         both = Distinct(min(self.limit, other.limit), max(self.level, other.level))
         for part in (self, other):
-            part.settle()
             both.add(part.values)
             both._repeat(part.repeated, part.times)
         both.settle()

@@ -82,3 +82,14 @@ def test_multiplicity_of_every_kept_value_is_exact(sizes, seed):
 def test_spectrum_counts_groups_by_size():
     found = count(np.repeat(np.arange(5, dtype=np.uint64), [1, 1, 2, 4, 4]))
     assert found.spectrum() == [(1, 2), (2, 1), (4, 2)]
+
+
+def test_merging_parts_that_still_wait_counts_as_merging_settled_ones():
+    """Settling may raise a part's level, which the whole must then take over."""
+    values = np.random.default_rng(0).integers(0, 2**64, 130, dtype=np.uint64)
+    waiting, settled, rest = Distinct(limit=100), Distinct(limit=100), Distinct(limit=100)
+    for part in (waiting, settled):
+        part.add(values[:90])  # as many as are kept
+        part.add(values[90:])  # too few to be sorted in at once
+    settled.settle()
+    assert waiting.merge(rest).estimate() == settled.merge(rest).estimate()
