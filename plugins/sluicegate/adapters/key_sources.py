@@ -1,17 +1,25 @@
 """Where a private key may be: file, environment, KMS or HSM. Specified in docs/keys.md.
 
-A reference says where; it is no secret and may stand in a configuration. Keys in a KMS or an
-HSM never leave it: `RemoteSigner` sends what is to be signed, through securesystemslib.
+A reference says where; it is no secret and may stand in a configuration. What a place holds is a
+`Secret`. Keys in a KMS or an HSM never leave it: `RemoteSigner` sends what is to be signed,
+through securesystemslib.
 """
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from sluicegate.adapters.key_reference import (
+    REMOTE_SCHEMES,
+    Reference,
+    is_path,
+    reference_in,
+)
 from sluicegate.adapters.key_settings import ENV_PIN
+from sluicegate.attest.key_text import private_key_in
 from sluicegate.attest.keys import (
     Algorithm,
     PublicKey,
@@ -20,20 +28,16 @@ from sluicegate.attest.keys import (
     load_signer,
     read_signer,
 )
+from sluicegate.attest.secret import Secret
 from sluicegate.errors import BadSignature, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-REMOTE_SCHEMES: Final = ("awskms", "azurekms", "gcpkms", "hsm", "file2")
-
 _SCHEMES: Final = {
     Algorithm.ECDSA_P256: ("ecdsa", "ecdsa-sha2-nistp256"),
     Algorithm.ED25519: ("ed25519", "ed25519"),
 }
-
-# A scheme of one letter is a drive; a path never holds a scheme of two or more here.
-_REFERENCE: Final = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
 
 
 class RemoteSigner(Signer):
@@ -81,55 +85,90 @@ class RemoteSigner(Signer):
         refuse("the private key cannot be exported", self._locator, "")
 
 
-def open_signer(
-    reference: str,
-    *,
-    environ: Mapping[str, str],
-    role: str,
-    public_key: PublicKey | None = None,
-    stores: Mapping[str, Callable[[str], str]] | None = None,
-) -> Signer:
-    """Return the signer that a reference names.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyPlaces:
+    """What may be asked for the key of a role.
 
-    Args:
-        reference: Path, ``file:PATH``, ``env:NAME``, a URI of `REMOTE_SCHEMES`, or a scheme of
-            ``stores``.
+    Attributes:
         environ: Environment.
         role: Whose key it is; names the variable of its passphrase.
         public_key: Of a remote key, unless the reference names its file behind ``#``.
-        stores: Further schemes, each a lookup that returns a PEM or a reference; a reference
-            that comes out of one is followed once.
+        stores: Schemes beside ``env``, ``file`` and those of remote keys, each a lookup that
+            returns a key or a reference.
+    """
+
+    environ: Mapping[str, str] = field(repr=False)
+    role: str
+    public_key: PublicKey | None = None
+    stores: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
+
+    @property
+    def passphrase(self) -> Secret | None:
+        """Of an encrypted key, or the PIN of a token."""
+        name = f"{ENV_PIN}{self.role.upper()}"
+        return Secret(self.environ[name], f"env:{name}") if name in self.environ else None
+
+    @property
+    def lookups(self) -> dict[str, Callable[[str], str]]:
+        """Where a secret is looked up, by scheme."""
+        return {"env": lambda name: self.environ.get(name, ""), **self.stores}
+
+
+def open_signer(reference: str, places: KeyPlaces, *, setting: str = "") -> Signer:
+    """Return the signer that a configured text names.
+
+    Args:
+        reference: Path, ``file:PATH``, ``env:NAME``, a URI of `REMOTE_SCHEMES`, or a scheme of
+            the places' stores.
+        places: What may be asked.
+        setting: Where the text stands, for messages.
 
     Raises:
-        ConfigError: Nothing there, no key, an unknown scheme, or a missing public key.
+        ConfigError: Nothing there, no key, no reference, or a missing public key. The text is
+            shown only if it is certainly a place: somebody may have pasted the key itself.
     """
-    passphrase = environ.get(f"{ENV_PIN}{role.upper()}")
-    secret = None if passphrase is None else passphrase.encode()
-    if is_pem(reference):
-        # Neither followed nor shown: on a command line it would stand in process lists.
-        refuse("a private key was given instead of its place", f"key of role {role}", "")
-    match = _REFERENCE.fullmatch(reference)
-    scheme, rest = match.groups() if match else ("file", reference)
-    if scheme == "file":
-        return read_signer(Path(rest), passphrase=secret)
-    if scheme in REMOTE_SCHEMES:
-        return _remote(reference, scheme, public_key, passphrase)
-    lookups = {"env": lambda name: environ.get(name, ""), **(stores or {})}
-    if scheme not in lookups:
-        known = " ".join(("file", *lookups, *REMOTE_SCHEMES))
-        # The reference is not shown: somebody may have pasted the key itself.
-        refuse("unknown place of a key", f"key of role {role}", "", f"one of {known}")
-    held = lookups[scheme](rest).strip()
+    given = Secret(reference, setting or f"key of role {places.role}")
+    return _at(reference_in(given, places.lookups), places)
+
+
+def open_held(held: Secret, places: KeyPlaces) -> Signer:
+    """Return the signer that a secret place holds, or names.
+
+    Args:
+        held: A key, however it was pasted, or a reference as `open_signer` takes it.
+        places: What may be asked.
+
+    Raises:
+        ConfigError: As `open_signer`.
+    """
+    return _in(held, places, places.lookups)
+
+
+def open_file(path: Path, places: KeyPlaces) -> Signer:
+    """Return the signer in a file of the installation. Raises as `read_signer`."""
+    return read_signer(path, passphrase=_bytes(places))
+
+
+def _in(held: Secret, places: KeyPlaces, lookups: Mapping[str, Callable[[str], str]]) -> Signer:
     if not held:
-        refuse("there is no key", f"{scheme}:{rest}", "nothing", "a PEM or a reference")
-    if is_pem(held):
-        return load_signer(held.encode(), locator=f"{scheme}:{rest}", passphrase=secret)
-    return open_signer(held, environ=environ, role=role, public_key=public_key)
+        refuse("there is no key", held.place, "nothing", "a key or a reference")
+    if private_key_in(held.reveal_bytes()) is None:
+        return _at(reference_in(held, lookups), places)
+    return load_signer(held.reveal_bytes(), locator=held.place, passphrase=_bytes(places))
 
 
-def is_pem(text: str) -> bool:
-    """Return whether a text is key material rather than a reference to it."""
-    return text.lstrip().startswith("-----BEGIN")
+def _at(reference: Reference, places: KeyPlaces) -> Signer:
+    if reference.scheme == "file":
+        return open_file(Path(reference.rest), places)
+    if reference.scheme in REMOTE_SCHEMES:
+        return _remote(reference, places)
+    text = places.lookups[reference.scheme](reference.rest)
+    # What one lookup returned is not looked up again: two of them could name each other.
+    return _in(Secret(text, reference.place), places, {})
+
+
+def _bytes(places: KeyPlaces) -> bytes | None:
+    return None if places.passphrase is None else places.passphrase.reveal_bytes()
 
 
 def refuse(what: str, locator: str, got: str, expected: str = "") -> NoReturn:
@@ -147,32 +186,35 @@ def read_public_key(path: Path) -> PublicKey:
     """Read a public key.
 
     Raises:
-        ConfigError: Missing, or no public key.
+        ConfigError: Missing, or no public key. The path is shown only if it is certainly one.
     """
+    shown = str(path) if is_path(str(path)) else "public key"
     try:
-        return load_public_key(path.read_bytes(), locator=str(path))
-    except OSError as error:
-        refuse("the public key cannot be read", str(path), error.strerror or "")
+        return load_public_key(path.read_bytes(), locator=shown)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        refuse("the public key cannot be read", shown, getattr(error, "strerror", None) or "")
 
 
-def _remote(
-    uri: str, scheme: str, public_key: PublicKey | None, passphrase: str | None
-) -> RemoteSigner:
-    locator = f"{scheme}: key"
-    uri, _, path = uri.partition("#")
+def _remote(reference: Reference, places: KeyPlaces) -> RemoteSigner:
+    locator, public_key = reference.place, places.public_key
+    rest, _, path = reference.rest.partition("#")
     if path:
         public_key = read_public_key(Path(path))
     if public_key is None:
         refuse("a remote key needs its public key", locator, "", "REFERENCE#PUB.pem")
     if public_key.algorithm not in _SCHEMES:
         refuse("remote keys are P-256 or Ed25519", locator, public_key.algorithm.value)
+    pin = places.passphrase
     try:
         # By name: the package is optional, and does not export what it documents.
         backends: Any = import_module("securesystemslib.signer")
         keytype, name = _SCHEMES[public_key.algorithm]
         public = _verification_text(public_key)
         key = backends.SSlibKey(public_key.key_id, keytype, name, {"public": public})
-        backend = backends.Signer.from_priv_key_uri(uri, key, lambda _purpose: passphrase or "")
+        uri = f"{reference.scheme}:{rest}"
+        backend = backends.Signer.from_priv_key_uri(
+            uri, key, lambda _purpose: "" if pin is None else pin.reveal()
+        )
     except ImportError as error:
         refuse("a package is missing", locator, error.name or "", "pip install sluicegate[kms]")
     except Exception as error:  # noqa: BLE001 - each backend raises its own kinds

@@ -8,16 +8,25 @@ files ``ROLE.cosign*.pem``. Specified in docs/keys.md.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluicegate.adapters.key_settings import ENV_COSIGN, ENV_KEY
-from sluicegate.adapters.key_sources import is_pem, open_signer, read_public_key, refuse
+from sluicegate.adapters.key_sources import (
+    KeyPlaces,
+    open_file,
+    open_held,
+    open_signer,
+    read_public_key,
+    refuse,
+)
 from sluicegate.attest.keys import JointSigner, Signer
+from sluicegate.attest.secret import Secret
 from sluicegate.attest.trust_rules import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 
 def role_signer(
@@ -49,17 +58,19 @@ def role_signer(
         ConfigError: A key is not there or not usable, or several keys for the ledger.
     """
     public = public_key or _public_file(directory, role)
-    references = list(given) or _configured(role, directory, environ, option)
+    named = [_Named(text, f"key of role {role}") for text in given]
     signers = [
-        open_signer(
-            reference,
-            environ=environ,
-            # The second key has a passphrase of its own: SLUICEGATE_PIN_GATE_2.
-            role=role if number == 1 else f"{role}_{number}",
-            public_key=read_public_key(public) if public and number == 1 else None,
-            stores=stores,
+        _opened(
+            one,
+            KeyPlaces(
+                environ=environ,
+                # The second key has a passphrase of its own: SLUICEGATE_PIN_GATE_2.
+                role=role if number == 1 else f"{role}_{number}",
+                public_key=read_public_key(public) if public and number == 1 else None,
+                stores=stores or {},
+            ),
         )
-        for number, reference in enumerate(references, start=1)
+        for number, one in enumerate(named or _configured(role, directory, environ, option), 1)
     ]
     if len(signers) == 1:
         return signers[0]
@@ -69,33 +80,58 @@ def role_signer(
     return JointSigner(*signers)
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What a setting says about a key: a reference, and the setting's own name."""
+
+    text: str = field(repr=False)
+    setting: str
+
+
+def _opened(named: _Named | Secret | Path, places: KeyPlaces) -> Signer:
+    if isinstance(named, Secret):
+        return open_held(named, places)
+    if isinstance(named, Path):
+        return open_file(named, places)
+    return open_signer(named.text, places, setting=named.setting)
+
+
 def _configured(
     role: str,
     directory: Path | None,
     environ: Mapping[str, str],
     option: Callable[[str], str | None],
-) -> list[str]:
+) -> list[_Named | Secret | Path]:
+    first, further = _first(role, directory, environ, option), f"{ENV_COSIGN}{role.upper()}"
+    listed, setting = environ.get(further), further
+    if not listed:
+        listed, setting = option(f"cosign_{role}"), f"[sluicegate] cosign_{role}"
+    if listed:
+        parts = [part.strip() for part in listed.split(",")]
+        return [first, *(_Named(part, setting) for part in parts if part)]
+    return [first, *(_cosigning_files(directory, role) if directory else [])]
+
+
+def _first(
+    role: str,
+    directory: Path | None,
+    environ: Mapping[str, str],
+    option: Callable[[str], str | None],
+) -> _Named | Secret | Path:
     name = f"{ENV_KEY}{role.upper()}"
-    reference = environ.get(name) or option(f"key_{role}")
-    if reference and is_pem(reference):
-        if not is_pem(environ.get(name, "")):
-            # Airflow shows its configuration to administrators, in logs and on a page.
-            refuse("a private key stands in Airflow's configuration", f"key_{role}", "")
-        reference = f"env:{name}"
-    if not reference:
-        if directory is None:
-            refuse("no key is named", f"key of role {role}", "", f"--key, or {name}")
-        reference = f"file:{directory / role}.pem"
-    further = environ.get(f"{ENV_COSIGN}{role.upper()}") or option(f"cosign_{role}")
-    if further:
-        listed = [part.strip() for part in further.split(",")]
-        return [reference, *(part for part in listed if part)]
-    return [reference, *(_cosigning_files(directory, role) if directory else [])]
+    if held := environ.get(name):
+        return Secret(held, f"env:{name}")
+    # Airflow shows its configuration to administrators, in logs and on a page: no key there.
+    if reference := option(f"key_{role}"):
+        return _Named(reference, f"[sluicegate] key_{role}")
+    if directory is None:
+        refuse("no key is named", f"key of role {role}", "", f"--key, or {name}")
+    return directory / f"{role}.pem"
 
 
-def _cosigning_files(directory: Path, role: str) -> list[str]:
+def _cosigning_files(directory: Path, role: str) -> list[Path]:
     found = sorted(directory.glob(f"{role}.cosign*.pem"))
-    return [f"file:{path}" for path in found if not path.name.endswith(".pub.pem")]
+    return [path for path in found if not path.name.endswith(".pub.pem")]
 
 
 def _public_file(directory: Path | None, role: str) -> Path | None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from sluicegate.adapters.foreign_errors import shown
 from sluicegate.adapters.sources.hive import with_partitions
 from sluicegate.errors import UnreadableData
 
@@ -183,9 +184,9 @@ def _read(
             "file cannot be read",
             locator=origin,
             expected="a complete Parquet or CSV file",
-            got=f"{type(error).__name__}: {_first_line(error)}",
+            got=shown(error),
             next_step="It may be truncated or still being written; deliver it again.",
-        ) from error
+        ) from None
 
 
 def _require_sum(footer: pq.FileMetaData, origin: str) -> None:
@@ -207,9 +208,9 @@ def _require_valid(batch: pa.RecordBatch, origin: str) -> None:
             "a value is not what its type says",
             locator=origin,
             expected="text in UTF-8, and every other value as its type",
-            got=_first_line(error),
+            got=shown(error),
             next_step="Text in another encoding has to be written as UTF-8.",
-        ) from error
+        ) from None
 
 
 def _require_honest(file: pq.ParquetFile, origin: str) -> None:
@@ -270,7 +271,3 @@ def _csv(part: Path | bytes | memoryview | BinaryIO) -> Iterator[pa.RecordBatch]
     # kind in the middle of a stream.
     where = part if isinstance(part, Path) else _handle(part)
     yield from pa_csv.read_csv(where).to_batches(max_chunksize=BATCH_ROWS)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0][:200]

@@ -15,6 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 
+from sluicegate.attest.key_text import looks_like, private_key_in
 from sluicegate.attest.public_key import (
     MAX_PEM_BYTES,
     SUPPORTED,
@@ -188,7 +189,7 @@ def load_signer(pem: bytes, *, locator: str, passphrase: bytes | None = None) ->
     """Read a private key.
 
     Args:
-        pem: PKCS #8, or SEC 1 for P-256.
+        pem: Text that holds one private key, PKCS #8 or SEC 1, as `private_key_in` finds it.
         locator: Where it came from.
         passphrase: Of an encrypted key.
 
@@ -199,19 +200,24 @@ def load_signer(pem: bytes, *, locator: str, passphrase: bytes | None = None) ->
         ConfigError: Not a private key, an unsupported kind, a passphrase that is missing,
             wrong, or given for a key that needs none.
     """
+    encoded = private_key_in(sensible_pem(pem, locator))
+    if encoded is None:
+        refuse_key("is not a private key", locator, "one key in PEM", looks_like(pem))
+    is_pem = encoded.startswith(b"-----")
+    load = serialization.load_pem_private_key if is_pem else serialization.load_der_private_key
     try:
-        key = serialization.load_pem_private_key(sensible_pem(pem, locator), passphrase)
+        key = load(encoded, passphrase)
     except (ValueError, UnsupportedAlgorithm, TypeError) as error:
         # pyca/cryptography: TypeError means a passphrase is missing or superfluous. Its text
         # quotes no key material, but it is dropped all the same.
         what = (
             "private key needs a passphrase, or needs none and got one"
             if isinstance(error, TypeError)
-            else "is not a private key in PEM, or the passphrase is wrong"
+            else "is not a private key that can be read, or the passphrase is wrong"
         )
-        refuse_key(what, locator, "PKCS #8 PEM", None)
+        refuse_key(what, locator, "PKCS #8 PEM")
     if not isinstance(key, _PrivateKeys):
-        refuse_key("kind of key is not supported", locator, SUPPORTED, None)
+        refuse_key("kind of key is not supported", locator, SUPPORTED)
     return Signer(key)
 
 
@@ -249,7 +255,8 @@ def _check_private(mode: int, path: Path) -> None:
         _refuse_file(
             path,
             f"private key is accessible to others (mode {stat.S_IMODE(mode):04o})",
-            f"Run: chmod 600 {path}",
+            f"Run: chmod 600 {path}. A mounted secret needs defaultMode 0400 and no fsGroup, or "
+            "the key in a variable: env:NAME.",
             None,
         )
 

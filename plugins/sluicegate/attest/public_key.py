@@ -111,9 +111,9 @@ def load_public_key(pem: bytes, *, locator: str) -> PublicKey:
     """
     try:
         key = serialization.load_pem_public_key(sensible_pem(pem, locator))
-    except (ValueError, UnsupportedAlgorithm, TypeError) as error:
+    except (ValueError, UnsupportedAlgorithm, TypeError):
         what = "is a private key" if b"PRIVATE KEY-----" in pem else "is not a public key in PEM"
-        refuse_key(what, locator, "SubjectPublicKeyInfo PEM", error)
+        refuse_key(what, locator, "SubjectPublicKeyInfo PEM")
     return public_key_of(key, locator=locator)
 
 
@@ -132,7 +132,7 @@ def public_key_of(key: object, *, locator: str) -> PublicKey:
     elif isinstance(key, mldsa.MLDSA65PublicKey):
         algorithm = Algorithm.ML_DSA_65
     else:
-        refuse_key("kind of key is not supported", locator, SUPPORTED, None)
+        refuse_key("kind of key is not supported", locator, SUPPORTED)
     pem = key.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -142,15 +142,16 @@ def public_key_of(key: object, *, locator: str) -> PublicKey:
 def sensible_pem(pem: bytes, locator: str) -> bytes:
     """Return the PEM if it has the size of a key. Raises ConfigError otherwise."""
     if len(pem) > MAX_PEM_BYTES:
-        refuse_key("is too large for a key", locator, f"at most {MAX_PEM_BYTES} bytes", None)
+        refuse_key("is too large for a key", locator, f"at most {MAX_PEM_BYTES} bytes")
     return pem
 
 
-def refuse_key(what: str, locator: str, expected: str, cause: Exception | None) -> NoReturn:
-    """Raise ConfigError about a key."""
+def refuse_key(what: str, locator: str, expected: str, got: str = "") -> NoReturn:
+    """Raise ConfigError about a key; never with a cause that could quote it."""
     raise ConfigError(
         what,
         locator=locator,
         expected=expected,
+        got=got,
         next_step="Make a key with `sluicegate keygen`.",
-    ) from cause
+    ) from None

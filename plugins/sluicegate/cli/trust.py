@@ -245,9 +245,10 @@ def _expires(arguments: argparse.Namespace) -> Any:
 def _root_signers(arguments: argparse.Namespace) -> list[Any]:
     import os
 
-    from sluicegate.adapters.key_sources import open_signer
+    from sluicegate.adapters.key_sources import KeyPlaces, open_signer
 
-    return [open_signer(key, environ=os.environ, role="root") for key in arguments.root_key]
+    places = KeyPlaces(environ=os.environ, role="root")
+    return [open_signer(key, places, setting="--root-key") for key in arguments.root_key]
 
 
 def _write(arguments: argparse.Namespace, file: TrustFile, before: TrustFile | None = None) -> int:

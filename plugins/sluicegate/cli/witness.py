@@ -55,14 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _witness(arguments: argparse.Namespace) -> Witness:
-    from sluicegate.adapters.key_sources import open_signer
+    from sluicegate.adapters.key_sources import KeyPlaces, open_signer
     from sluicegate.adapters.witness_store import SqliteWitnessStore
     from sluicegate.ledger.cosignature import Cosigner, CosignerKey
     from sluicegate.ledger.keys import Ed25519Verifier, default_origin, raw_witness_key
     from sluicegate.ledger.note import VerifierKey
     from sluicegate.ledger.witness import Witness
 
-    signer = open_signer(arguments.key, environ=os.environ, role="witness")
+    places = KeyPlaces(environ=os.environ, role="witness")
+    signer = open_signer(arguments.key, places, setting="--key")
     raw = raw_witness_key(signer.public_key, locator="--key")
     name = arguments.name or default_origin(raw).replace("/ledger/", "/witness/")
     parsed = [VerifierKey.parse(text, locator="--log") for text in arguments.log]

@@ -47,7 +47,7 @@ def test_key_of_another_role_is_never_taken(home):
 
 def test_private_key_in_the_configuration_is_refused_and_not_shown(home):
     pem = generate(Algorithm.ED25519).private_pem().decode()
-    with pytest.raises(ConfigError, match="stands in Airflow's configuration") as caught:
+    with pytest.raises(ConfigError, match="instead of its place") as caught:
         signer_for(home, key_gate=pem)
     assert pem.split("\n")[1] not in str(caught.value)
 

@@ -1,0 +1,62 @@
+"""What came out of a secret place: it has a place, which may be shown, and no text of its own.
+
+A secret that is a `str` ends in a message sooner or later, because every message is made of
+texts. This type is none: the type checker refuses it wherever a text belongs, and formatting,
+pickling or copying it raises. Only `reveal` gives it away, and that name finds every use. See
+docs/adr/0013-secrets-have-a-type.md.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any, Final, NoReturn, final
+
+_NO_TEXT: Final = "a secret cannot be put into a text, copied or pickled"
+
+
+@final
+class Secret:
+    """A text that nobody may see.
+
+    Args:
+        text: The secret.
+        place: Where it came from, for messages, e.g. ``env:SLUICEGATE_KEY_GATE``.
+    """
+
+    __slots__ = ("_text", "place")
+
+    def __init__(self, text: str, place: str) -> None:
+        self._text = text
+        self.place = place
+
+    def reveal(self) -> str:
+        """Return the secret, only to use it: never into a message, a log or an error."""
+        return self._text
+
+    def reveal_bytes(self) -> bytes:
+        """Return the secret as the bytes that an environment variable holds; as `reveal`."""
+        return self._text.encode("utf-8", "surrogateescape")
+
+    def __bool__(self) -> bool:
+        return bool(self._text.strip())
+
+    def __eq__(self, other: object) -> bool:
+        # Only with another secret: comparing with a text is guessing.
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self.reveal_bytes(), other.reveal_bytes())
+
+    def __hash__(self) -> int:
+        return hash(self.place)
+
+    def __repr__(self) -> str:
+        return f"Secret({self.place})"
+
+    def __str__(self) -> NoReturn:
+        raise TypeError(_NO_TEXT)
+
+    def __format__(self, format_spec: str) -> NoReturn:
+        raise TypeError(_NO_TEXT)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError(_NO_TEXT)
