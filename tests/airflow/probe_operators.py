@@ -67,11 +67,17 @@ def play(dag, scene, log):
     """Run one DAG in an installation of its own and return what it left behind."""
     os.environ[HOME] = scene["home"]
     start = log.stat().st_size
-    conf = {"path": scene["path"]}
+    conf = {name: scene[name] for name in ("path", "later") if name in scene}
     heavy = "great_expectations" in sys.modules
     run = dag.test(run_conf=conf)
     return {
-        "states": {ti.task_id: [str(ti.state), ti.try_number] for ti in run.get_task_instances()},
+        "states": {
+            ti.task_id + (f"[{ti.map_index}]" if ti.map_index >= 0 else ""): [
+                str(ti.state),
+                ti.try_number,
+            ]
+            for ti in run.get_task_instances()
+        },
         "log": log.read_bytes()[start:].decode(),
         "gx_imported": not heavy and "great_expectations" in sys.modules,
         **kept(run.run_id),

@@ -27,7 +27,7 @@ class Stage:
         self.sites = {}
         self.scenes = {}
 
-    def add(self, name, dag="direct", batch="clean"):
+    def add(self, name, dag="direct", batch="clean", later=None):
         site = Site(self.root / name)
         shutil.copytree(self.built, site.root)
         self.sites[name] = site
@@ -36,6 +36,8 @@ class Stage:
             "home": str(site.home.root),
             "path": str(site.root / batch),
         }
+        if later is not None:
+            self.scenes[name]["later"] = str(site.root / later)
         return site
 
 
@@ -56,6 +58,12 @@ def stage(built_site, tmp_path_factory):  # noqa: F811 - the fixture imported ab
     truncated = write(rows(7), stage.add("truncated", batch="short").root / "short")
     path = truncated / "part.parquet"
     path.write_bytes(path.read_bytes()[:-200])
+    stage.add("overtaken", dag="overtaken", batch="poisoned", later="clean")
+    sealed_before = stage.add(
+        "overtaken_unchanged", dag="overtaken", batch="poisoned", later="clean"
+    )
+    sealed_before.seal(sealed_before.poisoned)
+    stage.add("mapped", dag="mapped", batch="poisoned", later="clean")
     stage.add("loose_key").home.key("gate").chmod(0o644)
     return stage
 
@@ -92,6 +100,22 @@ def test_passed_batch_emits_one_event_that_only_points_to_the_verdict(scenes, st
         "verdict": verdict.entry.envelope,
     }
     assert scenes[scene]["events"] == [["sluicegate://src/", pointer]]
+
+
+@pytest.mark.parametrize("scene", ["overtaken", "overtaken_unchanged"])
+def test_gate_that_names_no_batch_judges_what_its_own_run_sealed(scenes, scene):
+    """Also where the run's seal task found nothing new, and so signed nothing."""
+    assert scenes[scene]["states"]["gate"] == ["failed", 1]
+    assert "verdict FAILED" in scenes[scene]["log"]
+    assert scenes[scene]["events"] == []
+
+
+def test_mapped_gate_that_names_no_batch_judges_what_its_own_index_sealed(scenes, stage):
+    states = scenes["mapped"]["states"]
+    assert states["part.gate[0]"] == ["failed", 1]
+    assert states["part.gate[1]"] == ["success", 1]
+    found = verdicts(stage.sites["mapped"])
+    assert len({verdict.entry.subject for verdict in found}) == len(found) == 2
 
 
 def test_batch_sealed_with_blake3_is_read_after_its_verdict(scenes, stage):
@@ -162,8 +186,9 @@ def test_path_is_templated_and_sealed_as_rendered(scenes, stage):
 
 def test_xcom_holds_pointers_only(scenes):
     for scene in scenes.values():
-        for key, value in scene["xcoms"].items():
-            fields = {"source", "digest", "index" if key.startswith("seal") else "verdict"}
+        ours = {key: value for key, value in scene["xcoms"].items() if key != "paths.return_value"}
+        for key, value in ours.items():
+            fields = {"source", "digest", "index" if "seal." in key else "verdict"}
             assert set(value) == fields, key
             assert all(len(text) <= 80 for text in value.values())
     assert set(scenes["passed"]["xcoms"]) == {"seal.return_value", "gate.return_value"}

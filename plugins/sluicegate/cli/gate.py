@@ -1,4 +1,4 @@
-"""`sluicegate gate`: judge the newest sealed batch of a source and sign the verdict."""
+"""`sluicegate gate`: judge a sealed batch of a source and sign the verdict."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def register(commands: Subparsers) -> None:
         ],
     )
     parser.add_argument("source", help="name of the source")
-    parser.add_argument("--seal", metavar="DATA", help="seal this path or URL first")
+    parser.add_argument("--seal", metavar="DATA", help="seal this path or URL first, and judge it")
     parser.add_argument(
         "--hash", choices=("sha256", "blake3"), default="sha256", help="of each file, for --seal"
     )
@@ -49,13 +49,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Seal if asked, judge, append, print."""
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.workflow.gate import gate_source
+    from sluicegate.workflow.own_batch import batch_of_run
     from sluicegate.workflow.runners import evaluate_directly, suite_runner
     from sluicegate.workflow.seal import seal_into_ledger
 
     place, by = installation_of(arguments), command_line_run()
     home, at = place.home, place.at
-    if arguments.seal is not None:
-        seal_into_ledger(
+    if arguments.seal is None:
+        named = batch_of_run(place.evidence(), arguments.source, by, at=at)
+    else:
+        named = seal_into_ledger(
             arguments.seal,
             arguments.source,
             evidence=place.evidence(append=True),
@@ -71,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         at=at,
         run=by,
         runner=suite_runner(arguments.suite) if arguments.suite else evaluate_directly,
+        digest=None if named is None else named.digest,
     )
     verdict = issued.verdict
     emit(

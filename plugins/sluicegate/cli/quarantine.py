@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     said = {"source": batch.source, "digest": str(batch.digest), "kept": str(kept)}
     lines = [f"quarantined {batch.source}@{batch.digest.short} in {kept}"]
+    clean = None
     if arguments.rows is not None:
         clean, n_out = seal_remainder(
             evidence,
@@ -71,8 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
         said |= {"remainder": str(clean.digest), "rows_left_out": str(n_out)}
         lines.append(f"sealed the remainder as version {clean.version}, {n_out} rows left out")
     emit(said, lines, as_json=arguments.json)
-    if arguments.rows is None:
+    if clean is None:
         return 0
     from sluicegate.cli.release import judge
 
-    return judge(place, arguments.source, by, as_json=arguments.json)
+    return judge(place, clean, by, as_json=arguments.json)

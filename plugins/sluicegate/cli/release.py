@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from sluicegate.workflow.evidence import IssuedVerdict
+    from sluicegate.workflow.evidence import IssuedVerdict, SealedBatch
 
 
 def register(commands: Subparsers) -> None:
@@ -74,19 +74,20 @@ def digest_of(text: str | None) -> Digest | None:
     return Digest(algorithm or DIR_HASH_1, value)
 
 
-def judge(place: Installation, source: str, by: Mapping[str, str], *, as_json: bool) -> int:
-    """Judge the newest batch, print, and raise if it does not pass."""
+def judge(place: Installation, batch: SealedBatch, by: Mapping[str, str], *, as_json: bool) -> int:
+    """Judge a batch, print, and raise if it does not pass."""
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.workflow.gate import gate_source
     from sluicegate.workflow.runners import evaluate_directly
 
     issued, _ = gate_source(
         place.home,
-        source,
+        batch.source,
         signers=place.gate_signers(),
         at=place.at,
         run=by,
         runner=evaluate_directly,
+        digest=batch.digest,
     )
     _print(issued, "judged", as_json=as_json)
     issued.verdict.require_passed(read_policy(place.home.policy), at=place.at)

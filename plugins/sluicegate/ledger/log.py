@@ -147,6 +147,37 @@ class Ledger:
             return self._append_in_group(self._store, signer, items)
         return self._append_alone(signer, items)
 
+    def append_after(
+        self, newest: int | None, kind: str, source: str, items: Sequence[Item]
+    ) -> list[Receipt]:
+        """Append as `append_many` does, if nobody appended of this kind and source meanwhile.
+
+        For statements that count what was before them: who was overtaken counts again.
+
+        Args:
+            newest: Index of the leaf of this kind and source that was the newest; None for none.
+            kind: Kind that is counted.
+            source: Source whose leaves are counted.
+            items: As for `append_many`.
+
+        Raises:
+            LedgerConflict: Another leaf is the newest now, or another writer was first; nothing
+                was written.
+            SluicegateError: As `append_many`.
+
+        Cost: one transaction, never shared with other writers.
+        """
+        signer = self._require_signer()
+        for entry, envelope in items:
+            require_appendable(entry, envelope)
+        with self._store.writing() as transaction:
+            view = self._view(transaction)
+            found = transaction.find(Query(kind, source), newest_first=True, start=None, limit=1)
+            if (found[0][0] if found else None) != newest:
+                what = f"another {kind} of {source} was appended meanwhile"
+                raise LedgerConflict(view.head.size, what, locator=self.locator)
+            return append_items(transaction, view, signer, items)
+
     def _append_in_group(
         self, store: GroupStore, signer: NoteSigner, items: Sequence[Item]
     ) -> list[Receipt]:

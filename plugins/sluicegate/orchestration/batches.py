@@ -15,7 +15,7 @@ from sluicegate.errors import ConfigError
 from sluicegate.workflow.home import check_source_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from sluicegate.orchestration.operators import TrainingGateOperator
@@ -59,10 +59,57 @@ def judge(
         run=run,
         runner=suite_runner(Path(task.suite)) if task.suite else evaluate_directly,
         filesystem=lambda locator: filesystem_of(locator, task.conn_id),
-        digest=digest_of(task.batch, task.source),
+        digest=digest_of(task.batch, task.source) or own_batch(task, home, context, run, at=at),
         as_of=judged_day(context),
         parts=parts_of(task.parts),
     )
+
+
+def own_batch(
+    task: TrainingGateOperator,
+    home: SluiceHome,
+    context: Mapping[str, Any],
+    run: Mapping[str, str],
+    *,
+    at: datetime,
+) -> Digest | None:
+    """Return the batch that this run sealed, for a gate that names none.
+
+    By the signed provenance of the run; where its seal task found what was sealed before, and so
+    signed nothing, by that task's output.
+
+    Args:
+        task: The gate.
+        home: Paths of the installation.
+        context: Airflow's task context.
+        run: Dag, run, task and map index of the gate.
+        at: Aware UTC.
+
+    Returns:
+        None if no task of this run sealed the gate's source.
+
+    Raises:
+        ConfigError: The run sealed several batches.
+        SluicegateError: The ledger cannot be read, or what it says does not hold.
+    """
+    from sluicegate.workflow.evidence import open_evidence
+    from sluicegate.workflow.own_batch import batch_of_run, require_one
+
+    evidence = open_evidence(home, at=at)
+    found = batch_of_run(evidence, task.source, run, at=at, before=task.upstream_task_ids)
+    if found is not None:
+        return found.digest
+    told = {str(digest) for name, digest in _told(task, context) if name == task.source}
+    require_one(told, task.source)
+    return Digest.parse(told.pop()) if told else None
+
+
+def _told(task: TrainingGateOperator, context: Mapping[str, Any]) -> Iterator[tuple[str, Digest]]:
+    """Yield what the seal tasks before a gate returned; Airflow knows which map index is meant."""
+    for before in task.get_flat_relatives(upstream=True):
+        if getattr(getattr(before, "operator_class", type(before)), "seals", False):
+            said = before.output.resolve(context)
+            yield from map(_pointer, [said] if isinstance(said, Mapping) else said or ())
 
 
 def awaited(**given: Any) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ class _SluicegateOperator(BaseOperator):
     # What this run has established, for OpenLineage; set in ``execute`` only.
     _known: Mapping[str, str] | None = None
     _verdict: Verdict | None = None
-    _seals = False
+    # Whether the output names a batch that this task sealed.
+    seals = False
 
     def __init__(self, *, source: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -77,7 +78,7 @@ class _SluicegateOperator(BaseOperator):
     def _facets(self) -> Any:
         from sluicegate.orchestration.openlineage import facets
 
-        return facets(self._known, self._verdict, output=self._seals)
+        return facets(self._known, self._verdict, output=self.seals)
 
 
 def run_of(context: Mapping[str, Any]) -> dict[str, str]:
@@ -111,7 +112,7 @@ class SealSourceOperator(_SluicegateOperator):
     """
 
     template_fields: Sequence[str] = ("path",)
-    _seals = True
+    seals = True
 
     def __init__(
         self,
@@ -163,7 +164,8 @@ class TrainingGateOperator(_SluicegateOperator):
         suite: Great Expectations suite whose expectations carry the signals; templated.
             Without one the signals are evaluated directly.
         conn_id: As for `SealSourceOperator`, for a batch in an object store.
-        batch: A seal task's output, or a digest; templated. The newest batch by default.
+        batch: A seal task's output, or a digest; templated. By default the batch that
+            this run sealed, and the newest of the source if it sealed none.
         parts: Outputs of the seal tasks of its partitions; templated.
         announce: Emit the event; False for a partition.
         **kwargs: As for any operator. ``outlets`` holds ``verified_asset(source)`` too.

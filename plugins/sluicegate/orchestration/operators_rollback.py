@@ -57,6 +57,7 @@ class RollbackOperator(TrainingGateOperator):
             pointer = admit_training(home, [self.source], at=at)[self.source].pointer
         except SluicegateError as error:
             self.log.info("judging it again: %s", error)
+            self.batch = str(batch.digest)
             return super()._run(home, context, at)
         self._known = pointer
         self._announce(context, pointer)

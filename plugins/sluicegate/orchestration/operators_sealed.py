@@ -34,6 +34,7 @@ class SealedTaskOperator(_PythonDecoratedOperator):
     """
 
     custom_operator_name = "@sealed_task"
+    seals = True
 
     # What this run has established, for OpenLineage; set while it runs only.
     _derived: Derived | None = None

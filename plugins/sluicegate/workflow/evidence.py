@@ -21,7 +21,7 @@ from sluicegate.digest.merkle_files import MerkleFiles
 from sluicegate.digest.merkle_manifest import not_sealed
 from sluicegate.errors import BadProof, ConfigError, EvidenceMissing, Expired
 from sluicegate.gate.verdict import Verdict, verdict_from_statement
-from sluicegate.ledger.entry import Entry
+from sluicegate.ledger.entry import Entry, Kind
 from sluicegate.workflow.certified import read_certified
 from sluicegate.workflow.large import PartStore
 from sluicegate.workflow.sealed import verify_seal
@@ -173,9 +173,9 @@ class Evidence:
         statement = self.statement(record, Role.SOURCE, at=at)
         return provenance_from_statement(statement, locator=_locator(record))
 
-    def has_seal(self, source: str) -> bool:
-        """Return whether the source was ever sealed."""
-        return self._newest("provenance", source) is not None
+    def newest_provenance(self, source: str) -> LedgerRecord | None:
+        """Return the leaf that says which batch of a source is the newest; None if none does."""
+        return self._newest(Kind.PROVENANCE, source)
 
     def verdict_of(self, source: str, digest: Digest, *, at: datetime) -> IssuedVerdict:
         """Return the newest verdict on one exact batch.
@@ -201,9 +201,38 @@ class Evidence:
             subject: What the envelopes speak of.
             envelopes: Kind and exact bytes, in order.
         """
-        self.ledger.append_many(
-            [(Entry.of(kind, source, subject, envelope), envelope) for kind, envelope in envelopes]
-        )
+        self.ledger.append_many(_items(source, subject, envelopes))
+
+    def append_version(
+        self,
+        source: str,
+        subject: Digest,
+        envelopes: Iterable[tuple[str, bytes]],
+        *,
+        after: LedgerRecord | None,
+        at: datetime,
+    ) -> SealedBatch:
+        """Append envelopes with a provenance that counts the seals before it.
+
+        Args:
+            source: Name of the source.
+            subject: What the envelopes speak of.
+            envelopes: Kind and exact bytes, in order; one is the provenance.
+            after: Provenance that was the newest of the source when the version was counted.
+            at: Aware UTC.
+
+        Returns:
+            The batch of exactly this provenance, read back and verified.
+
+        Raises:
+            LedgerConflict: It is not the newest any more: somebody else has that version.
+        """
+        items = _items(source, subject, envelopes)
+        newest = None if after is None else after.index
+        receipts = self.ledger.append_after(newest, Kind.PROVENANCE, source, items)
+        kinds = [entry.kind for entry, _ in items]
+        own = receipts[kinds.index(Kind.PROVENANCE)].index
+        return self.sealed_by(self.ledger.get_verified(own), at=at)
 
     def require_signed(self, envelopes: Iterable[Envelope], role: Role, *, at: datetime) -> None:
         """Raise unless ``role`` signed each envelope; to be asked before one is appended.
@@ -287,6 +316,12 @@ class Evidence:
         """Return the newest leaf of its kind, proven to be under the signed checkpoint."""
         found = next(self.ledger.find(kind, source, digest, limit=1), None)
         return None if found is None else self.ledger.get_verified(found.index)
+
+
+def _items(
+    source: str, subject: Digest, envelopes: Iterable[tuple[str, bytes]]
+) -> list[tuple[Entry, bytes]]:
+    return [(Entry.of(kind, source, subject, envelope), envelope) for kind, envelope in envelopes]
 
 
 def _locator(record: LedgerRecord) -> str:

@@ -22,6 +22,7 @@ from sluicegate.errors import (
 from sluicegate.gate.policy import Mode, Result
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.quarantine import require_free
+from sluicegate.workflow.seal import in_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -183,8 +184,23 @@ def roll_back(
             got=now.short,
             next_step="Restore its bytes, or name an older batch with --to.",
         )
+    return in_turn(lambda: _renewed(evidence, target, signer=signer, run=run, at=at))
+
+
+def _renewed(
+    evidence: Evidence,
+    target: SealedBatch,
+    *,
+    signer: Signer,
+    run: Mapping[str, str],
+    at: datetime,
+) -> SealedBatch:
+    """Append the provenance that makes an older batch the newest one."""
+    last = evidence.newest_provenance(target.source)
+    assert last is not None  # noqa: S101 - the source has sealed batches
+    newest = evidence.sealed_by(last, at=at)
     statement = provenance_statement(
-        source,
+        target.source,
         target.contents,
         locator=target.locator,
         version=newest.version + 1,
@@ -194,8 +210,13 @@ def roll_back(
     )
     envelope = dsse.sign(statement.to_bytes(), signer)
     evidence.require_signed([envelope], Role.SOURCE, at=at)
-    evidence.append(source, target.digest, [(Kind.PROVENANCE, envelope.to_bytes())])
-    return evidence.latest_seal(source, at=at)
+    return evidence.append_version(
+        target.source,
+        target.digest,
+        [(Kind.PROVENANCE, envelope.to_bytes())],
+        after=last,
+        at=at,
+    )
 
 
 def _named(item: Subject) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluicegate import __version__
 from sluicegate.adapters.sources.open import open_any
@@ -16,13 +18,13 @@ from sluicegate.attest.sealed_table import SealedTable
 from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import SHA256
 from sluicegate.digest.merkle_files import MerkleFiles
-from sluicegate.errors import ConfigError, Expired, UntrustedKey
+from sluicegate.errors import ConfigError, Expired, LedgerConflict, UntrustedKey
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.large import large_root
 from sluicegate.workflow.sealed import verify_seal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from sluicegate.adapters.sources.protocol import Source
@@ -30,7 +32,11 @@ if TYPE_CHECKING:
     from sluicegate.attest.keys import Signer
     from sluicegate.attest.statement import Subject
     from sluicegate.digest.manifest import Manifest
+    from sluicegate.ledger.store import LedgerRecord
     from sluicegate.workflow.evidence import Evidence, SealedBatch
+
+_TURNS: Final = 64
+"""Tries of a seal that other seals of its source overtake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +169,14 @@ def seal_into_ledger(
             the batch another identity, so it is sealed and judged anew.
 
     Returns:
-        The newest sealed batch of the source, read back and verified.
+        The batch that was sealed, read back and verified: what this call hashed, whatever others
+        seal meanwhile.
 
     Raises:
         IntegrityError: Unsafe names, or a file that changed while it was read.
         DataError: Nothing to seal.
         VerificationError: The signer may not seal; then nothing is appended.
+        LedgerConflict: Others sealed this source first, 64 times running.
 
     Cost:
         One read of all bytes; one more with ``rows``.
@@ -179,40 +187,49 @@ def seal_into_ledger(
         manifest = contents_of(opened, rows, algorithm=algorithm)
     else:
         manifest = evidence.parts.build(large, algorithm=algorithm)
-    previous, n_seals = _previous(evidence, source, at=at)
-    known = None if previous is None else (previous.digest, previous.locator)
-    # What was derived is logged each time: the same output may come of other inputs or code.
-    if previous is not None and not inputs and known == (manifest.digest, opened.locator):
-        if rows is not None and _lacks_rows(evidence, previous):
-            evidence.append(
-                source,
-                manifest.digest,
-                row_envelopes(opened, source, manifest, rows, [signer, *cosigners]),
-            )
-        return previous
-    seal = seal_manifest(
-        manifest,
-        source,
-        signer=signer,
-        at=at,
-        run=run,
-        locator=opened.locator,
-        version=n_seals + 1,
-        cosigners=cosigners,
-        inputs=inputs,
-        code_version=code_version,
-    )
-    bundle = read_seal(seal.bundle, locator="new seal")
-    provenance = dsse.Envelope.from_bytes(seal.provenance)
-    evidence.require_signed([provenance], Role.SOURCE, at=at)
-    verify_seal(evidence.trust, bundle, provenance, at=at, locator="new seal")
-    envelopes = row_envelopes(opened, source, manifest, rows, [signer, *cosigners])
-    evidence.append(
-        source,
-        manifest.digest,
-        [("seal", seal.bundle), ("provenance", seal.provenance), *envelopes],
-    )
-    return evidence.latest_seal(source, at=at)
+    # Does not depend on the number; the rows are read once, however often others are first.
+    signed_rows = cache(lambda: row_envelopes(opened, source, manifest, rows, [signer, *cosigners]))
+
+    def attempt() -> SealedBatch:
+        newest = evidence.newest_provenance(source)
+        previous, version = _previous(evidence, source, newest, at=at)
+        known = None if previous is None else (previous.digest, previous.locator)
+        # What was derived is logged each time: the same output may come of other inputs or code.
+        if previous is not None and not inputs and known == (manifest.digest, opened.locator):
+            if rows is not None and _lacks_rows(evidence, previous):
+                evidence.append(source, manifest.digest, signed_rows())
+            return previous
+        seal = seal_manifest(
+            manifest,
+            source,
+            signer=signer,
+            at=at,
+            run=run,
+            locator=opened.locator,
+            version=version + 1,
+            cosigners=cosigners,
+            inputs=inputs,
+            code_version=code_version,
+        )
+        _require_usable(evidence, seal, at=at)
+        envelopes = [(Kind.SEAL, seal.bundle), (Kind.PROVENANCE, seal.provenance)]
+        return evidence.append_version(
+            source, manifest.digest, [*envelopes, *signed_rows()], after=newest, at=at
+        )
+
+    return in_turn(attempt)
+
+
+def in_turn(attempt: Callable[[], SealedBatch]) -> SealedBatch:
+    """Number a seal and append it, again while others took the number meanwhile.
+
+    Raises:
+        LedgerConflict: Others were first, 64 times running.
+    """
+    for _ in range(_TURNS - 1):
+        with suppress(LedgerConflict):
+            return attempt()
+    return attempt()
 
 
 def contents_of(
@@ -266,16 +283,26 @@ def _lacks_rows(evidence: Evidence, batch: SealedBatch) -> bool:
     return batch.table is None and next(found, None) is None
 
 
-def _previous(evidence: Evidence, source: str, *, at: datetime) -> tuple[SealedBatch | None, int]:
+def _require_usable(evidence: Evidence, seal: Seal, *, at: datetime) -> None:
+    """Raise unless a new seal verifies as every reader will verify it."""
+    bundle = read_seal(seal.bundle, locator="new seal")
+    provenance = dsse.Envelope.from_bytes(seal.provenance)
+    evidence.require_signed([provenance], Role.SOURCE, at=at)
+    verify_seal(evidence.trust, bundle, provenance, at=at, locator="new seal")
+
+
+def _previous(
+    evidence: Evidence, source: str, newest: LedgerRecord | None, *, at: datetime
+) -> tuple[SealedBatch | None, int]:
     """Return the newest sealed batch, if its seal still holds, and its version.
 
     A seal stops holding when its key is withdrawn or expires. Then it admits nothing any
     more, and must not keep the source from being sealed with the new key either.
     """
-    if not evidence.has_seal(source):
+    if newest is None:
         return None, 0
     try:
-        newest = evidence.latest_seal(source, at=at)
+        batch = evidence.sealed_by(newest, at=at)
     except (UntrustedKey, Expired):
-        return None, sum(1 for _ in evidence.ledger.find("provenance", source))
-    return newest, newest.version
+        return None, sum(1 for _ in evidence.ledger.find(Kind.PROVENANCE, source))
+    return batch, batch.version

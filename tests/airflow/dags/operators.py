@@ -3,7 +3,7 @@
 import os
 from datetime import timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, task, task_group
 
 from sluicegate.orchestration.operators import SealSourceOperator, TrainingGateOperator
 
@@ -21,3 +21,38 @@ for dag_id, suite, kind in VARIANTS:
             task_id="seal", source="src", path="{{ params.path }}", hash_type=kind
         )
         seal >> TrainingGateOperator(task_id="gate", source="src", suite=suite)
+
+
+@task
+def seal_elsewhere(path):
+    """Seal another batch of the source as somebody outside Airflow would."""
+    from datetime import UTC, datetime
+
+    from sluicegate.orchestration.keys import signer_for
+    from sluicegate.orchestration.settings import Settings
+    from sluicegate.workflow.evidence import open_evidence
+    from sluicegate.workflow.seal import seal_into_ledger
+
+    home, at = Settings.from_airflow(os.environ).home(), datetime.now(UTC).replace(microsecond=0)
+    evidence = open_evidence(home, at=at, ledger_signer=signer_for("ledger", home))
+    keys = {"evidence": evidence, "signer": signer_for("source", home)}
+    seal_into_ledger(path, "src", at=at, run={"orchestrator": "elsewhere"}, **keys)
+
+
+with DAG("overtaken", schedule=None, params={"path": Param(type="string"), "later": Param(None)}):
+    seal = SealSourceOperator(task_id="seal", source="src", path="{{ params.path }}")
+    later = seal_elsewhere("{{ params.later or params.path }}")
+    seal >> later >> TrainingGateOperator(task_id="gate", source="src")
+
+with DAG("mapped", schedule=None, params={"path": Param(type="string"), "later": Param(None)}):
+
+    @task
+    def paths(params=None):
+        return [params["path"], params["later"]]
+
+    @task_group
+    def part(path):
+        seal = SealSourceOperator(task_id="seal", source="src", path=path)
+        seal >> TrainingGateOperator(task_id="gate", source="src")
+
+    part.expand(path=paths())

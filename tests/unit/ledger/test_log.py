@@ -53,6 +53,18 @@ def test_batch_shares_one_checkpoint_and_equals_single_appends(ledger, store, it
     assert ledger.verify_checkpoint(receipts[0].checkpoint).root == single.root()
 
 
+def test_append_after_a_leaf_that_is_the_newest_no_more_writes_nothing(ledger, item):
+    """Only leaves of the same kind and source count; any other may have come meanwhile."""
+    (first,) = ledger.append_after(None, "seal", "flights", [item(0)])
+    ledger.append(*item(1, kind="verdict"))
+    ledger.append(*item(2, source="other"))
+    assert ledger.append_after(first.index, "seal", "flights", [item(3)])[0].index == 3
+    for overtaken in (None, first.index):
+        with pytest.raises(LedgerConflict, match="another seal of flights"):
+            ledger.append_after(overtaken, "seal", "flights", [item(4)])
+    assert ledger.size() == 4
+
+
 def test_batch_on_top_of_any_size_is_proven(ledger, signer, item):
     number = 0
     for size in (1, 2, 3, 5, 8, 13):
