@@ -22,7 +22,9 @@
     ├── LedgerError            could not check: the ledger cannot be read or written
     │   ├── LedgerConflict         another writer was first; carries the size it left
     │   └── LedgerCorrupt          checked and bad: the log contradicts itself
-    └── GateBlocked            checked and bad: the verdict forbids training
+    ├── GateBlocked            checked and bad: the verdict forbids training
+    ├── SystemTrouble          could not check: disk, memory, permission, connection
+    └── InternalError          could not check: an error that nobody expected
 
 "Checked and bad", "could not check" and "called wrongly" never share a class, because
 the three need three different people: security, operations and the caller.
@@ -35,6 +37,8 @@ from __future__ import annotations
 
 from enum import Enum
 from typing import ClassVar
+
+from sluicegate.untrusted import visible
 
 
 class Outcome(Enum):
@@ -82,14 +86,15 @@ class SluicegateError(Exception):
         super().__init__(self._text())
 
     def _text(self) -> str:
-        head = f"{self.locator}: {self.what}" if self.locator else self.what
+        # Every part may hold a name from data: of a column, a file, a contributor.
+        parts = (self.locator, self.what, self.expected, self.got, self.next_step)
+        locator, what, expected, got, next_step = map(visible, parts)
+        head = f"{locator}: {what}" if locator else what
         facts = ", ".join(
-            f"{label} {value}"
-            for label, value in (("expected", self.expected), ("got", self.got))
-            if value
+            f"{label} {value}" for label, value in (("expected", expected), ("got", got)) if value
         )
         text = f"[{self.code}] {head}" + (f": {facts}" if facts else "")
-        return f"{text.removesuffix('.')}. {self.next_step}" if self.next_step else text
+        return f"{text.removesuffix('.')}. {next_step}" if next_step else text
 
     def to_dict(self) -> dict[str, str]:
         """Return the error as flat JSON for `--json` output."""
@@ -284,3 +289,17 @@ class GateBlocked(SluicegateError):
     ) -> None:
         self.verdict = verdict
         super().__init__(what, locator=locator, next_step=next_step)
+
+
+class SystemTrouble(SluicegateError):
+    """Disk, memory, permission or connection failed."""
+
+    code = "SYSTEM"
+    own_exit_code = 58
+
+
+class InternalError(SluicegateError):
+    """An error that nobody expected; nothing was decided."""
+
+    code = "INTERNAL"
+    own_exit_code = 59

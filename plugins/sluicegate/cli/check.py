@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluicegate.cli.options import Subparsers, command, table
+from sluicegate.cli.options import Subparsers, command, say, table
 from sluicegate.errors import Outcome
 
 if TYPE_CHECKING:
@@ -64,6 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report is not None:
         arguments.report.write_text(done.to_html(), encoding="utf-8")
     rows = [(r.status.value, r.code, r.column, r.message) for r in done.records]
-    print("\n".join(table(rows, ("STATUS", "SIGNAL", "COLUMN", "FINDING"))))
-    print(f"{done.verdict.value}: {done.found.n_rows} rows, {len(done.reasons)} reasons")
+    say(table(rows, ("STATUS", "SIGNAL", "COLUMN", "FINDING")))
+    say([f"{done.verdict.value}: {done.found.n_rows} rows, {len(done.reasons)} reasons"])
     return 0 if done.accepted else Outcome.CHECKED_AND_BAD.value

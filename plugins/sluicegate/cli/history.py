@@ -12,6 +12,7 @@ from sluicegate.cli.options import (
     installation_of,
     table,
 )
+from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -75,7 +76,8 @@ def _wanted(version: Version, arguments: argparse.Namespace) -> bool:
         return False
     if arguments.contributor:
         reasons = version.verdict.reasons if version.verdict else ()
-        if not any(f"contributor {arguments.contributor}" in r.message for r in reasons):
+        named = f"contributor {visible(arguments.contributor)}"  # as a message writes it
+        if not any(named in reason.message for reason in reasons):
             return False
     if arguments.digest:
         wanted = arguments.digest.rpartition(":")[2]

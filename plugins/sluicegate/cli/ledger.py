@@ -161,7 +161,7 @@ def _checkpoint(evidence: Evidence, arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         arguments.out.write_bytes(checkpoint)
     text = checkpoint.decode()
-    emit({"checkpoint": text}, [text.rstrip()], as_json=arguments.json)
+    emit({"checkpoint": text}, text.rstrip().split("\n"), as_json=arguments.json)
     return 0
 
 
@@ -229,7 +229,7 @@ def _prove(evidence: Evidence, arguments: argparse.Namespace) -> int:
     proof = evidence.ledger.proof(int(arguments.item))
     if arguments.out is not None:
         arguments.out.write_bytes(proof)
-    emit({"proof": proof.decode()}, [proof.decode().rstrip()], as_json=arguments.json)
+    emit({"proof": proof.decode()}, proof.decode().rstrip().split("\n"), as_json=arguments.json)
     return 0
 
 

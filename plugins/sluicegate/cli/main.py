@@ -1,7 +1,8 @@
 """Entry point of the console script: parse, dispatch, map every error to an exit code.
 
 Exit codes are the same for every command: 0 passed, 1 checked and bad, 2 could not check,
-64 called wrongly. `verify --exit-by-code` alone tells failures further apart.
+64 called wrongly, 130 interrupted. `verify --exit-by-code` alone tells failures further apart.
+No exception leaves this module: what is not an error of ours gets a code in `foreign`.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import json
 import os
 import sys
 import traceback
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
 from sluicegate import __version__
-from sluicegate.cli.options import exit_code_of
+from sluicegate.cli.options import OutputLost, exit_code_of, write_out
 from sluicegate.errors import Outcome, SluicegateError
+from sluicegate.foreign import DEBUG, coded
+from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DEBUG = "SLUICEGATE_DEBUG"
+_INTERRUPTED = 130  # 128 and SIGINT, as a shell says it
 
 COMMANDS = (
     "keygen",
@@ -58,7 +62,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print usage and the message, and exit."""
         self.print_usage(sys.stderr)
-        self.exit(Outcome.CALLED_WRONGLY.value, f"{self.prog}: {message}\n")
+        self.exit(Outcome.CALLED_WRONGLY.value, f"{self.prog}: {visible(message)}\n")
 
 
 def build_parser() -> Parser:
@@ -85,31 +89,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    if hasattr(sys.stdout, "reconfigure"):
+        # A name that the terminal's encoding lacks must not end the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except SluicegateError as error:
-        _report(error, as_json=getattr(arguments, "json", None) is True)
-        return exit_code_of(error, arguments)
-    except BrokenPipeError:
-        return Outcome.COULD_NOT_CHECK.value
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted: nothing was decided\n")
-        return Outcome.COULD_NOT_CHECK.value
-    except Exception as error:  # noqa: BLE001 - our own defect must not look like "passed"
-        # The text of a foreign exception may quote data, so only its type is shown.
-        sys.stderr.write(
-            f"sluicegate: internal error ({type(error).__name__}); nothing was decided. "
-            f"Set {_DEBUG}=1 to see where, and report it.\n"
-        )
-        if os.environ.get(_DEBUG):
+        return _INTERRUPTED
+    except OutputLost as lost:
+        return _unread(lost)
+    except Exception as error:  # noqa: BLE001 - nothing may leave that looks like "passed"
+        found = coded(error)
+        if os.environ.get(DEBUG):
             traceback.print_exc()
-        return Outcome.COULD_NOT_CHECK.value
+        _report(found, as_json=getattr(arguments, "json", None) is True)
+        return exit_code_of(found, arguments)
+
+
+def _unread(lost: OutputLost) -> int:
+    """Report an answer that nobody got, unless whoever read had seen enough."""
+    with suppress(OSError, ValueError):  # or Python tries again at its end, and says so
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if lost.__cause__ is not None and not isinstance(lost.__cause__, BrokenPipeError):
+        found = coded(lost.__cause__, what="the answer could not be written", locator="output")
+        _report(found, as_json=False)
+    return Outcome.COULD_NOT_CHECK.value
 
 
 def _report(error: SluicegateError, *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"error": error.to_dict()}, sort_keys=True))
+        with suppress(OutputLost):
+            write_out(json.dumps({"error": error.to_dict()}, sort_keys=True))
     sys.stderr.write(f"sluicegate: {error}\n")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.errors import ConfigError, VerificationError
+from sluicegate.untrusted import visible
 from sluicegate.workflow.home import ENV_AIRFLOW_HOME_SETTING, ENV_HOME, SluiceHome
 
 if TYPE_CHECKING:
@@ -240,9 +241,30 @@ def exit_code_of(error: SluicegateError, arguments: argparse.Namespace) -> int:
 def emit(value: Mapping[str, Any], lines: Sequence[str], *, as_json: bool) -> None:
     """Print a result as one JSON object or as lines for a person."""
     if as_json:
-        print(json.dumps(value, sort_keys=True))
+        write_out(json.dumps(value, sort_keys=True))
     else:
-        print("\n".join(lines))
+        say(lines)
+
+
+def say(lines: Sequence[str]) -> None:
+    """Print lines for a person; an element is one line, whatever a name in it holds."""
+    write_out("\n".join(visible(line, None) for line in lines))
+
+
+class OutputLost(Exception):
+    """Standard output did not take the answer; its cause says why."""
+
+
+def write_out(text: str) -> None:
+    """Print and flush: at the interpreter's end nobody could report what was not written.
+
+    Raises:
+        OutputLost: The disk is full, or whoever read is gone.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        raise OutputLost from error
 
 
 def size_of(contents: Contents) -> tuple[str, int]:
@@ -259,7 +281,8 @@ def size_of(contents: Contents) -> tuple[str, int]:
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:
     """Return aligned text columns; the last one is left ragged."""
-    cells = [list(header), *[list(row) for row in rows]]
+    # Before they are measured, and each cut by itself: no cell pushes another off the screen.
+    cells = [list(header), *[[visible(cell) for cell in row] for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header) - 1)]
     lines = []
     for row in cells:

@@ -88,7 +88,8 @@ def _once(arguments: argparse.Namespace) -> int:
         arguments.out.write_bytes(answer.body)
     elif answer.status == 409:
         text = f"this witness knows size {text.strip()}: make the request with --old {text}"
-    emit({"status": answer.status, "answer": text}, [text.strip()], as_json=arguments.json)
+    lines = text.strip().split("\n")
+    emit({"status": answer.status, "answer": text}, lines, as_json=arguments.json)
     return 0 if answer.status == 200 else 1
 
 

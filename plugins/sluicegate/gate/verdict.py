@@ -19,6 +19,7 @@ from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import Expired, GateBlocked, MalformedEnvelope
 from sluicegate.gate.policy import Mode, Policy, Result
+from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +36,16 @@ AS_OF = "as_of"
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One signal's part in the verdict, short enough to print."""
+    """One signal's part in the verdict, short enough to print; the message as it may be shown."""
 
     code: str
     column: str
     result: Result
     message: str
+
+    def __post_init__(self) -> None:
+        # Of a record it is visible already; of a statement it is whatever its signer wrote.
+        object.__setattr__(self, "message", visible(self.message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

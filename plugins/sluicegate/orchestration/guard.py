@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.policies import hookimpl
 
 from sluicegate.errors import ConfigError, SluicegateError, VerificationError
+from sluicegate.foreign import DEBUG, coded
 from sluicegate.orchestration.pointers import (
     pointers_of,
     require_same_batch,
@@ -74,7 +75,7 @@ def task_policy(task: Any) -> None:
         protection = protection_of(task, _SETTINGS)
         guard = None if protection is None else GuardHook(_SETTINGS, protection)
     except Exception as error:  # noqa: BLE001 - fail closed for this task, open for no other
-        guard = GuardHook(None, Protection(reason="guard error", sources=()), broken=repr(error))
+        guard = GuardHook(None, Protection(reason="guard error", sources=()), broken=_kind(error))
     if guard is not None:
         _install(task, guard)
 
@@ -148,7 +149,7 @@ class GuardHook:
         except SluicegateError as error:
             _refuse(str(error), error)
         except Exception as error:  # noqa: BLE001 - fail closed: no answer is not a yes
-            _refuse(f"[GUARD_ERROR] the guard itself failed: {error!r}", error)
+            _refuse(f"[GUARD_ERROR] the guard itself failed: {_kind(error)}", error)
         if self.author_hook is not None:
             _run_author_hook(self.author_hook, context)
 
@@ -214,7 +215,7 @@ def _leave_trace(context: Mapping[str, Any], admitted: dict[str, str]) -> None:
     try:
         context["ti"].xcom_push(key=ADMITTED_KEY, value=admitted)
     except Exception as error:  # noqa: BLE001 - the admission stands, the audit will ask about it
-        _log.warning("Sluicegate could not note the admission: %r", error)
+        _log.warning("Sluicegate could not note the admission: %s", _kind(error))
 
 
 def _run_author_hook(hook: Callable[..., Any], context: Mapping[str, Any]) -> None:
@@ -230,4 +231,11 @@ def _refuse(text: str, error: Exception) -> NoReturn:
     from airflow.sdk.exceptions import AirflowFailException
 
     _log.error("Sluicegate refused to start this task: %s", text)
-    raise AirflowFailException(f"Sluicegate refused to start this task: {text}") from error
+    # Without its cause: Airflow would print what a library quotes, and nobody's own frames.
+    cause = error if os.environ.get(DEBUG) else None
+    raise AirflowFailException(f"Sluicegate refused to start this task: {text}") from cause
+
+
+def _kind(error: Exception) -> str:
+    """Return an error's kind and coded text; its own text may quote anything."""
+    return f"{type(error).__name__}: {coded(error)}"

@@ -11,7 +11,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.errors import ConfigError, SluicegateError
+from sluicegate.errors import ConfigError
+from sluicegate.foreign import coded
 from sluicegate.orchestration.assets import verified_asset
 from sluicegate.workflow.home import ENV_ADMITTED, check_source_name
 
@@ -71,7 +72,8 @@ def _require_admission(names: tuple[str, ...]) -> None:
     try:
         home = Settings.from_airflow(os.environ).home()
         admitted = admit(get_current_context(), names, home)
-    except SluicegateError as error:
-        raise AirflowFailException(f"Sluicegate refused to start this task: {error}") from error
+    except Exception as error:  # noqa: BLE001 - fail closed, and show what nobody may forge
+        text = f"Sluicegate refused to start this task: {coded(error)}"
+        raise AirflowFailException(text) from None
     os.environ[ENV_ADMITTED] = json.dumps(admitted, sort_keys=True)
     os.environ.update(home.environ)

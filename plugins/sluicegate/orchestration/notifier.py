@@ -25,6 +25,7 @@ from airflow.sdk.bases.notifier import BaseNotifier
 
 from sluicegate.errors import GateBlocked
 from sluicegate.orchestration.settings import Settings
+from sluicegate.untrusted import visible
 from sluicegate.workflow.home import check_source_name
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class IncidentNotifier(BaseNotifier):
         subject, text = message
         if self.as_html:
             text = f"<pre>{html.escape(text)}</pre>"
-        self.send(subject, text).notify(context)
+        # A subject is a header of a mail: a line break in it would begin another header.
+        self.send(visible(subject), text).notify(context)
 
     def _message(self, context: Mapping[str, Any]) -> tuple[str, str] | None:
         from sluicegate.workflow.incidents import incident_of

@@ -12,12 +12,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from sluicegate.errors import Outcome, SluicegateError
 from sluicegate.orchestration.assets import verified_asset
 from sluicegate.orchestration.batches import awaited, judge
 from sluicegate.orchestration.settings import Settings
+from sluicegate.orchestration.task_edge import mapped_errors
 from sluicegate.workflow.home import check_source_name
 
 if TYPE_CHECKING:
@@ -51,13 +50,9 @@ class _SluicegateOperator(BaseOperator):
         return self._mapped(lambda home, at: self._run(home, context, at))
 
     def _mapped(self, step: Callable[[SluiceHome, datetime], dict[str, str]]) -> dict[str, str]:
-        home = Settings.from_airflow(os.environ).home()
         at = datetime.now(UTC).replace(microsecond=0)
-        try:
-            return step(home, at)
-        except SluicegateError as error:
-            retry = error.outcome is Outcome.COULD_NOT_CHECK
-            raise (AirflowException if retry else AirflowFailException)(str(error)) from error
+        with mapped_errors():
+            return step(Settings.from_airflow(os.environ).home(), at)
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         raise NotImplementedError

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 
-from sluicegate.errors import ConfigError, Outcome, SluicegateError
+from sluicegate.errors import ConfigError
 from sluicegate.orchestration.settings import Settings
+from sluicegate.orchestration.task_edge import mapped_errors
+from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,15 +75,13 @@ class LedgerAuditOperator(BaseOperator):
             AirflowFailException: Something was found: no retry, it would not go away.
             AirflowException: The audit could not be made.
         """
-        settings = Settings.from_airflow(os.environ)
-        try:
-            found = self._audit(settings)
-        except SluicegateError as error:
-            retry = error.outcome is Outcome.COULD_NOT_CHECK
-            raise (AirflowException if retry else AirflowFailException)(str(error)) from error
+        with mapped_errors():
+            found = self._audit(Settings.from_airflow(os.environ))
         for item in found.findings:
             severity, step = item.kind.severity, item.kind.next_step
-            self.log.error("%s %s %s: %s %s", severity, item.code, item.locator, item.message, step)
+            # Names of DAGs, tasks and files: whoever chose them may read this log.
+            where, what = visible(item.locator), visible(item.message)
+            self.log.error("%s %s %s: %s %s", severity, item.code, where, what, step)
         if found.findings:
             context["ti"].xcom_push(key="findings", value=found.counts)
             counts = ", ".join(f"{code} {count}" for code, count in found.counts.items())

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from sluicegate.errors import Outcome, SluicegateError
 from sluicegate.orchestration.lineage import code_version, derive
 from sluicegate.orchestration.operators import run_of
 from sluicegate.orchestration.settings import Settings
+from sluicegate.orchestration.task_edge import mapped_errors
 
 if TYPE_CHECKING:
     from sluicegate.orchestration.lineage import Derived
@@ -53,7 +52,7 @@ class SealedTaskOperator(_PythonDecoratedOperator):
             AirflowFailException: Checked and bad, or called wrongly: no retry.
             AirflowException: Could not check: Airflow may try again.
         """
-        try:
+        with mapped_errors(foreign=False):
             self._derived = derive(
                 super().execute_callable,
                 home=Settings.from_airflow(os.environ).home(),
@@ -62,9 +61,6 @@ class SealedTaskOperator(_PythonDecoratedOperator):
                 code=code_version(self.python_callable),
                 run=run_of(get_current_context()),
             )
-        except SluicegateError as error:
-            retry = error.outcome is Outcome.COULD_NOT_CHECK
-            raise (AirflowException if retry else AirflowFailException)(str(error)) from error
         return self._derived.output
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from sluicegate.errors import ConfigError, SluicegateError
+from sluicegate.foreign import coded
 from sluicegate.orchestration.operators import _SluicegateOperator
 from sluicegate.orchestration.settings import Settings
 
@@ -52,8 +53,8 @@ class VerdictTrigger(BaseTrigger):
         try:
             home = Settings.from_airflow(os.environ).home()
             return bool(admit_training(home, [self.source], at=datetime.now(UTC)))
-        except SluicegateError as error:
-            self.log.info("%s: still waiting: %s", self.source, error)
+        except Exception as error:  # noqa: BLE001 - what could not be checked is not a yes
+            self.log.info("%s: still waiting: %s", self.source, coded(error))
             return False
 
 

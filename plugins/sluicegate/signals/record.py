@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from sluicegate.untrusted import visible
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -55,7 +57,8 @@ class SignalRecord:
         p_value: In [0, 1], or None for signals that are exact facts (schema).
         alpha: The level this record's p-value was compared with, after correction.
         evidence: JSON-able detail: buckets, contributors, row ids. Never row values.
-        message: One sentence for a person: column, sizes, contributor, next step.
+        message: One sentence for a person: column, sizes, contributor, next step. Names of
+            columns and contributors come from data, so it is kept as `visible` writes it.
     """
 
     code: str
@@ -73,6 +76,9 @@ class SignalRecord:
     alpha: float | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", visible(self.message))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types; enums become their values."""

@@ -195,9 +195,30 @@ def _files(
 
 def _admission(source: str, home: SluiceHome | None, at: datetime | None) -> Admission:
     home = home or SluiceHome.from_environ(os.environ)
-    admitted = json.loads(os.environ.get(ENV_ADMITTED, "{}"))
-    pointers = {source: {"verdict": str(admitted[source])}} if source in admitted else {}
+    verdict = _pointers().get(source)
+    pointers = {} if verdict is None else {source: {"verdict": verdict}}
     return admit_training(home, [source], pointers, at=at or datetime.now(UTC))[source]
+
+
+def _pointers() -> dict[str, str]:
+    """Return the verdict by source that the guard left.
+
+    Raises:
+        ConfigError: Somebody else wrote there.
+    """
+    text = os.environ.get(ENV_ADMITTED, "{}")
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise ConfigError(
+            "not what the guard leaves",
+            locator=ENV_ADMITTED,
+            expected="a JSON object, source to verdict",
+            next_step=f"Unset {ENV_ADMITTED}: the newest verdict is asked then.",
+        )
+    return found
 
 
 def _require_same_files(data: ByteSource, sealed: set[str]) -> None:
