@@ -92,7 +92,13 @@ class TrustPolicy:
         return valid
 
     def verify(
-        self, envelope: Envelope, role: Role, *, at: datetime, locator: str = "envelope"
+        self,
+        envelope: Envelope,
+        role: Role,
+        *,
+        at: datetime,
+        asked: datetime | None = None,
+        locator: str = "envelope",
     ) -> Statement:
         """Return what a role has signed, if it has.
 
@@ -101,6 +107,8 @@ class TrustPolicy:
             role: Who must have signed.
             at: Aware, from a clock that no signer controls: now, or the time of a signed
                 checkpoint of the ledger. Never a time out of the statement itself.
+            asked: When revocations are judged, if later than ``at``: a key that expired since
+                still counts, and one that was revoked since never did.
             locator: Where the envelope came from.
 
         Returns:
@@ -118,7 +126,7 @@ class TrustPolicy:
         # 1. The policy is current                       (freeze: an old policy kept in use)
         self._check_current(at)
         # 2. Enough different keys of this role signed   (one key counted twice, other roles)
-        self.check_signatures(envelope, role, at=at, locator=locator)
+        self.check_signatures(envelope, role, at=at, asked=asked, locator=locator)
         rule = self.roles[role]
         # 3. The payload is of the type that was signed  (bytes with two meanings)
         if envelope.payload_type != PAYLOAD_TYPE:
@@ -177,7 +185,13 @@ class TrustPolicy:
             )
 
     def check_signatures(
-        self, envelope: Envelope, role: Role, *, at: datetime, locator: str
+        self,
+        envelope: Envelope,
+        role: Role,
+        *,
+        at: datetime,
+        asked: datetime | None = None,
+        locator: str,
     ) -> tuple[PublicKey, ...]:
         """Return the keys of a role that signed these bytes, if they are enough.
 
@@ -195,7 +209,7 @@ class TrustPolicy:
         for signature in envelope.signatures:
             try:
                 key = self._signing_key(signature, message, role, rule)
-                key.check(at)
+                key.check(at, asked=asked)
             except VerificationError as error:
                 problems.append(error)
             else:

@@ -76,18 +76,20 @@ class TrustedKey:
         if self.not_before and self.not_after and self.not_before >= self.not_after:
             raise ConfigError("key is never valid", locator=f"key {self.public_key.short}")
 
-    def check(self, at: datetime) -> None:
+    def check(self, at: datetime, *, asked: datetime | None = None) -> None:
         """Return if the key counts at this time.
 
         Args:
             at: Aware, from a clock that the signer does not control.
+            asked: When the question is put, if later than ``at``: a revocation until then
+                reaches back, and the end of the key's validity does not.
 
         Raises:
             UntrustedKey: Revoked.
             Expired: Before its first or after its last instant.
         """
         locator = f"key {self.public_key.short}"
-        if self.revoked_at is not None and at >= self.revoked_at:
+        if self.revoked_at is not None and (asked or at) >= self.revoked_at:
             raise UntrustedKey(
                 f"key was revoked at {format_timestamp(self.revoked_at)}",
                 locator=locator,

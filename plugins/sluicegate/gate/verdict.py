@@ -223,6 +223,18 @@ def verdict_from_statement(statement: Statement, *, locator: str) -> Verdict:
         ) from error
 
 
+def named_test_result(statement: Statement) -> Digest:
+    """Return the digest of the envelope of the test result that a verified verdict names.
+
+    Raises:
+        MalformedEnvelope: It names none.
+    """
+    try:
+        return Digest.parse(statement.predicate[_EXTENSION]["testResult"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MalformedEnvelope("the verdict names no test result", locator="testResult") from error
+
+
 def test_result_statement(
     verdict: Verdict,
     records: tuple[SignalRecord, ...],

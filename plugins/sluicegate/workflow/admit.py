@@ -16,6 +16,8 @@ batch somebody wants to train on. Admission rests on signed evidence alone, in t
 10. The seal is as fresh as that policy asks            (freeze: old data trained on again)
 11. That policy accepts it, or two people waived exactly the signals that speak against it
                                                          (FAILED batch, self-approval)
+12. Test result and baselines under it still count, and no batch behind these is set aside
+                                                       (revoked key, poison found out later)
 
 The newest leaves of the log are read whole, so that none of them, a quarantine or a newer verdict,
 is hidden from these lookups (deleted row, damaged index). Where a checkpoint is remembered, the
@@ -36,6 +38,7 @@ from sluicegate.workflow.evidence import Evidence, IssuedVerdict, SealedBatch, o
 from sluicegate.workflow.freshness import require_fresh_seal
 from sluicegate.workflow.hidden import RECENT, require_none_hidden
 from sluicegate.workflow.quarantine import require_free
+from sluicegate.workflow.standing import require_standing
 from sluicegate.workflow.waiver import waivers_of
 
 if TYPE_CHECKING:
@@ -91,8 +94,8 @@ def admit_training(
         SluicegateError: Any reason not to start; nothing is admitted in part.
 
     Cost:
-        The newest 1,024 leaves; a few indexed reads, two Merkle proofs and four signature checks
-        a source.
+        The newest 1,024 leaves; a few indexed reads, five Merkle proofs and seven signature
+        checks a source, and what `require_standing` asks of batches behind baselines.
     """
     policy = read_policy(home.policy)
     evidence = open_evidence(home, at=at)
@@ -127,6 +130,7 @@ def _admit(
     issued = evidence.verdict_of(source, newest.digest, at=at)
     require_admissible(evidence, policy, issued, at=at)
     require_fresh_seal(evidence, policy, source, newest.digest, at=at)
+    require_standing(evidence, issued, at=at)
     return Admission(newest, issued)
 
 

@@ -20,7 +20,7 @@ from sluicegate.digest.algorithms import Digest
 from sluicegate.digest.merkle_files import MerkleFiles
 from sluicegate.digest.merkle_manifest import not_sealed
 from sluicegate.errors import BadProof, ConfigError, EvidenceMissing, Expired
-from sluicegate.gate.verdict import Verdict, verdict_from_statement
+from sluicegate.gate.verdict import Verdict, named_test_result, verdict_from_statement
 from sluicegate.ledger.entry import Entry, Kind
 from sluicegate.workflow.certified import read_certified
 from sluicegate.workflow.large import PartStore
@@ -107,6 +107,7 @@ class IssuedVerdict:
     verdict: Verdict
     envelope: Digest
     index: int
+    test_result: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,12 @@ class Evidence:
         verdict = verdict_from_statement(statement, locator=_locator(record))
         # The leaf's routing fields are not signed by the gate: only the statement counts.
         _require_same(record, verdict.source, verdict.digest)
-        return IssuedVerdict(verdict, Digest.parse(record.entry.envelope), record.index)
+        return IssuedVerdict(
+            verdict,
+            Digest.parse(record.entry.envelope),
+            record.index,
+            named_test_result(statement),
+        )
 
     def append(self, source: str, subject: Digest, envelopes: Iterable[tuple[str, bytes]]) -> None:
         """Append envelopes about one subject as one durable step.
@@ -246,12 +252,23 @@ class Evidence:
         for envelope in envelopes:
             self.trust.verify(envelope, role, at=at, locator="new evidence")
 
-    def statement(self, record: LedgerRecord, role: Role, *, at: datetime) -> Statement:
-        """Return the statement in a ledger record if ``role`` signed it."""
+    def statement(
+        self, record: LedgerRecord, role: Role, *, at: datetime, asked: datetime | None = None
+    ) -> Statement:
+        """Return the statement in a ledger record if ``role`` signed it.
+
+        Args:
+            record: Proven to be in the log.
+            role: Who must have signed.
+            at: Aware UTC; keys must be valid then.
+            asked: When revocations are judged, if later; see `TrustPolicy.verify`.
+        """
         locator = _locator(record)
         envelope = Envelope.from_bytes(record.envelope, locator=locator)
         return self._signed(
-            [record], lambda trust: trust.verify(envelope, role, at=at, locator=locator), at=at
+            [record],
+            lambda trust: trust.verify(envelope, role, at=at, asked=asked, locator=locator),
+            at=at,
         )
 
     def sealed_by(self, record: LedgerRecord, *, at: datetime) -> SealedBatch:

@@ -23,6 +23,7 @@ from sluicegate.gate.policy import Mode, Result
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.quarantine import require_free
 from sluicegate.workflow.seal import in_turn
+from sluicegate.workflow.standing import require_standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -117,6 +118,7 @@ def last_trusted(evidence: Evidence, policy: Policy, source: str, *, at: datetim
             and verdict.mode is Mode.ENFORCE
             and verdict.result is not Result.FAILED
             and verdict.result in policy.accept
+            and _stands(evidence, version.batch, at=at)
         ):
             return version.batch
     raise EvidenceMissing(
@@ -154,6 +156,7 @@ def roll_back(
         DigestMismatch: Its bytes are not there any more as they were sealed.
         GateBlocked: It is in quarantine, or its newest verdict is not accepted.
         EvidenceMissing: It was never sealed or judged.
+        VerificationError: What its verdict rests on counts no more.
 
     Cost: one read of all bytes.
     """
@@ -163,11 +166,14 @@ def roll_back(
     else:
         target = evidence.seal_of(source, to, at=at)
         require_free(evidence, source, to, at=at)
-        verdict = evidence.verdict_of(source, to, at=at).verdict
-        if verdict.result not in policy.accept:
+        issued = evidence.verdict_of(source, to, at=at)
+        if issued.verdict.result not in policy.accept:
             raise GateBlocked(
-                verdict, "the batch to go back to did not pass", locator=f"{source}@{to.short}"
+                issued.verdict,
+                "the batch to go back to did not pass",
+                locator=f"{source}@{to.short}",
             )
+        require_standing(evidence, issued, at=at)
     newest = evidence.latest_seal(source, at=at)
     if newest.digest == target.digest:
         return newest
@@ -237,6 +243,15 @@ def _verdict(evidence: Evidence, batch: SealedBatch, *, at: datetime) -> Verdict
         return evidence.verdict_of(batch.source, batch.digest, at=at).verdict
     except SluicegateError:
         return None
+
+
+def _stands(evidence: Evidence, batch: SealedBatch, *, at: datetime) -> bool:
+    try:
+        issued = evidence.verdict_of(batch.source, batch.digest, at=at)
+        require_standing(evidence, issued, at=at)
+    except SluicegateError:
+        return False
+    return True
 
 
 def _held(evidence: Evidence, batch: SealedBatch, *, at: datetime) -> bool:

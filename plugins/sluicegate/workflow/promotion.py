@@ -25,7 +25,7 @@ from sluicegate.errors import (
 from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.baselines import (
-    baselines_in_force,
+    anchored_baseline,
     body_path,
     read_body,
     require_passed_batch,
@@ -266,10 +266,10 @@ def _require_golden_kept(
     if golden is not None:
         return
     try:
-        anchored = baselines_in_force(home, evidence, source, at=at)[Lane.ANCHORED]
+        anchored = anchored_baseline(home, evidence, source, at=at)
     except (EvidenceMissing, UntrustedKey):
         return  # no baseline judges now, so nothing can be lost
-    if anchored.baseline.contamination.golden:
+    if anchored.contamination.golden:
         raise ConfigError(
             "the baseline in force finds leakage of a golden set, and this one would not",
             locator=source,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.errors import SluicegateError
+from sluicegate.workflow.standing import require_standing
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,6 +38,7 @@ def same_verdict(evidence: Evidence, verdict: Verdict, *, at: datetime) -> Issue
         return None
     try:
         issued = evidence.verdict_of(verdict.source, verdict.digest, at=at)
+        require_standing(evidence, issued, at=at)
     except SluicegateError:
         return None  # none yet, or one that counts no more
     found = issued.verdict

@@ -14,7 +14,12 @@ from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.policy import Mode, Policy, Result
-from sluicegate.gate.verdict import Verdict, policy_from_test_result, verdict_from_statement
+from sluicegate.gate.verdict import (
+    Verdict,
+    named_test_result,
+    policy_from_test_result,
+    verdict_from_statement,
+)
 from sluicegate.workflow.audit_statements import envelope_of, kept_policy
 from sluicegate.workflow.custody_history import Hold, is_held, read_holds
 from sluicegate.workflow.evidence import IssuedVerdict
@@ -49,6 +54,7 @@ class PastVerdict:
         index: Its ledger entry.
         accepted: Whether its own policy lets training start on it.
         policy: That policy, None if the ledger keeps no text of it.
+        test_result: Digest of the envelope of the test result that it names.
     """
 
     verdict: Verdict
@@ -56,6 +62,13 @@ class PastVerdict:
     index: int
     accepted: bool
     policy: Policy | None
+    test_result: Digest
+
+    @property
+    def issued(self) -> IssuedVerdict:
+        """The verdict as an admission reads it."""
+        envelope = Digest.parse(self.envelope)
+        return IssuedVerdict(self.verdict, envelope, self.index, self.test_result)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +194,18 @@ def _judged(evidence: Evidence, record: LedgerRecord) -> PastVerdict | None:
         if (verdict.source, str(verdict.digest)) != (entry.source, entry.subject):
             return None
         policy = policy_behind(evidence.ledger, statement)
+        details = named_test_result(statement)
     except SluicegateError:
         return None  # the statement audit reports it
     accepted = is_accepted(verdict, policy and policy.for_source(verdict.source))
-    return PastVerdict(verdict, entry.envelope, record.index, accepted, policy)
+    return PastVerdict(verdict, entry.envelope, record.index, accepted, policy, details)
 
 
 def _is_waived(evidence: Evidence, past: PastVerdict, at: datetime) -> bool:
     """Return whether waivers covered a verdict; one revoked since counts as never given."""
     if past.policy is None:
         return False
-    issued = IssuedVerdict(past.verdict, Digest.parse(past.envelope), past.index)
+    issued = past.issued
     try:
         waived = waived_codes(evidence, past.policy, issued, at=at)
         past.verdict.require_passed(past.policy, at=at, waived=waived)

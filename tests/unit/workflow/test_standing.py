@@ -1,0 +1,316 @@
+"""What a verdict rests on is asked again before training: a revocation reaches the past."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.unit.workflow.conftest import AT, RUN, SCHEMA, rows, write
+from tests.unit.workflow.test_quarantine import aside, back, release
+
+from sluicegate.adapters.policy_file import read_policy
+from sluicegate.attest import dsse
+from sluicegate.attest.keys import Algorithm, generate
+from sluicegate.attest.trust import Role, TrustedKey
+from sluicegate.digest.algorithms import sha256_bytes
+from sluicegate.errors import EvidenceMissing, GateBlocked, UntrustedKey
+from sluicegate.gate.policy import Result
+from sluicegate.gate.promotion import Lane
+from sluicegate.profiling.schema import BatchSchema
+from sluicegate.workflow.admit import admit_training
+from sluicegate.workflow.baseline import build
+from sluicegate.workflow.evidence import read_trust
+from sluicegate.workflow.history import last_trusted
+from sluicegate.workflow.promotion import propose
+from sluicegate.workflow.read import load_verified
+
+ROLES = BatchSchema.from_mapping(SCHEMA, locator="schema")
+SOON = AT + timedelta(minutes=5)
+
+
+def admit(site, at=SOON):
+    return admit_training(site.home, ["src"], at=at)["src"]
+
+
+def set_keys(site, change) -> None:
+    """Put another trust policy in place; ``change`` takes and returns its keys by id."""
+    trust = read_trust(site.home.trust)
+    changed = replace(trust, version=trust.version + 1, keys=change(trust))
+    site.home.trust.write_bytes(changed.to_bytes())
+
+
+def with_validity(site, role: Role, **validity) -> None:
+    def change(trust):
+        own = {key_id: TrustedKey(trust.keys[key_id].public_key, **validity) for key_id in ids}
+        return {**trust.keys, **own}
+
+    ids = read_trust(site.home.trust).roles[role].key_ids
+    set_keys(site, change)
+
+
+def revoke(site, role: Role = Role.BASELINE, at=AT + timedelta(minutes=1)) -> None:
+    with_validity(site, role, revoked_at=at)
+
+
+def new_baseline(site, signer, at=AT) -> None:
+    build(
+        [site.root / "trusted"],
+        ROLES,
+        out=site.home.baseline_dir("src"),
+        at=at,
+        source="src",
+        signer=signer,
+    )
+
+
+def add_key(site, role: Role, threshold: int = 1):
+    signer = generate(Algorithm.ED25519)
+    trust = read_trust(site.home.trust)
+    key_id = signer.public_key.key_id
+    rule = replace(
+        trust.roles[role], key_ids=(*trust.roles[role].key_ids, key_id), threshold=threshold
+    )
+    changed = replace(
+        trust,
+        version=trust.version + 1,
+        keys={**trust.keys, key_id: TrustedKey(signer.public_key)},
+        roles={**trust.roles, role: rule},
+    )
+    site.home.trust.write_bytes(changed.to_bytes())
+    return signer
+
+
+def promote(site, batch, at) -> None:
+    propose(
+        site.home,
+        site.evidence(),
+        "src",
+        lane=Lane.ROLLING,
+        digests=[batch.digest],
+        schema=ROLES,
+        signer=site.signer("baseline"),
+        run=RUN,
+        at=at,
+        ttl=timedelta(days=30),
+    )
+
+
+@pytest.fixture
+def judged(site):
+    site.seal(site.clean)
+    issued, _ = site.gate()
+    assert issued.verdict.result is Result.PASSED
+    return site
+
+
+@pytest.fixture
+def rolling(judged):
+    """The newest batch was judged beside a rolling baseline of the batch before."""
+    behind = judged.evidence().latest_seal("src", at=AT)
+    promote(judged, behind, at=AT + timedelta(minutes=1))
+    judged.seal(write(rows(8), judged.root / "new"), at=AT + timedelta(minutes=2))
+    issued, _ = judged.gate(at=AT + timedelta(minutes=2))
+    assert issued.verdict.rolling is not None
+    return judged, behind
+
+
+def test_batch_judged_by_a_baseline_whose_key_is_revoked_is_not_admitted(judged):
+    assert admit(judged).issued.verdict.result is Result.PASSED
+    revoke(judged)
+    with pytest.raises(UntrustedKey, match=r"anchored baseline.*revoked at.*run the gate again"):
+        admit(judged)
+    with pytest.raises(UntrustedKey, match="anchored baseline"):
+        load_verified("src", home=judged.home, at=SOON)
+
+
+def test_revocation_that_is_still_to_come_stops_nothing(judged):
+    revoke(judged, at=SOON + timedelta(days=1))
+    assert admit(judged)
+
+
+def test_baseline_key_that_was_only_rotated_or_expired_since_stops_nothing(judged):
+    with_validity(judged, Role.BASELINE, not_after=AT + timedelta(minutes=1))
+    add_key(judged, Role.BASELINE)
+    assert admit(judged)
+
+
+def test_baseline_that_expired_after_the_verdict_stops_nothing(site):
+    build(
+        [site.root / "trusted"],
+        ROLES,
+        out=site.home.baseline_dir("src"),
+        at=AT,
+        source="src",
+        signer=site.signer("baseline"),
+        ttl=timedelta(minutes=1),
+    )
+    site.seal(site.clean)
+    site.gate()
+    assert admit(site)
+
+
+def test_new_baseline_and_gate_let_the_batch_in_again(judged):
+    revoke(judged)
+    signer = add_key(judged, Role.BASELINE)
+    new_baseline(judged, signer, at=SOON)
+    judged.gate(at=SOON)
+    assert admit(judged)
+
+
+def test_expiry_of_one_signer_does_not_hide_the_revocation_of_the_other(judged):
+    second = add_key(judged, Role.BASELINE, threshold=2)
+    path = judged.home.baseline_dir("src") / "baseline.intoto.json"
+    first = dsse.Envelope.from_bytes(path.read_bytes())
+    own = dsse.sign(first.payload, second)
+    both = replace(first, signatures=(*first.signatures, *own.signatures))
+    path.write_bytes(both.to_bytes())
+    judged.gate(at=AT + timedelta(minutes=1))
+    assert admit(judged)
+    ended = AT + timedelta(minutes=2)
+    one, two = read_trust(judged.home.trust).roles[Role.BASELINE].key_ids
+    for key_id, validity in ((one, {"not_after": ended}), (two, {"revoked_at": ended})):
+        set_keys(
+            judged,
+            lambda trust, key_id=key_id, validity=validity: {
+                **trust.keys,
+                key_id: TrustedKey(trust.keys[key_id].public_key, **validity),
+            },
+        )
+    with pytest.raises(UntrustedKey, match="anchored baseline"):
+        admit(judged)
+
+
+def test_batch_judged_beside_a_rolling_baseline_whose_batch_is_in_quarantine_is_not_admitted(
+    rolling,
+):
+    site, behind = rolling
+    assert admit(site)
+    aside(site, behind, at=AT + timedelta(minutes=3))
+    with pytest.raises(GateBlocked, match=r"behind the rolling baseline.*in quarantine"):
+        admit(site)
+    with pytest.raises(GateBlocked, match="behind the rolling baseline"):
+        load_verified("src", home=site.home, at=SOON)
+    newest = site.evidence().latest_seal("src", at=SOON)
+    promote(site, newest, at=AT + timedelta(minutes=4))
+    with pytest.raises(GateBlocked, match="behind the rolling baseline"):
+        admit(site)
+    release(site, behind.digest, at=AT + timedelta(minutes=4, seconds=1))
+    assert admit(site)
+
+
+def test_promotion_whose_signer_is_revoked_is_not_admitted(rolling):
+    site, _ = rolling
+    signer = add_key(site, Role.BASELINE)
+    new_baseline(site, signer, at=AT + timedelta(minutes=3))
+    site.gate(at=AT + timedelta(minutes=3))
+    assert admit(site)
+    (old, _) = read_trust(site.home.trust).roles[Role.BASELINE].key_ids
+    key = TrustedKey(site.signer("baseline").public_key, revoked_at=AT)
+    set_keys(site, lambda trust: {**trust.keys, old: key})
+    with pytest.raises(UntrustedKey, match="rolling baseline"):
+        admit(site)
+
+
+def judge_again(site, digest, result: Result, at) -> None:
+    """Append a verdict of the gate that says something else of a batch."""
+    evidence = site.evidence()
+    batch = evidence.seal_of("src", digest, at=at)
+    before = evidence.verdict_of("src", digest, at=at)
+    verdict = replace(before.verdict, result=result, issued=at)
+    statement = verdict.to_statement(batch.subjects, before.test_result)
+    envelope = dsse.sign(statement.to_bytes(), site.signer("gate")).to_bytes()
+    evidence.append("src", digest, [("verdict", envelope)])
+
+
+def test_batch_behind_the_baseline_that_failed_since_stops_training(rolling):
+    site, behind = rolling
+    judge_again(site, behind.digest, Result.FAILED, AT + timedelta(minutes=3))
+    with pytest.raises(GateBlocked, match="behind the rolling baseline"):
+        admit(site)
+
+
+def test_batch_behind_the_first_baseline_in_quarantine_stops_gate_and_training(site):
+    trusted = site.seal(site.root / "trusted")
+    site.seal(site.clean)
+    site.gate()
+    assert admit(site)
+    aside(site, trusted, at=AT + timedelta(minutes=1))
+    with pytest.raises(GateBlocked, match="behind the anchored baseline"):
+        admit(site)
+    with pytest.raises(GateBlocked, match="behind the anchored baseline"):
+        site.gate(at=SOON)
+
+
+def test_verdict_that_names_no_logged_test_result_is_not_admitted(judged):
+    evidence = judged.evidence()
+    batch = evidence.latest_seal("src", at=AT)
+    verdict = evidence.verdict_of("src", batch.digest, at=AT).verdict
+    statement = verdict.to_statement(batch.subjects, sha256_bytes(b"invented"))
+    envelope = dsse.sign(statement.to_bytes(), judged.signer("gate")).to_bytes()
+    evidence.append("src", batch.digest, [("verdict", envelope)])
+    with pytest.raises(EvidenceMissing, match=r"test result.*Run the gate again"):
+        admit(judged)
+
+
+def test_verdict_that_says_otherwise_than_its_test_result_is_not_admitted(site):
+    batch = site.seal(site.poisoned)
+    site.gate()
+    judge_again(site, batch.digest, Result.WARNED, AT)
+    with pytest.raises(GateBlocked, match="test result"):
+        admit(site)
+
+
+def test_verdict_that_names_a_baseline_nobody_signed_is_not_admitted(judged):
+    evidence = judged.evidence()
+    batch = evidence.latest_seal("src", at=AT)
+    before = evidence.verdict_of("src", batch.digest, at=AT)
+    verdict = replace(before.verdict, baseline=sha256_bytes(b"invented"))
+    statement = verdict.to_statement(batch.subjects, before.test_result)
+    envelope = dsse.sign(statement.to_bytes(), judged.signer("gate")).to_bytes()
+    evidence.append("src", batch.digest, [("verdict", envelope)])
+    with pytest.raises(EvidenceMissing, match="anchored baseline"):
+        admit(judged)
+
+
+def test_rollback_goes_only_to_a_batch_whose_evidence_holds_now(judged):
+    first = judged.evidence().latest_seal("src", at=AT)
+    signer = add_key(judged, Role.BASELINE)
+    new_baseline(judged, signer, at=AT + timedelta(minutes=1))
+    second = judged.seal(write(rows(8), judged.root / "new"), at=AT + timedelta(minutes=1))
+    judged.gate(at=AT + timedelta(minutes=1))
+    judged.seal(judged.poisoned, at=AT + timedelta(minutes=2))
+    policy = read_policy(judged.home.policy)
+    assert last_trusted(judged.evidence(), policy, "src", at=SOON).digest == second.digest
+    new = TrustedKey(signer.public_key, revoked_at=AT + timedelta(minutes=3))
+    set_keys(judged, lambda trust: {**trust.keys, signer.public_key.key_id: new})
+    assert last_trusted(judged.evidence(), policy, "src", at=SOON).digest == first.digest
+    with pytest.raises(UntrustedKey, match="anchored baseline"):
+        back(judged, to=second.digest, at=SOON)
+    assert back(judged, at=SOON).digest == first.digest
+
+
+def test_admission_asks_a_fixed_number_of_times(rolling, monkeypatch):
+    """The cost of the guard: look-ups, proofs and signatures, not time."""
+    from sluicegate.attest.trust import TrustPolicy
+    from sluicegate.ledger.log import Ledger
+
+    site, _ = rolling
+    calls = {"find": 0, "get_verified": 0, "by_envelope": 0, "verify": 0}
+    for owner, name in (
+        (Ledger, "find"),
+        (Ledger, "get_verified"),
+        (Ledger, "by_envelope"),
+        (TrustPolicy, "verify"),
+    ):
+        original = getattr(owner, name)
+
+        def counted(self, *arguments, _name=name, _original=original, **options):
+            calls[_name] += 1
+            return _original(self, *arguments, **options)
+
+        monkeypatch.setattr(owner, name, counted)
+    admit(site)
+    assert calls["verify"] <= 12
+    assert calls["get_verified"] + calls["by_envelope"] <= 8
+    assert calls["find"] <= 20
