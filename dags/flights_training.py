@@ -43,7 +43,7 @@ with DAG(
         model.fit(fit[FEATURES], fit["late"])
         auc = roc_auc_score(held_out["late"], model.predict_proba(held_out[FEATURES])[:, 1])
 
-        verdict = json.loads(os.environ["SLUICEGATE_ADMITTED"])["flights"]
+        verdict = json.loads(os.environ["SLUICEGATE_ADMITTED"])["sources"]["flights"]
         out = Path(os.environ["FLIGHTS_MODELS"]) / verdict.removeprefix("sha256:")[:12]
         out.mkdir(parents=True, exist_ok=True)
         joblib.dump(model, out / "model.joblib")

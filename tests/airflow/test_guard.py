@@ -81,7 +81,7 @@ def test_each_refusal_says_why_and_what_to_do(matrix):
     assert "[GATE_BLOCKED] bad: the verdict is FAILED" in messages
     assert 'names no source. Declare inlets=[verified_asset("...")]' in messages
     assert "[GUARD_ERROR] the guard itself failed: ZeroDivisionError" in messages
-    assert "the guard could not judge this task: got ConfigError" in messages
+    assert "the guard could not judge this task: got [CONFIG]" in messages
     assert "admitted good (DAG tag 'training')" in messages
 
 

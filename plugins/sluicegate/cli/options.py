@@ -69,8 +69,8 @@ def home_of(arguments: argparse.Namespace) -> SluiceHome:
         ConfigError: None was named.
     """
     if arguments.home is not None:
-        found = {ENV_HOME: str(arguments.home.resolve())}
-        return SluiceHome.from_environ({**os.environ, ENV_AIRFLOW_HOME_SETTING: "", **found})
+        found = dict.fromkeys((ENV_HOME, ENV_AIRFLOW_HOME_SETTING), str(arguments.home.resolve()))
+        return SluiceHome.from_environ({**os.environ, **found})
     return SluiceHome.from_environ(os.environ)
 
 

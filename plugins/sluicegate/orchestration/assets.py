@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sluicegate.orchestration.settings import ASSET_SCHEME
 from sluicegate.workflow.home import check_source_name
+from sluicegate.workflow.protected import ASSET_SCHEME, source_of_uri
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset
@@ -51,15 +51,3 @@ def source_of(asset: object) -> str | None:
 def uri_of(asset: object) -> str:
     """Return the URI of an asset, or the name of what has only a name, or ""."""
     return str(getattr(asset, "uri", None) or getattr(asset, "name", None) or "")
-
-
-def source_of_uri(uri: str) -> str | None:
-    """Return the source a URI stands for; see ``source_of``.
-
-    Raises:
-        ConfigError: The URI has our scheme but names no source.
-    """
-    if not uri.lower().startswith(ASSET_SCHEME):
-        return None
-    # Airflow normalizes an empty path to "/", so "sluicegate://flights" comes back longer.
-    return check_source_name(uri[len(ASSET_SCHEME) :].removesuffix("/"))

@@ -13,7 +13,6 @@ audit's bypass report answer that.
 from __future__ import annotations
 
 import copy
-import json
 import logging
 import os
 from dataclasses import dataclass, replace
@@ -24,16 +23,9 @@ from airflow.policies import hookimpl
 
 from sluicegate.errors import ConfigError, SluicegateError, VerificationError
 from sluicegate.foreign import DEBUG, coded
-from sluicegate.orchestration.pointers import (
-    pointers_of,
-    require_same_batch,
-    triggering_sources,
-)
-from sluicegate.orchestration.protection import (
-    Protection,
-    is_mapped,
-    protection_of,
-)
+from sluicegate.orchestration.author_code import is_mapped, may_change_when_expanded
+from sluicegate.orchestration.pointers import pointers_of, require_same_batch
+from sluicegate.orchestration.protection import Protection, protection_of
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.home import ENV_ADMITTED
 from sluicegate.workflow.run_records import ADMITTED_KEY
@@ -41,6 +33,7 @@ from sluicegate.workflow.run_records import ADMITTED_KEY
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sluicegate.workflow.admitted import Admitted
     from sluicegate.workflow.home import SluiceHome
 
 _log = logging.getLogger("sluicegate.guard")
@@ -61,6 +54,17 @@ def _read_settings() -> Settings | Exception:
 _SETTINGS: Settings | Exception = _read_settings()
 
 
+def settings() -> Settings:
+    """Return the settings in force since this process imported Airflow.
+
+    Raises:
+        Exception: What kept them from being read.
+    """
+    if isinstance(_SETTINGS, Exception):
+        raise _SETTINGS
+    return _SETTINGS
+
+
 @hookimpl
 def task_policy(task: Any) -> None:
     """Guard ``task`` if the administrator's settings protect it.
@@ -69,22 +73,25 @@ def task_policy(task: Any) -> None:
     worker reschedule innocent tasks for ever. A task it cannot judge gets a guard that
     refuses.
     """
-    try:
-        if isinstance(_SETTINGS, Exception):
-            raise _SETTINGS  # noqa: TRY301 - one place turns every error into a refusing guard
-        protection = protection_of(task, _SETTINGS)
-        guard = None if protection is None else GuardHook(_SETTINGS, protection)
-    except Exception as error:  # noqa: BLE001 - fail closed for this task, open for no other
-        guard = GuardHook(None, Protection(reason="guard error", sources=()), broken=_kind(error))
+    guard = _guard_of(task)
     if guard is not None:
         _install(task, guard)
+    if is_mapped(task) and (guard is not None or may_change_when_expanded(task)):
+        task.unmap = _GuardedUnmap(task, guard)
+
+
+def _guard_of(task: Any) -> GuardHook | None:
+    try:
+        protection = protection_of(task, settings())
+        return None if protection is None else GuardHook(settings(), protection)
+    except Exception as error:  # noqa: BLE001 - fail closed for this task, open for no other
+        return GuardHook(None, Protection(reason="guard error", sources=()), broken=_kind(error))
 
 
 def _install(task: Any, guard: GuardHook) -> None:
     """Put ``guard`` in front of whatever the DAG author set, once."""
     if is_mapped(task):
         task.partial_kwargs["pre_execute"] = guard.before(task.partial_kwargs.get("pre_execute"))
-        task.unmap = _GuardedUnmap(task, guard)
     else:
         task._pre_execute_hook = guard.before(task._pre_execute_hook)  # noqa: SLF001 - the argument `pre_execute` lands here
     if getattr(task, "start_from_trigger", False):
@@ -97,23 +104,29 @@ class _GuardedUnmap:
     """Guards the operator that a mapped task becomes.
 
     ``expand_kwargs`` may hold ``pre_execute``: such a value wins over the argument where
-    the guard sits, or clashes with it. So the operator is built as its author wrote it, and
-    the guard set on the result. The argument stays as the second line, should Airflow one
-    day expand tasks without calling ``unmap``.
+    the guard sits, or clashes with it. It may hold inlets and callbacks too, which nobody sees
+    before. So the operator is built as its author wrote it, judged again, and the guard set on
+    the result; never less than the mapped task's own. The argument stays as the second line,
+    should Airflow one day expand tasks without calling ``unmap``.
     """
 
     task: Any
-    guard: GuardHook
+    guard: GuardHook | None
 
     def __call__(self, resolve: Mapping[str, Any]) -> Any:
         """Return the unmapped operator with the guard in front of its own hook."""
         unguarded = copy.copy(self.task)
         unguarded.partial_kwargs = dict(self.task.partial_kwargs)
         hook = unguarded.partial_kwargs.pop("pre_execute", None)
-        if isinstance(hook, GuardHook) and hook.author_hook is not None:
-            unguarded.partial_kwargs["pre_execute"] = hook.author_hook
+        author_hook = hook.author_hook if isinstance(hook, GuardHook) else hook
+        if author_hook is not None:
+            unguarded.partial_kwargs["pre_execute"] = author_hook
         operator = type(self.task).unmap(unguarded, resolve)
-        operator._pre_execute_hook = self.guard.before(operator._pre_execute_hook)  # noqa: SLF001 - as in _install
+        guard = _guard_of(operator)
+        if self.guard is not None:
+            guard = self.guard.joined(guard)
+        if guard is not None:
+            _install(operator, guard)
         return operator
 
 
@@ -136,6 +149,12 @@ class GuardHook:
     def before(self, hook: Callable[..., Any] | None) -> GuardHook:
         """Return this guard in front of ``hook``; in place of an older guard, never twice."""
         return replace(self, author_hook=hook.author_hook if isinstance(hook, GuardHook) else hook)
+
+    def joined(self, other: GuardHook | None) -> GuardHook:
+        """Return a guard that asks for what both ask for."""
+        if other is None or self.broken:
+            return self
+        return replace(other, protection=other.protection.joined(self.protection))
 
     def __call__(self, context: Mapping[str, Any]) -> None:
         """Refuse or let pass.
@@ -161,22 +180,23 @@ class GuardHook:
                 got=self.broken,
                 next_step="Repair the setting or the DAG; see the dag-processor's log.",
             )
-        sources = self.protection.sources
-        if not self.protection.certain:
-            sources = triggering_sources(context, settings)
-            if not sources:
-                return
+        from sluicegate.orchestration.references import sources_at_run
+
+        sources = sources_at_run(self.protection, context, settings)
+        if not sources and not self.protection.certain:
+            return
         if not sources:
             raise ConfigError(
                 "the task is protected but names no source",
                 locator=self.protection.reason,
                 next_step='Declare inlets=[verified_asset("...")] or schedule the DAG on it.',
             )
+        from sluicegate.workflow.admitted import Admitted
+
         home = settings.home()
-        admitted = admit(context, sources, home)
-        os.environ[ENV_ADMITTED] = json.dumps(admitted, sort_keys=True)
-        os.environ.update(home.environ)  # they may be set in airflow.cfg alone
-        _leave_trace(context, admitted)
+        verdicts = admit(context, sources, home)
+        _hand_down(Admitted(home, verdicts), context.get("task"))
+        _leave_trace(context, verdicts)
         _log.info("Sluicegate admitted %s (%s)", ", ".join(sources), self.protection.reason)
 
 
@@ -204,6 +224,21 @@ def admit(context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome
     for source in pointers.keys() & admitted.keys():
         require_same_batch(pointers[source], admitted[source])
     return {source: pointer["verdict"] for source, pointer in admitted.items()}
+
+
+def _hand_down(admitted: Admitted, task: Any) -> None:
+    """Leave the admission for this process, and for a child that gets an environment of its own.
+
+    Children on this machine are meant (BashOperator, ``@task.external_python``,
+    ``@task.virtualenv``). Where a container's home lies is for its author to say.
+    """
+    admitted.leave(os.environ, task=os.environ)
+    for name, is_local in (("env", "append_env"), ("env_vars", "inherit_env")):
+        given = getattr(task, name, None)
+        if isinstance(given, dict) and isinstance(getattr(task, is_local, None), bool):
+            own = dict(given)
+            admitted.leave(own, task=os.environ)
+            setattr(task, name, own)
 
 
 def _leave_trace(context: Mapping[str, Any], admitted: dict[str, str]) -> None:

@@ -7,14 +7,14 @@ cannot give: a worker whose Airflow has no cluster policy refuses too.
 from __future__ import annotations
 
 import functools
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import ConfigError
 from sluicegate.foreign import coded
 from sluicegate.orchestration.assets import verified_asset
-from sluicegate.workflow.home import ENV_ADMITTED, check_source_name
+from sluicegate.workflow.admitted import Admitted
+from sluicegate.workflow.home import check_source_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,14 +66,15 @@ def _require_admission(names: tuple[str, ...]) -> None:
     from airflow.sdk import get_current_context
     from airflow.sdk.exceptions import AirflowFailException
 
-    from sluicegate.orchestration.guard import admit
-    from sluicegate.orchestration.settings import Settings
+    from sluicegate.orchestration.guard import admit, settings
 
     try:
-        home = Settings.from_airflow(os.environ).home()
-        admitted = admit(get_current_context(), names, home)
+        home = settings().home()
+        verdicts = admit(get_current_context(), names, home)
+        before = Admitted.found(os.environ)
     except Exception as error:  # noqa: BLE001 - fail closed, and show what nobody may forge
         text = f"Sluicegate refused to start this task: {coded(error)}"
         raise AirflowFailException(text) from None
-    os.environ[ENV_ADMITTED] = json.dumps(admitted, sort_keys=True)
-    os.environ.update(home.environ)
+    # The guard may have admitted the task to other inlets of its own too.
+    every = {**(before.verdicts if before else {}), **verdicts}
+    Admitted(home, every).leave(os.environ, task=os.environ)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import ConfigError, VerificationError
 from sluicegate.orchestration.assets import source_of, uri_of
-from sluicegate.orchestration.protection import is_protected_uri
+from sluicegate.orchestration.protection import is_protected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,7 +80,7 @@ def triggering_sources(context: Mapping[str, Any], settings: Settings) -> tuple[
     """
     sources = set()
     for asset in context.get("triggering_asset_events") or {}:
-        if not is_protected_uri(uri_of(asset), settings):
+        if not is_protected(uri_of(asset), settings):
             continue
         if (source := source_of(asset)) is None:
             raise ConfigError(

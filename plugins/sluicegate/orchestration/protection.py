@@ -6,26 +6,17 @@ their serialized forms alike and costs no import while DAG files are parsed.
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.errors import ConfigError
-from sluicegate.orchestration.assets import source_of_uri, uri_of
+from sluicegate.orchestration.author_code import author_code, is_mapped, is_our_operator
+from sluicegate.orchestration.declared import Declared, declared
+from sluicegate.workflow.protected import is_protected_uri, protected_tag, source_of_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from sluicegate.orchestration.settings import Settings
-
-OPERATORS_MODULE = "sluicegate.orchestration.operators"
-OUR_MODULES = frozenset(
-    {OPERATORS_MODULE, *(f"{OPERATORS_MODULE}_{name}" for name in ("rollback", "wait", "waiver"))}
-)
-"""Where operators are defined that stand before a verdict, so cannot wait for one."""
-
-_MAX_DEPTH = 64
-"""Nesting of asset conditions; deeper is an error, and an error means guarded and failing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +27,28 @@ class Protection:
         reason: What made it so, for the log: a tag or an asset.
         sources: Sources whose verdicts the task needs, sorted; may be empty, and then the
             task is refused.
-        certain: False if only the triggering events of a run can tell, because the
-            schedule refers to an asset by alias or by a name of its own.
+        certain: False if only the run can tell, because nothing but references protects it.
+        inlets: References among the inlets, by alias or by a name of its own; what they stand
+            for is asked when the task runs.
+        schedule: The same in the schedule; there the events of the run go first.
     """
 
     reason: str
     sources: tuple[str, ...]
     certain: bool = True
+    inlets: tuple[Any, ...] = ()
+    schedule: tuple[Any, ...] = ()
+
+    def joined(self, other: Protection | None) -> Protection:
+        """Return what protects as ``self`` and ``other`` do together."""
+        if other is None:
+            return self
+        return replace(
+            self,
+            sources=tuple(sorted({*self.sources, *other.sources})),
+            certain=self.certain or other.certain,
+            inlets=(*self.inlets, *other.inlets),
+        )
 
 
 def protection_of(task: Any, settings: Settings) -> Protection | None:
@@ -53,67 +59,59 @@ def protection_of(task: Any, settings: Settings) -> Protection | None:
         settings: Protected tags and asset prefixes.
 
     Raises:
-        ConfigError: An asset with our scheme names no source.
+        ConfigError: An asset with our scheme names no source, or what is declared cannot be read.
 
     Cost: linear in tags, inlets and assets of the schedule.
     """
-    if _is_ours(task):
+    foreign = author_code(task) if is_our_operator(task) else "a class of its own"
+    if not foreign:
         return None
-    schedule = tuple(
-        _leaves(getattr(getattr(task.dag, "timetable", None), "asset_condition", None))
+    schedule = declared(getattr(getattr(task.dag, "timetable", None), "asset_condition", None))
+    inlets = declared(_inlets(task))
+    found = _protection(task, settings, schedule, inlets)
+    if found is not None and is_our_operator(task):
+        # A gate has no verdict yet, so this refusal must say what the exemption was lost by.
+        found = replace(found, reason=f"{found.reason}; not exempt: the DAG's author set {foreign}")
+    return found
+
+
+def _protection(
+    task: Any, settings: Settings, schedule: Declared, inlets: Declared
+) -> Protection | None:
+    hits = [uri for uri in (*schedule.texts, *inlets.texts) if is_protected(uri, settings)]
+    tag = protected_tag(task.dag.tags or (), settings.protect_tags)
+    protection = Protection(
+        reason="asset alias or name",
+        sources=sources_of(hits),
+        certain=bool(tag or hits),
+        inlets=_open(inlets.references, settings),
+        schedule=_open(schedule.references, settings),
     )
-    uris = [uri_of(asset) for asset in (*schedule, *_inlets(task))]
-    tags = sorted(settings.protect_tags.intersection(map(str, task.dag.tags or ())))
-    hits = [uri for uri in uris if is_protected_uri(uri, settings)]
-    sources = tuple(sorted({source for uri in hits if (source := source_of_uri(uri))}))
-    if tags or hits:
-        reason = f"DAG tag {tags[0]!r}" if tags else f"asset {hits[0]!r}"
-        return Protection(reason=reason, sources=sources)
-    if any(not hasattr(asset, "uri") for asset in schedule):
-        return Protection(reason="asset alias or name in the schedule", sources=(), certain=False)
-    return None
+    if tag is not None:
+        return replace(protection, reason=f"DAG tag {tag!r}")
+    if hits:
+        return replace(protection, reason=f"asset {hits[0]!r}")
+    return protection if protection.inlets or protection.schedule else None
 
 
-def is_protected_uri(uri: str, settings: Settings) -> bool:
-    """Return whether a URI has a protected prefix; case is ignored, which protects more."""
-    return uri.lower().startswith(tuple(prefix.lower() for prefix in settings.protect_assets))
+def _open(references: tuple[Any, ...], settings: Settings) -> tuple[Any, ...]:
+    """Return the references whose own name does not tell already."""
+    return tuple(item for item in references if not is_protected(item.name, settings))
 
 
-def is_mapped(task: Any) -> bool:
-    """Return whether the task is expanded at run time, so that its hook is an argument."""
-    return isinstance(getattr(task, "partial_kwargs", None), dict)
+def is_protected(uri: str, settings: Settings) -> bool:
+    """Return whether a URI has a protected prefix, in whatever spelling."""
+    return is_protected_uri(uri, settings.protect_assets)
 
 
-def _is_ours(task: Any) -> bool:
-    """Return whether only our own code would run.
+def sources_of(uris: Iterable[str]) -> tuple[str, ...]:
+    """Return the sources that URIs stand for, sorted.
 
-    Ours are exactly the classes that our operators' modules define: the object, not the
-    name, and no subclass, whose ``execute`` could be anything. If such a module was never
-    imported, no task can be of its classes. A hook of the DAG author on our operator is
-    author code again, so it takes the exemption away.
+    Raises:
+        ConfigError: A URI has our scheme but names no source.
     """
-    cls = task.operator_class if is_mapped(task) else type(task)
-    name = getattr(cls, "__module__", "")
-    module = sys.modules.get(name) if name in OUR_MODULES else None
-    if module is None:
-        return False
-    hook = task.partial_kwargs.get("pre_execute") if is_mapped(task) else task._pre_execute_hook  # noqa: SLF001 - the guard's own seam
-    return hook is None and getattr(module, cls.__name__, None) is cls
+    return tuple(sorted({source for uri in uris if (source := source_of_uri(uri))}))
 
 
-def _inlets(task: Any) -> Iterable[Any]:
-    inlets = task.partial_kwargs.get("inlets") if is_mapped(task) else task.inlets
-    if inlets is None:
-        return ()
-    return inlets if isinstance(inlets, list | tuple | set | frozenset) else (inlets,)
-
-
-def _leaves(condition: Any, depth: int = 0) -> Iterator[Any]:
-    """Yield the assets, references and aliases of an asset condition."""
-    if depth > _MAX_DEPTH:
-        raise ConfigError("the schedule's asset condition is nested too deep")
-    if (objects := getattr(condition, "objects", None)) is not None:
-        for part in objects:
-            yield from _leaves(part, depth + 1)
-    elif uri_of(condition):
-        yield condition
+def _inlets(task: Any) -> Any:
+    return task.partial_kwargs.get("inlets") if is_mapped(task) else task.inlets

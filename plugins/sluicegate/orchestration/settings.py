@@ -5,13 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sluicegate.workflow.home import ENV_HOME, ENV_LEDGER, ENV_REMEMBERED, SluiceHome
+from sluicegate.errors import ConfigError
+from sluicegate.workflow.home import (
+    ENV_HOME,
+    ENV_LEDGER,
+    ENV_REMEMBERED,
+    SluiceHome,
+    one_value,
+)
+from sluicegate.workflow.protected import ASSET_SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 SECTION = "sluicegate"
-ASSET_SCHEME = "sluicegate://"
 DEFAULT_PROTECT_TAGS = "training"
 
 
@@ -26,6 +33,20 @@ def _listed(value: str | None, default: str) -> tuple[str, ...]:
     return items or tuple(part.strip() for part in default.split(","))
 
 
+def _places(
+    get: Callable[[str], str | None], environ: Mapping[str, str]
+) -> tuple[dict[str, str], ConfigError | None]:
+    """Return the value of each place, and what is wrong with them."""
+    places, contradiction = {}, None
+    for name in (ENV_HOME, ENV_LEDGER, ENV_REMEMBERED):
+        option = name.removeprefix(f"{SECTION.upper()}_").lower()
+        try:
+            places[name] = one_value(name, get(option), environ.get(name))
+        except ConfigError as error:
+            places[name], contradiction = "", error
+    return places, contradiction
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Configuration of the Airflow side.
@@ -37,6 +58,7 @@ class Settings:
         ledger_text: ``[sluicegate] ledger``: URL of a ledger in PostgreSQL; may hold a password.
         remembered_text: ``[sluicegate] remembered``: where the guard keeps the newest
             checkpoint it saw.
+        contradiction: Two names of one of these say two things. Kept for the same reason.
         protect_tags: DAG tags whose tasks are guarded.
         protect_assets: Asset URI prefixes whose consumers are guarded; always holds
             ``sluicegate://``.
@@ -45,6 +67,7 @@ class Settings:
     home_text: str = ""
     ledger_text: str = field(default="", repr=False)
     remembered_text: str = ""
+    contradiction: ConfigError | None = None
     protect_tags: frozenset[str] = frozenset({DEFAULT_PROTECT_TAGS})
     protect_assets: tuple[str, ...] = (ASSET_SCHEME,)
 
@@ -55,13 +78,15 @@ class Settings:
         Args:
             get: Returns the value of ``home``, ``ledger``, ``remembered``, ``protect_tags`` or
                 ``protect_assets``, or None if it is not set.
-            environ: Environment; ``SLUICEGATE_HOME`` is the fallback of ``home``, and so on.
+            environ: Environment; ``SLUICEGATE_HOME`` is another name of ``home``, and so on.
         """
         prefixes = _listed(get("protect_assets"), ASSET_SCHEME)
+        places, contradiction = _places(get, environ)
         return cls(
-            home_text=(get("home") or "").strip() or environ.get(ENV_HOME, ""),
-            ledger_text=(get("ledger") or "").strip() or environ.get(ENV_LEDGER, ""),
-            remembered_text=(get("remembered") or "").strip() or environ.get(ENV_REMEMBERED, ""),
+            home_text=places[ENV_HOME],
+            ledger_text=places[ENV_LEDGER],
+            remembered_text=places[ENV_REMEMBERED],
+            contradiction=contradiction,
             protect_tags=frozenset(_listed(get("protect_tags"), DEFAULT_PROTECT_TAGS)),
             protect_assets=prefixes if ASSET_SCHEME in prefixes else (*prefixes, ASSET_SCHEME),
         )
@@ -83,8 +108,10 @@ class Settings:
         """Return the home directory.
 
         Raises:
-            ConfigError: None is set, or it is relative.
+            ConfigError: None is set, it is relative, or two names of a setting disagree.
         """
+        if self.contradiction is not None:
+            raise self.contradiction
         return SluiceHome.from_text(
             self.home_text, ledger=self.ledger_text, remembered=self.remembered_text
         )

@@ -10,30 +10,40 @@ from typing import TYPE_CHECKING
 from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, MutableMapping
 
 ENV_HOME = "SLUICEGATE_HOME"
 """Environment variable of the command line and of everything outside Airflow."""
 
 ENV_AIRFLOW_HOME_SETTING = "AIRFLOW__SLUICEGATE__HOME"
-"""Airflow's spelling of ``[sluicegate] home``; it wins, so that both halves of one
-deployment cannot read two different ledgers."""
+"""Airflow's spelling of ``[sluicegate] home``. Two names that say two things are an error, so
+that both halves of one deployment cannot read two different ledgers."""
 
 ENV_LEDGER = "SLUICEGATE_LEDGER"
 """URL of a ledger in PostgreSQL; without it the ledger is a file in the home directory."""
 
 ENV_AIRFLOW_LEDGER_SETTING = "AIRFLOW__SLUICEGATE__LEDGER"
-"""Airflow's spelling of ``[sluicegate] ledger``; it wins, as with the home."""
+"""Airflow's spelling of ``[sluicegate] ledger``."""
 
 ENV_REMEMBERED = "SLUICEGATE_REMEMBERED"
 """File or directory of the remembered checkpoint, where no editor of the ledger can write."""
 
 ENV_AIRFLOW_REMEMBERED_SETTING = "AIRFLOW__SLUICEGATE__REMEMBERED"
-"""Airflow's spelling of ``[sluicegate] remembered``; it wins, as with the home."""
+"""Airflow's spelling of ``[sluicegate] remembered``."""
+
+_NAMES = {
+    ENV_HOME: ENV_AIRFLOW_HOME_SETTING,
+    ENV_LEDGER: ENV_AIRFLOW_LEDGER_SETTING,
+    ENV_REMEMBERED: ENV_AIRFLOW_REMEMBERED_SETTING,
+}
+"""Our name of each setting and Airflow's."""
+
+_INDIRECT = ("_CMD", "_SECRET")
+"""Endings under which Airflow alone finds a value: by a command, or in a secrets backend."""
 
 ENV_ADMITTED = "SLUICEGATE_ADMITTED"
-"""JSON object, source to verdict envelope digest, that the guard leaves for the verified
-read. A pointer: it is verified again there."""
+"""JSON object that the guard leaves for the verified read, see `sluicegate.workflow.admitted`.
+A pointer: it is verified again there."""
 
 SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """A source is a directory name, a URI authority and a ledger field at once, so it holds
@@ -106,16 +116,14 @@ class SluiceHome:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> SluiceHome:
-        """Return the home that environment variables name; Airflow's own wins.
+        """Return the home that environment variables name.
 
         Raises:
-            ConfigError: See ``from_text``.
+            ConfigError: See ``from_text``; two names of a setting contradict each other; or
+                only Airflow can find the value.
         """
-        return cls.from_text(
-            environ.get(ENV_AIRFLOW_HOME_SETTING) or environ.get(ENV_HOME),
-            ledger=environ.get(ENV_AIRFLOW_LEDGER_SETTING) or environ.get(ENV_LEDGER),
-            remembered=environ.get(ENV_AIRFLOW_REMEMBERED_SETTING) or environ.get(ENV_REMEMBERED),
-        )
+        home, ledger, remembered = (_named(name, environ) for name in _NAMES)
+        return cls.from_text(home, ledger=ledger, remembered=remembered)
 
     @property
     def environ(self) -> dict[str, str]:
@@ -123,6 +131,18 @@ class SluiceHome:
         found = {ENV_HOME: str(self.root), ENV_LEDGER: self.ledger_url}
         found[ENV_REMEMBERED] = str(self.remembered_at or "")
         return {name: value for name, value in found.items() if value}
+
+    def export(self, environ: MutableMapping[str, str]) -> None:
+        """Make every name of every setting say this home, so that none can say another.
+
+        Args:
+            environ: The process's environment, which its children inherit.
+        """
+        for ours, airflows in _NAMES.items():
+            for name in (ours, airflows, *(airflows + ending for ending in _INDIRECT)):
+                environ.pop(name, None)
+        for ours, value in self.environ.items():
+            environ[ours] = environ[_NAMES[ours]] = value
 
     @property
     def ledger(self) -> Path:
@@ -180,6 +200,42 @@ class SluiceHome:
             ConfigError: ``source`` is not a source name.
         """
         return self.root / "baselines" / check_source_name(source)
+
+
+def one_value(setting: str, airflows: str | None, ours: str | None) -> str:
+    """Return the one value that both names of a setting give; "" if neither gives any.
+
+    Args:
+        setting: Our name of it, for the message.
+        airflows: What Airflow's configuration says.
+        ours: What our environment variable says.
+
+    Raises:
+        ConfigError: They contradict each other. The values stay out of the message: a ledger's
+            URL may hold a password.
+    """
+    values = {text.strip().rstrip("/"): text.strip() for text in (airflows, ours) if text}
+    values.pop("", None)
+    if len(values) > 1:
+        raise ConfigError(
+            "two names of one setting say two things",
+            locator=f"{setting} and {_NAMES[setting]}",
+            next_step="Set one of them, or both to the same.",
+        )
+    return next(iter(values.values()), "")
+
+
+def _named(ours: str, environ: Mapping[str, str]) -> str:
+    airflows = _NAMES[ours]
+    value = one_value(ours, environ.get(airflows), environ.get(ours))
+    indirect = [airflows + ending for ending in _INDIRECT if environ.get(airflows + ending)]
+    if indirect and not value:
+        raise ConfigError(
+            "only Airflow can find the value of this setting",
+            locator=indirect[0],
+            next_step=f"Set {ours} too, where no Airflow reads it.",
+        )
+    return value
 
 
 def _remembered(value: str | None) -> Path | None:

@@ -6,7 +6,6 @@ ones while they are copied to disk that has no name (`digest.verified_copy` argu
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from sluicegate.adapters.sources.open import open_source
 from sluicegate.errors import ConfigError, ManifestMismatch
 from sluicegate.workflow.admit import Admission, admit_training
-from sluicegate.workflow.home import ENV_ADMITTED, SluiceHome
+from sluicegate.workflow.admitted import Admitted
+from sluicegate.workflow.home import SluiceHome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +49,8 @@ def open_verified(
         partitions: Read only the files in these directories, e.g. ``month=04``; all when empty.
         files: Read only these paths, in this order, and look at nothing else: neither whether
             other files were added, nor at other parts of a manifest in parts.
-        home: Paths of the installation; from the environment that the guard sets when None.
+        home: Paths of the installation; the one that admitted the task, or the environment's,
+            when None.
         at: Aware UTC; now when None.
         filesystem: fsspec file system with credentials, for a batch in an object store.
 
@@ -57,7 +58,8 @@ def open_verified(
         Path inside the batch and its bytes, in manifest order.
 
     Raises:
-        SluicegateError: The source is not admitted (before the first file).
+        SluicegateError: The source is not admitted (before the first file); in a guarded task
+            also a source that the task does not declare, or another installation.
         IntegrityError: A file is missing, extra, changed, or changes while it is read.
 
     Cost:
@@ -135,7 +137,7 @@ def load_verified(
         as_: Kind of table to return; polars and duckdb are extras.
         partitions: As `open_verified`.
         files: As `open_verified`.
-        home: Paths of the installation; from the environment that the guard sets when None.
+        home: As `open_verified`.
         at: Aware UTC; now when None.
         filesystem: fsspec file system with credentials, for a batch in an object store.
         session: SparkSession for ``spark``; DuckDB connection for ``duckdb``, a new one when
@@ -194,31 +196,28 @@ def _files(
 
 
 def _admission(source: str, home: SluiceHome | None, at: datetime | None) -> Admission:
+    pointers = {}
+    if (admitted := Admitted.found(os.environ)) is not None:
+        admitted.require(source)
+        home = _same_home(admitted.home, home)
+        pointers = {source: {"verdict": admitted.verdicts[source]}}
     home = home or SluiceHome.from_environ(os.environ)
-    verdict = _pointers().get(source)
-    pointers = {} if verdict is None else {source: {"verdict": verdict}}
     return admit_training(home, [source], pointers, at=at or datetime.now(UTC))[source]
 
 
-def _pointers() -> dict[str, str]:
-    """Return the verdict by source that the guard left.
-
-    Raises:
-        ConfigError: Somebody else wrote there.
-    """
-    text = os.environ.get(ENV_ADMITTED, "{}")
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+def _same_home(admitted: SluiceHome, asked: SluiceHome | None) -> SluiceHome:
+    """What admitted is what reads."""
+    if asked is not None and (asked.root.resolve(), asked.ledger_url) != (
+        admitted.root.resolve(),
+        admitted.ledger_url,
+    ):
         raise ConfigError(
-            "not what the guard leaves",
-            locator=ENV_ADMITTED,
-            expected="a JSON object, source to verdict",
-            next_step=f"Unset {ENV_ADMITTED}: the newest verdict is asked then.",
+            "another installation than the one that admitted this task",
+            locator=str(asked.root),
+            expected=str(admitted.root),
+            next_step="Leave `home` out in a guarded task.",
         )
-    return found
+    return admitted
 
 
 def _require_same_files(data: ByteSource, sealed: set[str]) -> None:

@@ -1,5 +1,6 @@
 """Every way a training task can be written; each writes its name to the file $RAN."""
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -68,7 +69,8 @@ with DAG("admitted", schedule=None, tags=["training"], default_args=RETRIES):
 
     @task(inlets=GOOD, pre_execute=author_hook)
     def admitted_task():
-        ran("admitted " + os.environ["SLUICEGATE_ADMITTED"] + os.environ["SLUICEGATE_HOME"])
+        sources = json.loads(os.environ["SLUICEGATE_ADMITTED"])["sources"]
+        ran("admitted " + json.dumps(sources) + os.environ["SLUICEGATE_HOME"])
 
     @task(inlets=GOOD, outlets=[NOTE], pre_execute=author_generator_hook)
     def generator_hooked():

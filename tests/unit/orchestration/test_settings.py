@@ -39,7 +39,22 @@ def test_a_missing_home_is_an_error_only_for_who_needs_it():
         settings.home()
 
 
-def test_sluicegate_home_is_the_fallback_only():
-    both = {"SLUICEGATE_HOME": "/a", "AIRFLOW__SLUICEGATE__HOME": "/b"}
-    assert Settings.from_environ(both).home_text == "/b"
-    assert Settings.from_environ({"SLUICEGATE_HOME": "/a"}).home_text == "/a"
+@pytest.mark.parametrize("option", ["HOME", "LEDGER", "REMEMBERED"])
+def test_two_names_that_disagree_refuse_who_needs_them_and_nobody_else(option):
+    secret = "postgresql://me:hunter2@db/evidence"
+    environ = {f"SLUICEGATE_{option}": "/a", f"AIRFLOW__SLUICEGATE__{option}": secret}
+    settings = Settings.from_environ({"SLUICEGATE_HOME": "/a", **environ})
+    with pytest.raises(ConfigError, match="two names of one setting") as error:
+        settings.home()
+    assert f"AIRFLOW__SLUICEGATE__{option}" in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+def test_either_name_alone_and_both_alike_are_fine():
+    for environ in (
+        {"SLUICEGATE_HOME": "/a"},
+        {"AIRFLOW__SLUICEGATE__HOME": "/a"},
+        {"AIRFLOW__SLUICEGATE__HOME": "/a/", "SLUICEGATE_HOME": "/a"},
+        {"AIRFLOW__SLUICEGATE__HOME": "", "SLUICEGATE_HOME": " /a"},
+    ):
+        assert str(Settings.from_environ(environ).home().root) == "/a"

@@ -19,10 +19,36 @@ def test_paths_lie_below_the_root():
     assert home.baseline_dir("flights") == Path("/srv/gate/baselines/flights")
 
 
-def test_airflows_setting_wins_over_the_command_lines():
-    environ = {"SLUICEGATE_HOME": "/a", "AIRFLOW__SLUICEGATE__HOME": "/b"}
-    assert SluiceHome.from_environ(environ).root == Path("/b")
+def test_either_name_of_a_setting_is_read():
     assert SluiceHome.from_environ({"SLUICEGATE_HOME": "/a"}).root == Path("/a")
+    assert SluiceHome.from_environ({"AIRFLOW__SLUICEGATE__HOME": "/a"}).root == Path("/a")
+
+
+@pytest.mark.parametrize("option", ["HOME", "LEDGER", "REMEMBERED"])
+def test_two_names_that_disagree_are_refused_without_their_values(option):
+    environ = {f"SLUICEGATE_{option}": "/hunter2", f"AIRFLOW__SLUICEGATE__{option}": "/b"}
+    with pytest.raises(ConfigError, match="two names of one setting") as error:
+        SluiceHome.from_environ({"SLUICEGATE_HOME": "/a", **environ})
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize("ending", ["_CMD", "_SECRET"])
+def test_a_value_that_only_airflow_can_find_is_not_replaced_by_a_default(ending):
+    environ = {"SLUICEGATE_HOME": "/a", f"AIRFLOW__SLUICEGATE__LEDGER{ending}": "vault ledger"}
+    with pytest.raises(ConfigError, match="only Airflow can find") as error:
+        SluiceHome.from_environ(environ)
+    assert "vault" not in str(error.value)
+    found = SluiceHome.from_environ({**environ, "SLUICEGATE_LEDGER": "postgresql://db"})
+    assert found.ledger_url == "postgresql://db"
+
+
+def test_an_exported_home_is_what_every_name_says():
+    rogue = {f"AIRFLOW__SLUICEGATE__{name}": "/rogue" for name in ("HOME", "LEDGER", "REMEMBERED")}
+    environ = {**rogue, "AIRFLOW__SLUICEGATE__LEDGER_CMD": "cat rogue", "SLUICEGATE_HOME": "/rogue"}
+    home = SluiceHome(Path("/a"), remembered_at=Path("/m"))
+    home.export(environ)
+    assert SluiceHome.from_environ(environ) == home
+    assert "rogue" not in str(environ)
 
 
 @pytest.mark.parametrize("environ", [{}, {"SLUICEGATE_HOME": ""}, {"SLUICEGATE_HOME": "  "}])

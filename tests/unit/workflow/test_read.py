@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 
@@ -21,7 +20,15 @@ from sluicegate.errors import (
     ManifestMismatch,
     UnreadableData,
 )
-from sluicegate.workflow.home import ENV_ADMITTED, ENV_HOME
+from sluicegate.workflow.admit import admit_training
+from sluicegate.workflow.admitted import Admitted
+from sluicegate.workflow.home import (
+    ENV_ADMITTED,
+    ENV_AIRFLOW_HOME_SETTING,
+    ENV_HOME,
+    SluiceHome,
+)
+from sluicegate.workflow.read import stream_verified
 
 
 @pytest.fixture
@@ -84,9 +91,76 @@ def test_read_without_a_verdict_is_refused(site):
 def test_home_and_pointer_come_from_the_environment_the_guard_sets(admitted, monkeypatch):
     monkeypatch.setenv(ENV_HOME, str(admitted.home.root))
     assert len(load_verified("src")) == 3000
-    monkeypatch.setenv(ENV_ADMITTED, json.dumps({"src": "sha256:" + "0" * 64}))
+    admit(admitted.home, {"src": "sha256:" + "0" * 64}, monkeypatch)
     with pytest.raises(BadProof):
         load_verified("src")
+
+
+def admit(home, verdicts, monkeypatch):
+    """Leave what the guard leaves, until the test ends."""
+    environ = {}
+    Admitted(home, verdicts).leave(environ, task={})
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_source_that_the_task_was_not_admitted_to_is_refused(admitted, monkeypatch):
+    """It has a verdict; the task does not declare it, so nobody would know that it was read."""
+    admit(admitted.home, {"other": "sha256:" + "0" * 64}, monkeypatch)
+    with pytest.raises(ConfigError, match=r'src: .*add verified_asset\("src"\)'):
+        load_verified("src")
+    with pytest.raises(ConfigError, match="not admitted"):
+        next(stream_verified("src", home=admitted.home))
+    with pytest.raises(ConfigError, match="not admitted"):
+        next(open_verified("src"))
+
+
+def test_what_admitted_is_what_reads(admitted, monkeypatch, tmp_path):
+    """Both names of the home may say something else by now."""
+    (verdict,) = admit_training(admitted.home, ["src"], at=AT).values()
+    admit(admitted.home, {"src": verdict.pointer["verdict"]}, monkeypatch)
+    monkeypatch.setenv(ENV_HOME, str(tmp_path / "rogue"))
+    monkeypatch.setenv(ENV_AIRFLOW_HOME_SETTING, str(tmp_path / "rogue"))
+    assert len(load_verified("src")) == 3000
+    assert len(load_verified("src", home=admitted.home)) == 3000
+    with pytest.raises(ConfigError, match="another installation"):
+        load_verified("src", home=SluiceHome(tmp_path / "rogue"))
+    with pytest.raises(ConfigError, match="another installation"):
+        load_verified("src", home=SluiceHome(admitted.home.root, "postgresql://rogue"))
+
+
+def test_the_admission_of_an_earlier_task_of_the_process_is_not_this_ones(admitted, monkeypatch):
+    environ = {}
+    first = {"AIRFLOW_CTX_TASK_ID": "first"}
+    Admitted(admitted.home, {"other": "sha256:0"}).leave(environ, task=first)
+    for name, value in {**environ, "AIRFLOW_CTX_TASK_ID": "second"}.items():
+        monkeypatch.setenv(name, value)
+    assert len(load_verified("src")) == 3000
+    monkeypatch.setenv("AIRFLOW_CTX_TASK_ID", "first")
+    with pytest.raises(ConfigError, match="not admitted"):
+        load_verified("src")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "null",
+        "7",
+        '"x"',
+        "{}",
+        '{"src": "sha256:0"}',
+        '{"by": {}, "sources": [], "task": []}',
+        '{"by": {}, "sources": {"src": 1}, "task": []}',
+        '{"by": {}, "sources": {"src": "x"}, "task": "x"}',
+        "[" * 100_000,
+    ],
+)
+def test_an_admission_that_no_guard_left_is_called_wrongly(admitted, monkeypatch, text):
+    monkeypatch.setenv(ENV_ADMITTED, text)
+    with pytest.raises(ConfigError, match=ENV_ADMITTED):
+        load_verified("src", home=admitted.home)
 
 
 def test_no_home_is_called_wrongly(monkeypatch):

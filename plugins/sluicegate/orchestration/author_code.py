@@ -1,0 +1,118 @@
+"""Whether a task is our operator and nothing else, or carries code of the DAG's author.
+
+Our operators stand before a verdict, so they cannot wait for one: the guard leaves them out. That
+is right only while nothing but our own code runs in them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any, Final
+
+OPERATORS_MODULE: Final = "sluicegate.orchestration.operators"
+OUR_MODULES: Final = frozenset(
+    {OPERATORS_MODULE, *(f"{OPERATORS_MODULE}_{name}" for name in ("rollback", "wait", "waiver"))}
+)
+"""Where operators are defined that stand before a verdict."""
+
+_CALLBACKS: Final = tuple(
+    f"on_{event}_callback" for event in ("execute", "failure", "success", "retry", "skipped")
+)
+_ARGUMENTS: Final = ("pre_execute", "post_execute", *_CALLBACKS, "notifiers", "retry_policy")
+"""Arguments of an operator that may hold code."""
+
+_HOOKS: Final = {"pre_execute": "_pre_execute_hook", "post_execute": "_post_execute_hook"}
+"""Where an operator keeps two of them; a mapped one keeps all under their own names."""
+
+_OF_THE_DAG: Final = ("user_defined_macros", "user_defined_filters")
+"""What every template of the DAG may call."""
+
+_INSTALLED: Final = ("airflow.", "sluicegate.")
+
+
+def is_mapped(task: Any) -> bool:
+    """Return whether the task is expanded at run time, so that its hook is an argument."""
+    return isinstance(getattr(task, "partial_kwargs", None), dict)
+
+
+def is_our_operator(task: Any) -> bool:
+    """Return whether the class is exactly one that our operators' modules define.
+
+    The object, not the name, and no subclass, whose ``execute`` could be anything. If such a
+    module was never imported, no task can be of its classes.
+    """
+    cls = task.operator_class if is_mapped(task) else type(task)
+    name = getattr(cls, "__module__", "")
+    module = sys.modules.get(name) if name in OUR_MODULES else None
+    return module is not None and getattr(module, cls.__name__, None) is cls
+
+
+def author_code(task: Any) -> str:
+    """Return the name of the first place in which a task carries its author's code, or "".
+
+    Notifiers and macros of Airflow, of its providers and ours are nobody's own code.
+    """
+    for name, value in (*_arguments(task), *_of_the_dag(task)):
+        if any(_is_author(item) for item in _items(value)):
+            return name
+    if is_mapped(task):
+        return ""
+    cls = type(task)
+    return next((name for name in vars(task) if callable(getattr(cls, name, None))), "")
+
+
+def may_change_when_expanded(task: Any) -> bool:
+    """Return whether expanding a mapped task can add inlets or code that parsing did not see."""
+    value = getattr(getattr(task, "expand_input", None), "value", None)
+    if value is None:
+        return False
+    telling = {"inlets", *_ARGUMENTS}
+    if isinstance(value, Mapping):
+        return not telling.isdisjoint(value)
+    if not isinstance(value, list | tuple):
+        return True  # the output of another task
+    return any(not isinstance(item, Mapping) or not telling.isdisjoint(item) for item in value)
+
+
+def _arguments(task: Any) -> Iterator[tuple[str, Any]]:
+    for name in _ARGUMENTS:
+        if is_mapped(task):
+            yield name, task.partial_kwargs.get(name)
+        else:
+            yield name, getattr(task, _HOOKS.get(name, name), None)
+
+
+def _of_the_dag(task: Any) -> Iterator[tuple[str, Any]]:
+    for name in _OF_THE_DAG:
+        yield name, getattr(task.dag, name, None)
+
+
+def _items(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, Mapping):
+        return tuple(value.values())
+    return tuple(value) if isinstance(value, list | tuple | set) else (value,)
+
+
+def _is_author(value: Any) -> bool:
+    """Return whether a value is code, or leads to code, that its author brought or chose.
+
+    Constants, and types and modules of Python's own library, are not: ``timedelta`` among the
+    macros is common. A function of it is, for ``subprocess.run`` runs whatever it is given; so is
+    a partial or a bound method, which hides what it calls.
+    """
+    if value is None:
+        return False
+    if isinstance(value, ModuleType):
+        return not (_is_standard(value.__name__) or value.__name__.startswith(_INSTALLED))
+    code = value if isinstance(value, type | FunctionType | BuiltinFunctionType) else type(value)
+    module = getattr(code, "__module__", None) or ""
+    if _is_standard(module):
+        return callable(value) and not isinstance(value, type)
+    known = sys.modules.get(module) if module.startswith(_INSTALLED) else None
+    return getattr(known, code.__name__, None) is not code
+
+
+def _is_standard(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
