@@ -126,7 +126,7 @@ class SqliteStore:
                 connection.execution_options(**{_BEGIN: begin})
                 with connection.begin():
                     yield connection
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError) as error:
             raise _translated(error, self.locator) from error
 
 
@@ -411,11 +411,14 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
     return _connect(path, "ro&immutable=1")
 
 
-def _translated(error: SQLAlchemyError | sqlite3.Error, locator: str) -> LedgerError:
+def _translated(
+    error: SQLAlchemyError | sqlite3.Error | UnicodeDecodeError, locator: str
+) -> LedgerError:
     orig = error.orig if isinstance(error, DBAPIError) else None
-    orig = error if isinstance(error, sqlite3.Error) else orig
+    orig = orig if isinstance(error, SQLAlchemyError) else error
     code = getattr(orig, "sqlite_errorcode", None)
-    # The driver has no code for text that is not UTF-8.
+    # The driver has no code for text that is not UTF-8; in SQLite's own message about a damaged
+    # schema it raises what decoding raises.
     if code is None and "decode" in str(orig):
         code = sqlite3.SQLITE_CORRUPT
     primary = -1 if code is None else code & 0xFF
@@ -423,7 +426,7 @@ def _translated(error: SQLAlchemyError | sqlite3.Error, locator: str) -> LedgerE
         return LedgerCorrupt(
             "the file is damaged or not a ledger",
             locator=locator,
-            got=str(orig),
+            got=type(orig).__name__ if isinstance(orig, UnicodeError) else str(orig),
             next_step="Keep it as evidence; restore a backup and audit that.",
         )
     what, next_step = _TROUBLE.get(

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     place = installation_of(arguments)
     found = [
         version
-        for version in versions(place.evidence(), arguments.source, at=place.at)
+        for version in versions(place.audited(), arguments.source, at=place.at)
         if _wanted(version, arguments)
     ]
     rows = [

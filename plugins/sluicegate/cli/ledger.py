@@ -142,8 +142,12 @@ def _append(evidence: Evidence, arguments: argparse.Namespace) -> int:
 
 
 def _list(evidence: Evidence, arguments: argparse.Namespace) -> int:
-    records = list(evidence.ledger.find(source=arguments.source, newest_first=False))
-    rows = [(str(r.index), r.entry.kind, r.entry.source, r.entry.subject) for r in records]
+    # All leaves are hashed, also for one source: a row that an edit moved away must be missed.
+    rows = [
+        (str(index), str(entry.kind), entry.source, entry.subject)
+        for index, entry in evidence.ledger.leaves().items()
+        if arguments.source in (None, entry.source)
+    ]
     emit(
         {
             "entries": [

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     place = installation_of(arguments)
     digest = Digest.parse(arguments.digest) if arguments.digest else None
-    top = trace(place.evidence(), arguments.source, at=place.at, digest=digest)
+    top = trace(place.audited(), arguments.source, at=place.at, digest=digest)
     if arguments.svg is not None:
         arguments.svg.write_text(svg(top), encoding="utf-8")
     proven = {0: "PROVEN", 1: "NOT PROVEN", 2: "INCOMPLETE"}[top.exit_code]

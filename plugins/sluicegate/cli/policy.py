@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluicegate.cli.options import (
+    Installation,
     Subparsers,
     add_home,
     add_json,
@@ -160,12 +161,10 @@ def _sections(policy: Policy) -> list[str]:
 
 def _test(arguments: argparse.Namespace, policy: Policy) -> int:
     """Show what the policy would have decided; blocking a past batch is no error."""
-    from sluicegate.workflow.evidence import open_evidence
     from sluicegate.workflow.policy_replay import replay
 
-    at = now()
-    evidence = open_evidence(home_of(arguments), at=at)
-    found = list(replay(evidence, policy, arguments.source, at=at))
+    place = Installation(home_of(arguments), now(), {})
+    found = list(replay(place.audited(), policy, arguments.source, at=place.at))
     rows = [
         (
             str(item.index),

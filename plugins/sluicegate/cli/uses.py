@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sluicegate.workflow.uses import Asked, uses_of
 
     place = installation_of(arguments)
-    evidence = place.evidence()
+    evidence = place.audited()
     value = arguments.contributor or arguments.row
     asked = Asked(
         digest=arguments.digest,

@@ -252,7 +252,8 @@ class Ledger:
     ) -> Iterator[LedgerRecord]:
         """Iterate leaves as the store tells them, unverified.
 
-        Whoever uses one as evidence passes its index to `get_verified`.
+        Whoever uses one as evidence passes its index to `get_verified`; whoever shows them to a
+        person takes `leaves`.
 
         Args:
             kind: Only this kind.
@@ -286,6 +287,19 @@ class Ledger:
         """
         with self._store.reading() as snapshot:
             return self._view(snapshot).newest(most)
+
+    def leaves(self) -> Mapping[int, Entry]:
+        """Return every leaf, oldest first, each hashed up to the signed root; for listings.
+
+        Raises:
+            LedgerCorrupt: A leaf is missing or was edited: then no row of the store is believed.
+            VerificationError: The checkpoint does not hold.
+
+        Cost: one pass over all leaves without their envelopes, about 8 us of CPU and 0.5 kB each.
+        """
+        with self._store.reading() as snapshot:
+            view = self._view(snapshot)
+            return view.newest(view.head.size)
 
     def size(self) -> int:
         """Return the number of leaves under the verified checkpoint."""

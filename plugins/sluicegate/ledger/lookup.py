@@ -105,7 +105,7 @@ class View:
         counted and hashed up to the signed root, so a hidden one leaves a gap or another root.
 
         Args:
-            most: How many at most; at least 1.
+            most: How many at most; 0 or more.
 
         Returns:
             Index to leaf, oldest first.

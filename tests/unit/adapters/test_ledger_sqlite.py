@@ -552,3 +552,23 @@ def test_user_who_may_only_read_can_verify(open_place, wal):
 def test_every_table_has_an_edit_that_is_tested():
     touched = " ".join(" ".join(statements) for statements in EDITS.values())
     assert all(f" {table} " in f" {touched} " for table in metadata.tables)
+
+
+def test_schema_that_is_no_text_any_more_is_corrupt_not_a_crash(path):
+    """SQLite quotes the name that it does not know, and its driver cannot decode the message."""
+    create(path, 1).close()
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    sound = path.read_bytes()
+    refused = 0
+    for offset in range(0, 120, 3):
+        data = bytearray(sound)
+        data[sound.index(b"CREATE TABLE leaf") + offset] ^= 0x80
+        path.write_bytes(data)
+        try:  # a byte that SQLite does not look at changes nothing
+            with reader(path) as ledger:
+                ledger.audit()
+        except LedgerCorrupt:
+            refused += 1
+    assert refused > 10
