@@ -77,7 +77,13 @@ class Waived:
         return frozenset().union(*(waiver.signals for waiver in self.waivers))
 
 
-def waived_by(entries: Iterable[LoggedWaiver], answered: Answered, *, at: datetime) -> Waived:
+def waived_by(
+    entries: Iterable[LoggedWaiver],
+    answered: Answered,
+    *,
+    at: datetime,
+    asked: datetime | None = None,
+) -> Waived:
     """Return which entries are waivers that hold at a time for exactly this verdict.
 
     An entry that does not hold covers nothing; an entry that only claims to revoke does
@@ -87,6 +93,7 @@ def waived_by(entries: Iterable[LoggedWaiver], answered: Answered, *, at: dateti
         entries: Newest first; not read further than a revocation.
         answered: The verdict, and the policy that decides.
         at: Aware UTC.
+        asked: When revocations of keys are judged, if later.
 
     Cost: two signatures an entry.
     """
@@ -99,7 +106,9 @@ def waived_by(entries: Iterable[LoggedWaiver], answered: Answered, *, at: dateti
         try:
             envelope = Envelope.from_bytes(entry.envelope, locator=entry.locator)
             holding.append(
-                require_holding(entry.trust, envelope, answered, at=at, locator=entry.locator)
+                require_holding(
+                    entry.trust, envelope, answered, at=at, asked=asked, locator=entry.locator
+                )
             )
         except SluicegateError as error:
             refused.append(str(error))
@@ -107,7 +116,13 @@ def waived_by(entries: Iterable[LoggedWaiver], answered: Answered, *, at: dateti
 
 
 def require_holding(
-    trust: TrustPolicy, envelope: Envelope, answered: Answered, *, at: datetime, locator: str
+    trust: TrustPolicy,
+    envelope: Envelope,
+    answered: Answered,
+    *,
+    at: datetime,
+    asked: datetime | None = None,
+    locator: str,
 ) -> Waiver:
     """Return a waiver that holds at a time for exactly this verdict.
 
@@ -116,12 +131,12 @@ def require_holding(
         ConfigError: The policy does not allow it.
     """
     # 1. Keys of the waiver role signed it              (gate key waiving its own verdict)
-    statement = trust.verify(envelope, Role.WAIVER, at=at, locator=locator)
+    statement = trust.verify(envelope, Role.WAIVER, at=at, asked=asked, locator=locator)
     waiver = waiver_from_statement(statement, locator=locator)
     # 2. The policy allows it, now                      (forbidden signal, expired, too long)
     rules = waiver.require_allowed(answered.policy.waiver, at=at)
     # 3. Enough different people signed it              (self-approval)
-    keys = trust.check_signatures(envelope, Role.WAIVER, at=at, locator=locator)
+    keys = trust.check_signatures(envelope, Role.WAIVER, at=at, asked=asked, locator=locator)
     for algorithm in trust.roles[Role.WAIVER].required_algorithms or (None,):
         # A hybrid demands two keys of each person: both of one are still one approval.
         ids = [key.key_id for key in keys if algorithm in (None, key.algorithm)]

@@ -20,6 +20,7 @@ from sluicegate.errors import Expired, LedgerCorrupt, Outcome
 from sluicegate.workflow.audit_data import data_findings
 from sluicegate.workflow.audit_findings import Finding, by_gravity
 from sluicegate.workflow.audit_runs import RunAudit, RunRules
+from sluicegate.workflow.audit_standing import StandingAudit
 from sluicegate.workflow.audit_statements import StatementAudit
 from sluicegate.workflow.audit_witnesses import Cosigned, witness_findings
 from sluicegate.workflow.evidence import open_evidence, read_trust
@@ -147,8 +148,9 @@ def audit(
         if data:
             findings += data_findings(evidence, at=at, places=places)
         if records is not None:
-            history = VerdictHistory.read(evidence)
-            findings += RunAudit(records, history, rules or RunRules()).findings()
+            history, rules = VerdictHistory.read(evidence), rules or RunRules()
+            standing = StandingAudit(evidence, history, at=at, slack=rules.slack)
+            findings += RunAudit(records, history, rules, standing).findings()
     except LedgerCorrupt as error:
         # Reported by the ledger's own audit; if not, it happened since.
         if not ledger.findings:

@@ -78,6 +78,15 @@ KINDS: Final[Mapping[str, Kind]] = {
     "TRAINED_ON_FAILED_VERDICT": Kind(Severity.HIGH, _RETRAIN),
     "TRAINED_ON_EXPIRED_VERDICT": Kind(Severity.HIGH, _RETRAIN),
     "TRAINED_ON_QUARANTINED_BATCH": Kind(Severity.HIGH, _RETRAIN),
+    "TRAINED_ON_REVOKED_EVIDENCE": Kind(
+        Severity.HIGH, "Review what the revoked key signed; " + _RETRAIN
+    ),
+    "TRAINED_ON_QUARANTINED_BASELINE": Kind(
+        Severity.HIGH, "Promote a baseline without that batch; " + _RETRAIN
+    ),
+    "BASELINE_QUARANTINED_SINCE": Kind(
+        Severity.LOW, "Judge the batch again under a baseline without it, and decide on the model."
+    ),
     "TRAINED_WITHOUT_SOURCE": Kind(Severity.HIGH, _RETRAIN),
     "TRAINED_UNGUARDED": Kind(
         Severity.HIGH, "Find why the guard left no trace: worker image, DAG file, or its removal."

@@ -19,6 +19,7 @@ from sluicegate.workflow.verdict_history import Standing, run_key
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from sluicegate.workflow.audit_standing import StandingAudit
     from sluicegate.workflow.run_records import RunRecords, TaskTry, UserEvent
     from sluicegate.workflow.verdict_history import PastVerdict, VerdictHistory
 
@@ -67,9 +68,17 @@ class RunAudit:
         records: What Airflow recorded.
         history: What the ledger allowed.
         rules: What is protected.
+        standing: Whether what a verdict rests on still counts.
     """
 
-    def __init__(self, records: RunRecords, history: VerdictHistory, rules: RunRules) -> None:
+    def __init__(
+        self,
+        records: RunRecords,
+        history: VerdictHistory,
+        rules: RunRules,
+        standing: StandingAudit,
+    ) -> None:
+        self._standing = standing
         self._records = records
         self._history = history
         self._rules = rules
@@ -190,6 +199,9 @@ class RunAudit:
             what = f"ledger entry {known.index}" if known else "a verdict that no ledger holds"
             said = f"notes an admission on {what}, which was not in force at {_text(task.start)}"
             yield Finding("ADMISSION_FORGED", where, said)
+        else:
+            admitting = [item for item in in_force if traced in (None, item.envelope)]
+            yield from self._standing.findings(admitting[-1], task.start, where)
 
     def _protection(self, task: TaskTry) -> str:
         tags = sorted(self._rules.tags & self._tags.get(task.dag_id, frozenset()))

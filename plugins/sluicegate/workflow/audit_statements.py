@@ -158,17 +158,15 @@ class StatementAudit:
                 raise _Revoked(error.what, locator=where) from error
             raise
         if self._revocations:
-            self._require_unrevoked(trust, envelope, role, where)
+            self._require_unrevoked(trust, envelope, role, time, where)
         return statement
 
     def _require_unrevoked(
-        self, trust: TrustPolicy, envelope: Envelope, role: Role, where: str
+        self, trust: TrustPolicy, envelope: Envelope, role: Role, time: datetime, where: str
     ) -> None:
         """A revocation says that nothing a key ever signed counts, whatever its date."""
         try:
-            trust.verify(envelope, role, at=self._at, locator=where)
-        except Expired:
-            return  # it was valid when it signed, and that is what counts
+            trust.verify(envelope, role, at=time, asked=self._at, locator=where)
         except UntrustedKey as error:
             raise _Revoked(error.what, locator=where) from error
 

@@ -271,10 +271,18 @@ class Evidence:
             at=at,
         )
 
-    def sealed_by(self, record: LedgerRecord, *, at: datetime) -> SealedBatch:
-        """Return the batch that a provenance record speaks of, with its seal verified."""
+    def sealed_by(
+        self, record: LedgerRecord, *, at: datetime, asked: datetime | None = None
+    ) -> SealedBatch:
+        """Return the batch that a provenance record speaks of, with its seal verified.
+
+        Args:
+            record: Proven to be in the log.
+            at: Aware UTC; keys must be valid then.
+            asked: When revocations are judged, if later.
+        """
         provenance = provenance_from_statement(
-            self.statement(record, Role.SOURCE, at=at), locator=_locator(record)
+            self.statement(record, Role.SOURCE, at=at, asked=asked), locator=_locator(record)
         )
         source, digest = provenance.source, provenance.digest
         _require_same(record, source, digest)
@@ -284,7 +292,7 @@ class Evidence:
         statement = self._signed(
             [seal, record],
             lambda trust: verify_seal(
-                trust, envelope, signed_provenance, at=at, locator=_locator(seal)
+                trust, envelope, signed_provenance, at=at, asked=asked, locator=_locator(seal)
             ),
             at=at,
         )

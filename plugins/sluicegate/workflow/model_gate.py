@@ -24,6 +24,7 @@ from sluicegate.gate.verdict import Verdict, test_result_statement
 from sluicegate.workflow.evidence import open_evidence
 from sluicegate.workflow.home import check_source_name
 from sluicegate.workflow.quarantine import require_free
+from sluicegate.workflow.standing import require_sealed, require_test_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -183,12 +184,15 @@ def require_model(
         EvidenceMissing: They were never judged.
         GateBlocked: Their newest verdict does not let them pass; or the golden set, or what they
             were trained on, was set aside since.
+        VerificationError: One of these was sealed, or the verdict signed, by a key that is revoked.
         Expired: It has expired.
     """
     source = model_source(name)
     issued = evidence.verdict_of(source, build_manifest(model).digest, at=at)
     issued.verdict.require_passed(read_policy(home.policy), at=at)
+    require_test_result(evidence, issued, at=at)
     for data, digest in _behind(issued.verdict):
+        require_sealed(evidence, data, digest, then=issued.verdict.issued, at=at)
         require_free(evidence, data, digest, at=at)
     return issued
 

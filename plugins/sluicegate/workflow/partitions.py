@@ -12,15 +12,16 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.digest.algorithms import Digest
-from sluicegate.errors import ConfigError, SluicegateError
+from sluicegate.errors import ConfigError, GateBlocked, SluicegateError
+from sluicegate.ledger.entry import Kind
 from sluicegate.signals.record import Family, SignalRecord, Status
-from sluicegate.workflow.admit import require_admissible
 from sluicegate.workflow.quarantine import require_free
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from sluicegate.attest.statement import Statement
     from sluicegate.gate.policy import Policy
     from sluicegate.workflow.evidence import Evidence, SealedBatch
 
@@ -55,6 +56,8 @@ def part_records(
     """
     if parts is None:
         return (_record(whole, Status.NOT_EVALUATED, "nobody named the batch's partitions"),)
+    from sluicegate.workflow.admit import require_admissible  # which asks us in turn
+
     against, files = [], Counter[tuple[str, int]]()
     for source, digest in dict.fromkeys(parts):
         where = f"{source}@{digest.short}"
@@ -71,10 +74,47 @@ def part_records(
     if extra := files - own:
         against.append(f"{extra.total()} file(s) of the partitions are not in the batch")
     if not against:
-        return (_record(whole, Status.PASSED, "", n_parts=len(set(parts))),)
+        return (_record(whole, Status.PASSED, "", parts),)
     more = f" (and {len(against) - _NAMED} more)" if len(against) > _NAMED else ""
     text = "; ".join(against[:_NAMED]) + more
-    return (_record(whole, Status.FAILED, text, n_parts=len(set(parts)), n_bad=len(against)),)
+    return (_record(whole, Status.FAILED, text, parts, n_bad=len(against)),)
+
+
+def require_free_parts(evidence: Evidence, test_result: Statement, *, at: datetime) -> None:
+    """Return if no partition of a joint batch is in quarantine.
+
+    Args:
+        evidence: Ledger and trust policy.
+        test_result: Of the verdict on the joint batch, verified.
+        at: Aware UTC.
+
+    Raises:
+        GateBlocked: One is.
+
+    Cost: one look-up for each source of partitions of which nothing was ever set aside.
+    """
+    named = _named_parts(test_result)
+    for source in sorted({source for source, _ in named}):
+        for held in {r.entry.subject for r in evidence.ledger.find(Kind.QUARANTINE, source)}:
+            if (source, held) in named:
+                try:
+                    require_free(evidence, source, Digest.parse(held), at=at)
+                except GateBlocked as blocked:
+                    raise GateBlocked(
+                        blocked.verdict,
+                        f"a partition of the joint batch counts no more: {blocked.what}",
+                        locator=blocked.locator,
+                        next_step="Release it, or seal and judge a whole without it.",
+                    ) from None
+
+
+def _named_parts(test_result: Statement) -> set[tuple[str, str]]:
+    try:
+        records = test_result.predicate["sluicegate"]["records"]
+        found = [name for r in records if r["code"] == CODE for name in r["evidence"]["parts"]]
+        return {(source, digest) for source, _, digest in (n.rpartition("@") for n in found)}
+    except (KeyError, TypeError, AttributeError):
+        return set()  # judged without partitions
 
 
 def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
@@ -93,8 +133,9 @@ def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
 
 
 def _record(
-    whole: SealedBatch, status: Status, text: str, *, n_parts: int = 0, n_bad: int = 0
+    whole: SealedBatch, status: Status, text: str, parts: Sequence[Part] = (), *, n_bad: int = 0
 ) -> SignalRecord:
+    names = sorted({f"{source}@{digest}" for source, digest in parts})
     return SignalRecord(
         code=CODE,
         family=Family.COMPLETENESS,
@@ -103,6 +144,6 @@ def _record(
         effect=None if status is Status.NOT_EVALUATED else float(n_bad),
         effect_unit="objections",
         tolerance=0.0,
-        evidence={"partitions": n_parts},
+        evidence={"partitions": len(names), "parts": names},
         message=text and f"{CODE}: {whole.source}: {text}",
     )

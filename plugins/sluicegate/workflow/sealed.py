@@ -26,6 +26,7 @@ def verify_seal(
     provenance: Envelope | None,
     *,
     at: datetime,
+    asked: datetime | None = None,
     locator: str,
 ) -> Statement:
     """Return the statement of a seal if the source role signed it often enough.
@@ -35,6 +36,7 @@ def verify_seal(
         bundle: Envelope out of the Sigstore bundle.
         provenance: Plain envelope about the same batch, or None if there is none.
         at: Aware UTC; keys must be valid then.
+        asked: When revocations are judged, if later.
         locator: Where the bundle came from.
 
     Raises:
@@ -43,9 +45,9 @@ def verify_seal(
     """
     rule = trust.roles.get(Role.SOURCE)
     if rule is None or (rule.threshold == 1 and not rule.required_algorithms):
-        return trust.verify(bundle, Role.SOURCE, at=at, locator=locator)
+        return trust.verify(bundle, Role.SOURCE, at=at, asked=asked, locator=locator)
     alone = trust.with_rule(Role.SOURCE, threshold=1, required_algorithms=())
-    statement = alone.verify(bundle, Role.SOURCE, at=at, locator=locator)
+    statement = alone.verify(bundle, Role.SOURCE, at=at, asked=asked, locator=locator)
     if provenance is None:
         raise UntrustedKey(
             "too few signatures: no provenance statement carries the others",
@@ -54,7 +56,7 @@ def verify_seal(
             next_step="Seal again with --cosign-key.",
         )
     # The full rule holds here, for a statement about the very same digests.
-    said = trust.verify(provenance, Role.SOURCE, at=at, locator="provenance")
+    said = trust.verify(provenance, Role.SOURCE, at=at, asked=asked, locator="provenance")
     if said.subjects != statement.subjects:
         raise BadProof("seal and provenance are about different batches", locator=locator)
     return statement

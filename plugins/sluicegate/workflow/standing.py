@@ -26,10 +26,17 @@ from sluicegate.attest.predicates import BASELINE
 from sluicegate.attest.statement import Statement
 from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import SHA256, Digest
-from sluicegate.errors import BadProof, EvidenceMissing, GateBlocked, VerificationError
+from sluicegate.errors import (
+    BadProof,
+    EvidenceMissing,
+    GateBlocked,
+    SluicegateError,
+    VerificationError,
+)
 from sluicegate.gate.promotion import Lane, lane_of, promotion_from_statement
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.baselines import require_free_inputs, require_sound_inputs
+from sluicegate.workflow.partitions import require_free_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,14 +68,83 @@ def require_standing(evidence: Evidence, issued: IssuedVerdict, *, at: datetime)
     Cost: one look-up, one proof and one signature each for the test result and a baseline; and
         about 2 ms of CPU for each batch behind a promoted baseline.
     """
-    _require_findings(evidence, issued, at=at)
+    require_free_parts(evidence, require_test_result(evidence, issued, at=at), at=at)
+    for statement in baselines_of(evidence, issued, at=at):
+        if lane_of(statement):
+            promotion = promotion_from_statement(statement, locator="promotion")
+            require_sound_inputs(evidence, promotion, at=at)
+        else:
+            require_free_inputs(evidence, issued.verdict.source, inputs_of(statement), at=at)
+
+
+def require_unrevoked(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> None:
+    """Return if test result and baselines are of keys that count; batches are not asked.
+
+    Raises:
+        EvidenceMissing: The ledger does not hold a piece.
+        VerificationError: A piece does not hold, or one of its keys is revoked.
+    """
+    require_test_result(evidence, issued, at=at)
+    for _ in baselines_of(evidence, issued, at=at):
+        pass
+
+
+def baselines_of(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> Iterator[Statement]:
+    """Yield a statement that holds about each baseline of a verdict.
+
+    Raises:
+        EvidenceMissing, VerificationError: As `require_unrevoked`.
+    """
     verdict = issued.verdict
     for lane, digest in ((Lane.ANCHORED, verdict.baseline), (Lane.ROLLING, verdict.rolling)):
         if digest is not None:
-            _require_baseline(evidence, issued, lane, digest, at=at)
+            yield _baseline(evidence, issued, lane, digest, at=at)
 
 
-def _require_findings(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> None:
+def inputs_of(statement: Statement) -> frozenset[str]:
+    """Return the batches behind a baseline, as its verified statement names them."""
+    named = statement.predicate.get("inputs")
+    return frozenset(map(str, named)) if isinstance(named, list) else frozenset()
+
+
+def require_sealed(
+    evidence: Evidence, source: str, digest: Digest, *, then: datetime, at: datetime
+) -> None:
+    """Return if one seal of a batch counted at a time and was not revoked since.
+
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        digest: Identity of the batch.
+        then: Aware UTC; the source's key was valid.
+        at: Aware UTC; now.
+
+    Raises:
+        EvidenceMissing: It was never sealed.
+        VerificationError: No seal of it holds.
+    """
+    refused: SluicegateError | None = None
+    for found in evidence.ledger.find(Kind.PROVENANCE, source, digest):
+        try:
+            record = evidence.ledger.get_verified(found.index)
+            evidence.sealed_by(record, at=then, asked=at)
+        except SluicegateError as error:
+            refused = refused or error
+        else:
+            return
+    raise refused or EvidenceMissing(
+        "the ledger has no provenance of this batch", locator=f"{source}@{digest.short}"
+    )
+
+
+def require_test_result(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> Statement:
+    """Return the test result that a verdict names, if it says the same and counts now.
+
+    Raises:
+        EvidenceMissing: The ledger does not hold it.
+        GateBlocked: It is of another batch, or says otherwise.
+        VerificationError: It does not hold, or its key is revoked.
+    """
     verdict = issued.verdict
     where = f"{verdict.source}@{verdict.digest.short}"
     record = evidence.ledger.by_envelope(issued.test_result)
@@ -95,12 +171,13 @@ def _require_findings(evidence: Evidence, issued: IssuedVerdict, *, at: datetime
             locator=where,
             next_step=_AGAIN.capitalize(),
         )
+    return statement
 
 
-def _require_baseline(
+def _baseline(
     evidence: Evidence, issued: IssuedVerdict, lane: Lane, digest: Digest, *, at: datetime
-) -> None:
-    """Return if one statement about these very bytes holds: it may have been signed twice."""
+) -> Statement:
+    """Return a statement about these very bytes that holds: they may have been signed twice."""
     refused: VerificationError | None = None
     for record in _statements_about(evidence, issued, digest):
         try:
@@ -111,9 +188,8 @@ def _require_baseline(
             _require_about(statement, issued, digest, record)
         except VerificationError as error:
             refused = refused or error
-            continue
-        _require_inputs(evidence, issued, statement, at=at)
-        return
+        else:
+            return statement
     if refused is not None:
         raise _fallen(issued, f"{lane} baseline", refused, _NEW_BASELINE) from refused
     raise EvidenceMissing(
@@ -147,17 +223,6 @@ def _require_about(
         raise BadProof(
             "the statement is about another baseline", locator=f"ledger entry {record.index}"
         )
-
-
-def _require_inputs(
-    evidence: Evidence, issued: IssuedVerdict, statement: Statement, *, at: datetime
-) -> None:
-    if lane_of(statement):
-        promotion = promotion_from_statement(statement, locator="promotion")
-        require_sound_inputs(evidence, promotion, at=at)
-    else:
-        inputs = map(str, statement.predicate.get("inputs", ()))
-        require_free_inputs(evidence, issued.verdict.source, inputs, at=at)
 
 
 def _fallen(

@@ -166,26 +166,44 @@ def revoke_waivers(
 
 
 def waived_codes(
-    evidence: Evidence, policy: Policy, issued: IssuedVerdict, *, at: datetime
+    evidence: Evidence,
+    policy: Policy,
+    issued: IssuedVerdict,
+    *,
+    at: datetime,
+    asked: datetime | None = None,
 ) -> frozenset[str]:
-    """Return the codes that valid waivers of exactly this verdict cover now.
+    """Return the codes that valid waivers of exactly this verdict cover at a time.
+
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy that decides.
+        issued: The verdict.
+        at: Aware UTC.
+        asked: When revocations of keys are judged, if later.
 
     Cost: as `waivers_of`.
     """
-    return waivers_of(evidence, policy, issued, at=at).codes
+    return waivers_of(evidence, policy, issued, at=at, asked=asked).codes
 
 
 def waivers_of(
-    evidence: Evidence, policy: Policy, issued: IssuedVerdict, *, at: datetime
+    evidence: Evidence,
+    policy: Policy,
+    issued: IssuedVerdict,
+    *,
+    at: datetime,
+    asked: datetime | None = None,
 ) -> Waived:
-    """Return the waivers that hold now for exactly this verdict, and why others do not.
+    """Return the waivers that hold at a time for exactly this verdict, and why others do not.
 
     Cost: one proof and two signatures a waiver of the batch; nothing if the policy allows none.
     """
     policy = policy.for_source(issued.verdict.source)
     if policy.waiver is None:
         return Waived((), ())
-    return waived_by(_logged(evidence, issued), _answered(policy, issued), at=at)
+    entries = _logged(evidence, issued)
+    return waived_by(entries, _answered(policy, issued), at=at, asked=asked)
 
 
 def _logged(evidence: Evidence, issued: IssuedVerdict) -> Iterator[LoggedWaiver]:

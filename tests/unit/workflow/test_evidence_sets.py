@@ -10,7 +10,6 @@ import shutil
 import sqlite3
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
@@ -23,19 +22,19 @@ from tests.unit.workflow.conftest import AT, RUN, Site, write
 
 from sluicegate.adapters.policy_file import read_policy
 from sluicegate.attest import dsse
+from sluicegate.attest.predicates import BASELINE
+from sluicegate.attest.statement import Statement, Subject
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.custody import Custody, CustodyChange
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import Result
 from sluicegate.gate.verdict import Reason
+from sluicegate.gate.verdict import test_result_statement as findings_of
 from sluicegate.gate.waiver import Waiver, revocation_statement
 from sluicegate.workflow.admit import admit_training
 from sluicegate.workflow.evidence import create_ledger
 from sluicegate.workflow.seal import seal_into_ledger
-
-if TYPE_CHECKING:
-    from sluicegate.attest.statement import Subject
 
 CODE = "LABEL_FLIPS"
 KINDS = ("seal", "PASSED", "WARNED", "FAILED", "waiver", "revocation", "quarantine", "release")
@@ -88,9 +87,9 @@ class World:
                     newest = 1
                     made = self.batches[1].entries
             elif kind in set(Result):
-                envelope = self._verdict(batch, Result(kind), policy, at)
-                verdicts[newest] = sha256_bytes(envelope)
-                made, speaks_for = (("verdict", envelope),), Result(kind) in policy.accept
+                made = self._verdict(batch, Result(kind), policy, at)
+                verdicts[newest] = sha256_bytes(made[-1][1])
+                speaks_for = Result(kind) in policy.accept
             elif kind == "revocation":
                 said = revocation_statement(batch.subjects, reason="x", by="bob", at=at)
                 made = (("waiver", self._signed(said, self.people[1])),)
@@ -106,7 +105,7 @@ class World:
                 items.append(Item(self.batches[newest].digest, made, speaks_for))
         return items
 
-    def _verdict(self, batch, result, policy, at) -> bytes:
+    def _verdict(self, batch, result, policy, at) -> tuple[tuple[str, bytes], ...]:
         reasons = () if result is Result.PASSED else (Reason(CODE, "", result, "odd"),)
         said = any_verdict(
             source="src",
@@ -118,8 +117,22 @@ class World:
             issued=at,
             expires=at + timedelta(hours=1),
         )
-        statement = said.to_statement(batch.subjects, sha256_bytes(b"details"))
-        return self._signed(statement, self.site.signer("gate"))
+        baseline = Statement(
+            (Subject("baseline:src", {"sha256": said.baseline.hex}),),
+            BASELINE,
+            {"source": "src", "inputs": []},
+        )
+        gate = self.site.signer("gate")
+        found = findings_of(said, (), batch.subjects, policy=policy.raw)
+        details = self._signed(found, gate)
+        return (
+            ("baseline", self._signed(baseline, self.site.signer("baseline"))),
+            ("test-result", details),
+            (
+                "verdict",
+                self._signed(said.to_statement(batch.subjects, sha256_bytes(details)), gate),
+            ),
+        )
 
     def _waiver(self, batch, verdict, at) -> bytes:
         said = Waiver(

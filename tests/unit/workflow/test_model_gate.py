@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from tests.unit.workflow.conftest import AT, RUN, SCHEMA, rows, write
+from tests.unit.workflow.test_standing import with_validity
 
+from sluicegate.attest.trust import Role
 from sluicegate.cli.main import main
 from sluicegate.errors import (
     ConfigError,
@@ -21,6 +23,7 @@ from sluicegate.errors import (
     GateBlocked,
     SchemaMismatch,
     UnreadableData,
+    UntrustedKey,
 )
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import Result
@@ -261,3 +264,19 @@ def test_command_judges_and_verifies_with_exit_codes(shop, capsys):
     assert main(["model", "check", *model, *given, *home]) == 1
     assert main(["model", "verify", *model, *home]) == 1
     assert main(["policy", "test", str(shop.home.policy), *home]) == 0
+
+
+@pytest.mark.parametrize("role", [Role.SOURCE, Role.GATE])
+def test_model_whose_evidence_is_of_a_revoked_key_is_not_promoted(shop, role):
+    judge(shop)
+    later = AT + timedelta(minutes=5)
+    assert require(shop, at=later)
+    with_validity(shop, role, revoked_at=AT + timedelta(minutes=1))
+    with pytest.raises(UntrustedKey, match="revoked"):
+        require(shop, at=later)
+
+
+def test_model_whose_golden_set_was_sealed_by_a_key_that_only_expired_is_promoted(shop):
+    judge(shop)
+    with_validity(shop, Role.SOURCE, not_after=AT + timedelta(minutes=1))
+    assert require(shop, at=AT + timedelta(minutes=5))

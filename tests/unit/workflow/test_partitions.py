@@ -10,7 +10,7 @@ import pytest
 from tests.unit.workflow.conftest import AT, RUN, SCHEMA, flipped, rows, write
 
 from sluicegate.digest.algorithms import Digest
-from sluicegate.errors import SluicegateError
+from sluicegate.errors import GateBlocked, SluicegateError
 from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF
@@ -20,6 +20,7 @@ from sluicegate.workflow.audit import audit
 from sluicegate.workflow.baseline import build
 from sluicegate.workflow.gate import GateSigners, gate_source
 from sluicegate.workflow.promotion import propose
+from sluicegate.workflow.quarantine import quarantine_batch
 from sluicegate.workflow.runners import evaluate_directly
 from sluicegate.workflow.seal import seal_into_ledger
 
@@ -250,3 +251,16 @@ def test_schema_change_blocks_until_a_promoted_baseline_declares_it(site, change
         signer=site.signer("baseline"),
     )
     assert gate(site, at=later(2)).verdict.result is Result.PASSED
+
+
+def test_joint_batch_is_not_admitted_while_one_of_its_partitions_is_in_quarantine(site, month):
+    parts = month("month", [rows(11), rows(12)])
+    for _, digest in parts:
+        gate(site, "parts", digest=digest)
+    gate(site, parts=parts)
+    evidence = site.evidence()
+    bad = evidence.seal_of(*parts[1], at=AT)
+    signer = site.signer("gate")
+    quarantine_batch(site.home, evidence, bad, reason="odd", signer=signer, run=RUN, at=later(1))
+    with pytest.raises(GateBlocked, match=r"parts@.*partition.*in quarantine"):
+        admit_training(site.home, ["src"], at=later(2))

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 from tests.unit.workflow.conftest import AT, RUN, SCHEMA, rows, write
+from tests.unit.workflow.test_audit_runs import FIT, records, tried
 from tests.unit.workflow.test_quarantine import aside, back, release
 
 from sluicegate.adapters.policy_file import read_policy
@@ -15,18 +16,22 @@ from sluicegate.attest.keys import Algorithm, generate
 from sluicegate.attest.trust import Role, TrustedKey
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import EvidenceMissing, GateBlocked, UntrustedKey
+from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.workflow.admit import admit_training
+from sluicegate.workflow.audit import audit, open_for_audit
 from sluicegate.workflow.baseline import build
 from sluicegate.workflow.evidence import read_trust
 from sluicegate.workflow.history import last_trusted
 from sluicegate.workflow.promotion import propose
 from sluicegate.workflow.read import load_verified
+from sluicegate.workflow.run_records import AdmissionTrace
 
 ROLES = BatchSchema.from_mapping(SCHEMA, locator="schema")
 SOON = AT + timedelta(minutes=5)
+LATER = AT + timedelta(minutes=30)
 
 
 def admit(site, at=SOON):
@@ -314,3 +319,55 @@ def test_admission_asks_a_fixed_number_of_times(rolling, monkeypatch):
     assert calls["verify"] <= 12
     assert calls["get_verified"] + calls["by_envelope"] <= 8
     assert calls["find"] <= 20
+
+
+def audited(site, envelope, start, *, at=LATER) -> list[str]:
+    """What the audit says of one training run on the batch."""
+    run = tried(start=start, end=start + timedelta(minutes=1))
+    traces = (AdmissionTrace(**FIT, map_index=-1, verdicts={"src": str(envelope)}),)
+    value = records(tries=(run,), traces=traces, collected=at)
+    found = audit(open_for_audit(site.home, at=at), at=at, records=value).findings
+    return [finding.code for finding in found if not finding.code.startswith("SIGNER_")]
+
+
+@pytest.mark.parametrize("role", [Role.BASELINE, Role.GATE, Role.SOURCE])
+def test_run_on_evidence_of_a_key_that_was_revoked_since_is_found(judged, role):
+    envelope = admit(judged).verdict
+    assert audited(judged, envelope, SOON) == []
+    revoke(judged, role, at=SOON + timedelta(minutes=5))
+    assert audited(judged, envelope, SOON) == ["TRAINED_ON_REVOKED_EVIDENCE"]
+    assert audited(judged, envelope, SOON, at=SOON + timedelta(minutes=4)) == []
+
+
+@pytest.mark.parametrize("role", [Role.BASELINE, Role.GATE, Role.SOURCE])
+def test_run_on_evidence_of_a_key_that_only_expired_since_is_no_finding(judged, role):
+    envelope = admit(judged).verdict
+    with_validity(judged, role, not_after=SOON + timedelta(minutes=5))
+    assert audited(judged, envelope, SOON) == []
+
+
+def test_run_on_a_waiver_of_a_key_that_was_revoked_since_is_found(site):
+    from tests.unit.workflow.test_waiver import SECTION, _trust, ask, confirm
+
+    people = [generate(Algorithm.ED25519) for _ in range(2)]
+    _trust(site, [person.public_key for person in people])
+    site.home.policy.write_text(DEFAULT_POLICY + SECTION, encoding="utf-8")
+    site.seal(site.poisoned)
+    site.gate()
+    confirm(site, ask(site, people[0]), people[1], at=AT)
+    envelope = admit(site).verdict
+    assert audited(site, envelope, SOON) == []
+    revoke(site, Role.WAIVER, at=SOON + timedelta(minutes=5))
+    assert audited(site, envelope, SOON) == ["TRAINED_ON_REVOKED_EVIDENCE"]
+    with pytest.raises(GateBlocked):
+        admit(site, at=LATER)
+
+
+def test_run_while_a_batch_behind_its_baseline_was_set_aside_is_found(rolling):
+    site, behind = rolling
+    envelope = admit(site).verdict
+    aside(site, behind, at=AT + timedelta(minutes=10))
+    assert audited(site, envelope, AT + timedelta(minutes=20)) == [
+        "TRAINED_ON_QUARANTINED_BASELINE"
+    ]
+    assert audited(site, envelope, SOON) == ["BASELINE_QUARANTINED_SINCE"]
