@@ -9,11 +9,11 @@ which one airport was poisoned can look harmless as a whole.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import ConfigError, SluicegateError
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.record import PARTS, Family, SignalRecord, Status
 from sluicegate.workflow.admit import require_admissible
 from sluicegate.workflow.quarantine import require_free
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy import Policy
     from sluicegate.workflow.evidence import Evidence, SealedBatch
 
-CODE: Final = "PARTS"
 _NAMED = 5
 
 Part = tuple[str, Digest]
@@ -35,7 +34,7 @@ def part_records(
     evidence: Evidence,
     policy: Policy,
     whole: SealedBatch,
-    parts: Sequence[Part] | None,
+    parts: Sequence[Part],
     *,
     at: datetime,
 ) -> tuple[SignalRecord, ...]:
@@ -45,16 +44,14 @@ def part_records(
         evidence: Ledger and trust policy.
         policy: The file in force, of all sources.
         whole: What they together should be.
-        parts: The partitions; None where nobody named any.
+        parts: The partitions.
         at: Aware UTC.
 
     Returns:
-        One record; NOT_EVALUATED without partitions.
+        One record.
 
     Cost: about four signatures a partition.
     """
-    if parts is None:
-        return (_record(whole, Status.NOT_EVALUATED, "nobody named the batch's partitions"),)
     against, files = [], Counter[tuple[str, int]]()
     for source, digest in dict.fromkeys(parts):
         where = f"{source}@{digest.short}"
@@ -93,16 +90,16 @@ def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
 
 
 def _record(
-    whole: SealedBatch, status: Status, text: str, *, n_parts: int = 0, n_bad: int = 0
+    whole: SealedBatch, status: Status, text: str, *, n_parts: int, n_bad: int = 0
 ) -> SignalRecord:
     return SignalRecord(
-        code=CODE,
+        code=PARTS,
         family=Family.COMPLETENESS,
         status=status,
         null_hypothesis="none: verdicts and files are facts",
-        effect=None if status is Status.NOT_EVALUATED else float(n_bad),
+        effect=float(n_bad),
         effect_unit="objections",
         tolerance=0.0,
         evidence={"partitions": n_parts},
-        message=text and f"{CODE}: {whole.source}: {text}",
+        message=text and f"{PARTS}: {whole.source}: {text}",
     )
