@@ -35,6 +35,7 @@ def register(commands: Subparsers) -> None:
         "batch adds up over them, in order of name; nothing is written there",
     )
     parser.add_argument("--policy", type=Path, help="policy file (default: every signal counts)")
+    parser.add_argument("--source", default="", help="with --policy: the rules of this source")
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="write the findings here")
     parser.add_argument(
         "--rows", type=Path, metavar="ROWS.parquet", help="write a score a row here"
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         baseline=arguments.baseline,
         policy=arguments.policy,
         history=arguments.history,
+        source=arguments.source,
         rows=arguments.rows is not None or arguments.report is not None,
     )
     if arguments.json is not None:

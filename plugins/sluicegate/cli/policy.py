@@ -52,10 +52,12 @@ def register(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write a new policy, or read one strictly; explain also lists its rules."""
     from sluicegate.adapters.policy_file import read_policy
+    from sluicegate.gate.judgement import require_usable
 
     if arguments.action == "init":
         _write_default(arguments.policy)
     policy = read_policy(arguments.policy)
+    require_usable(policy)
     if arguments.action == "test":
         return _test(arguments, policy)
     if arguments.action == "weights":
@@ -96,12 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _lint(arguments: argparse.Namespace, policy: Policy) -> int:
     """Say what a reviewer should ask about; only with --strict a warning is a failure."""
     from sluicegate.adapters.gx.catalog import CATALOG
+    from sluicegate.gate.judgement import ALONE
     from sluicegate.gate.policy_lint import warnings
-    from sluicegate.signals.contributor_limits import CODE as CONTRIBUTOR_LIMIT
-    from sluicegate.workflow.over_time import CODE as SEQUENCE
-    from sluicegate.workflow.partitions import CODE as PARTS
 
-    found = warnings(policy, {*CATALOG, CONTRIBUTOR_LIMIT, PARTS, SEQUENCE})
+    found = warnings(policy, {*CATALOG, *ALONE})
     emit(
         {"digest": str(policy.digest), "mode": policy.mode.value, "warnings": list(found)},
         [

@@ -120,6 +120,10 @@ class Policy:
         """Return the rules for one source: its own, tighter ones if it has any."""
         return self.sources.get(source, self)
 
+    def starts(self, result: Result) -> bool:
+        """Return whether training may start with a result; a waiver is another question."""
+        return self.mode is Mode.SHADOW or result in self.accept
+
     @property
     def tolerances(self) -> dict[str, float]:
         """Tolerances that the policy sets itself, by ``CODE`` or ``CODE:column``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sluicegate.gate.policy import Mode, Severity
+from sluicegate.signals.record import CONTRIBUTOR_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -38,6 +39,8 @@ def _of(policy: Policy, known: Collection[str]) -> Iterator[str]:
     for code, rule in policy.signals.items():
         if code.partition(":")[0] not in known:
             yield f"{code}: no such signal; as long as it is required, every batch fails"
+        if policy.contributors is None and code.partition(":")[0] == CONTRIBUTOR_LIMIT:
+            yield f"{code}: no section contributors sets a limit, so every batch fails"
         if rule.not_evaluated and rule.severity is Severity.BLOCK:
             yield f"{code}: blocks when it fires, and passes when it cannot be evaluated"
         if rule.tolerance is not None and rule.tolerance >= 1:

@@ -7,11 +7,12 @@ bounds what poison a single hand can bring in that no statistic sees.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.record import CONTRIBUTOR_LIMIT, Family, SignalRecord, Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -19,11 +20,71 @@ if TYPE_CHECKING:
     from sluicegate.profiling.schema import BatchSchema
     from sluicegate.signals.contributor_rules import ContributorLimits
 
-CODE: Final = "CONTRIBUTOR_LIMIT"
 MIN_ROWS: Final = 100
 """A class or period with fewer rows is left out: a share of a handful says nothing."""
 
 _Name = str | None
+_Groups = dict[_Name, Counter[_Name]]
+
+
+@dataclass(slots=True)
+class LimitCounts:
+    """Rows by contributor, and within each class and period; batch by batch.
+
+    Memory grows with contributors, times classes and periods where those have a limit.
+
+    Args:
+        schema: Roles of the columns.
+        limits: From the policy.
+    """
+
+    schema: BatchSchema
+    limits: ContributorLimits
+    _rows: Counter[_Name] = field(default_factory=Counter)
+    _groups: dict[str, _Groups] = field(default_factory=dict)
+    _missing: set[str] = field(default_factory=set)
+
+    def update(self, rows: pa.Table | pa.RecordBatch) -> None:
+        """Count rows; a column that is missing once could not be judged."""
+        names = _column(rows, self.schema.contributor)
+        if names is None:
+            self._missing.add("")
+            return
+        self._rows.update(names)
+        if self.limits.max_class_share is not None:
+            self._group("max_class_share", names, _column(rows, self.schema.label))
+        if self.limits.max_period_share is not None:
+            self._group("max_period_share", names, _periods(rows, self.schema, self.limits))
+
+    def _group(self, limit: str, names: list[_Name], groups: list[_Name] | None) -> None:
+        if groups is None:
+            self._missing.add(limit)
+            return
+        counts = self._groups.setdefault(limit, {})
+        for name, group in zip(names, groups, strict=True):
+            counts.setdefault(group, Counter())[name] += 1
+
+    def records(self, known: Collection[str]) -> tuple[SignalRecord, ...]:
+        """Hold what was counted against the limits; see `limit_records`."""
+        if "" in self._missing:
+            return (_record("", Status.NOT_EVALUATED, "the batch has no contributor column"),)
+        limits, records = self.limits, [_record("", Status.PASSED, "")]
+        if limits.max_share is not None:
+            records.append(_judge("max_share", self._rows, limits.max_share, "the rows"))
+        if limits.max_new_share is not None:
+            total = self._rows.total()
+            new = total - sum(n for name, n in self._rows.items() if name in known)
+            share = new / max(total, 1)
+            text = f"contributors that the baseline does not know delivered {share:.1%} of the rows"
+            records.append(_limited("max_new_share", share, limits.max_new_share, text))
+        for limit, most, what in (
+            ("max_class_share", limits.max_class_share, "class"),
+            ("max_period_share", limits.max_period_share, "period"),
+        ):
+            if most is not None:
+                groups = None if limit in self._missing else self._groups.get(limit, {})
+                records.append(_judge_groups(limit, groups, most, what))
+        return tuple(records)
 
 
 def limit_records(
@@ -42,24 +103,9 @@ def limit_records(
 
     Cost: one pass over two or three columns.
     """
-    names = _column(table, schema.contributor)
-    if names is None:
-        return (_record("", Status.NOT_EVALUATED, "the batch has no contributor column"),)
-    records = [_record("", Status.PASSED, "")]
-    if limits.max_share is not None:
-        records.append(_judge("max_share", Counter(names), limits.max_share, "the rows"))
-    if limits.max_new_share is not None:
-        new = Counter(name is not None and name in known for name in names)[False]
-        share = new / max(len(names), 1)
-        text = f"contributors that the baseline does not know delivered {share:.1%} of the rows"
-        records.append(_limited("max_new_share", share, limits.max_new_share, text))
-    for limit, most, groups, what in (
-        ("max_class_share", limits.max_class_share, _column(table, schema.label), "class"),
-        ("max_period_share", limits.max_period_share, _periods(table, schema, limits), "period"),
-    ):
-        if most is not None:
-            records.append(_judge_groups(limit, names, groups, most, what))
-    return tuple(records)
+    counts = LimitCounts(schema, limits)
+    counts.update(table)
+    return counts.records(known)
 
 
 def sampling_weights(
@@ -106,17 +152,12 @@ def _judge(limit: str, counts: Mapping[_Name, int], most: float, what: str) -> S
     return _limited(limit, share, most, text)
 
 
-def _judge_groups(
-    limit: str, names: list[_Name], groups: list[_Name] | None, most: float, what: str
-) -> SignalRecord:
+def _judge_groups(limit: str, groups: _Groups | None, most: float, what: str) -> SignalRecord:
     if groups is None:
         return _record(limit, Status.NOT_EVALUATED, f"no column says the {what} of a row")
-    counts: dict[_Name, Counter[_Name]] = {}
-    for name, group in zip(names, groups, strict=True):
-        counts.setdefault(group, Counter())[name] += 1
     judged = [
         _judge(limit, found, most, f"{what} {_shown(group)}")
-        for group, found in counts.items()
+        for group, found in groups.items()
         if found.total() >= MIN_ROWS
     ]
     return max(judged, key=lambda r: r.effect or 0.0, default=_record(limit, Status.PASSED, ""))
@@ -124,7 +165,7 @@ def _judge_groups(
 
 def _limited(limit: str, share: float, most: float, text: str) -> SignalRecord:
     over = share > most
-    said = f"{CODE}: {text} (at most {most:.1%}). Ask who they are." if over else ""
+    said = f"{CONTRIBUTOR_LIMIT}: {text} (at most {most:.1%}). Ask who they are." if over else ""
     return _record(limit, Status.FAILED if over else Status.PASSED, said, share, most)
 
 
@@ -136,7 +177,7 @@ def _record(
     tolerance: float | None = None,
 ) -> SignalRecord:
     return SignalRecord(
-        code=CODE,
+        code=CONTRIBUTOR_LIMIT,
         family=Family.CONTAMINATION,
         status=status,
         column=limit,
@@ -147,14 +188,16 @@ def _record(
     )
 
 
-def _column(table: pa.Table, name: str | None) -> list[_Name] | None:
+def _column(table: pa.Table | pa.RecordBatch, name: str | None) -> list[_Name] | None:
     if name is None or name not in table.schema.names:
         return None
     found: list[_Name] = table.column(name).cast(pa.string()).to_pylist()
     return found
 
 
-def _periods(table: pa.Table, schema: BatchSchema, limits: ContributorLimits) -> list[_Name] | None:
+def _periods(
+    table: pa.Table | pa.RecordBatch, schema: BatchSchema, limits: ContributorLimits
+) -> list[_Name] | None:
     name = schema.timestamp
     if limits.period_hours is None or name is None or name not in table.schema.names:
         return None

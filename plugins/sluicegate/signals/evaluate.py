@@ -120,7 +120,7 @@ def evaluate(
             judged together with them too, at ``false_block_budget`` for the whole sequence.
 
     Raises:
-        ConfigError: A tolerance for an unknown signal, or a budget outside (0, 1).
+        ConfigError: A tolerance of a signal that takes none, or a budget outside (0, 1).
 
     Cost: one pass; about 2.5 CPU s for 1,000,000 rows of 20 columns.
     """

@@ -18,6 +18,12 @@ EXTRA_COLUMNS: Final = "SCHEMA:extra"
 and not beside the signal, because the guard reads policies and must not import what judges."""
 
 
+CONTRIBUTOR_LIMIT: Final = "CONTRIBUTOR_LIMIT"
+PARTS: Final = "PARTS"
+SEQUENCE: Final = "SEQUENCE"
+"""Codes of the signals that no baseline is needed for."""
+
+
 class Status(StrEnum):
     """Result of one signal; anything but PASSED needs a reason in the message."""
 

@@ -28,13 +28,12 @@ import numpy as np
 from sluicegate.signals.correction import percent
 from sluicegate.signals.excess import Excess, Step, read_step
 from sluicegate.signals.label_flips import CODE as FLIPS
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.record import SEQUENCE, Family, SignalRecord, Status
 from sluicegate.signals.tolerance import tolerance_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-CODE = "SEQUENCE"
 _Z95 = 1.645
 _STEPS = (0.01, 0.02, 0.04, 0.08)  # share of the batch, from the onset on
 _RAMPS = (0.0025, 0.005, 0.01, 0.02)  # growth of the share a batch, up to _MOST
@@ -76,10 +75,10 @@ def judge(
     flips = next((r for r in records if r.code == FLIPS), None)
     if now is None or flips is None:
         return SignalRecord(
-            code=CODE,
+            code=SEQUENCE,
             family=Family.LABEL,
             status=Status.NOT_EVALUATED,
-            message=f"{CODE}: not evaluated: {FLIPS} says nothing about this batch.",
+            message=f"{SEQUENCE}: not evaluated: {FLIPS} says nothing about this batch.",
         )
     # The same batch checked twice must not count twice; equal to the last digit is the same.
     past = [step for step in dict.fromkeys(history) if step is not None and step != now]
@@ -98,23 +97,23 @@ def _record(
     total += 1.0 - sum(weight for weight, _ in tracks.values())
     worth, subject, track = max(weighed, key=lambda item: (item[0], item[1]))
     effect, bound = _mean(track)
-    floor = tolerance_for(CODE, "", overrides, 0.0)
-    learned = 0.0 if subject or CODE in overrides else flips.evidence.get("budget", 0.0)
+    floor = tolerance_for(SEQUENCE, "", overrides, 0.0)
+    learned = 0.0 if subject or SEQUENCE in overrides else flips.evidence.get("budget", 0.0)
     tolerance = max(floor, float(learned))
     p = min(1.0, 1.0 / total)
     fired = p <= alpha and bound > tolerance
     who = f": {subject}" if subject else ""
     text = (
-        f"{CODE}{who}: over {len(steps)} batches about {percent(max(effect, 0.0))} of rows carry "
-        f"labels that contradict the baseline's model (tolerance {percent(tolerance)}, at least "
-        f"{percent(bound)}, p = {p:.2g} at any time)."
+        f"{SEQUENCE}{who}: over {len(steps)} batches about {percent(max(effect, 0.0))} of rows "
+        f"carry labels that contradict the baseline's model (tolerance {percent(tolerance)}, at "
+        f"least {percent(bound)}, p = {p:.2g} at any time)."
     )
     hint = (
         " The change is slow: look for a contributor or a labelling rule that changed since the "
         "baseline, and label a sample of the recent batches again."
     )
     return SignalRecord(
-        code=CODE,
+        code=SEQUENCE,
         family=Family.LABEL,
         status=Status.FAILED if fired else Status.PASSED,
         column=flips.column,
@@ -199,4 +198,4 @@ def _mean(track: Track) -> tuple[float, float]:
     return best[1], best[2]
 
 
-__all__ = ["CODE", "judge", "step_of"]
+__all__ = ["judge", "step_of"]

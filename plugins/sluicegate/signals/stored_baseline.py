@@ -73,6 +73,11 @@ class Baseline:
         return self.layout.schema
 
     @property
+    def known_contributors(self) -> frozenset[str]:
+        """Names of those who delivered its rows."""
+        return frozenset(name for name in self.profile.contributors if name is not None)
+
+    @property
     def n_rows(self) -> int:
         """Rows behind the baseline."""
         return self.profile.n_rows

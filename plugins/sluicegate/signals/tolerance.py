@@ -48,15 +48,16 @@ def check_overrides(overrides: Mapping[str, float]) -> None:
     """Refuse tolerances that name no signal or are no share.
 
     Raises:
-        ConfigError: Unknown code, or a value outside [0, 1].
+        ConfigError: A code that is unknown or measures nothing, or a value outside [0, 1].
     """
     known = {**FLOORS, **SEQUENCE_FLOORS}
     for key, value in overrides.items():
         if key.split(":", 1)[0] not in known:
             raise ConfigError(
-                "tolerance for an unknown signal",
+                "tolerance of a signal that takes none",
                 locator=key,
                 expected=", ".join(sorted(known)),
+                next_step="Leave it out, or correct the code.",
             )
         if not math.isfinite(value) or not 0.0 <= value <= 1.0:
             raise ConfigError("tolerance is not a share", locator=key, expected="0..1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +13,24 @@ from sluicegate.adapters.html_report import html_report
 from sluicegate.adapters.policy_file import read_policy
 from sluicegate.adapters.row_report import row_table
 from sluicegate.adapters.tabular import open_batches
-from sluicegate.gate.decide import decide
+from sluicegate.gate.judgement import ALONE, Compared, judge, require_usable
+from sluicegate.gate.policy import Result
+from sluicegate.signals.contributor_limits import LimitCounts
 from sluicegate.signals.evaluate import evaluate, expected_findings
 from sluicegate.workflow.baseline import read_baseline
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from os import PathLike
 
     import pyarrow as pa
 
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.gate.policy import Policy, Result
+    from sluicegate.gate.policy import Policy
     from sluicegate.gate.verdict import Reason
     from sluicegate.signals.evaluate import CheckResult
     from sluicegate.signals.record import SignalRecord
+    from sluicegate.signals.stored_baseline import Baseline
 
 _BUDGET = 0.01  # without a policy: one clean batch in a hundred
 
@@ -96,6 +100,7 @@ def check(
     policy: str | PathLike[str] | None = None,
     history: str | PathLike[str] | None = None,
     rows: bool = True,
+    source: str = "",
 ) -> Checked:
     """Judge a batch.
 
@@ -107,6 +112,7 @@ def check(
             together with the batch in order of name. Nothing is written there.
         rows: Whether to score rows; without, `Checked.rows` names none and memory does not grow
             with the batch. The verdict is the same.
+        source: Name of the source, for a policy that has rules of its own for it.
 
     Raises:
         SluicegateError: The batch, baseline, policy or history cannot be used.
@@ -116,32 +122,52 @@ def check(
     Example: ``sluicegate.check("july.parquet", baseline="baseline").verdict``
     """
     rules = None if policy is None else read_policy(Path(policy))
+    if rules is not None:
+        require_usable(rules)
+        rules = rules.for_source(source)
     reference, _body = read_baseline(Path(baseline))
     digest = reference.digest
     past = None if history is None else read_history(Path(history), digest)
+    limits = None if rules is None else rules.contributors
+    counts = None if limits is None else LimitCounts(reference.schema, limits)
     found = evaluate(
         reference,
-        open_batches(Path(batch)),
+        _counted(open_batches(Path(batch)), counts),
         tolerances={} if rules is None else rules.tolerances,
         false_block_budget=_BUDGET if rules is None else rules.false_block_budget,
         history=past,
         rows=rows,
     )
-    return _decided(found, rules, expected_findings(reference), digest)
+    limited = () if counts is None else counts.records(reference.known_contributors)
+    return _decided(found, limited, rules, reference)
+
+
+def _counted(
+    batches: Iterable[pa.RecordBatch], counts: LimitCounts | None
+) -> Iterator[pa.RecordBatch]:
+    """Count who delivered the rows while they pass by; data are read once."""
+    for batch in batches:
+        if counts is not None:
+            counts.update(batch)
+        yield batch
 
 
 def _decided(
-    found: CheckResult, rules: Policy | None, expected: tuple[str, ...], digest: Digest
+    found: CheckResult,
+    limited: tuple[SignalRecord, ...],
+    rules: Policy | None,
+    reference: Baseline,
 ) -> Checked:
-    signals = {} if rules is None else rules.signals
-    verdict, reasons = decide(found.records, signals, expected=expected)
-    accepted = {"PASSED", "WARNED"} if rules is None else rules.accept
+    own = tuple(record for record in found.records if record.code not in ALONE)
+    alone = [*limited, *(record for record in found.records if record.code in ALONE)]
+    judged = judge(rules, [Compared(own, expected_findings(reference))], alone)
+    started = judged.result is not Result.FAILED if rules is None else rules.starts(judged.result)
     return Checked(
-        verdict=verdict,
-        accepted=verdict in accepted,
-        reasons=reasons,
-        found=found,
-        baseline=digest,
+        verdict=judged.result,
+        accepted=started,
+        reasons=judged.reasons,
+        found=replace(found, records=judged.records),
+        baseline=reference.digest,
         policy=None if rules is None else rules.digest,
     )
 

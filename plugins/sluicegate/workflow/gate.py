@@ -1,4 +1,4 @@
-"""Judge the newest sealed batch of a source and record the verdict."""
+"""Judge a sealed batch of a source and record the verdict."""
 
 from __future__ import annotations
 
@@ -16,16 +16,14 @@ from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest, sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.errors import ConfigError, EvidenceMissing
-from sluicegate.gate.decide import decide, worst_first
-from sluicegate.gate.policy import Result
+from sluicegate.gate.judgement import Compared, asks, judge, require_usable
 from sluicegate.gate.promotion import Lane
-from sluicegate.gate.verdict import AS_OF, Reason, Verdict, test_result_statement
+from sluicegate.gate.verdict import AS_OF, Verdict, test_result_statement
+from sluicegate.signals.record import SEQUENCE
 from sluicegate.workflow.baselines import baselines_in_force
 from sluicegate.workflow.evidence import IssuedVerdict, SealedBatch, open_evidence
 from sluicegate.workflow.freshness import require_fresh_seal
-from sluicegate.workflow.over_time import CODE as SEQUENCE
 from sluicegate.workflow.over_time import sequence_records
-from sluicegate.workflow.partitions import CODE as PARTS
 from sluicegate.workflow.partitions import Part, part_records
 from sluicegate.workflow.reruns import same_verdict
 from sluicegate.workflow.sealed_rows import batch_table
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.attest.keys import Signer
+    from sluicegate.gate.judgement import Judgement
     from sluicegate.gate.policy import Policy
     from sluicegate.signals.record import SignalRecord
     from sluicegate.signals.stored_baseline import Baseline
@@ -48,22 +47,6 @@ class Findings:
 
     records: tuple[SignalRecord, ...]
     suite: Digest
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """What all baselines together found, and what of it counts, worst first."""
-
-    findings: Findings
-    reasons: tuple[Reason, ...]
-
-    def with_records(self, records: tuple[SignalRecord, ...], policy: Policy) -> _Judged:
-        """Add what no baseline is needed for; the policy may say how its code counts."""
-        code = records[0].code
-        rules = {key: rule for key, rule in policy.signals.items() if key == code}
-        _, against = decide(records, rules, expected=(code,))
-        findings = replace(self.findings, records=(*self.findings.records, *records))
-        return _Judged(findings, worst_first((*self.reasons, *against)))
 
 
 Runner = Callable[["pa.Table", "Baseline", "Policy"], Findings]
@@ -90,7 +73,7 @@ def gate_source(
     as_of: datetime | None = None,
     parts: Sequence[Part] | None = None,
 ) -> tuple[IssuedVerdict, SealedBatch]:
-    """Judge the newest sealed batch of a source, sign the verdict and append it.
+    """Judge a sealed batch of a source, sign the verdict and append it.
 
     Args:
         home: Paths of the installation.
@@ -116,6 +99,7 @@ def gate_source(
     """
     rules = read_policy(home.policy)
     policy = rules.for_source(source)
+    require_usable(policy)
     evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
     if digest is None:
         batch = evidence.latest_seal(source, at=at)
@@ -131,20 +115,21 @@ def gate_source(
                 next_step="Judge it against a baseline built from other batches.",
             )
     _require_fresh(evidence, batch, baselines, policy, at=at, then=then)
-    judged = _judge(runner, batch_table(batch, filesystem), baselines, policy)
-    if parts is not None or PARTS in policy.signals:
-        judged = judged.with_records(part_records(evidence, rules, batch, parts, at=at), policy)
-    if SEQUENCE in policy.signals:
-        anchored, own = baselines[Lane.ANCHORED].baseline.digest, judged.findings.records
-        added = sequence_records(evidence, policy, batch, anchored, own, at=at, then=then)
-        judged = judged.with_records(added, policy)
+    table = batch_table(batch, filesystem)
+    compared, suite = _compare(runner, table, baselines, policy)
+    alone = [*_limits(table, baselines[Lane.ANCHORED], policy)]
+    if parts is not None:
+        alone += part_records(evidence, rules, batch, parts, at=at)
+    if asks(policy, SEQUENCE):
+        anchored, own = baselines[Lane.ANCHORED].baseline.digest, compared[0].records
+        alone += sequence_records(evidence, policy, batch, anchored, own, at=at, then=then)
+    judged = judge(policy, compared, alone)
     if then < at:
         run = {**run, AS_OF: format_timestamp(then)}
-    verdict = _verdict(batch, baselines, policy, judged, at=at, run=run)
+    verdict = _verdict(batch, baselines, policy, judged, suite, at=at, run=run)
     if (again := same_verdict(evidence, verdict, at=at)) is not None:
         return again, batch
-    findings = judged.findings
-    envelopes = _sign(verdict, batch, findings, policy, signers.gate)
+    envelopes = _sign(verdict, batch, judged, policy, signers.gate)
     evidence.require_signed(
         [dsse.Envelope.from_bytes(envelope) for _, envelope in envelopes], Role.GATE, at=at
     )
@@ -194,39 +179,33 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
     return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
 
 
-def _judge(
+def _compare(
     runner: Runner, table: pa.Table, baselines: Mapping[Lane, SignedBaseline], policy: Policy
-) -> _Judged:
-    """Judge against each baseline; they share the budget of false blocks."""
-    from sluicegate.signals.contributor_limits import CODE as CONTRIBUTOR_LIMIT
-    from sluicegate.signals.contributor_limits import limit_records
+) -> tuple[list[Compared], Digest]:
+    """Compare with each baseline; they share the budget of false blocks."""
     from sluicegate.signals.evaluate import expected_findings
 
     shared = replace(policy, false_block_budget=policy.false_block_budget / len(baselines))
-    records: list[SignalRecord] = []
-    reasons: list[Reason] = []
-    suites = []
+    compared, suites = [], []
     for lane in (lane for lane in Lane if lane in baselines):
         baseline = baselines[lane].baseline
         found = runner(table, baseline, shared)
         own = found.records if lane is Lane.ANCHORED else tuple(map(_of_rolling, found.records))
-        # Limits and partitions are held against the batch alone, the sequence against all.
-        alone = {CONTRIBUTOR_LIMIT, PARTS, SEQUENCE}
-        rules = {code: r for code, r in policy.signals.items() if code not in alone}
-        _, against = decide(own, rules, expected=expected_findings(baseline))
-        records.extend(own)
-        reasons.extend(against)
+        compared.append(Compared(own, expected_findings(baseline)))
         suites.append(found.suite)
-    if policy.contributors is not None:
-        baseline = baselines[Lane.ANCHORED].baseline
-        known = {name for name in baseline.profile.contributors if name is not None}
-        limited = limit_records(table, baseline.schema, known, policy.contributors)
-        rule = {code: r for code, r in policy.signals.items() if code == CONTRIBUTOR_LIMIT}
-        _, against = decide(limited, rule, expected=(CONTRIBUTOR_LIMIT,))
-        records.extend(limited)
-        reasons.extend(against)
     suite = suites[0] if len(set(suites)) == 1 else sha256_bytes(dumps([str(s) for s in suites]))
-    return _Judged(Findings(tuple(records), suite), worst_first(reasons))
+    return compared, suite
+
+
+def _limits(table: pa.Table, anchored: SignedBaseline, policy: Policy) -> tuple[SignalRecord, ...]:
+    """Hold the batch against what one contributor may deliver."""
+    if policy.contributors is None:
+        return ()
+    from sluicegate.signals.contributor_limits import limit_records
+
+    baseline = anchored.baseline
+    known = baseline.known_contributors
+    return limit_records(table, baseline.schema, known, policy.contributors)
 
 
 def _of_rolling(record: SignalRecord) -> SignalRecord:
@@ -241,20 +220,21 @@ def _verdict(
     batch: SealedBatch,
     baselines: Mapping[Lane, SignedBaseline],
     policy: Policy,
-    judged: _Judged,
+    judged: Judgement,
+    suite: Digest,
     *,
     at: datetime,
     run: Mapping[str, str],
 ) -> Verdict:
     rolling = baselines.get(Lane.ROLLING)
     return Verdict(
-        result=judged.reasons[0].result if judged.reasons else Result.PASSED,
+        result=judged.result,
         source=batch.source,
         digest=batch.digest,
         baseline=baselines[Lane.ANCHORED].baseline.digest,
         rolling=None if rolling is None else rolling.baseline.digest,
         policy=policy.digest,
-        suite=judged.findings.suite,
+        suite=suite,
         code_version=__version__,
         run=run,
         mode=policy.mode,
@@ -265,10 +245,10 @@ def _verdict(
 
 
 def _sign(
-    verdict: Verdict, batch: SealedBatch, findings: Findings, policy: Policy, signer: Signer
+    verdict: Verdict, batch: SealedBatch, judged: Judgement, policy: Policy, signer: Signer
 ) -> list[tuple[str, bytes]]:
     """Return the signed test result and the signed verdict that names it."""
-    details = test_result_statement(verdict, findings.records, batch.subjects, policy=policy.raw)
+    details = test_result_statement(verdict, judged.records, batch.subjects, policy=policy.raw)
     details_envelope = dsse.sign(details.to_bytes(), signer).to_bytes()
     statement = verdict.to_statement(batch.subjects, sha256_bytes(details_envelope))
     return [

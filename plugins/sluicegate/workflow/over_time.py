@@ -16,7 +16,7 @@ from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF, verdict_from_statement
 from sluicegate.ledger.entry import Kind
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.record import SEQUENCE, Family, SignalRecord, Status
 from sluicegate.workflow.kept_findings import kept_records
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from sluicegate.signals.excess import Step
     from sluicegate.workflow.evidence import Evidence, SealedBatch
 
-CODE: Final = "SEQUENCE"
 N_VERDICTS: Final = 200
 """Newest verdicts that are read; two proofs and two signatures each."""
 
@@ -106,8 +105,8 @@ def _anchored(records: Iterable[SignalRecord]) -> list[SignalRecord]:
 
 def _blind(reason: str) -> SignalRecord:
     return SignalRecord(
-        code=CODE,
+        code=SEQUENCE,
         family=Family.LABEL,
         status=Status.NOT_EVALUATED,
-        message=f"{CODE}: not evaluated: {reason}. Audit the ledger.",
+        message=f"{SEQUENCE}: not evaluated: {reason}. Audit the ledger.",
     )

@@ -9,12 +9,12 @@ which one airport was poisoned can look harmless as a whole.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import ConfigError, GateBlocked, SluicegateError
 from sluicegate.ledger.entry import Kind
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.record import PARTS, Family, SignalRecord, Status
 from sluicegate.workflow.quarantine import require_free
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy import Policy
     from sluicegate.workflow.evidence import Evidence, SealedBatch
 
-CODE: Final = "PARTS"
 _NAMED = 5
 
 Part = tuple[str, Digest]
@@ -36,7 +35,7 @@ def part_records(
     evidence: Evidence,
     policy: Policy,
     whole: SealedBatch,
-    parts: Sequence[Part] | None,
+    parts: Sequence[Part],
     *,
     at: datetime,
 ) -> tuple[SignalRecord, ...]:
@@ -46,16 +45,14 @@ def part_records(
         evidence: Ledger and trust policy.
         policy: The file in force, of all sources.
         whole: What they together should be.
-        parts: The partitions; None where nobody named any.
+        parts: The partitions.
         at: Aware UTC.
 
     Returns:
-        One record; NOT_EVALUATED without partitions.
+        One record.
 
     Cost: about four signatures a partition.
     """
-    if parts is None:
-        return (_record(whole, Status.NOT_EVALUATED, "nobody named the batch's partitions"),)
     from sluicegate.workflow.admit import require_admissible  # which asks us in turn
 
     against, files = [], Counter[tuple[str, int]]()
@@ -111,7 +108,7 @@ def require_free_parts(evidence: Evidence, test_result: Statement, *, at: dateti
 def _named_parts(test_result: Statement) -> set[tuple[str, str]]:
     try:
         records = test_result.predicate["sluicegate"]["records"]
-        found = [name for r in records if r["code"] == CODE for name in r["evidence"]["parts"]]
+        found = [name for r in records if r["code"] == PARTS for name in r["evidence"]["parts"]]
         return {(source, digest) for source, _, digest in (n.rpartition("@") for n in found)}
     except (KeyError, TypeError, AttributeError):
         return set()  # judged without partitions
@@ -133,17 +130,17 @@ def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
 
 
 def _record(
-    whole: SealedBatch, status: Status, text: str, parts: Sequence[Part] = (), *, n_bad: int = 0
+    whole: SealedBatch, status: Status, text: str, parts: Sequence[Part], *, n_bad: int = 0
 ) -> SignalRecord:
     names = sorted({f"{source}@{digest}" for source, digest in parts})
     return SignalRecord(
-        code=CODE,
+        code=PARTS,
         family=Family.COMPLETENESS,
         status=status,
         null_hypothesis="none: verdicts and files are facts",
-        effect=None if status is Status.NOT_EVALUATED else float(n_bad),
+        effect=float(n_bad),
         effect_unit="objections",
         tolerance=0.0,
         evidence={"partitions": len(names), "parts": names},
-        message=text and f"{CODE}: {whole.source}: {text}",
+        message=text and f"{PARTS}: {whole.source}: {text}",
     )

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 from sluicegate.attest.trust import Role
 from sluicegate.errors import Expired, SluicegateError
-from sluicegate.gate.decide import NOBODY, decide, worst_first
+from sluicegate.gate.decide import NOBODY
+from sluicegate.gate.judgement import ALONE, Compared, absent, asks, require_usable, weigh
 from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.reconsider import reconsidered
 from sluicegate.gate.verdict import verdict_from_statement
 from sluicegate.ledger.entry import Kind
-from sluicegate.signals.record import EXTRA_COLUMNS
+from sluicegate.signals.record import CONTRIBUTOR_LIMIT, EXTRA_COLUMNS, PARTS, Status
 from sluicegate.workflow.kept_findings import kept_records
-from sluicegate.workflow.over_time import CODE as SEQUENCE
-from sluicegate.workflow.partitions import CODE as PARTS
 from sluicegate.workflow.verdict_history import policy_behind
 
 if TYPE_CHECKING:
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from sluicegate.gate.verdict import Reason, Verdict
     from sluicegate.signals.record import SignalRecord
     from sluicegate.workflow.evidence import Evidence
-
-_LIMIT = "CONTRIBUTOR_LIMIT"
-_ALONE = (PARTS, SEQUENCE, _LIMIT)
-"""Held against the batch, its partitions or its history, and not once a baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +65,12 @@ def replay(
         source: Only this source; all when None.
         at: Aware UTC; keys must be valid then.
 
+    Raises:
+        ConfigError: A policy that the gate would stop on.
+
     Cost: two proofs and three signatures a verdict.
     """
+    require_usable(policy)
     for found in evidence.ledger.find(Kind.VERDICT, source, newest_first=False):
         try:
             record = evidence.ledger.get_verified(found.index)
@@ -93,7 +92,7 @@ def replay(
             continue
         before = None if old is None else old.for_source(verdict.source)
         result, why = _decided(records, verdict, before, rules)
-        yield Replay(*head, result, result is not None and result in rules.accept, why)
+        yield Replay(*head, result, result is not None and rules.starts(result), why)
 
 
 def _decided(
@@ -102,18 +101,13 @@ def _decided(
     """Return the result and its worst reason; None if an unknown finding could worsen it."""
     if old is None:
         return None, "the ledger keeps no text of the policy of then"
-    if old.contributors != new.contributors:
-        records = [record for record in records if record.code != _LIMIT]
+    records = [record for record in records if _stands(record, old, new)]
     again = [(record, reconsidered(record, old, new)) for record in records]
     unknown = {_key(record) for record, found in again if found is None}
-    silent = list(_silent(verdict))
-    dropped = {_name(reason.code, reason.column) for reason in silent} & _dropped(old, new)
-    reasons = worst_first(
-        [
-            *(reason for reason in silent if _name(reason.code, reason.column) not in dropped),
-            *_against([found for _, found in again if found is not None], new),
-        ]
-    )
+    silent = _silent(verdict)
+    dropped = silent & _dropped(old, new)
+    left = [found for _, found in again if found is not None]
+    reasons = _against(left, new, silent - dropped, n_baselines=1 + (verdict.rolling is not None))
     unknown.update(dropped, _never_asked(records, old, new))
     if unknown and not (reasons and reasons[0].result is Result.FAILED):
         return None, f"needs the data again for {', '.join(sorted(unknown))}"
@@ -122,12 +116,26 @@ def _decided(
     return reasons[0].result, reasons[0].message
 
 
-def _against(records: list[SignalRecord], policy: Policy) -> Iterator[Reason]:
-    """Decide as the gate does: each baseline's findings alone, and what needs no baseline."""
-    for rolling in (False, True):
-        lane = [r for r in records if r.code not in _ALONE and _is_rolling(r) is rolling]
-        yield from decide(lane, _rules(policy))[1]
-    yield from decide([r for r in records if r.code in _ALONE], _rules(policy))[1]
+def _stands(record: SignalRecord, old: Policy, new: Policy) -> bool:
+    """Return whether the gate would make a finding under the new policy too."""
+    if record.code == CONTRIBUTOR_LIMIT and old.contributors != new.contributors:
+        return False
+    named = record.code == PARTS and record.status is not Status.NOT_EVALUATED
+    return record.code not in ALONE or named or asks(new, record.code)
+
+
+def _against(
+    records: list[SignalRecord], policy: Policy, silent: set[str], *, n_baselines: int
+) -> tuple[Reason, ...]:
+    """Decide as the gate does, on what is kept."""
+    lanes: list[list[SignalRecord]] = [[] for _ in range(n_baselines)]
+    alone: list[SignalRecord] = []
+    for record in records:
+        (alone if record.code in ALONE else lanes[_is_rolling(record)]).append(record)
+    if policy.contributors is None:  # such a rule needs no data: it can judge nothing
+        lacks = absent(policy, {record.code for record in alone})
+        alone += [record for record in lacks if record.code == CONTRIBUTOR_LIMIT]
+    return weigh(_rules(policy), [Compared(tuple(lane), tuple(silent)) for lane in lanes], alone)
 
 
 def _rules(policy: Policy) -> dict[str, SignalRule]:
@@ -135,11 +143,13 @@ def _rules(policy: Policy) -> dict[str, SignalRule]:
     return {key: replace(rule, required=False) for key, rule in policy.signals.items()}
 
 
-def _silent(verdict: Verdict) -> Iterator[Reason]:
-    """Yield what was expected then and left no finding."""
-    for reason in verdict.reasons:
-        if reason.result is Result.FAILED and reason.message.endswith(NOBODY):
-            yield reason
+def _silent(verdict: Verdict) -> set[str]:
+    """Return keys of what was expected then and left no finding."""
+    return {
+        _name(reason.code, reason.column)
+        for reason in verdict.reasons
+        if reason.result is Result.FAILED and reason.message.endswith(NOBODY)
+    }
 
 
 def _dropped(old: Policy, new: Policy) -> set[str]:
@@ -152,14 +162,20 @@ def _never_asked(records: list[SignalRecord], old: Policy, new: Policy) -> Itera
     """Yield what the new policy asks for and nobody looked at."""
     left = {name for record in records for name in (record.code, _key(record))}
     required = {key for key, rule in new.signals.items() if rule.required}
-    yield from required - left - {EXTRA_COLUMNS, _LIMIT}
-    if new.contributors is not None and new.contributors != old.contributors:
-        yield _LIMIT
+    yield from (
+        {key for key in required if key.partition(":")[0] not in ALONE} - left - {EXTRA_COLUMNS}
+    )
+    yield from (code for code in ALONE if code not in left and _needs_data(code, new))
     if new.promoted - old.promoted:
         yield "promoted"
     then, now = (None if p.freshness is None else p.freshness.baseline_s for p in (old, new))
     if now is not None and (then is None or now < then):
         yield "freshness.baseline_hours"
+
+
+def _needs_data(code: str, policy: Policy) -> bool:
+    """Return whether a signal was asked of the batch; limits that are not set ask for none."""
+    return asks(policy, code) and (code != CONTRIBUTOR_LIMIT or policy.contributors is not None)
 
 
 def _require_fresh(evidence: Evidence, policy: Policy, verdict: Verdict, *, at: datetime) -> None:

@@ -57,8 +57,7 @@ def write_weights(
             locator=f"{source}: {baseline.schema.contributor or 'contributor'}",
             expected="a contributor column in schema and batch",
         )
-    known = {name for name in baseline.profile.contributors if name is not None}
-    weights = sampling_weights(table, baseline.schema, known, limits)
+    weights = sampling_weights(table, baseline.schema, baseline.known_contributors, limits)
     name = baseline.schema.id
     ids = {"id": table.column(name)} if name in table.schema.names else {}
     pq.write_table(pa.table({**ids, "weight": pa.array(weights, pa.float64())}), out)

@@ -94,3 +94,35 @@ def test_report_loads_nothing_and_escapes_what_data_says(work, tmp_path):
     assert "&lt;img src=x&gt;" in page
     assert not any(text in page for text in ("<script", "<img", "http://", "https://", "url("))
     assert network_assets(out) == []
+
+
+def test_check_says_what_the_policy_asks_for_and_only_the_gate_has(work, tmp_path, capsys):
+    """The policy that `policy init` writes asks for nothing of the kind."""
+    policy = tmp_path / "policy.yaml"
+    assert cli.main(["policy", "init", str(policy)]) == 0
+    arguments = [str(work / "batch.parquet"), "--baseline", str(work / "b"), "--policy"]
+    assert cli.main(["check", *arguments, str(policy)]) == 0
+    rules = "  PARTS: {severity: block}\n  SEQUENCE: {severity: block, not_evaluated: the gate}\n"
+    policy.write_text(policy.read_text(encoding="utf-8") + rules, encoding="utf-8")
+    capsys.readouterr()
+    assert cli.main(["check", *arguments, str(policy)]) == 1
+    shown = capsys.readouterr().out
+    assert "PARTS: not evaluated: nobody named the batch's partitions" in shown
+    assert "SEQUENCE: not evaluated: the batches before this one are not known" in shown
+    done = sluicegate.check(work / "batch.parquet", baseline=work / "b", policy=policy)
+    assert [(r.code, r.result) for r in done.reasons] == [
+        ("PARTS", "FAILED"),
+        ("SEQUENCE", "WARNED"),
+    ]
+
+
+def test_check_holds_the_limits_of_one_source(work, tmp_path):
+    policy = tmp_path / "policy.yaml"
+    assert cli.main(["policy", "init", str(policy)]) == 0
+    text = policy.read_text(encoding="utf-8")
+    text += "sources: {tight: {contributors: {max_share: 0.01}}}\n"
+    policy.write_text(text, encoding="utf-8")
+    arguments = [str(work / "batch.parquet"), "--baseline", str(work / "b")]
+    arguments += ["--policy", str(policy)]
+    assert cli.main(["check", *arguments]) == 0
+    assert cli.main(["check", *arguments, "--source", "tight"]) == 1

@@ -13,9 +13,9 @@ from tests.unit.workflow.conftest import AT, rows, write
 from sluicegate.cli.main import main
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import Result
+from sluicegate.signals.record import SEQUENCE
 from sluicegate.workflow.audit import audit
 from sluicegate.workflow.evidence import Evidence
-from sluicegate.workflow.over_time import CODE
 
 N_ROWS = 300
 
@@ -44,7 +44,7 @@ def patient(site):
 def watched(patient):
     """The same, and its policy demands the sequence."""
     with patient.home.policy.open("a", encoding="utf-8") as file:
-        file.write(f"  {CODE}: {{severity: block, tolerance: 0.02}}\n")
+        file.write(f"  {SEQUENCE}: {{severity: block, tolerance: 0.02}}\n")
     return patient
 
 
@@ -62,7 +62,7 @@ def test_slow_flips_add_up_over_verdicts_and_are_blocked(watched):
     verdicts = [judge(watched, i, slowly_flipped(50 + i)) for i in range(8)]
     assert verdicts[0].result is Result.PASSED
     blocked = [verdict for verdict in verdicts if verdict.result is Result.FAILED]
-    assert set().union(*map(reasons, verdicts)) == {CODE}
+    assert set().union(*map(reasons, verdicts)) == {SEQUENCE}
     assert "batches" in blocked[0].reasons[0].message
     late = AT + timedelta(hours=1)
     assert audit(watched.evidence(late), at=late).findings == ()
@@ -111,14 +111,14 @@ def test_history_that_does_not_verify_blocks(watched, monkeypatch):
     watched.seal(write(rows(61, N_ROWS), watched.root / "next"), at)
     verdict = watched.gate(at)[0].verdict
     assert verdict.result is Result.FAILED
-    assert "cannot be verified" in next(r.message for r in verdict.reasons if r.code == CODE)
+    assert "cannot be verified" in next(r.message for r in verdict.reasons if r.code == SEQUENCE)
 
 
 def test_labels_that_nobody_judged_leave_no_sequence(watched):
     unlabelled = rows(60, N_ROWS).drop_columns(["label"])
     verdict = judge(watched, 0, unlabelled)
     assert verdict.result is Result.FAILED
-    assert CODE in reasons(verdict)
+    assert SEQUENCE in reasons(verdict)
 
 
 def test_lint_knows_the_signals_that_no_baseline_supports(watched, capsys):

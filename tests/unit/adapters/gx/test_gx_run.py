@@ -214,7 +214,7 @@ def test_record_missing_from_the_core_does_not_pass(monkeypatch, clean, suite, b
 
 
 def test_tolerance_for_unknown_signal_is_called_wrongly(clean, suite, baseline):
-    with pytest.raises(ConfigError, match="unknown signal"):
+    with pytest.raises(ConfigError, match="takes none"):
         run(clean, suite, baseline, tolerances={"NO_SUCH": 0.1})
 
 

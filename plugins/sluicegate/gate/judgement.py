@@ -1,0 +1,162 @@
+"""From findings to a verdict: the one judgement of check, gate, replay and Great Expectations.
+
+What is found differs by command: one knows the batches before, another the partitions. What
+findings mean under a policy does not, so it is said here and nowhere else. What the policy asks
+for and the command does not know is a finding too: NOT_EVALUATED, with what it lacks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from sluicegate.gate.decide import decide, worst_first
+from sluicegate.gate.policy import Result
+from sluicegate.signals.record import (
+    CONTRIBUTOR_LIMIT,
+    PARTS,
+    SEQUENCE,
+    Family,
+    SignalRecord,
+    Status,
+)
+from sluicegate.signals.tolerance import check_overrides
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sluicegate.gate.policy import Policy, SignalRule
+    from sluicegate.gate.verdict import Reason
+
+_LACKS: Final = {
+    CONTRIBUTOR_LIMIT: (Family.CONTAMINATION, "the policy has no section `contributors`"),
+    PARTS: (
+        Family.COMPLETENESS,
+        "nobody named the batch's partitions. Judge it with a gate that is given them (parts=)",
+    ),
+    SEQUENCE: (
+        Family.LABEL,
+        (
+            "the batches before this one are not known. Give `check` their results (--history), "
+            "or judge it with the gate, which has the ledger"
+        ),
+    ),
+}
+
+ALONE: Final = tuple(_LACKS)
+"""Signals held against the batch, its partitions or its history, not once a baseline; in the order
+of their findings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the comparison with one baseline found.
+
+    Attributes:
+        records: Its findings.
+        expected: Keys, ``CODE`` and ``CODE:column``, that the baseline supports, so that each must
+            have left a finding.
+    """
+
+    records: tuple[SignalRecord, ...]
+    expected: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What all findings of a batch mean.
+
+    Attributes:
+        result: The worst of all.
+        reasons: What made it WARNED or FAILED, worst first.
+        records: The findings, those that could not be made included.
+    """
+
+    result: Result
+    reasons: tuple[Reason, ...]
+    records: tuple[SignalRecord, ...]
+
+
+def judge(
+    policy: Policy | None, compared: Sequence[Compared], alone: Iterable[SignalRecord] = ()
+) -> Judgement:
+    """Say what a policy makes of the findings on a batch.
+
+    Args:
+        policy: Rules of the batch's source; without any, each signal counts as it says itself.
+        compared: Findings against each baseline, the anchored one first.
+        alone: Findings that need no baseline, in any order.
+
+    Returns:
+        The judgement. Taking findings away never improves it.
+    """
+    alone = list(alone)
+    if policy is not None:
+        alone += absent(policy, {record.code for record in alone})
+    alone.sort(key=lambda record: ALONE.index(record.code) if record.code in ALONE else -1)
+    reasons = weigh({} if policy is None else policy.signals, compared, alone)
+    result = reasons[0].result if reasons else Result.PASSED
+    found = (record for one in compared for record in one.records)
+    return Judgement(result, reasons, (*found, *alone))
+
+
+def weigh(
+    rules: Mapping[str, SignalRule],
+    compared: Iterable[Compared],
+    alone: Iterable[SignalRecord],
+) -> tuple[Reason, ...]:
+    """Return what speaks against a batch, worst first.
+
+    Each comparison must hold by itself, so what one baseline could not judge is not excused by
+    another that could.
+    """
+    alone = list(alone)
+    apart = {*ALONE, *(record.code for record in alone)}
+    shared = {key: rule for key, rule in rules.items() if _code(key) not in apart}
+    reasons: list[Reason] = []
+    for one in compared:
+        reasons += decide(one.records, shared, expected=one.expected)[1]
+    own = {key: rule for key, rule in rules.items() if _code(key) in {r.code for r in alone}}
+    reasons += decide(alone, own)[1]
+    return worst_first(reasons)
+
+
+def asks(policy: Policy, code: str) -> bool:
+    """Return whether a policy asks for a signal that needs no baseline."""
+    limited = code == CONTRIBUTOR_LIMIT and policy.contributors is not None
+    return limited or any(_code(key) == code for key in policy.signals)
+
+
+def absent(policy: Policy, found: Iterable[str]) -> Iterator[SignalRecord]:
+    """Yield a finding NOT_EVALUATED for each signal that is asked for and that nobody evaluated.
+
+    Args:
+        policy: Rules of the batch's source.
+        found: Codes of the signals that left a finding.
+    """
+    for code in ALONE:
+        if code not in found and asks(policy, code):
+            family, lack = _LACKS[code]
+            if code == CONTRIBUTOR_LIMIT and policy.contributors is not None:
+                lack = "nobody held the batch against the limits"
+            yield SignalRecord(
+                code=code,
+                family=family,
+                status=Status.NOT_EVALUATED,
+                message=f"{code}: not evaluated: {lack}.",
+            )
+
+
+def require_usable(policy: Policy) -> None:
+    """Return if a batch can be judged by a policy.
+
+    Its sources name no tolerance that it does not: they may only tighten.
+
+    Raises:
+        ConfigError: A tolerance of a signal that takes none.
+    """
+    check_overrides(policy.tolerances)
+
+
+def _code(key: str) -> str:
+    return key.partition(":")[0]
