@@ -23,6 +23,7 @@
     │   ├── LedgerConflict         another writer was first; carries the size it left
     │   └── LedgerCorrupt          checked and bad: the log contradicts itself
     ├── GateBlocked            checked and bad: the verdict forbids training
+    │   └── Quarantined            somebody set the batch aside
     ├── SystemTrouble          could not check: disk, memory, permission, connection
     └── InternalError          could not check: an error that nobody expected
 
@@ -289,6 +290,13 @@ class GateBlocked(SluicegateError):
     ) -> None:
         self.verdict = verdict
         super().__init__(what, locator=locator, next_step=next_step)
+
+
+class Quarantined(GateBlocked):
+    """The batch was set aside, and no release lets it back."""
+
+    code = "QUARANTINED"
+    own_exit_code = 32
 
 
 class SystemTrouble(SluicegateError):

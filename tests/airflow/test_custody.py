@@ -69,7 +69,7 @@ def test_batch_set_aside_trains_nobody_until_it_is_released(people):
     refused, state = people.start("admin", "train_kept")
     assert state == "failed"
     said = people.log("train_kept", refused, "train")
-    assert "[GATE_BLOCKED]" in said
+    assert "[QUARANTINED]" in said
     assert "in quarantine" in said
     marked, state = people.start("ursula", "train_kept")
     assert state == "failed"

@@ -62,6 +62,12 @@ def register(commands: Subparsers) -> None:
         help="refuse statements without a post-quantum signature (ML-DSA-65)",
     )
     parser.add_argument(
+        "--log",
+        metavar="TILES",
+        help="refuse a folder that lacks what this copy of the whole log holds about its batch: "
+        "directory or URL of `ledger export --tiles`",
+    )
+    parser.add_argument(
         "--only",
         action="append",
         default=[],
@@ -105,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
             ledger=arguments.require_ledger,
             post_quantum=arguments.require_pq,
             timestamp_authorities=_authority(arguments.timestamp_authority),
+            log=arguments.log or "",
         ),
         only=arguments.only,
     )

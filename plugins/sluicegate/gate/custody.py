@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.attest.contents import identity_of
 from sluicegate.attest.predicates import SVR
@@ -76,6 +76,18 @@ class CustodyChange:
         )
 
 
+def custody_of(statement: Statement) -> Custody | None:
+    """Return which change of custody a statement claims to be, None if none."""
+    said = _said(statement).get("state")
+    return Custody(said) if said in set(Custody) else None
+
+
+def reasons_of(statement: Statement) -> str:
+    """Return in one line why custody changed, as whoever signed it says."""
+    said = _said(statement).get("reasons")
+    return "; ".join(map(str, said)) if isinstance(said, list) else ""
+
+
 def require_release(
     statement: Statement, source: str, digest: Digest, quarantine: str, *, locator: str
 ) -> None:
@@ -84,12 +96,16 @@ def require_release(
     Raises:
         MalformedEnvelope: It says anything else.
     """
-    body = statement.predicate.get(_EXTENSION)
     (subject, *more) = statement.subjects
-    said = body if isinstance(body, dict) else {}
+    said = _said(statement)
     if (
         more
         or (subject.name, identity_of(subject, locator=locator)) != (source, digest)
         or (said.get("state"), said.get("answers")) != (Custody.RELEASED, quarantine)
     ):
         raise MalformedEnvelope("the statement does not release this batch", locator=locator)
+
+
+def _said(statement: Statement) -> Mapping[str, Any]:
+    body = statement.predicate.get(_EXTENSION)
+    return body if statement.predicate_type == SVR and isinstance(body, dict) else {}

@@ -17,7 +17,7 @@ from sluicegate.ledger.frontier import Frontier
 from sluicegate.ledger.merkle import leaf_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sluicegate.ledger.note import NoteVerifier
 
@@ -127,6 +127,44 @@ def verify_tiles(
     for path, data in cut(_leaves(read, head.size, frontier, locator)):
         if _present(read, path, locator) != data:
             raise LedgerCorrupt("tile is not what the leaves say", locator=f"{locator}/{path}")
+    _require_root(frontier, head, locator)
+    return head
+
+
+def find_leaves(
+    read: Callable[[str], bytes | None],
+    verifiers: Sequence[NoteVerifier],
+    wanted: Callable[[int, bytes], bool],
+    *,
+    locator: str = "tiles",
+) -> tuple[Checkpoint, dict[int, bytes]]:
+    """Return leaves of an export, none of those that are wanted left out.
+
+    The tiles of hashes are not read: the leaves themselves lead to the signed root.
+
+    Args:
+        read: Returns the content of a path, None if it is not there.
+        verifiers: Of these keys one must have signed the checkpoint.
+        wanted: Says of each index and leaf whether to return it.
+        locator: Where the files are, for messages.
+
+    Returns:
+        The verified checkpoint, and index to leaf.
+
+    Raises:
+        EvidenceMissing, LedgerCorrupt, BadProof, VerificationError: As `verify_tiles`.
+
+    Cost: one hash a leaf.
+    """
+    head = open_checkpoint(_present(read, CHECKPOINT, locator), verifiers, locator=locator)
+    frontier = Frontier()
+    leaves = enumerate(_leaves(read, head.size, frontier, locator))
+    found = {index: leaf for index, leaf in leaves if wanted(index, leaf)}
+    _require_root(frontier, head, locator)
+    return head, found
+
+
+def _require_root(frontier: Frontier, head: Checkpoint, locator: str) -> None:
     if frontier.root() != head.root:
         raise BadProof(
             "the exported leaves do not hash to the signed root",
@@ -134,7 +172,6 @@ def verify_tiles(
             expected=head.root.hex()[:12],
             got=frontier.root().hex()[:12],
         )
-    return head
 
 
 def _leaves(

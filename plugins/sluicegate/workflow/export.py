@@ -18,16 +18,15 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.attest.dsse import Envelope
-from sluicegate.attest.predicates import TEST_RESULT
-from sluicegate.attest.statement import Statement
 from sluicegate.digest.algorithms import Digest, sha256_bytes
-from sluicegate.errors import ConfigError, EvidenceMissing
+from sluicegate.errors import ConfigError, EvidenceMissing, VerificationError
 from sluicegate.gate.verdict import policy_from_test_result
+from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.audit_statements import EXPECTED
 from sluicegate.workflow.bill_of_materials import ModelFile, ml_bom, openlineage_event
 from sluicegate.workflow.control_report import control_report
 from sluicegate.workflow.folder import WAIVERS_FILE, export_folder, read_folder
+from sluicegate.workflow.verify_lines import of_kind, read_lines
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -102,7 +101,7 @@ def export_run(
         evidence: Open ledger and trust policy.
         batch: The batch, verified.
         out: Directory to write; must not hold evidence yet.
-        at: Aware UTC; the verdict's signer must be valid then.
+        at: Aware UTC; derived files name the verdict only if its signer is valid then.
         extras: Which derived files to add.
 
     Returns:
@@ -115,18 +114,19 @@ def export_run(
     export_folder(evidence, batch, out)
     (out / CHECKPOINT_FILE).write_bytes(evidence.ledger.checkpoint())
     (out / TRUST_FILE).write_bytes(evidence.pinned.to_bytes())
-    statements = {item.predicate_type: item for item in _statements(out)}
-    if TEST_RESULT in statements:
-        policy = policy_from_test_result(statements[TEST_RESULT])
-        if policy is not None:
-            (out / POLICY_FILE).write_bytes(policy)
     issued = _verdict(evidence, batch, at)
+    lines = {line.name: line for line in read_lines(read_folder(out))}
+    named = lines.get(issued.test_result) if issued else None
+    policy = policy_from_test_result(named.claimed) if named and named.claimed else None
+    if policy is not None:
+        (out / POLICY_FILE).write_bytes(policy)
     if extras.openlineage and issued is not None:
         _write(out / OPENLINEAGE_FILE, openlineage_event(batch, issued))
     if extras.mlbom or model is not None:
         _write(out / MLBOM_FILE, ml_bom(batch, issued, model))
     if extras.controls:
-        present = {kind for kind, (uri, _) in EXPECTED.items() if uri in statements}
+        batched = str(batch.digest)
+        present = {kind for kind in EXPECTED if of_kind(lines.values(), Kind(kind), batched)}
         present |= {"seal", "proof"} | ({"waiver"} if (out / WAIVERS_FILE).exists() else set())
         present |= {"mlbom"} if (out / MLBOM_FILE).exists() else set()
         _write(out / CONTROLS_FILE, control_report(present, f"{batch.source}@{batch.digest}"))
@@ -165,18 +165,13 @@ def write_archive(folder: Path, archive: Path) -> Digest:
     return sha256_bytes(packed.getvalue())
 
 
-def _statements(out: Path) -> list[Statement]:
-    return [
-        Statement.from_bytes(Envelope.from_bytes(line, locator="export").payload)
-        for line in read_folder(out).envelopes
-    ]
-
-
 def _verdict(evidence: Evidence, batch: SealedBatch, at: datetime) -> IssuedVerdict | None:
     try:
         return evidence.verdict_of(batch.source, batch.digest, at=at)
-    except EvidenceMissing:
-        return None
+    except (EvidenceMissing, VerificationError):
+        return (
+            None  # never judged, or by what counts no more: the evidence is exported all the same
+        )
 
 
 def _model(path: Path) -> ModelFile:

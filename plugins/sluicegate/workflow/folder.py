@@ -3,7 +3,7 @@
     seal.sigstore.json                 Sigstore bundle with the model-signing statement, or
     seal.dsse.json                     DSSE envelope with sealed rows, or a Merkle root
     manifest/                          parts below that root (`workflow.large`)
-    evidence.intoto.jsonl              one DSSE envelope a line
+    evidence.intoto.jsonl              one DSSE envelope a line, as the ledger orders them
     waivers.intoto.jsonl               optional: waivers and revocations, one a line
     proofs/<sha256 of envelope>.tlog-proof    inclusion under a signed checkpoint
     certificates/NAME.pem              optional: chain of a signer, its certificate first
@@ -18,6 +18,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.predicates import manifest_from_statement
 from sluicegate.attest.seal_form import contents_from_statement, is_plain, read_seal
 from sluicegate.attest.statement import Statement
@@ -25,13 +26,15 @@ from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.merkle_files import MerkleFiles
 from sluicegate.digest.merkle_manifest import MERKLE_MANIFEST_TYPE
 from sluicegate.errors import ConfigError, EvidenceMissing, MalformedEnvelope
+from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.large import INDEX_FILE, MANIFEST_DIRECTORY, PartFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from sluicegate.digest.manifest import Manifest
+    from sluicegate.ledger.store import LedgerRecord
     from sluicegate.workflow.evidence import Evidence, SealedBatch
 
 SEAL_FILE = "seal.sigstore.json"
@@ -42,7 +45,15 @@ PROOFS_DIRECTORY = "proofs"
 # A folder is read whole into memory: a manifest of 100,000 files is about 20 MB.
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
-EXPORTED_KINDS = ("provenance", "table", "baseline", "test-result", "verdict")
+EXPORTED_KINDS = (
+    Kind.PROVENANCE,
+    Kind.TABLE,
+    Kind.BASELINE,
+    Kind.TEST_RESULT,
+    Kind.VERDICT,
+    Kind.QUARANTINE,
+    Kind.RELEASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +162,7 @@ def read_folder(path: Path) -> EvidenceFolder:
 
 
 def export_folder(evidence: Evidence, batch: SealedBatch, out: Path) -> int:
-    """Copy everything the ledger holds about one batch into a folder.
+    """Copy everything the ledger holds about one batch into a folder, for it or against it.
 
     Args:
         evidence: Open ledger and trust policy.
@@ -161,13 +172,19 @@ def export_folder(evidence: Evidence, batch: SealedBatch, out: Path) -> int:
     Returns:
         Number of envelopes written beside the seal.
     """
-    records = [evidence.ledger.get_verified(batch.index)]
-    for kind in EXPORTED_KINDS:
-        found = evidence.ledger.find(kind, batch.source, batch.digest, limit=1)
-        records.extend(evidence.ledger.get_verified(record.index) for record in found)
-    # Every waiver, oldest first: which of them holds, and when, is for the verifier to say.
-    found = evidence.ledger.find("waiver", batch.source, batch.digest, newest_first=False)
+    about = [
+        record
+        for kind in EXPORTED_KINDS
+        for record in evidence.ledger.find(kind, batch.source, batch.digest)
+    ]
+    about += _promotions_of(evidence, batch)
+    # All of it, oldest first: what of it counts, and when, is for the verifier to say.
+    indexes = {record.entry.envelope: record.index for record in reversed(about)}
+    found = evidence.ledger.find(Kind.WAIVER, batch.source, batch.digest, newest_first=False)
     waivers = [evidence.ledger.get_verified(record.index) for record in found]
+    records = [
+        evidence.ledger.get_verified(index) for index in (batch.index, *sorted(indexes.values()))
+    ]
     proofs = {
         sha256_bytes(record.envelope).hex: evidence.ledger.proof(record.index)
         for record in (*records, *waivers)
@@ -183,6 +200,17 @@ def export_folder(evidence: Evidence, batch: SealedBatch, out: Path) -> int:
     if evidence.certified is not None:
         evidence.certified.export((record.envelope for record in records), out)
     return len(records) - 1
+
+
+def _promotions_of(evidence: Evidence, batch: SealedBatch) -> Iterator[LedgerRecord]:
+    """Yield the promotions of baselines that this batch stands behind, as they claim."""
+    for record in evidence.ledger.find(Kind.PROMOTION, batch.source):
+        try:
+            claimed = Statement.from_bytes(Envelope.from_bytes(record.envelope).payload)
+        except MalformedEnvelope:
+            continue  # reported by the audit
+        if str(batch.digest) in map(str, claimed.predicate.get("inputs") or ()):
+            yield record
 
 
 def _copy_parts(files: MerkleFiles, out: Path) -> None:

@@ -14,7 +14,7 @@ from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest import dsse
 from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest, sha256_bytes
-from sluicegate.errors import EvidenceMissing, GateBlocked, SluicegateError, UnreadableData
+from sluicegate.errors import EvidenceMissing, Quarantined, SluicegateError, UnreadableData
 from sluicegate.gate.custody import Custody, CustodyChange, require_release
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.evidence import open_evidence
@@ -47,7 +47,7 @@ def require_free(evidence: Evidence, source: str, digest: Digest, *, at: datetim
     """Return unless the newest quarantine of a batch was not ended by a release.
 
     Raises:
-        GateBlocked: It is in quarantine.
+        Quarantined: It is in quarantine.
 
     Cost: one index lookup for a batch that was never set aside.
     """
@@ -66,7 +66,7 @@ def require_free(evidence: Evidence, source: str, digest: Digest, *, at: datetim
         except SluicegateError:
             continue  # no release; perhaps an older one holds
         return
-    raise GateBlocked(
+    raise Quarantined(
         None,
         f"the batch is in quarantine since ledger entry {held.index}",
         locator=f"{source}@{digest.short}",

@@ -7,17 +7,22 @@ first. The steps, and what each stops:
                                                       (data sealed by somebody else)
 2. Each statement's role signed it                    (invented verdict, baseline, run)
 3. Each statement names the sealed batch              (evidence of another batch)
-4. Each envelope is in the ledger, under a checkpoint that the ledger role signed
-                                                      (evidence nobody logged)
-5. The verdict accepts the batch, or two people waived what fired
+4. The newest verdict accepts the batch, or two people waived what fired
                                                       (FAILED data in use)
-6. The version is not below one that was seen before  (older batch with its valid seal)
-7. The data match the manifest                        (changed after the seal)
+5. Nobody set the batch aside, or a release let it back
+                                                      (PASSED data that were found out)
+6. Each envelope is in the ledger, under a checkpoint that the ledger role signed
+                                                      (evidence nobody logged)
+7. If a copy of the log is given: nothing about the batch was left out of the folder
+                                                      (a quarantine that somebody removed)
+8. The version is not below one that was seen before  (older batch with its valid seal)
+9. The data match the manifest                        (changed after the seal)
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,20 +30,13 @@ from typing import TYPE_CHECKING
 from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest.certificates import admit, load_certificates
 from sluicegate.attest.dsse import Envelope
-from sluicegate.attest.predicates import (
-    BASELINE,
-    PROVENANCE,
-    SVR,
-    TEST_RESULT,
-    provenance_from_statement,
-)
+from sluicegate.attest.predicates import provenance_from_statement
 from sluicegate.attest.public_key import Algorithm
 from sluicegate.attest.seal_form import contents_from_statement, read_seal
 from sluicegate.attest.sealed_table import SealedTable
-from sluicegate.attest.statement import Statement
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role, TrustPolicy
-from sluicegate.digest.algorithms import TABLE_TYPE, Digest, sha256_bytes
+from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.manifest import require_same
 from sluicegate.digest.merkle_files import MerkleFiles
 from sluicegate.digest.merkle_manifest import verify_files
@@ -47,19 +45,21 @@ from sluicegate.errors import (
     ConfigError,
     EvidenceMissing,
     GateBlocked,
-    MalformedEnvelope,
     Rollback,
     SluicegateError,
     UntrustedKey,
     VerificationError,
 )
+from sluicegate.gate.custody import reasons_of
 from sluicegate.gate.policy import Result
 from sluicegate.gate.verdict import Verdict, verdict_from_statement
-from sluicegate.ledger.entry import Entry
-from sluicegate.ledger.proof import verify_proof
+from sluicegate.ledger.entry import Entry, Kind
+from sluicegate.ledger.proof import TlogProof, verify_proof
 from sluicegate.workflow.folder import EvidenceFolder, read_folder
 from sluicegate.workflow.large import MANIFEST_DIRECTORY, PartFolder
 from sluicegate.workflow.sealed import verify_seal
+from sluicegate.workflow.verify_custody import require_not_held
+from sluicegate.workflow.verify_lines import newest, of_kind, read_lines, superseded
 from sluicegate.workflow.verify_report import Demands, Finding, Found, Report
 
 if TYPE_CHECKING:
@@ -67,18 +67,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.attest.contents import Contents
-
-# Predicate type to (ledger kind, role that may sign it).
-_KINDS = {
-    PROVENANCE: ("provenance", Role.SOURCE),
-    TABLE_TYPE: ("table", Role.SOURCE),
-    BASELINE: ("baseline", Role.BASELINE),
-    TEST_RESULT: ("test-result", Role.GATE),
-    SVR: ("verdict", Role.GATE),
-}
-
+    from sluicegate.attest.public_key import PublicKey
+    from sluicegate.attest.statement import Statement
+    from sluicegate.digest.algorithms import Digest
+    from sluicegate.workflow.verify_lines import Line
 
 _NOTHING_MORE = Demands()
+_TOLD = (Kind.QUARANTINE, Kind.RELEASE, Kind.PROMOTION)
 
 
 def verify_folder(
@@ -129,14 +124,20 @@ class _Verification:
         self._findings: list[Finding] = []
         self._source = ""
         self._contents: Contents | None = None
+        self._lines = read_lines(folder)
+        self._gone: frozenset[int] = frozenset()
 
     def run(self, data: Path | str | None, only: Sequence[str] = ()) -> Report:
         self._check("seal", self._seal)
         if self._contents is not None:
-            for number, envelope in enumerate(self._folder.envelopes, start=1):
-                self._check(f"statement {number}", partial(self._statement, envelope))
+            self._gone = superseded(self._lines, str(self._contents.digest))
+            for line in self._lines:
+                self._check(f"statement {line.number}", partial(self._statement, line))
+            self._check("custody", self._custody)
             if self._folder.proofs or self._demands.ledger:
                 self._check("ledger", self._in_ledger)
+            if self._demands.log:
+                self._check("log", self._complete)
             if self._demands.remembered_version is not None:
                 self._check("version", self._not_replayed)
             if data is not None:
@@ -213,42 +214,70 @@ class _Verification:
         return verified_time(stamp, envelope, roots, locator="timestamp")
 
     def _provenance(self) -> Envelope | None:
-        """Return the first line that claims to be a provenance statement, unverified."""
-        for line in self._folder.envelopes:
-            try:
-                envelope = Envelope.from_bytes(line, locator="evidence.intoto.jsonl")
-                if self._kind(envelope)[0] == "provenance":
-                    return envelope
-            except SluicegateError:
-                continue  # reported by the check of its own line
-        return None
+        """Return the newest line that claims to be a provenance statement, unverified."""
+        line = newest(of_kind(self._lines, Kind.PROVENANCE))
+        return None if line is None else Envelope.from_bytes(line.raw)
 
-    def _statement(self, line: bytes) -> Found:
-        envelope = Envelope.from_bytes(line, locator="evidence.intoto.jsonl")
-        kind, role = self._kind(envelope)
-        trust, refused = self._chained(line)
+    def _statement(self, line: Line) -> Found:
+        """What decides must hold; what is superseded, or changes custody, is told."""
+        assert self._contents is not None  # noqa: S101 - run() orders the steps
+        kind, role = line.kind(str(self._contents.digest))
+        if line.number not in self._gone and kind not in _TOLD:
+            return self._judged(line, kind, role)
+        try:
+            found = self._judged(line, kind, role)
+        except VerificationError as error:
+            found = Found(detail=f"{kind} that does not hold: {error}")
+        if line.number in self._gone:
+            found = replace(found, detail=f"superseded: {found.detail}", superseded=True)
+        return found
+
+    def _judged(self, line: Line, kind: Kind, role: Role) -> Found:
+        envelope = Envelope.from_bytes(line.raw, locator="evidence.intoto.jsonl")
+        trust, refused = self._chained(line.raw)
         with _naming(refused):
             statement = trust.verify(envelope, role, at=self._at)
         signers = trust.check_signatures(envelope, role, at=self._at, locator=kind)
-        if kind == "baseline":
+        found = self._said(line, kind, statement)
+        later = _revoked_later(trust, signers)
+        return replace(found, detail=found.detail + later, signers=signers)
+
+    def _said(self, line: Line, kind: Kind, statement: Statement) -> Found:
+        if kind in (Kind.BASELINE, Kind.PROMOTION):
+            lane = statement.predicate.get("lane")
             detail = f"baseline of {statement.predicate.get('source')}"
-            time = str(statement.predicate.get("created", ""))
-            return Found(detail=detail, signers=signers, time=time)
+            if kind is Kind.PROMOTION:
+                detail = f"promotion of a {lane} baseline of this batch"
+            return Found(detail=detail, time=str(statement.predicate.get("created", "")))
         self._require_subject(statement)
-        if kind == "verdict":
+        if kind is Kind.VERDICT:
             verdict = verdict_from_statement(statement, locator="verdict")
-            time = format_timestamp(verdict.issued)
-            return Found(detail=self._verdict(verdict, line), signers=signers, time=time)
-        if kind == "provenance":
+            return Found(detail=self._verdict(verdict, line), time=format_timestamp(verdict.issued))
+        if kind is Kind.PROVENANCE:
             said = provenance_from_statement(statement, locator="provenance")
             self._versions.append(said.version)
-            time = format_timestamp(said.sealed_at)
-            detail = f"provenance, {len(said.inputs)} inputs"
-            return Found(detail=detail, signers=signers, version=said.version, time=time)
-        if kind == "table":
+            back = said.run.get("rollback", "")
+            detail = f"provenance, {len(said.inputs)} inputs" + (back and f", rollback {back}")
+            return Found(detail=detail, version=said.version, time=format_timestamp(said.sealed_at))
+        if kind is Kind.TABLE:
             rows = SealedTable.from_predicate(statement.predicate, locator=kind)
-            return Found(detail=f"table of {_size(rows)}", signers=signers)
-        return Found(detail=kind, signers=signers)
+            return Found(detail=f"table of {_size(rows)}")
+        if kind in _TOLD:
+            time = str(statement.predicate.get("timeCreated", ""))
+            return Found(detail=f"{kind}: {reasons_of(statement)}", time=time)
+        return Found(detail=str(kind))
+
+    def _custody(self) -> Found:
+        assert self._contents is not None  # noqa: S101 - run() orders the steps
+        said = require_not_held(
+            self._lines,
+            self._gone,
+            self._source,
+            self._contents.digest,
+            self._trust_for,
+            at=self._at,
+        )
+        return Found(detail=said)
 
     def _not_replayed(self) -> Found:
         """The newest version in the folder counts: an older one beside it proves nothing."""
@@ -268,16 +297,6 @@ class _Verification:
             )
         return Found(detail=f"not below the remembered version {remembered}", version=version)
 
-    def _kind(self, envelope: Envelope) -> tuple[str, Role]:
-        claimed = Statement.from_bytes(envelope.payload).predicate_type
-        if claimed not in _KINDS:
-            raise MalformedEnvelope(
-                "statement of a kind this verifier does not know",
-                locator="evidence.intoto.jsonl",
-                got=claimed,
-            )
-        return _KINDS[claimed]
-
     def _require_subject(self, statement: Statement) -> None:
         assert self._contents is not None  # noqa: S101 - run() orders the steps
         expected = self._contents.digest
@@ -291,42 +310,67 @@ class _Verification:
                 expected=f"{self._source}@{expected.short}",
             )
 
-    def _verdict(self, verdict: Verdict, line: bytes) -> str:
+    def _verdict(self, verdict: Verdict, line: Line) -> str:
         assert self._contents is not None  # noqa: S101 - run() orders the steps
         if (verdict.source, verdict.digest) != (self._source, self._contents.digest):
             raise BadProof("the verdict is about another batch", locator="verdict")
+        said = f"{verdict.result} under policy {verdict.policy.short}: {verdict.summary()}"
+        if line.number in self._gone:
+            return said
         if verdict.result is Result.FAILED and self._folder.waivers:
             from sluicegate.workflow.verify_waivers import require_waived
 
-            named = sha256_bytes(line)
-            return require_waived(self._folder, verdict, named, self._trust_for, at=self._at)
+            return require_waived(self._folder, verdict, line.name, self._trust_for, at=self._at)
         if verdict.result is Result.FAILED:
             raise GateBlocked(verdict, f"verdict FAILED: {verdict.summary()}", locator=self._source)
-        return f"{verdict.result} under policy {verdict.policy.short}: {verdict.summary()}"
+        return said
 
     def _in_ledger(self) -> Found:
         assert self._contents is not None  # noqa: S101 - run() orders the steps
         keys = self._trust.keys_for(Role.LEDGER, at=self._at)
-        sealed = ("seal", self._folder.seal)
-        rest = [(self._kind_name(line), line) for line in self._folder.envelopes]
-        waivers = [("waiver", line) for line in self._folder.waivers]
-        for kind, envelope in (sealed, *rest, *waivers):
-            name = sha256_bytes(envelope)
+        leaves = self._leaves()
+        for name, leaf in leaves.items():
             if name.hex not in self._folder.proofs:
+                kind = Entry.from_bytes(leaf, locator="leaf").kind
                 raise EvidenceMissing(
                     "an envelope has no ledger proof", locator=f"{kind} {name.short}"
                 )
-            leaf = self._leaf(kind, name)
             verify_proof(self._folder.proofs[name.hex], leaf, keys)
-        return Found(detail=f"{1 + len(rest) + len(waivers)} envelopes under signed checkpoints")
+        return Found(detail=f"{len(leaves)} envelopes under signed checkpoints")
 
-    def _kind_name(self, line: bytes) -> str:
-        return self._kind(Envelope.from_bytes(line, locator="evidence.intoto.jsonl"))[0]
-
-    def _leaf(self, kind: str, name: Digest) -> bytes:
-        """Rebuild the leaf: it must say this kind, source and batch, or the proof fails."""
+    def _leaves(self) -> dict[Digest, bytes]:
+        """Rebuild each leaf: it must say its kind, source and batch, or its proof fails."""
         assert self._contents is not None  # noqa: S101 - run() orders the steps
-        return Entry(kind, self._source, str(self._contents.digest), str(name)).to_bytes()
+        digest = self._contents.digest
+        leaves = {line.name: line.leaf(self._source, digest) for line in self._lines}
+        for kind, envelope in (
+            (Kind.SEAL, self._folder.seal),
+            *((Kind.WAIVER, waiver) for waiver in self._folder.waivers),
+        ):
+            name = sha256_bytes(envelope)
+            leaves[name] = Entry(kind, self._source, str(digest), str(name)).to_bytes()
+        return leaves
+
+    def _complete(self) -> Found:
+        assert self._contents is not None  # noqa: S101 - run() orders the steps
+        from sluicegate.workflow.verify_log import require_complete
+
+        leaves = self._leaves()
+        proofs = self._folder.proofs
+        placed = {
+            TlogProof.parse(proofs[name.hex], locator="proof").index: leaf
+            for name, leaf in leaves.items()
+            if name.hex in proofs
+        }
+        said = require_complete(
+            self._demands.log,
+            self._trust.keys_for(Role.LEDGER, at=self._at),
+            self._source,
+            self._contents.digest,
+            held=set(map(str, leaves)),
+            places=placed,
+        )
+        return Found(detail=said)
 
     def _data(self, data: Path | str, only: Sequence[str]) -> Found:
         assert self._contents is not None  # noqa: S101 - run() orders the steps
@@ -378,6 +422,16 @@ def _naming(refused: VerificationError | None) -> Iterator[None]:
         if refused is not None:
             raise refused from None
         raise
+
+
+def _revoked_later(trust: TrustPolicy, signers: Sequence[PublicKey]) -> str:
+    """Name keys that counted at the moment in question, and that are revoked since."""
+    revoked = [trust.keys[key.key_id] for key in signers if key.key_id in trust.keys]
+    return "".join(
+        f"; its key {key.public_key.short} is revoked since {format_timestamp(key.revoked_at)}"
+        for key in revoked
+        if key.revoked_at is not None
+    )
 
 
 def _one_of(trust: TrustPolicy, role: Role) -> TrustPolicy:

@@ -26,6 +26,7 @@ class Demands:
         post_quantum: Whether every statement needs an ML-DSA-65 signature.
         timestamp_authorities: PEM certificates of authorities whose timestamps are believed; by
             default the trust policy's. Without one, timestamps in the evidence are ignored.
+        log: Directory or URL of a copy of the whole log; stops evidence that was taken out.
     """
 
     source: str | None = None
@@ -33,6 +34,7 @@ class Demands:
     ledger: bool = False
     post_quantum: bool = False
     timestamp_authorities: bytes = b""
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +46,14 @@ class Found:
         signers: Keys that signed and count.
         version: Version of the source, if the check is about one.
         time: When it was said, as the signer says it.
+        superseded: Whether it is told and decides nothing any more.
     """
 
     detail: str
     signers: tuple[PublicKey, ...] = ()
     version: int | None = None
     time: str = ""
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Finding:
             **({"signers": signers} if signers else {}),
             **({} if found.version is None else {"version": found.version}),
             **({"time": found.time} if found.time else {}),
+            **({"superseded": True} if found.superseded else {}),
         }
 
     def to_row(self) -> tuple[str, ...]:

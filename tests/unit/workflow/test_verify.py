@@ -38,7 +38,7 @@ def test_untouched_evidence_and_data_are_valid(exported):
     found = report(exported)
     assert found.exit_code == 0
     assert codes(found) == {"OK"}
-    assert len(found.findings) == 7
+    assert len(found.findings) == 8
 
 
 def test_flipped_byte_in_the_data_is_found(exported):
