@@ -29,3 +29,16 @@ def test_every_setting_is_documented_with_the_default_that_is_in_force():
     assert {*asked, *keys, *cosigners} == set(options)
     documented = Settings.read(lambda option: options[option]["default"], {})
     assert documented == Settings.read(lambda _option: None, {})
+
+
+@pytest.mark.parametrize("layout", ["installed", "dropped_in"])
+def test_password_of_the_ledger_is_hidden_where_airflow_hides_its_own(layout, request):
+    airflow = request.getfixturevalue(layout)
+    (airflow.home / "airflow.cfg").write_text(
+        "[api]\nexpose_config = True\n"
+        "[sluicegate]\nhome = /srv/gate\nledger = postgresql://writer:hunter2@db/evidence\n"
+    )
+    answer = airflow.run(Path(__file__).parent / "probe_config.py", "hunter2")
+    assert not answer["leaks"], answer
+    assert answer["options"]["ledger"] == "< hidden >"
+    assert answer["options"]["home"] == "/srv/gate"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from urllib.parse import quote
 
@@ -11,9 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sluicegate.attest.keys import Signer
 
 
-def fixed_key(seed: int = 0x5EC2E7) -> Signer:
+def fixed_key(name: str = "canary") -> Signer:
     """A P-256 key that is the same in every run; of no other use."""
-    return Signer(ec.derive_private_key(seed * 0x1F3D5B79A2C4E6F8 << 150 | seed, ec.SECP256R1()))
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()) >> 1
+    return Signer(ec.derive_private_key(number, ec.SECP256R1()))
 
 
 def accepted(pem: str) -> dict[str, str]:
@@ -105,32 +107,32 @@ def refused(pem: str) -> dict[str, str]:
 
 
 class Canary:
-    """A key, and every piece of 8 characters of it that must be seen nowhere."""
+    """A key, and every piece of 8 characters of it that must be seen nowhere.
 
-    def __init__(self, signer: Signer) -> None:
-        self.signer = signer
-        self.pem = signer.private_pem().decode()
-        body = "".join(line for line in self.pem.splitlines() if "-----" not in line)
-        der = base64.b64decode(body)
-        whole = base64.b64encode(self.pem.encode()).decode()
-        seed = der[36:68]
-        texts = [
-            body,
-            whole,
-            base64.b64encode(whole.encode()).decode(),
-            base64.urlsafe_b64encode(der).decode(),
-            base64.b64encode(seed).decode(),
-            base64.urlsafe_b64encode(seed).decode(),
-            base64.b32encode(der).decode(),
-            base64.b85encode(der).decode(),
-            der.hex(),
-            der.hex(":"),
-            body.lower(),
-        ]
-        self.pieces = {text[i : i + 8].lower() for text in texts for i in range(len(text) - 7)}
+    Pieces that every key has, such as the name of the curve, are no secret and not among them.
+    """
+
+    def __init__(self) -> None:
+        self.signer = fixed_key()
+        self.pem = self.signer.private_pem().decode()
+        others = (fixed_key(str(number)).private_pem().decode() for number in range(64))
+        self.pieces = _pieces(self.pem).difference(*map(_pieces, others))
 
     def seen_in(self, text: str) -> set[str]:
         """Return the pieces of the key that a text holds; empty is what everybody wants."""
-        plain = text.lower()
-        found = {plain[i : i + 8] for i in range(len(plain) - 7)}
-        return found & self.pieces
+        return _windows(text.lower()) & self.pieces
+
+
+def _pieces(pem: str) -> set[str]:
+    body = "".join(line for line in pem.splitlines() if "-----" not in line)
+    whole = base64.b64encode(pem.encode())
+    der = base64.b64decode(body)
+    texts = [der.hex(":"), base64.b85encode(der).decode(), base64.b64encode(whole).decode()]
+    for raw in (der, der[36:68], pem.encode()):
+        texts += [raw.hex(), base64.b64encode(raw).decode(), base64.b32encode(raw).decode()]
+        texts.append(base64.urlsafe_b64encode(raw).decode())
+    return set().union(*(_windows(text.lower()) for text in texts))
+
+
+def _windows(text: str) -> set[str]:
+    return {text[i : i + 8] for i in range(len(text) - 7)}

@@ -17,6 +17,7 @@ from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from sluicegate.attest.secret import Secret
 
@@ -91,6 +92,13 @@ def is_path(text: str) -> bool:
     if len(text) <= 4096 and os.path.lexists(text):
         return True
     return bool(_KEY_FILE.fullmatch(text)) and not _LONG_RUN.search(text)
+
+
+def may_be_key(path: Path) -> bool:
+    """Return whether a path that is not there, nor its directory, could be a key with slashes."""
+    if not _LONG_RUN.search(str(path)) or os.path.lexists(path):
+        return False
+    return path.parent == path.parent.parent or not os.path.lexists(path.parent)
 
 
 def _name_or_not(name: str) -> str:

@@ -225,7 +225,8 @@ class PostgresStore:
                         connection.invalidate()  # the pool must not hand it out again
                     raise
         except SQLAlchemyError as error:
-            raise translated(error, self.locator) from error
+            # No cause: the driver's error quotes the statement, with its literals.
+            raise translated(error, self.locator) from None
         except ConnectionError as error:  # the driver wraps what it sends, not what it reads
             what, next_step = TROUBLE["08"]
             raise LedgerError(what, locator=self.locator, next_step=next_step) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ DEFAULT_SCHEMA: Final = "sluicegate"
 _DIALECTS: Final = ("postgresql", "postgres", "postgresql+pg8000")
 _OPTIONS: Final = {"schema", "sslmode", "sslrootcert"}
 _MODES: Final = ("verify-full", "disable")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]*|[0-9A-Fa-f:.]+")
 _LOOPBACK: Final = ("", "localhost", "127.0.0.1", "::1")
 
 
@@ -56,13 +58,16 @@ class Address:
         except (ArgumentError, ValueError):
             raise _unusable("not a URL") from None
         if url.drivername not in _DIALECTS:
-            raise _unusable("unknown kind of database", got=url.drivername[:30])
+            raise _unusable("unknown kind of database")
+        if not _HOST.fullmatch(url.host or "") or "@" in (url.database or ""):
+            # What would be shown as host or database may be the rest of the password.
+            raise _unusable("user or password hold one of @ : / # ? as they are")
         options = {key: str(value) for key, value in url.query.items()}
-        if unknown := sorted(options.keys() - _OPTIONS):
-            raise _unusable("unknown option", got=unknown[0][:30])
+        if options.keys() - _OPTIONS:
+            raise _unusable("unknown option")
         mode = options.get("sslmode", "disable" if _is_local(url) else "verify-full")
         if mode not in _MODES:
-            raise _unusable("unknown sslmode", got=mode[:30])
+            raise _unusable("unknown sslmode")
         if not url.database or not url.username:
             raise _unusable("no user or no database is named")
         if find_spec("pg8000") is None:
@@ -86,7 +91,9 @@ class Address:
             try:
                 context = ssl.create_default_context(cafile=self.sslrootcert or None)
             except OSError as error:
-                raise ConfigError("sslrootcert cannot be read", locator=self.locator) from error
+                raise ConfigError(
+                    "sslrootcert cannot be read", locator=self.locator, got=error.strerror or ""
+                ) from None
             arguments["ssl_context"] = context
         return arguments
 
@@ -95,11 +102,13 @@ def _is_local(url: URL) -> bool:
     return (url.host or "") in _LOOPBACK
 
 
-def _unusable(what: str, got: str = "") -> ConfigError:
+def _unusable(what: str) -> ConfigError:
+    # Nothing of the text is quoted: a password that is not encoded ends up in any part of it.
     return ConfigError(
         what,
         locator="ledger URL",
-        expected="postgresql://user@host/database?schema=sluicegate",
-        got=got,
-        next_step="Correct [sluicegate] ledger, or SLUICEGATE_LEDGER.",
+        expected="postgresql://user@host/database, then ?schema=NAME, "
+        f"sslmode={' or '.join(_MODES)}, sslrootcert=FILE",
+        next_step="Correct [sluicegate] ledger, or SLUICEGATE_LEDGER; encode @ : / # ? in a "
+        "password as %40 %3A %2F %23 %3F.",
     )

@@ -1,8 +1,8 @@
 """What came out of a secret place: it has a place, which may be shown, and no text of its own.
 
 A secret that is a `str` ends in a message sooner or later, because every message is made of
-texts. This type is none: the type checker refuses it wherever a text belongs, and formatting,
-pickling or copying it raises. Only `reveal` gives it away, and that name finds every use. See
+texts. This type is none: the type checker refuses it wherever a text belongs, and formatting or
+pickling it raises. Only `reveal` gives it away, and that name finds every use. See
 docs/adr/0013-secrets-have-a-type.md.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 from typing import Any, Final, NoReturn, final
 
-_NO_TEXT: Final = "a secret cannot be put into a text, copied or pickled"
+_NO_TEXT: Final = "a secret cannot be put into a text or pickled"
 
 
 @final
@@ -57,6 +57,13 @@ class Secret:
 
     def __format__(self, format_spec: str) -> NoReturn:
         raise TypeError(_NO_TEXT)
+
+    def __deepcopy__(self, memo: Any) -> Secret:
+        # Airflow copies tasks, and the guard's settings with them; this one never changes.
+        return self
+
+    def __copy__(self) -> Secret:
+        return self
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError(_NO_TEXT)

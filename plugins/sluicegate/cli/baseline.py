@@ -16,6 +16,7 @@ from sluicegate.cli.options import (
     command,
     command_line_run,
     emit,
+    given_role_key_of,
     installation_of,
     now,
     role_key_of,
@@ -187,7 +188,7 @@ def _build(arguments: argparse.Namespace) -> int:
         at=now(),
         golden=arguments.golden,
         source=arguments.source,
-        signer=None if arguments.key is None else role_key_of(arguments, "baseline"),
+        signer=given_role_key_of(arguments, "baseline"),
         ttl=timedelta(days=arguments.days),
         seed=arguments.seed,
     )

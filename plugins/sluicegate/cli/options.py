@@ -182,6 +182,19 @@ def role_key_of(arguments: argparse.Namespace, role: str) -> Signer:
     return _role_signer(role, None, given, arguments.public_key)
 
 
+def given_role_key_of(arguments: argparse.Namespace, role: str) -> Signer | None:
+    """Return what the options of `add_role_key` name, None if they name nothing.
+
+    Raises:
+        ConfigError: As `role_key_of`, or a key that cosigns what nobody signs.
+    """
+    if arguments.key is not None:
+        return role_key_of(arguments, role)
+    if arguments.cosign_key or arguments.public_key is not None:
+        raise ConfigError("--cosign-key and --public-key need --key", locator="--key")
+    return None
+
+
 def _role_signer(
     role: str, directory: Path | None, given: Sequence[str], public_key: Path | None = None
 ) -> Signer:

@@ -164,15 +164,14 @@ def _begin(arguments: argparse.Namespace) -> Any:
 
 def _change(arguments: argparse.Namespace) -> Change:
     """Return what the options ask for; private root keys stand for their public ones."""
-    from sluicegate.attest.keys import PublicKey, load_public_key
-    from sluicegate.attest.public_key import Algorithm
+    from sluicegate.adapters.key_sources import read_public_key
+    from sluicegate.attest.public_key import Algorithm, PublicKey
     from sluicegate.attest.trust import Role
     from sluicegate.workflow.trust_admin import Change
 
     keys: dict[Role, list[PublicKey]] = {}
     for role, name in _by_role(arguments.key, "--key", "a file"):
-        pem = read_named(Path(name), "the public key cannot be read")
-        keys.setdefault(Role(role), []).append(load_public_key(pem, locator=name))
+        keys.setdefault(Role(role), []).append(read_public_key(Path(name)))
     if arguments.action == "init" and Role.ROOT not in keys and arguments.root_key:
         keys[Role.ROOT] = [signer.public_key for signer in _root_signers(arguments)]
     required: dict[Role, list[Algorithm]] = {}
@@ -220,11 +219,11 @@ def _by_role(items: list[str], locator: str, value: str) -> list[tuple[str, str]
     for item in items:
         role, _, text = item.partition("=")
         if role not in set(Role) or not text:
+            # What was given is not shown: somebody may have pasted a private key.
             raise ConfigError(
                 f"not a role and {value}",
                 locator=locator,
                 expected=f"one of {' '.join(Role)}, '=', and {value}",
-                got=item[:160],
             )
         found.append((role, text))
     return found

@@ -6,6 +6,8 @@ cannot be imported is only logged, while a policy that cannot be imported stops 
 
 from __future__ import annotations
 
+from typing import Any
+
 from airflow.plugins_manager import AirflowPlugin
 
 PLUGIN_NAME = "sluicegate"
@@ -15,3 +17,18 @@ class SluicegatePlugin(AirflowPlugin):
     """Registers Sluicegate under one name, by folder or by entry point."""
 
     name = PLUGIN_NAME
+
+    @classmethod
+    def on_load(cls, *_args: Any, **_kwargs: Any) -> None:
+        """Have Airflow hide the ledger's password where it shows its configuration.
+
+        An installed distribution says so in its provider description; a folder has none.
+        """
+        from airflow.configuration import conf
+
+        from sluicegate.orchestration.provider import get_provider_info
+
+        for section, described in get_provider_info()["config"].items():
+            for name, option in described["options"].items():
+                if option.get("sensitive"):
+                    conf.sensitive_config_values.add((section, name))

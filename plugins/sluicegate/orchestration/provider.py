@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _option(description: str, default: str | None, example: str) -> dict[str, Any]:
-    return {
+def _option(
+    description: str, default: str | None, example: str, *, sensitive: bool = False
+) -> dict[str, Any]:
+    found: dict[str, Any] = {
         "description": description,
         "version_added": "0.1.0",
         "type": "string",
         "example": example,
         "default": default,
     }
+    # Airflow's page and API of the configuration hide such a value, and its logs mask it.
+    return {**found, "sensitive": True} if sensitive else found
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -54,6 +58,7 @@ def _options() -> dict[str, Any]:
             f"{ENV_LEDGER}; with neither, the ledger is a file in the home directory.",
             None,
             "postgresql://reader@db.example.com/evidence",
+            sensitive=True,
         ),
         "remembered": _option(
             "File in which the guard remembers the newest checkpoint it saw. Absolute; it must "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sluicegate.attest.secret import Secret
 from sluicegate.errors import ConfigError
 from sluicegate.workflow.home import (
     ENV_HOME,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 SECTION = "sluicegate"
 DEFAULT_PROTECT_TAGS = "training"
+_NO_LEDGER = Secret("", "ledger URL")
 
 
 def _listed(value: str | None, default: str) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ class Settings:
     """
 
     home_text: str = ""
-    ledger_text: str = field(default="", repr=False)
+    ledger_text: Secret = _NO_LEDGER
     remembered_text: str = ""
     contradiction: ConfigError | None = None
     protect_tags: frozenset[str] = frozenset({DEFAULT_PROTECT_TAGS})
@@ -84,7 +86,7 @@ class Settings:
         places, contradiction = _places(get, environ)
         return cls(
             home_text=places[ENV_HOME],
-            ledger_text=places[ENV_LEDGER],
+            ledger_text=Secret(places[ENV_LEDGER], "ledger URL"),
             remembered_text=places[ENV_REMEMBERED],
             contradiction=contradiction,
             protect_tags=frozenset(_listed(get("protect_tags"), DEFAULT_PROTECT_TAGS)),

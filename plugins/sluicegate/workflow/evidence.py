@@ -420,7 +420,7 @@ def _open_ledger(
         from sluicegate.adapters import ledger_postgres
 
         return ledger_postgres.open_ledger(
-            home.ledger_url, public_key=public_key, signer=signer, create=create
+            home.ledger_url.reveal(), public_key=public_key, signer=signer, create=create
         )
     from sluicegate.adapters import ledger_sqlite
 
@@ -478,4 +478,4 @@ def migrate_ledger(home: SluiceHome) -> list[int]:
         return []  # the file's layout has had one version so far
     from sluicegate.adapters import ledger_postgres
 
-    return ledger_postgres.migrate_ledger(home.ledger_url)
+    return ledger_postgres.migrate_ledger(home.ledger_url.reveal())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sluicegate.attest.secret import Secret
 from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """A source is a directory name, a URI authority and a ledger field at once, so it holds
 nothing that one of the three would rewrite: no slash, no colon, no space, no leading dot."""
 
+_NO_LEDGER = Secret("", "ledger URL")
+
 _SET_HOME = f"Set [sluicegate] home in Airflow's configuration, or {ENV_HOME}."
 
 
@@ -78,18 +81,21 @@ class SluiceHome:
 
     Attributes:
         root: The directory itself.
-        ledger_url: Ledger in PostgreSQL; empty for the file in `root`. May hold a password,
-            so it is left out of the representation.
+        ledger_url: Ledger in PostgreSQL; empty for the file in `root`. May hold a password.
         remembered_at: Absolute path of the remembered checkpoint; None remembers nothing.
     """
 
     root: Path
-    ledger_url: str = field(default="", repr=False)
+    ledger_url: Secret = _NO_LEDGER
     remembered_at: Path | None = None
 
     @classmethod
     def from_text(
-        cls, value: str | None, *, ledger: str | None = None, remembered: str | None = None
+        cls,
+        value: str | None,
+        *,
+        ledger: str | Secret | None = None,
+        remembered: str | None = None,
     ) -> SluiceHome:
         """Return the home that settings name.
 
@@ -104,15 +110,9 @@ class SluiceHome:
         """
         if not value or not value.strip():
             raise ConfigError("no home directory is set", next_step=_SET_HOME)
-        root = Path(value.strip()).expanduser()
-        if not root.is_absolute():
-            raise ConfigError(
-                "the home directory is a relative path",
-                locator=value,
-                expected="an absolute path",
-                next_step=_SET_HOME,
-            )
-        return cls(root, (ledger or "").strip(), _remembered(remembered))
+        root = _absolute(value, "the home directory", _SET_HOME)
+        url = ledger if isinstance(ledger, Secret) else Secret((ledger or "").strip(), "ledger URL")
+        return cls(root, url, _remembered(remembered))
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> SluiceHome:
@@ -128,7 +128,7 @@ class SluiceHome:
     @property
     def environ(self) -> dict[str, str]:
         """Variables from which `from_environ` makes this home again."""
-        found = {ENV_HOME: str(self.root), ENV_LEDGER: self.ledger_url}
+        found = {ENV_HOME: str(self.root), ENV_LEDGER: self.ledger_url.reveal()}
         found[ENV_REMEMBERED] = str(self.remembered_at or "")
         return {name: value for name, value in found.items() if value}
 
@@ -241,12 +241,23 @@ def _named(ours: str, environ: Mapping[str, str]) -> str:
 def _remembered(value: str | None) -> Path | None:
     if not value or not value.strip():
         return None
+    step = f"Set [sluicegate] remembered, or {ENV_REMEMBERED}."
+    return _absolute(value, "the place of the remembered checkpoint", step)
+
+
+def _absolute(value: str, what: str, next_step: str) -> Path:
+    """Return an absolute path; what is none may be a secret, and is not shown.
+
+    A base64 key may begin with a slash, so a path with such a part must be there, or at least
+    the directory that it would be made in.
+    """
+    from sluicegate.adapters.key_reference import may_be_key
+
     path = Path(value.strip()).expanduser()
-    if not path.is_absolute():
+    if not path.is_absolute() or may_be_key(path):
         raise ConfigError(
-            "the place of the remembered checkpoint is a relative path",
-            locator=value,
+            f"{what} is a relative path, or none at all",
             expected="an absolute path",
-            next_step=f"Set [sluicegate] remembered, or {ENV_REMEMBERED}.",
+            next_step=next_step,
         )
     return path

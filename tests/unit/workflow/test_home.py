@@ -57,9 +57,33 @@ def test_no_home_is_refused_with_the_setting_to_make(environ):
         SluiceHome.from_environ(environ)
 
 
-def test_relative_home_is_refused():
-    with pytest.raises(ConfigError, match="relative"):
-        SluiceHome.from_text("gate")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hunter2",
+        "postgresql://u:hunter2@db/evidence",
+        "/hunter2AAAAAABBBBBBCCCCCC11111/DDDDDDEEEEEEFFFFFF222222",
+        "/hunter2AAAAAABBBBBBCCCCCC11111",
+    ],
+)
+def test_what_is_no_absolute_path_is_refused_and_not_shown(text):
+    for settings in ({"value": text}, {"value": "/srv/gate", "remembered": text}):
+        with pytest.raises(ConfigError, match="relative") as caught:
+            SluiceHome.from_text(**settings)
+        assert "hunter2" not in str(caught.value)
+
+
+def test_long_name_is_a_home_where_its_directory_is(tmp_path):
+    for home in (tmp_path / ("a" * 40), tmp_path / ("a" * 40) / "sluice"):
+        assert SluiceHome.from_text(str(home)).root == home
+        home.mkdir()
+
+
+def test_ledgers_url_is_in_no_text_of_a_home():
+    home = SluiceHome.from_text("/srv/gate", ledger="postgresql://u:hunter2@db/evidence")
+    assert "hunter2" not in repr(home)
+    assert home == SluiceHome.from_text("/srv/gate", ledger="postgresql://u:hunter2@db/evidence")
+    assert SluiceHome.from_environ(home.environ) == home
 
 
 @pytest.mark.parametrize(

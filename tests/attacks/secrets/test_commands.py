@@ -1,0 +1,146 @@
+"""No command shows a piece of a key that was pasted in a wrong way, wherever it was pasted.
+
+Every command of the parser is run with every spelling in every place of a key that it asks for.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+
+import pytest
+from tests.support.command_lines import command_lines, run_in_process
+from tests.support.key_spellings import Canary, accepted, refused
+from tests.unit.workflow.conftest import Site, built_site  # noqa: F401 - a fixture
+
+from sluicegate.adapters.key_settings import SIGNING_ROLES
+from sluicegate.cli.main import COMMANDS, build_parser, main
+
+# Commands are run in one process here: what they leave open, the end of theirs would close.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+
+CANARY = Canary()
+WRONG = refused(CANARY.pem)
+NOT_RUN = {"demo"}  # starts an Airflow of its own, with keys of its own
+ROLES = (*SIGNING_ROLES, "witness", "root")
+# Every how manyth spelling: that of a passphrase decides nothing.
+PREFIXES = {"SLUICEGATE_KEY_": 1, "SLUICEGATE_COSIGN_": 1, "SLUICEGATE_PIN_": 8}
+
+
+def environment(**more):
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("SLUICEGATE", "AIRFLOW"))}
+    return {**plain, **more}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, caplog):
+    caplog.set_level("DEBUG")
+
+    def run(argv, **environ):
+        return run_in_process(
+            main,
+            argv,
+            environment(**environ),
+            monkeypatch=monkeypatch,
+            capture=capsys,
+            caplog=caplog,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def site(built_site, tmp_path_factory):  # noqa: F811 - the fixture imported above
+    copied = Site(tmp_path_factory.mktemp("canary") / "site")
+    shutil.copytree(built_site, copied.root)
+    (copied.root / "schema.yaml").write_text("id: id\nlabel: label\n")
+    return copied
+
+
+@pytest.fixture(scope="module")
+def lines(site):
+    """All commands by their first word; the parser is made once, as no command changes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sluicegate.cli.main.build_parser", cache(build_parser))
+        found = command_lines(site)
+        yield lambda command: [line for line in found if line.name.split()[0] == command]
+
+
+def written(root):
+    """Return everything that commands left behind, but not the site's own data."""
+    return "".join(
+        path.read_bytes().decode("latin-1")
+        for path in root.rglob("*")
+        if path.is_file() and path.suffix not in {".parquet", ".db"}
+    )
+
+
+def test_at_least_forty_spellings_are_wrong():
+    assert len(WRONG) >= 40
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - NOT_RUN))
+def test_no_command_shows_a_key_of_the_environment(command, lines, run, site):
+    for line in lines(command):
+        for prefix, every in PREFIXES.items():
+            for number, (how, text) in enumerate([*WRONG.items()][::every]):
+                held = {f"{prefix}{role.upper()}": text for role in ROLES}
+                flag = ["--json"] if line.json and number % 2 else []
+                shown, asked = run([*line.argv("env:CANARY"), *flag], CANARY=text, **held)
+                assert not CANARY.seen_in(shown), (line.name, prefix, how, shown)
+                if not asked:
+                    break  # it reads no key, so the other spellings would say the same
+    assert not CANARY.seen_in(written(site.root))
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - NOT_RUN))
+def test_no_command_shows_a_key_of_its_arguments(command, lines, run):
+    for line in lines(command):
+        for option in line.keys:
+            for number, (how, text) in enumerate(WRONG.items()):
+                typed = f"source={text}" if number % 2 else text
+                shown, _ = run(line.argv(typed, only=option))
+                assert not CANARY.seen_in(shown), (line.name, option, how, shown)
+
+
+def test_commands_that_sign_were_really_asked_for_their_key(lines, run):
+    """The two tests above could pass because no command came as far as its key."""
+    reached = set()
+    for command in set(COMMANDS) - NOT_RUN:
+        for line in lines(command):
+            held = {f"SLUICEGATE_KEY_{role.upper()}": WRONG["half"] for role in SIGNING_ROLES}
+            shown, asked = run(line.argv("env:CANARY"), CANARY=WRONG["half"], **held)
+            if asked and ("env:SLUICEGATE_KEY_" in shown or "env:CANARY" in shown):
+                reached.add(line.name)
+    assert reached >= {"seal", "gate", "waive", "ledger", "doctor", "quarantine", "witness"}
+
+
+@pytest.mark.parametrize("how", accepted(CANARY.pem))
+def test_accepted_spelling_is_not_shown_either(how, lines, run):
+    held = {f"SLUICEGATE_KEY_{role.upper()}": accepted(CANARY.pem)[how] for role in SIGNING_ROLES}
+    (doctor,) = lines("doctor")
+    shown, _ = run(doctor.argv(""), **held)
+    assert CANARY.signer.public_key.short in shown
+    assert not CANARY.seen_in(shown)
+
+
+def test_console_script_shows_no_more_than_the_function(site):
+    """One sample in a process of its own, where nothing of pytest stands between."""
+    argv = ["seal", str(site.clean), "--name", "src", "--key", "env:CANARY", "--out", "new"]
+    for how in ("hexadecimal", "JWK", "as an absolute path"):
+        done = subprocess.run(
+            [sys.executable, "-m", "sluicegate.cli.main", *argv],
+            cwd=site.root,
+            env=environment(CANARY=WRONG[how], SLUICEGATE_DEBUG="1"),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 64
+        assert "env:CANARY" in done.stderr
+        assert not CANARY.seen_in(done.stdout + done.stderr), how
