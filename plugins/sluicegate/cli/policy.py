@@ -99,8 +99,9 @@ def _lint(arguments: argparse.Namespace, policy: Policy) -> int:
     from sluicegate.signals.contributor_limits import CODE as CONTRIBUTOR_LIMIT
     from sluicegate.workflow.over_time import CODE as SEQUENCE
     from sluicegate.workflow.partitions import CODE as PARTS
+    from sluicegate.workflow.unjudged import CODE as UNJUDGED
 
-    found = warnings(policy, {*CATALOG, CONTRIBUTOR_LIMIT, PARTS, SEQUENCE})
+    found = warnings(policy, {*CATALOG, CONTRIBUTOR_LIMIT, PARTS, SEQUENCE, UNJUDGED})
     emit(
         {"digest": str(policy.digest), "mode": policy.mode.value, "warnings": list(found)},
         [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +14,18 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.adapters.row_report import row_table
 from sluicegate.adapters.tabular import open_batches
 from sluicegate.gate.decide import decide
+from sluicegate.gate.limits import DEFAULT
 from sluicegate.signals.evaluate import evaluate, expected_findings
 from sluicegate.workflow.baseline import read_baseline
+from sluicegate.workflow.unjudged import CODE as UNJUDGED
+from sluicegate.workflow.unjudged import unjudged_records
 
 if TYPE_CHECKING:
     from os import PathLike
 
     import pyarrow as pa
 
+    from sluicegate.adapters.formats import Unjudged
     from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.policy import Policy, Result
     from sluicegate.gate.verdict import Reason
@@ -100,7 +104,7 @@ def check(
     """Judge a batch.
 
     Args:
-        batch: Parquet file or directory.
+        batch: Parquet or CSV file, or directory. A file in it that no reader knows is a finding.
         baseline: Directory that `sluicegate baseline build` wrote.
         policy: Policy file; without it every signal counts with its own severity.
         history: Directory of OUT.json files of earlier checks of the same source, judged
@@ -119,15 +123,18 @@ def check(
     reference, _body = read_baseline(Path(baseline))
     digest = reference.digest
     past = None if history is None else read_history(Path(history), digest)
+    unjudged: list[Unjudged] = []
+    limits = DEFAULT if rules is None else rules.limits
     found = evaluate(
         reference,
-        open_batches(Path(batch)),
+        open_batches(Path(batch), limits=limits, unjudged=unjudged),
         tolerances={} if rules is None else rules.tolerances,
         false_block_budget=_BUDGET if rules is None else rules.false_block_budget,
         history=past,
         rows=rows,
     )
-    return _decided(found, rules, expected_findings(reference), digest)
+    found = replace(found, records=(*found.records, *unjudged_records(unjudged)))
+    return _decided(found, rules, (*expected_findings(reference), UNJUDGED), digest)
 
 
 def _decided(

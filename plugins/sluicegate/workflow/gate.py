@@ -29,10 +29,13 @@ from sluicegate.workflow.partitions import CODE as PARTS
 from sluicegate.workflow.partitions import Part, part_records
 from sluicegate.workflow.reruns import same_verdict
 from sluicegate.workflow.sealed_rows import batch_table
+from sluicegate.workflow.unjudged import CODE as UNJUDGED
+from sluicegate.workflow.unjudged import unjudged_records
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from sluicegate.adapters.formats import Unjudged
     from sluicegate.attest.keys import Signer
     from sluicegate.gate.policy import Policy
     from sluicegate.signals.record import SignalRecord
@@ -131,7 +134,10 @@ def gate_source(
                 next_step="Judge it against a baseline built from other batches.",
             )
     _require_fresh(evidence, batch, baselines, policy, at=at, then=then)
-    judged = _judge(runner, batch_table(batch, filesystem), baselines, policy)
+    unjudged: list[Unjudged] = []
+    table = batch_table(batch, filesystem, limits=policy.limits, unjudged=unjudged)
+    judged = _judge(runner, table, baselines, policy)
+    judged = judged.with_records(unjudged_records(unjudged), policy)
     if parts is not None or PARTS in policy.signals:
         judged = judged.with_records(part_records(evidence, rules, batch, parts, at=at), policy)
     if SEQUENCE in policy.signals:
@@ -210,8 +216,8 @@ def _judge(
         baseline = baselines[lane].baseline
         found = runner(table, baseline, shared)
         own = found.records if lane is Lane.ANCHORED else tuple(map(_of_rolling, found.records))
-        # Limits and partitions are held against the batch alone, the sequence against all.
-        alone = {CONTRIBUTOR_LIMIT, PARTS, SEQUENCE}
+        # Limits, files and partitions are held against the batch alone, the sequence against all.
+        alone = {CONTRIBUTOR_LIMIT, PARTS, SEQUENCE, UNJUDGED}
         rules = {code: r for code, r in policy.signals.items() if code not in alone}
         _, against = decide(own, rules, expected=expected_findings(baseline))
         records.extend(own)

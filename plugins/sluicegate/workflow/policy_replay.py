@@ -17,6 +17,7 @@ from sluicegate.signals.record import EXTRA_COLUMNS
 from sluicegate.workflow.kept_findings import kept_records
 from sluicegate.workflow.over_time import CODE as SEQUENCE
 from sluicegate.workflow.partitions import CODE as PARTS
+from sluicegate.workflow.unjudged import CODE as UNJUDGED
 from sluicegate.workflow.verdict_history import policy_behind
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence import Evidence
 
 _LIMIT = "CONTRIBUTOR_LIMIT"
-_ALONE = (PARTS, SEQUENCE, _LIMIT)
-"""Held against the batch, its partitions or its history, and not once a baseline."""
+_ALONE = (PARTS, SEQUENCE, _LIMIT, UNJUDGED)
+"""Held against the batch, its files, partitions or history, and not once a baseline."""
 
 
 @dataclass(frozen=True, slots=True)

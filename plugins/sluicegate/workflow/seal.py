@@ -20,6 +20,7 @@ from sluicegate.errors import ConfigError, Expired, UntrustedKey
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.large import large_root
 from sluicegate.workflow.sealed import verify_seal
+from sluicegate.workflow.sealed_rows import refuse_layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -167,13 +168,15 @@ def seal_into_ledger(
 
     Raises:
         IntegrityError: Unsafe names, or a file that changed while it was read.
-        DataError: Nothing to seal.
+        DataError: Nothing to seal, or the directory of a table format.
         VerificationError: The signer may not seal; then nothing is appended.
 
     Cost:
         One read of all bytes; one more with ``rows``.
     """
     opened = open_any(data) if isinstance(data, Path | str) else data
+    if isinstance(opened, ByteSource):
+        refuse_layout_of(opened, opened.names())
     large = large_root(opened)
     if large is None:
         manifest = contents_of(opened, rows, algorithm=algorithm)
