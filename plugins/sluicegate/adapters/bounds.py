@@ -53,9 +53,15 @@ class Meter:
         self.on_disk += size_bytes
         self._require(self.n_rows + footer.num_rows, self.n_bytes + decoded_bytes(footer), name)
 
-    def begin(self, size_bytes: int) -> None:
-        """Count a file that declares nothing."""
+    def begin(self, size_bytes: int, name: str) -> None:
+        """Count a file of text, which declares nothing.
+
+        Raises:
+            UnreadableData: As `declare`.
+        """
         self.on_disk += size_bytes
+        # A long number in text is 20 characters and 8 bytes in memory.
+        self._require(self.n_rows, self.n_bytes + size_bytes // 4, name)
 
     def count(self, batch: pa.RecordBatch, name: str) -> None:
         """Count decoded rows.
@@ -64,7 +70,7 @@ class Meter:
             UnreadableData: As `declare`.
         """
         self.n_rows += batch.num_rows
-        self.n_bytes += batch.nbytes
+        self.n_bytes += sum(map(_size, batch.columns))
         self._require(self.n_rows, self.n_bytes, name)
 
     def counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -88,12 +94,28 @@ class Meter:
     def _refuse(self, key: str, limit: int, unit: str, got: int, name: str) -> NoReturn:
         raise UnreadableData(
             f"the batch decodes to more than limits.{key} of the policy",
-            locator=name if name in {"", "."} or not self.locator else f"{self.locator}: {name}",
+            locator=name if name == self.locator else f"{self.locator}: {name}",
             expected=f"at most {limit} {unit}",
             got=f"{got} or more",
             next_step=f"If it is meant to be this large, set limits.{key} in the policy; "
             "otherwise treat it as a decompression bomb.",
         )
+
+
+def _size(column: pa.Array) -> int:
+    """Return the bytes of a column; of categories of text as long as whoever reads them sees it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if isinstance(column, pa.StructArray):
+        return sum(map(_size, column.flatten()))
+    if not isinstance(column, pa.DictionaryArray):
+        return int(column.nbytes)
+    try:
+        lengths = pc.binary_length(column.dictionary)
+    except pa.ArrowNotImplementedError:  # categories that are no texts
+        return int(column.nbytes)
+    return _OFFSET_BYTES * len(column) + (pc.sum(pc.take(lengths, column.indices)).as_py() or 0)
 
 
 def decoded_bytes(footer: pq.FileMetaData) -> int:
@@ -105,12 +127,19 @@ def decoded_bytes(footer: pq.FileMetaData) -> int:
 
     Cost: 1 µs a column and row group.
     """
-    columns = (footer.schema.column(number) for number in range(footer.num_columns))
-    row_bytes = sum(_width(column) for column in columns if not column.max_repetition_level)
+    row_bytes = row_bytes_of(footer)
     groups = (footer.row_group(place) for place in range(footer.num_row_groups))
     return sum(max(group.total_byte_size, int(group.num_rows * row_bytes)) for group in groups)
 
 
+def row_bytes_of(footer: pq.FileMetaData) -> float:
+    """Return how many bytes a row decodes to at least: its columns of one width."""
+    columns = (footer.schema.column(number) for number in range(footer.num_columns))
+    return sum(_width(column) for column in columns if not column.max_repetition_level)
+
+
 def _width(column: pq.ColumnSchema) -> float:
+    if column.physical_type == "FIXED_LEN_BYTE_ARRAY":
+        return float(column.length)
     narrow = _NARROW.get(column.converted_type)
     return narrow or _WIDTHS.get(column.physical_type, _OFFSET_BYTES)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sluicegate.adapters.bounds import row_bytes_of
 from sluicegate.errors import UnreadableData
 
 if TYPE_CHECKING:
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 65_536
 """Rows of a record batch: 20 columns of 8 bytes are 10 MB, small beside Arrow itself."""
 
-_BATCH_BYTES: Final = 64 << 20
-"""Encoded bytes of a record batch, above which it has fewer rows: long texts."""
+_BATCH_BYTES: Final = 128 << 20
+"""Bytes of a record batch, above which it has fewer rows: wide tables and long texts."""
 
 
 def parquet_rows(
@@ -41,14 +44,15 @@ def parquet_rows(
             contradicts itself.
         pa.ArrowException: Not readable as Parquet; also OSError and ValueError.
 
-    Cost: memory of one batch and of the encoded columns of a row group.
+    Cost: memory of one batch and of the encoded columns of a row group; the dictionaries of texts
+        are read twice.
     """
     # Without pre-buffering, memory stays at one row group a column.
     with pq.ParquetFile(where, pre_buffer=False) as file:
         _require_sum(file.metadata, name)
         meter.declare(file.metadata, size_bytes, name)
         n_rows = 0
-        rows = _batch_rows(file.metadata)
+        rows = _batch_rows(where, file.metadata)
         for batch in file.iter_batches(batch_size=rows, use_threads=use_threads):
             n_rows += batch.num_rows
             meter.count(batch, name)
@@ -59,10 +63,45 @@ def parquet_rows(
         _require_honest(file, name)
 
 
-def _batch_rows(footer: pq.FileMetaData) -> int:
+def _batch_rows(where: Any, footer: pq.FileMetaData) -> int:
+    """Return how many rows at once stay within a batch's bytes, whatever they repeat."""
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
-    longest = max((g.total_byte_size / max(1, g.num_rows) for g in groups), default=0.0)
-    return max(1, min(BATCH_ROWS, int(_BATCH_BYTES / max(1.0, longest))))
+    encoded = max((g.total_byte_size / max(1, g.num_rows) for g in groups), default=0.0)
+    repeated = _longest_texts(where, footer)
+    longest = max(1.0, encoded, row_bytes_of(footer) + repeated)
+    return max(1, min(BATCH_ROWS, int(_BATCH_BYTES / longest)))
+
+
+def _longest_texts(where: Any, footer: pq.FileMetaData) -> int:
+    """Return how long the texts of a row can be that dictionaries hold, all columns together.
+
+    A dictionary holds a text of a megabyte once, and each row may repeat it: a file of some
+    kilobytes, and 60 GB in a batch of the usual size. The first row of a row group brings its
+    whole dictionary along.
+    """
+    columns = (footer.schema.column(number) for number in range(footer.num_columns))
+    texts = [
+        column.path
+        for column in columns
+        if column.physical_type == "BYTE_ARRAY" and not column.max_repetition_level
+    ]
+    if not texts:
+        return 0
+    longest = 0
+    with pq.ParquetFile(where, metadata=footer, read_dictionary=texts, pre_buffer=False) as file:
+        for place in range(footer.num_row_groups):
+            rows = file.iter_batches(batch_size=1, row_groups=[place], columns=texts)
+            for first in itertools.islice(rows, 1):
+                longest = max(longest, sum(map(_longest, first.columns)))
+    return longest
+
+
+def _longest(column: pa.Array) -> int:
+    if isinstance(column, pa.StructArray):
+        return sum(map(_longest, column.flatten()))
+    if not isinstance(column, pa.DictionaryArray):
+        return 0
+    return pc.max(pc.binary_length(column.dictionary)).as_py() or 0
 
 
 def _require_sum(footer: pq.FileMetaData, name: str) -> None:

@@ -144,7 +144,7 @@ class TableFiles:
                 handle, where, self._meter, size_bytes=size, use_threads=use_threads
             )
             return
-        self._meter.begin(size)
+        self._meter.begin(size, where)
         # Types are inferred from the whole file, so that a late value cannot change a column's
         # kind in the middle of a stream.
         for batch in pa_csv.read_csv(handle).to_batches(max_chunksize=BATCH_ROWS):
