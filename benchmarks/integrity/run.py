@@ -234,7 +234,7 @@ def verified_read(scratch: Path, scale: float, rounds: int) -> Iterator[Row]:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    from sluicegate.adapters.tabular import table_from_files  # noqa: PLC0415
+    from sluicegate.adapters.tabular import TableFiles  # noqa: PLC0415
 
     path = scratch / "table.parquet"
     n = int(10_000_000 * scale)
@@ -251,7 +251,7 @@ def verified_read(scratch: Path, scale: float, rounds: int) -> Iterator[Row]:
         rounds,
         plain=lambda: pq.read_table(path),
         both=plain_and_bare,
-        verified=lambda: table_from_files([(path.name, view_verified(path, entry))]),
+        verified=lambda: TableFiles().table([(path.name, view_verified(path, entry))]),
     )
     name = f"verified read of {path.stat().st_size // MIB} MiB Parquet"
     yield at_most(name, 1.10, took.ratio("verified", "both"), "plain read plus hashing")

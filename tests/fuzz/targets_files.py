@@ -17,7 +17,7 @@ from sluicegate.adapters.policy_file import load_yaml
 from sluicegate.adapters.sources.declared import DeclaredSchema
 from sluicegate.adapters.sources.rows import open_rows
 from sluicegate.adapters.sources.text_rows import CsvRows, JsonLinesRows
-from sluicegate.adapters.tabular import batches_of
+from sluicegate.adapters.tabular import TableFiles
 from sluicegate.digest import canonical
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.incremental import ScanState
@@ -77,7 +77,7 @@ def _parquet() -> bytes:
 
 
 def _rows(name: str, seed: bytes) -> Target:
-    return Target(lambda data: list(batches_of(name, data, locator="x")), seed)
+    return Target(lambda data: list(TableFiles("x").rows_of(name, data)), seed)
 
 
 FILES = {

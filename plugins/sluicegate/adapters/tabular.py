@@ -1,123 +1,226 @@
-"""Read tabular data into Arrow record batches, streaming, with errors that name the file.
+"""Read the files of a batch into Arrow record batches, streaming, with errors that name the file.
 
-Parquet files, directories of Parquet files (in code-point order of their relative paths) and
-Parquet bytes that were verified in memory; CSV by its suffix.
+What a file is, `adapters.formats` says. One that no reader knows is an error, or is noted where
+the caller makes a finding of it; it is never passed over in silence.
 """
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
+from sluicegate.adapters.bounds import Meter
 from sluicegate.adapters.foreign_errors import shown
+from sluicegate.adapters.formats import Format, Part, Unjudged, format_of, size_of
+from sluicegate.adapters.parquet_rows import BATCH_ROWS, parquet_rows
 from sluicegate.adapters.sources.hive import with_partitions
+from sluicegate.adapters.table_layouts import peek_at, refuse_table_layout
+from sluicegate.digest.names import SINGLE_FILE
 from sluicegate.errors import UnreadableData
+from sluicegate.gate.limits import DEFAULT, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-BATCH_ROWS = 65_536
-"""Rows of a record batch: 20 columns of 8 bytes are 10 MB, small beside Arrow itself."""
-FREE_BYTES = 1 << 30
-"""Decoded size in bytes up to which a file may hold whatever it likes."""
-MAX_EXPANSION = 1000
-"""Decoded bytes for each byte of a larger file: mixed columns stay far below, bombs far above."""
-_SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
+_NAMED = 3
+_OTHER_FORMAT_STEP = (
+    "Write its rows as Parquet or CSV, take it out of the batch, or let the policy's rule for "
+    "UNJUDGED accept it."
+)
 
 
-def open_batches(source: Path | bytes, *, locator: str = "") -> Iterator[pa.RecordBatch]:
+@dataclass(slots=True)
+class TableFiles:
+    """Reads the files of one batch, one after another.
+
+    Attributes:
+        locator: Name of the batch, for errors.
+        limits: How much may be decoded of all files together.
+        unjudged: Where files that no reader knows are noted; without it they are an error.
+    """
+
+    locator: str = ""
+    limits: Limits = DEFAULT
+    unjudged: list[Unjudged] | None = None
+    _meter: Meter = field(init=False)
+    _first: pa.Schema | None = field(init=False, default=None)
+    _read: list[str] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._meter = Meter(self.limits, self.locator)
+
+    def rows_of(
+        self, name: str, part: Part, *, use_threads: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of one file; a marker has none.
+
+        Args:
+            name: Path inside the batch; its directories may name partitions. "." for a batch
+                that is one file.
+            part: The file; a BinaryIO is read to its end and closed by the caller.
+            use_threads: Decode columns of a row group at once, where its rows are kept anyway.
+
+        Raises:
+            UnreadableData: Empty, truncated, no table that a reader knows, above a limit, or
+                other columns than the files before.
+        """
+        where = self.locator if name == SINGLE_FILE and self.locator else name
+        with _errors(where):
+            kind, why = format_of(name, part, locator=self.locator)
+            if kind is Format.UNKNOWN:
+                self.note(Unjudged(name if name != SINGLE_FILE else where, why))
+            elif kind is not Format.MARKER:
+                self._read.append(where)
+                for plain in self._plain(kind, where, part, use_threads):
+                    batch = with_partitions(plain, name)
+                    self._first = self._first or batch.schema
+                    _require_same_columns(batch, self._first, where)
+                    yield batch
+
+    def accepts(self, name: str, content: bytes) -> bool:
+        """Return whether a file is handed out as it is; a marker is not.
+
+        Raises:
+            UnreadableData: As `note`.
+        """
+        kind, why = format_of(name, content, locator=self.locator)
+        if kind is Format.UNKNOWN:
+            self.note(Unjudged(name, why))
+        return kind is not Format.MARKER
+
+    def table(self, files: Iterable[tuple[str, bytes | memoryview]]) -> pa.Table:
+        """Return the rows of all files, in the order given.
+
+        Args:
+            files: Relative name and verified bytes of each.
+
+        Raises:
+            UnreadableData: As `rows_of` and `end`.
+        """
+        batches = [b for name, data in files for b in self.rows_of(name, data, use_threads=True)]
+        self.end()
+        return pa.Table.from_batches(batches)
+
+    def note(self, found: Unjudged) -> None:
+        """Keep a file that nobody judges, or refuse it where nobody asks for such files.
+
+        Raises:
+            UnreadableData: Nobody does.
+        """
+        if self.unjudged is None:
+            raise _not_judged([found], self.locator)
+        self.unjudged.append(found)
+
+    def end(self) -> None:
+        """Return if the batch had a row.
+
+        Raises:
+            UnreadableData: It had none, or no file that a reader knows.
+        """
+        if self._meter.n_rows:
+            return
+        if self.unjudged and not self._read:
+            raise _not_judged(self.unjudged, self.locator)
+        raise UnreadableData(
+            "no rows",
+            locator=", ".join(self._read[:_NAMED]) or self.locator,
+            next_step="Check the step that writes this source.",
+        )
+
+    def _plain(
+        self, kind: Format, where: str, part: Part, use_threads: bool
+    ) -> Iterator[pa.RecordBatch]:
+        size = size_of(part)
+        if not size:
+            raise UnreadableData("file is empty", locator=where, expected="a table", got="0 bytes")
+        handle = _handle(part)
+        if kind is Format.PARQUET:
+            yield from parquet_rows(
+                handle, where, self._meter, size_bytes=size, use_threads=use_threads
+            )
+            return
+        self._meter.begin(size, where)
+        # Types are inferred from the whole file, so that a late value cannot change a column's
+        # kind in the middle of a stream.
+        for batch in pa_csv.read_csv(handle).to_batches(max_chunksize=BATCH_ROWS):
+            self._meter.count(batch, where)
+            yield batch
+
+
+def open_batches(
+    source: Path | bytes,
+    *,
+    locator: str = "",
+    limits: Limits = DEFAULT,
+    unjudged: list[Unjudged] | None = None,
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file, a directory, or bytes.
 
     Args:
-        source: Path of a .parquet or .csv file, or of a directory; or the bytes of one
-            Parquet file.
+        source: Path of a Parquet or CSV file, or of a directory of them; or the bytes of one.
         locator: Name for errors; the path by default.
+        limits: How much may be decoded.
+        unjudged: As `TableFiles`.
 
     Yields:
-        Record batches of at most 65,536 rows, in a fixed order.
+        Record batches of at most 65,536 rows, files in code-point order of their paths.
 
     Raises:
-        UnreadableData: Missing, empty, truncated, no row at all, another format, or files of
-            a directory that differ in their columns.
+        UnreadableData: Missing, empty, truncated, no row at all, a format that no reader knows,
+            the directory of a table format, or files that differ in their columns.
     """
     name = locator or ("bytes" if isinstance(source, bytes) else str(source))
-    n_rows = 0
-    first: pa.Schema | None = None
-    for part, origin, relative in _parts(source, name):
-        for plain in _read(part, origin):
-            batch = with_partitions(plain, relative)
-            first = first or batch.schema
-            _require_same_columns(batch, first, origin)
-            n_rows += batch.num_rows
-            yield batch
-    if n_rows == 0:
-        raise UnreadableData(
-            "no rows", locator=name, next_step="Check the step that writes this source."
+    files = TableFiles(name, limits, unjudged)
+    if isinstance(source, bytes):
+        yield from files.rows_of(SINGLE_FILE, source)
+    else:
+        if not source.exists():
+            raise UnreadableData("no such file or directory", locator=name)
+        found = _listed(source) if source.is_dir() else {SINGLE_FILE: source}
+        refuse_table_layout(
+            found, locator=name, root=source, peek=lambda relative: peek_at(found[relative])
         )
+        for relative, path in sorted(found.items()):
+            if path.is_file():
+                yield from files.rows_of(relative, path)
+            else:
+                files.note(Unjudged(relative, "it is no regular file"))
+    files.end()
 
 
-def is_table(name: str) -> bool:
-    """Return whether a file of a batch holds rows; markers such as ``_SUCCESS`` do not."""
-    return name == "." or Path(name).suffix.lower() in _SUFFIXES
+def _listed(root: Path) -> dict[str, Path]:
+    """Return everything below a directory that is no directory, by its relative path."""
 
-
-def batches_of(
-    name: str,
-    part: bytes | memoryview | BinaryIO,
-    *,
-    locator: str = "",
-    use_threads: bool = False,
-) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of one verified file.
-
-    Args:
-        name: Path inside the batch; its directories may name partitions.
-        part: Bytes, or an open private copy; read to its end and closed by the caller.
-        locator: Name for errors and for the format of a batch that is one file.
-        use_threads: Decode columns of a row group at once, where its rows are kept anyway.
-
-    Raises:
-        UnreadableData: As `open_batches`.
-    """
-    origin = locator if name == "." and locator else name
-    for batch in _read(part, origin, use_threads=use_threads):
-        yield with_partitions(batch, name)
-
-
-def table_from_files(files: Iterable[tuple[str, bytes | memoryview]]) -> pa.Table:
-    """Read the tables of a verified batch from memory.
-
-    Args:
-        files: Relative name and bytes of each file; "." for a batch that is one file. Names
-            without a table's suffix (markers such as ``_SUCCESS``) are passed over.
-
-    Returns:
-        All rows, files in the order given.
-
-    Raises:
-        UnreadableData: As `open_batches`.
-    """
-    batches: list[pa.RecordBatch] = []
-    names: list[str] = []
-    for name, data in files:
-        if not is_table(name):
-            continue
-        names.append(name)
-        for batch in batches_of(name, data, use_threads=True):
-            _require_same_columns(batch, batches[0].schema if batches else batch.schema, name)
-            batches.append(batch)
-    if not sum(batch.num_rows for batch in batches):
+    def refuse(error: OSError) -> None:
         raise UnreadableData(
-            "no rows",
-            locator=", ".join(names[:3]),
-            next_step="Check the step that writes this source.",
-        )
-    return pa.Table.from_batches(batches)
+            "the directory cannot be listed", locator=str(error.filename), got=str(error.strerror)
+        ) from error
+
+    found = {}
+    for directory, below, names in os.walk(root, onerror=refuse):
+        # A link to a directory is not followed: no seal would cover what is behind it.
+        links = [name for name in below if (Path(directory) / name).is_symlink()]
+        for name in (*names, *links):
+            path = Path(directory) / name
+            found[path.relative_to(root).as_posix()] = path
+    return found
+
+
+def _not_judged(found: list[Unjudged], locator: str) -> UnreadableData:
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return UnreadableData(
+        "no reader knows a file of this batch",
+        locator=locator,
+        expected="Parquet or CSV",
+        got=", ".join(str(item) for item in found[:_NAMED]) + more,
+        next_step=_OTHER_FORMAT_STEP,
+    )
 
 
 def _require_same_columns(batch: pa.RecordBatch, first: pa.Schema, origin: str) -> None:
@@ -130,55 +233,10 @@ def _require_same_columns(batch: pa.RecordBatch, first: pa.Schema, origin: str) 
         )
 
 
-def _parts(source: Path | bytes, name: str) -> list[tuple[Path | bytes, str, str]]:
-    """Return what to read, its name for errors, and its path inside the source."""
-    if isinstance(source, bytes):
-        return [(source, name, "")]
-    if source.is_dir():
-        files = sorted(
-            (p for p in source.rglob("*") if p.is_file() and p.suffix.lower() in _SUFFIXES),
-            key=lambda p: p.relative_to(source).as_posix(),
-        )
-        if not files:
-            raise UnreadableData(
-                "no .parquet or .csv file in this directory",
-                locator=name,
-                next_step="Point to the directory that holds the batch.",
-            )
-        return [(path, str(path), path.relative_to(source).as_posix()) for path in files]
-    if not source.exists():
-        raise UnreadableData("no such file or directory", locator=name)
-    if source.suffix.lower() not in _SUFFIXES:
-        raise UnreadableData(
-            "unknown format", locator=name, expected=", ".join(_SUFFIXES), got=source.suffix
-        )
-    return [(source, name, "")]
-
-
-def _read(
-    part: Path | bytes | memoryview | BinaryIO, origin: str, *, use_threads: bool = False
-) -> Iterator[pa.RecordBatch]:
-    if _size(part) == 0:
-        raise UnreadableData("file is empty", locator=origin, expected="a table", got="0 bytes")
+@contextmanager
+def _errors(origin: str) -> Iterator[None]:
     try:
-        if Path(origin).suffix.lower() == ".csv":
-            yield from _csv(part)
-            return
-        where: Any = str(part) if isinstance(part, Path) else _handle(part)
-        # Without pre-buffering, memory stays at one row group a column.
-        with pq.ParquetFile(where, pre_buffer=False) as file:
-            _require_sum(file.metadata, origin)
-            n_rows, n_bytes = 0, 0
-            limit = max(FREE_BYTES, MAX_EXPANSION * _size(part))
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=use_threads):
-                n_rows, n_bytes = n_rows + batch.num_rows, n_bytes + batch.nbytes
-                if n_bytes > limit:
-                    _refuse_bomb(origin, limit)
-                _require_valid(batch, origin)
-                yield batch
-            if n_rows != file.metadata.num_rows:
-                _refuse_footer(origin, f"{file.metadata.num_rows} rows", f"{n_rows} read")
-            _require_honest(file, origin)
+        yield
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadableData(
             "file cannot be read",
@@ -189,85 +247,7 @@ def _read(
         ) from None
 
 
-def _require_sum(footer: pq.FileMetaData, origin: str) -> None:
-    """Refuse a file that counts other rows than its row groups do."""
-    total = sum(footer.row_group(number).num_rows for number in range(footer.num_row_groups))
-    if total != footer.num_rows:
-        _refuse_footer(origin, f"{footer.num_rows} rows", f"{total} in its row groups")
-
-
-def _require_valid(batch: pa.RecordBatch, origin: str) -> None:
-    """Refuse values that are not what their type says; readers check none of it by themselves.
-
-    Cost: 15 ms of CPU for 1,000,000 rows of 20 columns.
-    """
-    try:
-        batch.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise UnreadableData(
-            "a value is not what its type says",
-            locator=origin,
-            expected="text in UTF-8, and every other value as its type",
-            got=shown(error),
-            next_step="Text in another encoding has to be written as UTF-8.",
-        ) from None
-
-
-def _require_honest(file: pq.ParquetFile, origin: str) -> None:
-    """Return if row groups and columns agree about their rows; call it when all are read.
-
-    Arrow believes the count of each row group: one that is too low hides rows without an error,
-    and another reader may show them. Not before the read, which refuses column metadata that is
-    malformed: here they would end the process, as pyarrow lets their C++ exception through.
-
-    Raises:
-        UnreadableData: Counts of row groups and columns contradict each other.
-    """
-    footer = file.metadata
-    flat = [
-        n for n in range(footer.num_columns) if not footer.schema.column(n).max_repetition_level
-    ]
-    for place in range(footer.num_row_groups):
-        group = footer.row_group(place)
-        if not group.num_rows:
-            file.read_row_group(place)  # the read may have passed it over
-        for number in flat:
-            n_values = group.column(number).num_values
-            if n_values != group.num_rows:
-                _refuse_footer(origin, f"{group.num_rows} rows", f"{n_values} values in a column")
-
-
-def _refuse_footer(origin: str, expected: str, got: str) -> NoReturn:
-    raise UnreadableData(
-        "the footer contradicts itself about the number of rows",
-        locator=origin,
-        expected=expected,
-        got=got,
-        next_step="Do not use it: readers would see different rows. Write the file again.",
-    )
-
-
-def _refuse_bomb(origin: str, limit: int) -> NoReturn:
-    raise UnreadableData(
-        "file decodes to far more than its size",
-        locator=origin,
-        expected=f"at most {limit} bytes",
-        next_step="It may be a decompression bomb; split it if it is not.",
-    )
-
-
-def _size(part: Path | bytes | memoryview | BinaryIO) -> int:
-    if isinstance(part, bytes | memoryview):
-        return len(part)
-    return part.stat().st_size if isinstance(part, Path) else os.fstat(part.fileno()).st_size
-
-
-def _handle(part: bytes | memoryview | BinaryIO) -> Any:
+def _handle(part: Part) -> Any:
+    if isinstance(part, Path):
+        return str(part)
     return pa.BufferReader(part) if isinstance(part, bytes | memoryview) else part
-
-
-def _csv(part: Path | bytes | memoryview | BinaryIO) -> Iterator[pa.RecordBatch]:
-    # Types are inferred from the whole file, so that a late value cannot change a column's
-    # kind in the middle of a stream.
-    where = part if isinstance(part, Path) else _handle(part)
-    yield from pa_csv.read_csv(where).to_batches(max_chunksize=BATCH_ROWS)

@@ -27,6 +27,7 @@ from sluicegate.errors import ConfigError
 if TYPE_CHECKING:
     import argparse
 
+    from sluicegate.gate.limits import Limits
     from sluicegate.profiling.schema import BatchSchema
 
 
@@ -54,6 +55,7 @@ def register(commands: Subparsers) -> None:
     build.add_argument("--schema", type=Path, required=True, help="YAML with the columns' roles")
     build.add_argument("--out", type=Path, required=True, help="baseline directory")
     add_role_key(build, "baseline role's key; gates need a signed one", required=False)
+    build.add_argument("--policy", type=Path, help="policy file, for its limits of a batch")
     build.add_argument("--source", default="", help="source it may judge; required with --key")
     promote = actions.add_parser("promote", help="from sealed batches that a gate passed")
     promote.add_argument("source", help="name of the source")
@@ -191,6 +193,7 @@ def _build(arguments: argparse.Namespace) -> int:
         signer=given_role_key_of(arguments, "baseline"),
         ttl=timedelta(days=arguments.days),
         seed=arguments.seed,
+        limits=_limits(arguments.policy, arguments.source),
     )
     emit(
         {
@@ -208,6 +211,13 @@ def _build(arguments: argparse.Namespace) -> int:
         as_json=arguments.json,
     )
     return 0
+
+
+def _limits(path: Path | None, source: str) -> Limits:
+    from sluicegate.adapters.policy_file import read_policy
+    from sluicegate.gate.limits import DEFAULT
+
+    return DEFAULT if path is None else read_policy(path).for_source(source).limits
 
 
 def read_schema(path: Path) -> BatchSchema:

@@ -164,8 +164,10 @@ def _contents(arguments: argparse.Namespace, source: Source, signer: Signer) -> 
     from sluicegate.errors import ConfigError
     from sluicegate.workflow.large import MANIFEST_DIRECTORY, build_parts, large_root
     from sluicegate.workflow.seal import contents_of
+    from sluicegate.workflow.sealed_rows import refuse_layout_of
 
     if isinstance(source, ByteSource):
+        refuse_layout_of(source, source.names())
         root = _directory(source, "--merkle") if arguments.merkle else large_root(source)
         if root is None:
             return _manifest(arguments, source, signer)

@@ -16,6 +16,7 @@ from sluicegate.signals.record import (
     CONTRIBUTOR_LIMIT,
     PARTS,
     SEQUENCE,
+    UNJUDGED,
     Family,
     SignalRecord,
     Status,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sluicegate.gate.verdict import Reason
 
 _LACKS: Final = {
+    UNJUDGED: (Family.COMPLETENESS, "nobody looked for files of the batch that were not read"),
     CONTRIBUTOR_LIMIT: (Family.CONTAMINATION, "the policy has no section `contributors`"),
     PARTS: (
         Family.COMPLETENESS,
@@ -44,8 +46,8 @@ _LACKS: Final = {
 }
 
 ALONE: Final = tuple(_LACKS)
-"""Signals held against the batch, its partitions or its history, not once a baseline; in the order
-of their findings."""
+"""Signals held against the batch, its files, its partitions or its history, not once a baseline;
+in the order of their findings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.gate.layers import merge, require_tighter
+from sluicegate.gate.limits import DEFAULT, Limits, read_limits
 from sluicegate.gate.policy_reader import PolicyReader, kind_of
 from sluicegate.gate.policy_sections import (
     read_contributors,
@@ -33,7 +34,7 @@ POLICY_VERSION = 1
 _REQUIRED = frozenset(
     {"version", "mode", "accept", "false_block_budget", "verdict_ttl_hours", "signals"}
 )
-_SECTIONS = frozenset({"waiver", "freshness", "contributors", "promoted", "model"})
+_SECTIONS = frozenset({"waiver", "freshness", "contributors", "promoted", "model", "limits"})
 _KEYS = _REQUIRED | _SECTIONS | {"sources"}
 _SIGNAL_KEYS = frozenset({"severity", "tolerance", "required", "not_evaluated"})
 
@@ -97,6 +98,7 @@ class Policy:
         contributors: What one contributor may deliver; None sets no limit.
         promoted: Lanes in which a baseline must have been promoted.
         model: How much worse than its champion a model may be; None judges no model.
+        limits: How much of a batch may be decoded.
         sources: Whole policies of sources with tighter rules, by name.
         raw: The file's exact bytes, which the gate keeps as evidence: a digest alone could
             tell an auditor that the policy changed, never what.
@@ -114,6 +116,7 @@ class Policy:
     contributors: ContributorLimits | None = None
     promoted: frozenset[Lane] = frozenset()
     model: ModelRules | None = None
+    limits: Limits = DEFAULT
     sources: Mapping[str, Policy] = field(default_factory=dict)
 
     def for_source(self, source: str) -> Policy:
@@ -192,6 +195,7 @@ def _read(reader: PolicyReader, body: Mapping[str, Any], raw: bytes) -> Policy:
         else None,
         promoted=read_promoted(reader, body["promoted"]) if "promoted" in body else frozenset(),
         model=read_model(reader, body["model"]) if "model" in body else None,
+        limits=read_limits(reader, body["limits"]) if "limits" in body else DEFAULT,
     )
 
 

@@ -50,6 +50,8 @@ def _one(old: Policy, new: Policy) -> Iterator[str]:
     yield from _freshness(old.freshness, new.freshness)
     yield from _contributors(old.contributors, new.contributors)
     yield from _model(old.model, new.model)
+    for name, before, after in new.limits.looser(old.limits):
+        yield f"limits {name} {before} -> {after}"
     if dropped := sorted(old.promoted - new.promoted):
         yield f"promoted no longer asks for {', '.join(dropped)}"
     yield from _signals(old, new)

@@ -21,6 +21,7 @@ and not beside the signal, because the guard reads policies and must not import 
 CONTRIBUTOR_LIMIT: Final = "CONTRIBUTOR_LIMIT"
 PARTS: Final = "PARTS"
 SEQUENCE: Final = "SEQUENCE"
+UNJUDGED: Final = "UNJUDGED"
 """Codes of the signals that no baseline is needed for."""
 
 

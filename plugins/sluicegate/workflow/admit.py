@@ -34,6 +34,7 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.adapters.remembered import read_memory, remember
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import BadProof, GateBlocked, Rollback
+from sluicegate.gate.limits import DEFAULT
 from sluicegate.workflow.evidence import Evidence, IssuedVerdict, SealedBatch, open_evidence
 from sluicegate.workflow.freshness import require_fresh_seal
 from sluicegate.workflow.hidden import RECENT, require_none_hidden
@@ -45,16 +46,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from sluicegate.gate.limits import Limits
     from sluicegate.gate.policy import Policy
     from sluicegate.workflow.home import SluiceHome
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Permission to train on one exact batch."""
+    """Permission to train on one exact batch.
+
+    Attributes:
+        batch: The sealed batch.
+        issued: The verdict on it.
+        limits: How much of it may be decoded, by the policy in force.
+    """
 
     batch: SealedBatch
     issued: IssuedVerdict
+    limits: Limits = DEFAULT
 
     @property
     def verdict(self) -> Digest:
@@ -131,7 +140,7 @@ def _admit(
     require_admissible(evidence, policy, issued, at=at)
     require_fresh_seal(evidence, policy, source, newest.digest, at=at)
     require_standing(evidence, issued, at=at)
-    return Admission(newest, issued)
+    return Admission(newest, issued, policy.for_source(source).limits)
 
 
 def require_admissible(

@@ -29,12 +29,14 @@ from sluicegate.errors import (
     MalformedEnvelope,
     UnreadableData,
 )
+from sluicegate.gate.limits import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from sluicegate.attest.keys import Signer
+    from sluicegate.gate.limits import Limits
     from sluicegate.profiling.schema import BatchSchema
     from sluicegate.signals.stored_baseline import Baseline
 
@@ -70,6 +72,7 @@ def build(
     signer: Signer | None = None,
     ttl: timedelta = timedelta(days=365),
     seed: int = 0,
+    limits: Limits = DEFAULT,
 ) -> Baseline:
     """Build a baseline from trusted data and write it, signed if there is a signer.
 
@@ -83,9 +86,13 @@ def build(
         signer: Holds the baseline role's key.
         ttl: How long the baseline may judge.
         seed: Seed of every random choice, so that a rebuild gives the same bytes.
+        limits: How much may be decoded of each batch.
 
     Returns:
         The baseline.
+
+    Raises:
+        UnreadableData: Also a file that no reader knows: what nobody read, nobody trusts.
 
     Cost:
         One pass over the data for counts, and the calibration by resampling.
@@ -95,11 +102,11 @@ def build(
 
     paths = list(data)
     baseline = build_baseline(
-        (batch for path in paths for batch in open_batches(path)),
+        (batch for path in paths for batch in open_batches(path, limits=limits)),
         schema,
         created=at,
         seed=seed,
-        golden=None if golden is None else open_batches(golden),
+        golden=None if golden is None else open_batches(golden, limits=limits),
         valid_for=ttl,  # the file and the statement about it must not expire at two times
     )
     out.mkdir(parents=True, exist_ok=True)

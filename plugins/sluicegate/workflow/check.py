@@ -14,10 +14,12 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.adapters.row_report import row_table
 from sluicegate.adapters.tabular import open_batches
 from sluicegate.gate.judgement import ALONE, Compared, judge, require_usable
+from sluicegate.gate.limits import DEFAULT
 from sluicegate.gate.policy import Result
 from sluicegate.signals.contributor_limits import LimitCounts
 from sluicegate.signals.evaluate import evaluate, expected_findings
 from sluicegate.workflow.baseline import read_baseline
+from sluicegate.workflow.unjudged import unjudged_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from sluicegate.adapters.formats import Unjudged
     from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.policy import Policy
     from sluicegate.gate.verdict import Reason
@@ -105,7 +108,7 @@ def check(
     """Judge a batch.
 
     Args:
-        batch: Parquet file or directory.
+        batch: Parquet or CSV file, or directory. A file in it that no reader knows is a finding.
         baseline: Directory that `sluicegate baseline build` wrote.
         policy: Policy file; without it every signal counts with its own severity.
         history: Directory of OUT.json files of earlier checks of the same source, judged
@@ -128,18 +131,20 @@ def check(
     reference, _body = read_baseline(Path(baseline))
     digest = reference.digest
     past = None if history is None else read_history(Path(history), digest)
-    limits = None if rules is None else rules.contributors
-    counts = None if limits is None else LimitCounts(reference.schema, limits)
+    contributors = None if rules is None else rules.contributors
+    counts = None if contributors is None else LimitCounts(reference.schema, contributors)
+    unjudged: list[Unjudged] = []
+    limits = DEFAULT if rules is None else rules.limits
     found = evaluate(
         reference,
-        _counted(open_batches(Path(batch)), counts),
+        _counted(open_batches(Path(batch), limits=limits, unjudged=unjudged), counts),
         tolerances={} if rules is None else rules.tolerances,
         false_block_budget=_BUDGET if rules is None else rules.false_block_budget,
         history=past,
         rows=rows,
     )
     limited = () if counts is None else counts.records(reference.known_contributors)
-    return _decided(found, limited, rules, reference)
+    return _decided(found, (*limited, *unjudged_records(unjudged)), rules, reference)
 
 
 def _counted(

@@ -27,10 +27,12 @@ from sluicegate.workflow.over_time import sequence_records
 from sluicegate.workflow.partitions import Part, part_records
 from sluicegate.workflow.reruns import same_verdict
 from sluicegate.workflow.sealed_rows import batch_table
+from sluicegate.workflow.unjudged import unjudged_records
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from sluicegate.adapters.formats import Unjudged
     from sluicegate.attest.keys import Signer
     from sluicegate.gate.judgement import Judgement
     from sluicegate.gate.policy import Policy
@@ -115,9 +117,10 @@ def gate_source(
                 next_step="Judge it against a baseline built from other batches.",
             )
     _require_fresh(evidence, batch, baselines, policy, at=at, then=then)
-    table = batch_table(batch, filesystem)
+    unjudged: list[Unjudged] = []
+    table = batch_table(batch, filesystem, limits=policy.limits, unjudged=unjudged)
     compared, suite = _compare(runner, table, baselines, policy)
-    alone = [*_limits(table, baselines[Lane.ANCHORED], policy)]
+    alone = [*unjudged_records(unjudged), *_limits(table, baselines[Lane.ANCHORED], policy)]
     if parts is not None:
         alone += part_records(evidence, rules, batch, parts, at=at)
     if asks(policy, SEQUENCE):

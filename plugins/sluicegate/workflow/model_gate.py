@@ -114,7 +114,7 @@ def judge_model(
     evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
     golden_batch = evidence.latest_seal(contest.golden, at=at)
     require_free(evidence, contest.golden, golden_batch.digest, at=at)
-    golden = batch_table(golden_batch, filesystem)
+    golden = batch_table(golden_batch, filesystem, limits=policy.limits)
     labels, slices = _labels(golden, contest.schema), _slices(golden, rules.slices)
     champion, challenger = (
         _answers(path, golden, contest.schema) for path in (contest.champion, contest.challenger)
@@ -135,7 +135,10 @@ def judge_model(
     trained = {name: evidence.latest_seal(name, at=at) for name in contest.trained_on}
     for name, batch in trained.items():
         require_free(evidence, name, batch.digest, at=at)
-    rows = (batch_table(batch, filesystem) for batch in trained.values())
+    rows = (
+        batch_table(batch, filesystem, limits=policy.limits, unjudged=[])  # of its own verdict
+        for batch in trained.values()
+    )
     leaked = _leaked(golden, rows, contest.schema)
     records = (*records, leakage_record(leaked, golden.num_rows, rules.max_leakage))
     result, reasons = decide(records, {}, expected=CODES)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate import __version__
 from sluicegate.adapters.named_file import read_named
+from sluicegate.adapters.policy_file import read_policy
 from sluicegate.attest import dsse
 from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest, sha256_bytes
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from sluicegate.attest.keys import Signer
     from sluicegate.attest.trust import TrustPolicy
+    from sluicegate.gate.limits import Limits
     from sluicegate.profiling.schema import BatchSchema
     from sluicegate.signals.stored_baseline import Baseline
     from sluicegate.workflow.evidence import Evidence
@@ -111,7 +113,17 @@ def propose(
         require_passed_batch(evidence, source, digest, at=at)
     _require_golden_kept(home, evidence, source, golden, at=at)
     body = _build(
-        evidence, source, inputs, schema, golden, at=at, now=at, ttl=ttl, seed=seed, fs=filesystem
+        evidence,
+        source,
+        inputs,
+        schema,
+        golden,
+        at=at,
+        now=at,
+        ttl=ttl,
+        seed=seed,
+        fs=filesystem,
+        limits=_limits(home, source),
     )
     promotion = Promotion(
         source=source,
@@ -178,6 +190,7 @@ def confirm(
         ttl=promotion.expires - promotion.created,
         seed=promotion.seed,
         fs=filesystem,
+        limits=_limits(home, source),
     )
     if again.digest != promotion.baseline:
         raise DigestMismatch(
@@ -192,6 +205,10 @@ def confirm(
     return _complete(home, evidence, both, promotion, at=at)
 
 
+def _limits(home: SluiceHome, source: str) -> Limits:
+    return read_policy(home.policy).for_source(source).limits
+
+
 def _build(
     evidence: Evidence,
     source: str,
@@ -204,6 +221,7 @@ def _build(
     ttl: timedelta,
     seed: int,
     fs: Any,
+    limits: Limits,
 ) -> Baseline:
     from sluicegate.adapters.tabular import open_batches
     from sluicegate.signals.baseline import build_baseline
@@ -211,14 +229,16 @@ def _build(
 
     def batches() -> Iterator[pa.RecordBatch]:
         for digest in inputs:
-            yield from batch_table(evidence.seal_of(source, digest, at=now), fs).to_batches()
+            batch = evidence.seal_of(source, digest, at=now)
+            # It passed, so whoever wrote the policy accepts what no reader knows.
+            yield from batch_table(batch, fs, limits=limits, unjudged=[]).to_batches()
 
     return build_baseline(
         batches(),
         schema,
         created=at,
         seed=seed,
-        golden=None if golden is None else open_batches(golden),
+        golden=None if golden is None else open_batches(golden, limits=limits),
         valid_for=ttl,
     )
 

@@ -16,6 +16,7 @@ from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import EvidenceMissing, Quarantined, SluicegateError, UnreadableData
 from sluicegate.gate.custody import Custody, CustodyChange, require_release
+from sluicegate.gate.limits import UNLIMITED
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.evidence import open_evidence
 from sluicegate.workflow.folder import export_folder
@@ -197,7 +198,7 @@ def seal_remainder(
 
     from sluicegate.workflow.sealed_rows import batch_table
 
-    table = batch_table(batch, filesystem)
+    table = batch_table(batch, filesystem, limits=UNLIMITED, unjudged=[])
     flagged = _flags(rows)
     n_flagged = sum(flagged)
     if len(flagged) != table.num_rows or not 0 < n_flagged < len(flagged):
@@ -308,7 +309,8 @@ def _copy(batch: SealedBatch, out: Path, filesystem: Any) -> None:
         from sluicegate.workflow.sealed_rows import batch_table
 
         out.mkdir(mode=0o700)
-        pq.write_table(batch_table(batch, filesystem), out / "rows.parquet")
+        rows = batch_table(batch, filesystem, limits=UNLIMITED)
+        pq.write_table(rows, out / "rows.parquet")
         return
     data = open_source(batch.locator, filesystem=filesystem)
     for entry in batch.manifest.entries:

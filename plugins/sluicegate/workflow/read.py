@@ -11,11 +11,13 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from sluicegate.adapters.formats import is_marker
 from sluicegate.adapters.sources.open import open_source
 from sluicegate.errors import ConfigError, ManifestMismatch
 from sluicegate.workflow.admit import Admission, admit_training
 from sluicegate.workflow.admitted import Admitted
 from sluicegate.workflow.home import SluiceHome
+from sluicegate.workflow.sealed_rows import refuse_layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.adapters.sources.protocol import ByteSource
+    from sluicegate.adapters.tabular import TableFiles
     from sluicegate.digest.manifest import FileEntry
     from sluicegate.workflow.evidence import SealedBatch
 
@@ -55,19 +58,25 @@ def open_verified(
         filesystem: fsspec file system with credentials, for a batch in an object store.
 
     Yields:
-        Path inside the batch and its bytes, in manifest order.
+        Path inside the batch and its bytes, in manifest order. Markers such as ``_SUCCESS`` are
+        verified and not handed out.
 
     Raises:
         SluicegateError: The source is not admitted (before the first file); in a guarded task
             also a source that the task does not declare, or another installation.
+        UnreadableData: A file that no reader knows, unless the verdict names it (``UNJUDGED``).
         IntegrityError: A file is missing, extra, changed, or changes while it is read.
 
     Cost:
         One read and one SHA-256 of the bytes; memory of the largest file.
     """
-    data, entries = _files(_admission(source, home, at).batch, partitions, files, filesystem)
+    admission = _admission(source, home, at)
+    data, entries = _files(admission.batch, partitions, files, filesystem)
+    reader = _reader(admission, data)
     for entry in entries:
-        yield entry.path, data.read_verified(entry)
+        content = data.read_verified(entry)
+        if reader.accepts(entry.path, content):
+            yield entry.path, content
 
 
 def stream_verified(
@@ -99,21 +108,19 @@ def stream_verified(
     Cost:
         As `open_verified`, and one write of every file above 32 MiB; memory of a row group.
     """
-    from sluicegate.adapters.tabular import batches_of, is_table
-
-    batch = _admission(source, home, at).batch
-    if batch.table is not None:
-        yield from _rows(batch, (*partitions, *files), filesystem)
+    admission = _admission(source, home, at)
+    if admission.batch.table is not None:
+        yield from _rows(admission, (*partitions, *files), filesystem)
         return
-    data, entries = _files(batch, partitions, files, filesystem)
+    data, entries = _files(admission.batch, partitions, files, filesystem)
+    reader = _reader(admission, data)
     for entry in entries:
-        if not is_table(entry.path):
-            data.read_verified(entry)
-        elif entry.size_bytes <= STREAM_IN_MEMORY_BYTES:
-            yield from batches_of(entry.path, data.view_verified(entry), locator=data.locator)
+        if entry.size_bytes <= STREAM_IN_MEMORY_BYTES:
+            yield from reader.rows_of(entry.path, data.view_verified(entry))
         else:
             with closing(data.copy_verified(entry)) as copy:
-                yield from batches_of(entry.path, copy, locator=data.locator)
+                yield from reader.rows_of(entry.path, copy)
+    reader.end()
 
 
 def load_verified(
@@ -151,29 +158,44 @@ def load_verified(
             ConfigError if the engine is not installed or has no session.
     """
     from sluicegate.adapters.engines import convert
-    from sluicegate.adapters.tabular import table_from_files
 
-    batch = _admission(source, home, at).batch
-    if batch.table is not None:
+    admission = _admission(source, home, at)
+    if admission.batch.table is not None:
         import pyarrow as pa
 
-        rows = pa.Table.from_batches(_rows(batch, (*partitions, *files), filesystem))
+        rows = pa.Table.from_batches(_rows(admission, (*partitions, *files), filesystem))
         return convert(rows, as_, session)
-    data, entries = _files(batch, partitions, files, filesystem)
-    table = table_from_files((entry.path, data.view_verified(entry)) for entry in entries)
-    return convert(table, as_, session)
+    data, entries = _files(admission.batch, partitions, files, filesystem)
+    reader = _reader(admission, data)
+    return convert(reader.table((e.path, data.view_verified(e)) for e in entries), as_, session)
+
+
+def _reader(admission: Admission, data: ByteSource) -> TableFiles:
+    """Return a reader that takes what the verdict speaks of.
+
+    A file that no reader knows is handed out only where the verdict names such files: whoever
+    admits it, by policy or waiver, then knew. A verdict of before they were looked for does not.
+    """
+    from sluicegate.adapters.tabular import TableFiles
+    from sluicegate.signals.record import UNJUDGED
+
+    named = any(reason.code == UNJUDGED for reason in admission.issued.verdict.reasons)
+    return TableFiles(data.locator, admission.limits, unjudged=[] if named else None)
 
 
 def _rows(
-    batch: SealedBatch, partitions: Sequence[str], filesystem: Any
+    admission: Admission, partitions: Sequence[str], filesystem: Any
 ) -> Iterator[pa.RecordBatch]:
+    from sluicegate.adapters.bounds import Meter
     from sluicegate.adapters.sources.rows import open_rows
     from sluicegate.workflow.sealed_rows import verified_rows
 
+    batch = admission.batch
     if partitions:
         raise ConfigError("a table has no partitions or files", locator=batch.source)
     assert batch.table is not None  # noqa: S101 - the callers ask
-    return verified_rows(open_rows(batch.locator, url=filesystem), batch.table)
+    rows = verified_rows(open_rows(batch.locator, url=filesystem), batch.table)
+    return Meter(admission.limits, batch.source).counted(rows)
 
 
 def _files(
@@ -183,10 +205,15 @@ def _files(
         raise ConfigError("partitions or files is one text", expected="a list, e.g. ['month=04']")
     if files and partitions:
         raise ConfigError("name partitions or files, not both", locator=batch.source)
+    if marker := next(filter(is_marker, files), None):
+        raise ConfigError("is a marker and holds no data", locator=f"{batch.source}: {marker!a}")
     if files:
-        return open_source(batch.locator, filesystem=filesystem), batch.entries_of(files)
+        chosen, data = batch.entries_of(files), open_source(batch.locator, filesystem=filesystem)
+        refuse_layout_of(data, files)
+        return data, chosen
     sealed = batch.manifest
     data = open_source(batch.locator, filesystem=filesystem)
+    refuse_layout_of(data, sealed.paths)
     _require_same_files(data, set(sealed.paths))
     if not partitions:
         return data, list(sealed.entries)

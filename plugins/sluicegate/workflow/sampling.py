@@ -50,7 +50,8 @@ def write_weights(
         what = "the policy sets no contributor limits" if limits is None else "the file exists"
         raise ConfigError(what, locator=source if limits is None else str(out))
     baseline = baselines_in_force(home, evidence, source, at=at)[Lane.ANCHORED].baseline
-    table = batch_table(evidence.latest_seal(source, at=at), None)
+    newest = evidence.latest_seal(source, at=at)
+    table = batch_table(newest, limits=policy.for_source(source).limits, unjudged=[])
     if baseline.schema.contributor not in table.schema.names:
         raise SchemaMismatch(
             "nothing says who delivered a row, so no row can weigh less",

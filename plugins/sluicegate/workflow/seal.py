@@ -22,6 +22,7 @@ from sluicegate.errors import ConfigError, Expired, LedgerConflict, UntrustedKey
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.large import large_root
 from sluicegate.workflow.sealed import verify_seal
+from sluicegate.workflow.sealed_rows import refuse_layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -174,7 +175,7 @@ def seal_into_ledger(
 
     Raises:
         IntegrityError: Unsafe names, or a file that changed while it was read.
-        DataError: Nothing to seal.
+        DataError: Nothing to seal, or the directory of a table format.
         VerificationError: The signer may not seal; then nothing is appended.
         LedgerConflict: Others sealed this source first, 64 times running.
 
@@ -182,6 +183,8 @@ def seal_into_ledger(
         One read of all bytes; one more with ``rows``.
     """
     opened = open_any(data) if isinstance(data, Path | str) else data
+    if isinstance(opened, ByteSource):
+        refuse_layout_of(opened, opened.names())
     large = large_root(opened)
     if large is None:
         manifest = contents_of(opened, rows, algorithm=algorithm)

@@ -12,45 +12,73 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.adapters.sources.rows import is_rows, open_rows
 from sluicegate.errors import DigestMismatch
+from sluicegate.gate.limits import DEFAULT, UNLIMITED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
-    from sluicegate.adapters.sources.protocol import RowSource
+    from sluicegate.adapters.formats import Unjudged
+    from sluicegate.adapters.sources.protocol import ByteSource, RowSource
     from sluicegate.attest.sealed_table import SealedTable
+    from sluicegate.gate.limits import Limits
     from sluicegate.tables.table_digest import TableCommitment
     from sluicegate.workflow.evidence import SealedBatch
 
 
-def batch_table(batch: SealedBatch, filesystem: Any = None) -> pa.Table:
+def batch_table(
+    batch: SealedBatch,
+    filesystem: Any = None,
+    *,
+    limits: Limits = DEFAULT,
+    unjudged: list[Unjudged] | None = None,
+) -> pa.Table:
     """Read all rows of a sealed batch into memory.
 
     Args:
         batch: Verified.
         filesystem: fsspec file system with credentials, or a function of the locator that
             returns one; for a database the same with its URL.
+        limits: How much may be decoded.
+        unjudged: Where files that no reader knows are noted; without it they are an error.
 
     Raises:
         IntegrityError: The bytes or rows are not the sealed ones.
-        UnreadableData: They cannot be read, or are no table.
+        UnreadableData: They cannot be read, are no table, or are more than the limits.
 
     Cost: one read; memory for all rows.
     """
     import pyarrow as pa
 
+    from sluicegate.adapters.bounds import Meter
     from sluicegate.adapters.sources.open import open_source
-    from sluicegate.adapters.tabular import table_from_files
+    from sluicegate.adapters.tabular import TableFiles
 
     if batch.table is not None:
-        rows = open_rows(batch.locator, url=filesystem)
-        return pa.Table.from_batches(verified_rows(rows, batch.table))
+        rows = verified_rows(open_rows(batch.locator, url=filesystem), batch.table)
+        return pa.Table.from_batches(Meter(limits, batch.source).counted(rows))
     data = open_source(batch.locator, filesystem=filesystem)
-    return table_from_files(
-        (entry.path, data.view_verified(entry)) for entry in batch.manifest.entries
-    )
+    entries = batch.manifest.entries
+    refuse_layout_of(data, [entry.path for entry in entries])
+    files = TableFiles(data.locator, limits, unjudged)
+    return files.table((entry.path, data.view_verified(entry)) for entry in entries)
+
+
+def refuse_layout_of(data: ByteSource, paths: Sequence[str]) -> None:
+    """Return if a source's files are only files, and not the inside of another kind of table.
+
+    Args:
+        data: The source; nothing of it is read but the begin of what may be metadata.
+        paths: Its files.
+
+    Raises:
+        UnreadableData: They are one.
+    """
+    from sluicegate.adapters.table_layouts import refuse_table_layout
+
+    refuse_table_layout(paths, locator=data.locator, root=data.place, peek=data.peek)
 
 
 def verified_rows(rows: RowSource, sealed: SealedTable) -> Iterator[pa.RecordBatch]:
@@ -77,15 +105,22 @@ def verified_rows(rows: RowSource, sealed: SealedTable) -> Iterator[pa.RecordBat
             yield from reader
 
 
-def rows_of(locator: str | Path) -> Iterator[pa.RecordBatch]:
-    """Yield the rows that a locator names: of a database, a declared text file, or files."""
+def rows_of(
+    locator: str | Path, *, unjudged: list[Unjudged] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows that a locator names: of a database, a declared text file, or files.
+
+    Args:
+        locator: What to read.
+        unjudged: Where files that no reader knows are noted; without it they are an error.
+    """
     from pathlib import Path
 
     from sluicegate.adapters.tabular import open_batches
 
     if is_rows(str(locator)):
         return open_rows(str(locator)).batches()
-    return open_batches(Path(locator))
+    return open_batches(Path(locator), limits=UNLIMITED, unjudged=unjudged)
 
 
 def require_same_rows(sealed: SealedTable, found: TableCommitment, *, locator: str) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from sluicegate.adapters.table_commitment import commit_batches
 from sluicegate.adapters.tabular import open_batches
 from sluicegate.errors import ConfigError, InsufficientData, MalformedEnvelope
+from sluicegate.gate.limits import UNLIMITED
 from sluicegate.tables.keys import as_text, decode_key
 from sluicegate.tables.sketch import MAX_CELLS, N_TABLES, Element
 from sluicegate.workflow.folder import has_seal
@@ -132,7 +133,9 @@ def _kept(folder: Path, key: Key) -> TableRecord:
 
 
 def _record(path: Path, key: Key, cells: int, only: NDArray[np.bool_] | None = None) -> TableRecord:
-    return record_table(open_batches(path), locator=str(path), key=key, cells=cells, only=only)
+    return record_table(
+        open_batches(path, limits=UNLIMITED), locator=str(path), key=key, cells=cells, only=only
+    )
 
 
 def _elements(before: TableRecord, after: TableRecord) -> list[Element] | None:
@@ -162,7 +165,8 @@ class _Lookup:
 
     def read(self, path: Path) -> None:
         """Read data again, looking only at rows of buckets that differ."""
-        commit_batches(open_batches(path), locator=str(path), observe=self._observe)
+        rows = open_batches(path, limits=UNLIMITED)
+        commit_batches(rows, locator=str(path), observe=self._observe)
 
     def _observe(self, chunk: pa.RecordBatch, ids: NDArray[np.uint8]) -> None:
         from sluicegate.tables.table_digest import bucket_of

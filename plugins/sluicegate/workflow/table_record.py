@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.table_commitment import commit_batches
-from sluicegate.adapters.tabular import batches_of, is_table
+from sluicegate.adapters.tabular import TableFiles
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.seal_form import read_seal
 from sluicegate.attest.seal_form import table_statement as _statement
@@ -17,6 +17,7 @@ from sluicegate.attest.sealed_table import SealedTable
 from sluicegate.attest.statement import Statement
 from sluicegate.digest.algorithms import TABLE_TYPE
 from sluicegate.errors import ConfigError, EvidenceMissing, MalformedEnvelope
+from sluicegate.gate.limits import UNLIMITED
 from sluicegate.tables.keys import class_of, encode_keys, encode_labels
 from sluicegate.tables.row_schema import TableSchema
 from sluicegate.tables.sketch import N_TABLES, Sketch
@@ -133,7 +134,7 @@ def record_sealed(
 
     Args:
         source: What was sealed.
-        manifest: Its files; those without a table's suffix are passed over.
+        manifest: Its files; those that no reader knows are passed over.
         key: Columns of the sketch; None for the digest alone.
         changes: Changed rows that the sketch must be able to name.
 
@@ -174,10 +175,10 @@ def _cells(changes: int) -> int:
 
 
 def _sealed_batches(source: ByteSource, manifest: Manifest) -> Iterator[pa.RecordBatch]:
+    files = TableFiles(source.locator, UNLIMITED, unjudged=[])  # which the gate makes a finding of
     for entry in manifest.entries:
-        if is_table(entry.path):
-            with source.copy_verified(entry) as copy:
-                yield from batches_of(entry.path, copy, locator=source.locator)
+        with source.copy_verified(entry) as copy:
+            yield from files.rows_of(entry.path, copy)
 
 
 def table_statement(source: str, manifest: Manifest, record: TableRecord) -> Statement:

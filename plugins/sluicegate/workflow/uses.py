@@ -17,6 +17,7 @@ from sluicegate.attest.statement import Statement
 from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError, UnreadableData
+from sluicegate.gate.limits import UNLIMITED
 from sluicegate.gate.verdict import verdict_from_statement
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.history import versions
@@ -151,7 +152,7 @@ def _holds_value(batch: SealedBatch, column: str, value: str) -> bool:
 
     from sluicegate.workflow.sealed_rows import batch_table
 
-    table = batch_table(batch)
+    table = batch_table(batch, limits=UNLIMITED, unjudged=[])
     if column not in table.column_names:
         return False
     try:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluicegate.adapters import tabular
+from sluicegate.adapters import bounds
 from sluicegate.adapters.tabular import open_batches
 from sluicegate.digest.manifest import build_manifest, verify_manifest
 from sluicegate.errors import ManifestMismatch, UnreadableData, UnsafePath
@@ -173,12 +173,12 @@ def test_footer_of_another_length_is_unreadable(length):
 
 
 def test_decompression_bomb_is_refused_while_it_unfolds(monkeypatch, tmp_path):
-    monkeypatch.setattr(tabular, "FREE_BYTES", 1 << 20)
+    monkeypatch.setattr(bounds, "FREE_BYTES", 1 << 20)
     path = tmp_path / "bomb.parquet"
     pq.write_table(pa.table({"a": pa.repeat(0, 5_000_000)}), path, compression="zstd")
     assert path.stat().st_size < 40_000
     read = []
-    with pytest.raises(UnreadableData, match="decodes to far more") as caught:
+    with pytest.raises(UnreadableData, match=r"limits\.max_expansion") as caught:
         read.extend(batch.num_rows for batch in open_batches(path))
     assert caught.value.code == "DATA_UNREADABLE"
     assert sum(read) < 5_000_000

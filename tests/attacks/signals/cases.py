@@ -239,5 +239,8 @@ CASES: Mapping[str, Case] = {
     "GOLDEN_LEAKAGE": Case(models(n_leaked=20), models(n_leaked=1)),
 }
 
-ELSEWHERE = {"PARTS": "tests/unit/workflow/test_partitions.py"}
-"""Codes that judge no rows but other verdicts, and where they are tested."""
+ELSEWHERE = {
+    "PARTS": "tests/unit/workflow/test_partitions.py",
+    "UNJUDGED": "tests/attacks/formats/test_beside.py",
+}
+"""Codes that judge no rows but other verdicts, or files, and where they are tested."""

@@ -32,8 +32,8 @@ def of(records, code):
 
 def codes_in_the_source():
     """Every constant of a signal module that is spelled like a code."""
-    files = [*(PACKAGE / "signals").glob("*.py"), PACKAGE / "workflow" / "partitions.py"]
-    for path in files:
+    alone = (PACKAGE / "workflow" / name for name in ("partitions.py", "unjudged.py"))
+    for path in (*(PACKAGE / "signals").glob("*.py"), *alone):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             value = getattr(node, "value", None)
             if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(value, ast.Constant):

@@ -66,7 +66,7 @@ def test_output_with_history_keeps_the_schema(site, schema, tmp_path):
     (past / "1.json").write_text(checked(site, "PASSED").to_json(), encoding="utf-8")
     value = json.loads(checked(site, "PASSED", history=past).to_json())
     schema.validate(value)
-    assert value["signals"][-1]["code"] == "SEQUENCE"
+    assert "SEQUENCE" in {signal["code"] for signal in value["signals"]}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from sluicegate.adapters.sources.open import CROISSANT_SCHEME
 from sluicegate.adapters.sources.url_list import SCHEMES, UrlItem, check_url
+from sluicegate.adapters.table_layouts import peek_at
 from sluicegate.digest.algorithms import SHA256, Digest
 from sluicegate.digest.canonical import loads
 from sluicegate.digest.file_hash import hash_file
@@ -156,6 +157,15 @@ class CroissantFiles:
     def names(self) -> list[str]:
         """List the promised files."""
         return sorted(self._promised())
+
+    @property
+    def place(self) -> Path:
+        """Where they lie."""
+        return self.document
+
+    def peek(self, name: str) -> bytes:
+        """Return the begin of one file."""
+        return peek_at(self.document.parent / name)
 
     def manifest(self, algorithm: str = SHA256) -> Manifest:
         """Hash every promised file.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from sluicegate.adapters.table_layouts import peek_at
 from sluicegate.digest.algorithms import SHA256
 from sluicegate.digest.manifest import Manifest, build_manifest
 from sluicegate.digest.names import SINGLE_FILE
@@ -43,6 +44,15 @@ class LocalFiles:
     def names(self) -> list[str]:
         """List the files."""
         return [found.path for found in walk(self.root)]
+
+    @property
+    def place(self) -> Path:
+        """Where they lie."""
+        return self.root
+
+    def peek(self, name: str) -> bytes:
+        """Return the begin of one file."""
+        return peek_at(_at(self.root, name))
 
     def manifest(self, algorithm: str = SHA256) -> Manifest:
         """Hash the files on all cores."""
@@ -104,6 +114,15 @@ class GlobFiles:
     def names(self) -> list[str]:
         """List the matching files."""
         return sorted(path for listing in self._listings() for path in listing.paths())
+
+    @property
+    def place(self) -> Path:
+        """Where they lie."""
+        return self.base / self.pattern
+
+    def peek(self, name: str) -> bytes:
+        """Return the begin of one file."""
+        return peek_at(self.base / name)
 
     def manifest(self, algorithm: str = SHA256) -> Manifest:
         """Hash the matching files on all cores."""

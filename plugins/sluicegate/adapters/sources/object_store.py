@@ -10,11 +10,12 @@ S3 entity tag is MD5 or, for a multipart upload, not even that.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from sluicegate.adapters.table_layouts import PEEK_BYTES
 from sluicegate.digest.algorithms import SHA256, Digest
 from sluicegate.digest.hashers import hasher_of
 from sluicegate.digest.manifest import FileEntry, Manifest
@@ -67,6 +68,17 @@ class StoreFiles:
     def names(self) -> list[str]:
         """List the objects."""
         return sorted(self._list())
+
+    @property
+    def place(self) -> None:
+        """Nowhere on this machine."""
+        return
+
+    def peek(self, name: str) -> bytes:
+        """Read the begin of one object; whoever reads it whole says what is wrong with it."""
+        with suppress(Exception):
+            return bytes(self.filesystem.cat_file(self._key(name), 0, PEEK_BYTES))
+        return b""
 
     def manifest(self, algorithm: str = SHA256) -> Manifest:
         """Read and hash every object once; 8 requests in flight.
@@ -147,8 +159,7 @@ class StoreFiles:
     @contextmanager
     def _reading(self, entry: FileEntry) -> Iterator[Any]:
         """Open an object, and compare what the store says of it before and after."""
-        key = self.path if entry.path == SINGLE_FILE else f"{self.path.rstrip('/')}/{entry.path}"
-        name = self._name(entry.path)
+        key, name = self._key(entry.path), self._name(entry.path)
         with self._errors(name):
             before = self._info(key)
             if before.size_bytes != entry.size_bytes:
@@ -165,6 +176,9 @@ class StoreFiles:
 
     def _open(self, key: str) -> Any:
         return self.filesystem.open(key, "rb", block_size=_BLOCK_BYTES, cache_type="none")
+
+    def _key(self, path: str) -> str:
+        return self.path if path == SINGLE_FILE else f"{self.path.rstrip('/')}/{path}"
 
     def _name(self, path: str) -> str:
         return self.locator if path == SINGLE_FILE else f"{self.locator.rstrip('/')}/{path}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -31,6 +32,19 @@ class ByteSource(Protocol):
         Raises:
             UnsafePath: A name or kind of file that no manifest may hold.
             UnreadableData: Nothing there, no permission, no answer.
+        """
+        ...
+
+    @property
+    def place(self) -> Path | None:
+        """Where the files lie on this machine; None for a store."""
+        ...
+
+    def peek(self, name: str) -> bytes:
+        """Return the begin of a file, unverified, or nothing: to recognise it, never to use it.
+
+        Args:
+            name: One of `names`.
         """
         ...
 

@@ -1,0 +1,161 @@
+"""What a file of a batch is, by content and by name: the one registry of formats.
+
+Whatever a seal covers is one of three. A table that a reader here knows is read and judged. A
+marker from a short closed list holds no row; verified reads never hand it out. Everything else is
+unjudged, and a batch with such a file does not pass.
+
+Parquet is known by its content, whatever its name: Hive writes ``000000_0``, Impala ``b.parq``,
+pandas ``b.parquet.gzip``. Text has no such mark, so CSV is known by its suffix.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final
+
+from sluicegate.digest.names import SINGLE_FILE
+
+Part = Path | bytes | memoryview | BinaryIO
+"""A file to read: its path, its verified bytes, or an open private copy."""
+
+PARQUET_MAGIC: Final = b"PAR1"
+_MARK_BYTES: Final = 16  # longest mark below
+_MARKERS: Final = frozenset({"_SUCCESS", "_metadata", "_common_metadata"})
+"""Written by Spark, Hadoop and Dask; no reader takes rows from them."""
+
+_OTHERS: Final = (
+    (b"PARE", "encrypted Parquet"),
+    (b"ARROW1", "Arrow IPC (Feather)"),
+    (b"FEA1", "Feather version 1"),
+    (b"\xff\xff\xff\xff", "an Arrow IPC stream"),
+    (b"ORC", "ORC"),
+    (b"Obj\x01", "Avro"),
+    (b"SQLite format 3\0", "SQLite"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5"),
+    (b"\x93NUMPY", "NumPy"),
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"\x04\x22\x4d\x18", "lz4"),
+    (b"PK\x03\x04", "zip (also xlsx, npz)"),
+    (b"\x80\x04\x95", "pickle"),
+    (b"\x80\x05\x95", "pickle"),
+)
+"""Begin of a file, and what it says no reader here knows."""
+
+
+class Format(StrEnum):
+    """What is done with a file."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    MARKER = "marker"
+    UNKNOWN = "unknown"
+
+
+_BY_SUFFIX: Final = {
+    ".parquet": Format.PARQUET,
+    ".pq": Format.PARQUET,
+    ".parq": Format.PARQUET,
+    ".csv": Format.CSV,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unjudged:
+    """A file of a batch that nobody judged.
+
+    Attributes:
+        name: Path inside the batch.
+        why: What it is, as far as its content says, and why it is not read.
+    """
+
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        """Return name and reason in printable characters."""
+        return f"{ascii(self.name)[1:-1][:120]} ({self.why})"
+
+
+def is_marker(name: str) -> bool:
+    """Return whether a file holds no rows by its name: ``_SUCCESS`` and its like.
+
+    Args:
+        name: Path inside the batch.
+
+    Example:
+        >>> [is_marker(n) for n in ("_SUCCESS", "m=1/.a.parquet.crc", "a.crc", "_SUCCESS.csv")]
+        [True, True, False, False]
+    """
+    last = PurePosixPath(name).name
+    return last in _MARKERS or (last.startswith(".") and last.endswith(".crc") and len(last) > 5)
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether Spark and Hive pass over a file, as they do over their own temporary ones.
+
+    Args:
+        name: Path inside the batch; directories count too.
+
+    Example:
+        >>> [is_hidden(n) for n in ("_tmp/a.parquet", ".a.parquet", "_k=1/a.parquet", "a")]
+        [True, True, False, False]
+    """
+    return any(
+        part.startswith(".") or (part.startswith("_") and "=" not in part)
+        for part in PurePosixPath(name).parts
+    ) or name.endswith("._COPYING_")
+
+
+def format_of(name: str, part: Part, *, locator: str = "") -> tuple[Format, str]:
+    """Return what a file is, and of one that is UNKNOWN the reason in words.
+
+    Args:
+        name: Path inside the batch; "." for a batch that is one file.
+        part: The file itself; a BinaryIO is left where it stands.
+        locator: Names a batch that is one file.
+
+    Raises:
+        OSError: The path cannot be read.
+
+    Cost: reads 16 bytes at either end.
+    """
+    if is_marker(name):
+        return Format.MARKER, ""
+    if is_hidden(name):
+        return Format.UNKNOWN, "Spark and Hive pass over this name, other readers do not"
+    begin, end = _ends(part)
+    other = next((what for mark, what in _OTHERS if begin.startswith(mark)), "")
+    if other:
+        return Format.UNKNOWN, f"its content is {other}, which no reader here knows"
+    begins, ends = begin.startswith(PARQUET_MAGIC), end.endswith(PARQUET_MAGIC)
+    if ends and not begins:
+        # Two readers would take two tables out of it.
+        return Format.UNKNOWN, "it ends as Parquet and begins as something else"
+    suffix = PurePosixPath(locator if name == SINGLE_FILE else name).suffix.lower()
+    # A broken Parquet file too: its reader says what is broken.
+    known = Format.PARQUET if begins else _BY_SUFFIX.get(suffix, Format.UNKNOWN)
+    return known, "" if known is not Format.UNKNOWN else "no reader here knows this kind of file"
+
+
+def size_of(part: Part) -> int:
+    """Return the length of a file in bytes."""
+    if isinstance(part, bytes | memoryview):
+        return len(part)
+    return part.stat().st_size if isinstance(part, Path) else os.fstat(part.fileno()).st_size
+
+
+def _ends(part: Part) -> tuple[bytes, bytes]:
+    """Return the first and the last bytes of a file."""
+    if isinstance(part, bytes | memoryview):
+        return bytes(part[:_MARK_BYTES]), bytes(part[-_MARK_BYTES:])
+    if isinstance(part, Path):
+        with part.open("rb") as file:
+            return _ends(file)
+    last = max(0, size_of(part) - _MARK_BYTES)
+    return os.pread(part.fileno(), _MARK_BYTES, 0), os.pread(part.fileno(), _MARK_BYTES, last)
