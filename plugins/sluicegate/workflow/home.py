@@ -26,7 +26,7 @@ ENV_AIRFLOW_LEDGER_SETTING = "AIRFLOW__SLUICEGATE__LEDGER"
 """Airflow's spelling of ``[sluicegate] ledger``; it wins, as with the home."""
 
 ENV_REMEMBERED = "SLUICEGATE_REMEMBERED"
-"""File or directory of the remembered checkpoint, where no editor of the ledger can write."""
+"""File of what is remembered of the ledger; without it one beside the home directory."""
 
 ENV_AIRFLOW_REMEMBERED_SETTING = "AIRFLOW__SLUICEGATE__REMEMBERED"
 """Airflow's spelling of ``[sluicegate] remembered``; it wins, as with the home."""
@@ -70,7 +70,8 @@ class SluiceHome:
         root: The directory itself.
         ledger_url: Ledger in PostgreSQL; empty for the file in `root`. May hold a password,
             so it is left out of the representation.
-        remembered_at: Absolute path of the remembered checkpoint; None remembers nothing.
+        remembered_at: Absolute path of what is remembered of the ledger; None for the default,
+            see `memory`.
     """
 
     root: Path
@@ -86,7 +87,7 @@ class SluiceHome:
         Args:
             value: The directory.
             ledger: URL of the ledger, if it is not the file in the directory.
-            remembered: File of the remembered checkpoint, if one is kept.
+            remembered: File of what is remembered, if not beside the home directory.
 
         Raises:
             ConfigError: Nothing set, or a relative path, which would mean another ledger
@@ -121,13 +122,34 @@ class SluiceHome:
     def environ(self) -> dict[str, str]:
         """Variables from which `from_environ` makes this home again."""
         found = {ENV_HOME: str(self.root), ENV_LEDGER: self.ledger_url}
-        found[ENV_REMEMBERED] = str(self.remembered_at or "")
+        # Always: what the environment held before may be somebody else's.
+        found[ENV_REMEMBERED] = str(self.memory)
         return {name: value for name, value in found.items() if value}
 
     @property
     def ledger(self) -> Path:
         """SQLite ledger; not there when `ledger_url` names another."""
         return self.root / "ledger.db"
+
+    @property
+    def memory(self) -> Path:
+        """What is remembered of the ledger: outside the home, so that no restore puts it back.
+
+        Every process finds it from the home directory alone, with nothing to configure.
+
+        Raises:
+            ConfigError: The home is a root directory, which has no place beside it.
+        """
+        if self.remembered_at is not None:
+            return self.remembered_at
+        home = self.root.resolve()  # `--home` resolves links, the settings do not
+        if not home.name:
+            raise ConfigError(
+                "there is no place beside the home directory for what is remembered",
+                locator=str(home),
+                next_step=f"Set [sluicegate] remembered, or {ENV_REMEMBERED}.",
+            )
+        return home.with_name(f"{home.name}.remembered") / "memory.json"
 
     @property
     def cosigned(self) -> Path:
@@ -188,7 +210,7 @@ def _remembered(value: str | None) -> Path | None:
     path = Path(value.strip()).expanduser()
     if not path.is_absolute():
         raise ConfigError(
-            "the place of the remembered checkpoint is a relative path",
+            "the place of what is remembered is a relative path",
             locator=value,
             expected="an absolute path",
             next_step=f"Set [sluicegate] remembered, or {ENV_REMEMBERED}.",
