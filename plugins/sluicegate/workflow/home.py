@@ -120,11 +120,16 @@ class SluiceHome:
 
     @property
     def environ(self) -> dict[str, str]:
-        """Variables from which `from_environ` makes this home again."""
-        found = {ENV_HOME: str(self.root), ENV_LEDGER: self.ledger_url}
-        # Always: what the environment held before may be somebody else's.
-        found[ENV_REMEMBERED] = str(self.memory)
-        return {name: value for name, value in found.items() if value}
+        """Variables from which `from_environ` makes this home again.
+
+        None is left out: what a variable held before may be somebody else's, and an empty one
+        means the default.
+        """
+        return {
+            ENV_HOME: str(self.root),
+            ENV_LEDGER: self.ledger_url,
+            ENV_REMEMBERED: str(self.remembered_at or ""),
+        }
 
     @property
     def ledger(self) -> Path:

@@ -86,10 +86,13 @@ def test_memory_lies_beside_the_home_and_not_in_it(tmp_path):
         SluiceHome(tmp_path.parents[-1]).memory  # noqa: B018 - the property raises
 
 
-def test_environment_names_the_memory_even_where_it_is_the_default(site):
-    """Else the variable of whoever was there before would be read (a DAG file, another home)."""
-    again = SluiceHome.from_environ({"SLUICEGATE_REMEMBERED": "/evil", **site.home.environ})
-    assert again.memory == site.home.memory
+def test_environment_of_a_home_leaves_no_variable_to_whoever_was_there_before(site):
+    """A DAG file, or another home in this process, may have named another memory or ledger."""
+    before = {"SLUICEGATE_REMEMBERED": "/evil", "SLUICEGATE_LEDGER": "postgresql://evil/x"}
+    again = SluiceHome.from_environ({**before, **site.home.environ})
+    assert again == site.home
+    elsewhere = dataclasses.replace(site.home, remembered_at=site.root / "memory")
+    assert SluiceHome.from_environ({**before, **elsewhere.environ}) == elsewhere
 
 
 def test_everything_that_is_appended_is_remembered_at_once(site):
