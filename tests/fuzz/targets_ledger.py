@@ -5,8 +5,7 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.fuzz.target import Target
 
-from sluicegate.adapters.remembered import parse_memory
-from sluicegate.digest import canonical
+from sluicegate.adapters.remembered import Memory, parse_memory
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from sluicegate.ledger.cosignature import Cosigner, CosignerKey, cosigners, with_lines
@@ -15,6 +14,7 @@ from sluicegate.ledger.keys import CallableSigner, Ed25519Verifier
 from sluicegate.ledger.merkle import leaf_hash
 from sluicegate.ledger.note import SignedNote, VerifierKey
 from sluicegate.ledger.proof import TlogProof
+from sluicegate.ledger.standing import Standing
 from sluicegate.ledger.tiles import CHECKPOINT, cut, verify_tiles
 from sluicegate.ledger.witness import Request
 
@@ -32,7 +32,8 @@ _LINE = SignedNote(_HEAD.to_text(), (Cosigner(_WITNESS, _KEY.sign).cosign(_HEAD.
 _COSIGNED = with_lines(_SIGNED, _LINE.to_bytes().partition(b"\n\n")[2], locator="x")
 _TILES = dict(cut([_LEAF]))
 _BUNDLE = next(path for path in _TILES if "entries" in path)
-_MEMORY = canonical.dumps({"v": 1, "checkpoint": _SIGNED.decode(), "sources": {"flights": 3}})
+_STANDING = Standing("dirHash1:" + "ab" * 32, 3, 3, {"verdict": 5}, {"dirHash1:" + "cd" * 32: 9})
+_MEMORY = Memory(_SIGNED, b"{}", {"flights": _STANDING}, "2026-01-31T12:00:00Z why").to_bytes()
 
 
 def _text(data: bytes) -> str:
@@ -85,5 +86,9 @@ LEDGER = {
         lambda data: TlogProof.parse(data, locator="x").to_bytes(),
     ),
     "tiles": Target(_export, _TILES[_BUNDLE]),
-    "remembered checkpoint": Target(lambda data: parse_memory(data, locator="x"), _MEMORY),
+    "memory": Target(
+        lambda data: parse_memory(data, locator="x"),
+        _MEMORY,
+        lambda data: parse_memory(data, locator="x").to_bytes(),
+    ),
 }

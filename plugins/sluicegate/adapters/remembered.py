@@ -1,21 +1,29 @@
-"""What a consumer remembers of a ledger, in one small file of its own.
+"""What an installation remembers of its ledger and trust policy, in one small file.
 
-One checkpoint is enough to notice that the whole store went back or forked; one version a
-source is enough to notice that a lookup was misled about the newest batch. The file must lie
-where whoever can edit the ledger cannot write.
+One checkpoint is enough to notice that the whole store went back or forked; what stood about each
+source then, that a leaf was taken out or hidden from a lookup; the trust policy, that an older or
+an unsigned one was put in its place. The file lies outside the home directory and the ledger's
+store: docs/adr/0014-remembered-state.md says where, and what its editor could do. Its format is
+docs/formats/remembered.md.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import logging
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.tile_files import write_atomically
+from sluicegate.attest.trust_file import TrustFile
 from sluicegate.digest import canonical
-from sluicegate.errors import LedgerError, MalformedEnvelope, Rollback
+from sluicegate.digest.algorithms import Digest
+from sluicegate.errors import BadProof, ConfigError, EvidenceMissing, LedgerError, MalformedEnvelope
+from sluicegate.ledger.entry import MAX_SOURCE_CHARS
+from sluicegate.ledger.standing import OF_BATCH, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,8 +31,18 @@ if TYPE_CHECKING:
 
     from sluicegate.ledger.log import Ledger
 
-_MAX_BYTES: Final = 1 << 20
-_KEYS: Final = {"v", "checkpoint", "sources"}
+MAX_BYTES: Final = 8 << 20
+"""Largest file: 20,000 sources, or 90,000 batches that were ever set aside. The trust policy in it
+has 2 MiB at most."""
+
+REMEMBER: Final = "sluicegate ledger remember"
+"""The command with which an administrator says that what is there now is to be remembered."""
+
+_KEYS: Final = {"v", "began", "checkpoint", "sources", "trust"}
+_SOURCE_KEYS: Final = {"batch", "provenance", "since", "newest", "held"}
+_MAY_NOT_WRITE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+_log = logging.getLogger("sluicegate.memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,113 +50,252 @@ class Memory:
     """What was seen last.
 
     Attributes:
-        checkpoint: Signed note of the ledger; empty if nothing was seen yet.
-        sources: Version of the newest sealed batch of each source.
+        checkpoint: Signed note of the ledger.
+        trust: The trust policy's file, as it was read.
+        standings: What stood about each source under that checkpoint.
+        began: When and why this memory was begun, for people.
     """
 
-    checkpoint: bytes = b""
-    sources: Mapping[str, int] = field(default_factory=dict)
+    checkpoint: bytes
+    trust: bytes
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    began: str = ""
 
-    def require_not_older(self, ledger: Ledger) -> None:
-        """Check that a ledger extends what was seen.
-
-        Raises:
-            Rollback, BadProof: It went back, or forked.
-            VerificationError: One of the checkpoints does not hold.
-        """
-        if self.checkpoint:
-            ledger.require_extends(self.checkpoint)
-
-    def require_newest(self, source: str, version: int) -> None:
-        """Check that a source's newest batch is not older than the one that was seen.
+    def to_bytes(self) -> bytes:
+        """Write the file of docs/formats/remembered.md.
 
         Raises:
-            Rollback: It is: an index of the ledger was edited to hide a newer one.
+            LedgerError: More than `MAX_BYTES`.
         """
-        seen = self.sources.get(source, 0)
-        if version < seen:
-            raise Rollback(
-                "a newer batch of this source was seen before",
-                locator=source,
-                expected=f"version {seen} or later",
-                got=f"version {version}",
-                next_step="Run: sluicegate ledger verify. Somebody hides the newest batch.",
+        data = canonical.dumps(
+            {
+                "v": 2,
+                "began": self.began,
+                "checkpoint": self.checkpoint.decode(),
+                "sources": {name: _written(item) for name, item in self.standings.items()},
+                "trust": self.trust.decode(),
+            }
+        )
+        if len(data) > MAX_BYTES:
+            raise LedgerError(
+                "there is more to remember than the memory may hold",
+                expected=f"at most {MAX_BYTES} bytes",
+                got=str(len(data)),
+                next_step="Start a new ledger for new sources.",
             )
+        return data
 
 
 def read_memory(path: Path) -> Memory:
-    """Read what is remembered; nothing yet if there is no file.
+    """Read what is remembered.
 
     Raises:
-        LedgerError: The file cannot be read.
-        MalformedEnvelope: It is not such a file.
+        EvidenceMissing: There is no such file, which never means that there is nothing to see.
+        LedgerError: It cannot be read, or is of an older version.
+        MalformedEnvelope: It is no such file.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return Memory()
-    except OSError as error:
-        raise _failed("read", path, error) from error
-    return parse_memory(data, locator=str(path))
+    return parse_memory(_read(path), locator=str(path))
+
+
+def read_version_1(path: Path) -> bytes | None:
+    """Return the checkpoint in a file that an older Sluicegate wrote; None if it is none."""
+    value = canonical.loads(_read(path), locator=str(path), max_bytes=MAX_BYTES)
+    if isinstance(value, dict) and value.get("v") == 1 and isinstance(value.get("checkpoint"), str):
+        return str(value["checkpoint"]).encode()
+    return None
 
 
 def parse_memory(data: bytes, *, locator: str) -> Memory:
     """Read the bytes of such a file.
 
     Raises:
+        LedgerError: They are an older version's.
         MalformedEnvelope: They are no such file's.
     """
-    value = canonical.loads(data, locator=locator, max_bytes=_MAX_BYTES)
-    if not isinstance(value, dict) or set(value) != _KEYS or value["v"] != 1:
-        raise MalformedEnvelope("not a remembered checkpoint", locator=locator)
-    note, sources = value["checkpoint"], value["sources"]
-    if not isinstance(note, str) or not isinstance(sources, dict):
-        raise MalformedEnvelope("not a remembered checkpoint", locator=locator)
-    if not all(type(version) is int for version in sources.values()):
-        raise MalformedEnvelope("remembered version is not a number", locator=locator)
-    return Memory(note.encode(), sources)
+    value = canonical.loads(data, locator=locator, max_bytes=MAX_BYTES)
+    if isinstance(value, dict) and value.get("v") == 1:
+        raise LedgerError(
+            "the memory was written by an older version, which saw less",
+            locator=locator,
+            expected="version 2",
+            got="version 1",
+            next_step=f"Run once: {REMEMBER}. It holds the ledger against what is remembered.",
+        )
+    if not isinstance(value, dict) or set(value) != _KEYS or value["v"] != 2:
+        raise _malformed(locator)
+    texts = [value[name] for name in ("checkpoint", "trust", "began")]
+    sources = value["sources"]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(sources, dict):
+        raise _malformed(locator)
+    standings = {name: _standing(name, item, locator) for name, item in sources.items()}
+    return Memory(texts[0].encode(), texts[1].encode(), standings, texts[2])
 
 
-def remember(path: Path, ledger: Ledger, note: bytes, sources: Mapping[str, int]) -> None:
+def remember(path: Path, ledger: Ledger, memory: Memory, *, appends: bool) -> None:
     """Remember what was just verified, unless somebody remembered more meanwhile.
 
     Args:
-        path: The file; its directory must exist.
+        path: The file, which exists.
         ledger: Verifies the checkpoints.
-        note: Checkpoint that extends what the caller read from the file.
-        sources: Version of the newest sealed batch of each source that was looked at.
+        memory: Extends what the caller read from the file.
+        appends: Whether the caller appended. One that only reads, and may not write here, leaves
+            that to those who append: a memory that training cannot edit is the better one.
 
     Raises:
-        LedgerError: The file cannot be written.
+        EvidenceMissing: The file vanished meanwhile.
+        BadProof: Somebody remembered another history of this length meanwhile.
+        LedgerError: It cannot be written.
 
     Cost: nothing is written when nothing is new.
     """
     try:
         with _locked(path):
             old = read_memory(path)
-            newest = _larger(ledger, old.checkpoint, note)
-            merged = dict(old.sources)
-            for source, version in sources.items():
-                merged[source] = max(version, merged.get(source, 0))
-            if (newest, merged) == (old.checkpoint, old.sources):
-                return
-            value = {"v": 1, "checkpoint": newest.decode(), "sources": merged}
-            write_atomically(path, canonical.dumps(value))
+            merged = _merged(ledger, old, memory)
+            if merged != old:
+                write_atomically(path, merged.to_bytes())
+    except OSError as error:
+        if appends or error.errno not in _MAY_NOT_WRITE:
+            raise _failed("written", path, error) from error
+        _log.info("this user may only read %s; whoever appends writes it", path)
+
+
+def begin_memory(path: Path, memory: Memory) -> Path | None:
+    """Write the first memory of an installation, or on purpose another one.
+
+    Args:
+        path: The file; its directory is made.
+        memory: What is there now.
+
+    Returns:
+        Where the file that was there before is kept now; None if there was none.
+
+    Raises:
+        LedgerError: It cannot be written.
+    """
+    kept = path.with_name(f"{path.name}.forgotten-{memory.began[:19].replace(':', '')}")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with _locked(path):
+            was_there = path.exists()
+            if was_there:
+                # A copy first: a crash in between must not leave an installation without one.
+                write_atomically(kept, path.read_bytes())
+            write_atomically(path, memory.to_bytes())
+    except OSError as error:
+        raise _failed("written", path, error) from error
+    return kept if was_there else None
+
+
+def require_place(path: Path, *, may_replace: bool) -> None:
+    """Check that a first memory can be written, before anything else is made.
+
+    Args:
+        path: The file.
+        may_replace: Whether one that is there may be given up.
+
+    Raises:
+        ConfigError: Something is remembered there already.
+        LedgerError: Nothing can be written there.
+    """
+    if path.exists() and not may_replace:
+        raise ConfigError(
+            "something is remembered here already, of this ledger or of one before",
+            locator=str(path),
+            next_step='If that ledger is given up on purpose, add --forget "why".',
+        )
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with _locked(path):
+            pass
     except OSError as error:
         raise _failed("written", path, error) from error
 
 
-def _larger(ledger: Ledger, old: bytes, new: bytes) -> bytes:
-    if not old:
+def _merged(ledger: Ledger, old: Memory, new: Memory) -> Memory:
+    """Return what is newer in each of two, both of which were verified."""
+    before, after = (
+        ledger.verify_checkpoint(memory.checkpoint, locator="remembered") for memory in (old, new)
+    )
+    trust = _newer_trust(old.trust, new.trust)
+    if before.size > after.size:
+        return replace(old, trust=trust)
+    standings = dict(new.standings)
+    if before.size == after.size:
+        if before.root != after.root:
+            raise BadProof("two histories of this length were signed", locator=ledger.locator)
+        for name, standing in old.standings.items():
+            if standing.since < standings[name].since:
+                standings[name] = standing  # it covers more: somebody read all leaves for it
+    return Memory(new.checkpoint, trust, standings, old.began)
+
+
+def _newer_trust(old: bytes, new: bytes) -> bytes:
+    if old == new:
         return new
-    sizes = [ledger.verify_checkpoint(note, locator="remembered").size for note in (old, new)]
-    return new if sizes[1] > sizes[0] else old
+    before, after = (TrustFile.from_bytes(data, locator="remembered") for data in (old, new))
+    return old if before.policy.version > after.policy.version else new
+
+
+def _written(standing: Standing) -> dict[str, Any]:
+    return {
+        "batch": standing.batch,
+        "provenance": standing.provenance,
+        "since": standing.since,
+        "newest": dict(standing.newest),
+        "held": dict(standing.held),
+    }
+
+
+def _standing(source: str, value: Any, locator: str) -> Standing:
+    """Read one source strictly: what is left out here would be believed not to exist."""
+    if not isinstance(value, dict) or set(value) != _SOURCE_KEYS or len(source) > MAX_SOURCE_CHARS:
+        raise _malformed(locator)
+    batch, newest, held = value["batch"], value["newest"], value["held"]
+    if not isinstance(batch, str) or not isinstance(newest, dict) or not isinstance(held, dict):
+        raise _malformed(locator)
+    indexes = [value["since"], *newest.values(), *held.values()]
+    least = 0 if batch else -1
+    if not set(newest) <= OF_BATCH or not all(_is_index(index, 0) for index in indexes):
+        raise _malformed(locator)
+    if not _is_index(value["provenance"], least):
+        raise _malformed(locator)
+    for digest in (*([batch] if batch else []), *held):
+        Digest.parse(digest)
+    return Standing(batch, value["provenance"], value["since"], newest, held)
+
+
+def _is_index(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least
+
+
+def _malformed(locator: str) -> MalformedEnvelope:
+    return MalformedEnvelope(
+        "not what an installation remembers",
+        locator=locator,
+        next_step="Find out who edited it. "
+        f'Then restore it, or run: {REMEMBER} --forget "why it may be lost".',
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise EvidenceMissing(
+            "what this installation remembers of its ledger is not there",
+            locator=str(path),
+            next_step="If it was there before, find out who removed it. At the first use of a "
+            f"ledger that exists, run once: {REMEMBER}.",
+        ) from error
+    except OSError as error:
+        raise _failed("read", path, error) from error
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One process at a time; a lock of its own file, because the other one is replaced."""
-    descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -148,8 +305,8 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _failed(what: str, path: Path, error: OSError) -> LedgerError:
     return LedgerError(
-        f"the remembered checkpoint cannot be {what}",
+        f"what is remembered of the ledger cannot be {what}",
         locator=str(path),
         got=error.strerror or type(error).__name__,
-        next_step="Give the guard's user its own directory: [sluicegate] remembered.",
+        next_step="Give this user access, or a place of its own: [sluicegate] remembered.",
     )

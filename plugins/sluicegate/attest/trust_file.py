@@ -116,15 +116,36 @@ class TrustFile:
                 locator=locator,
                 next_step="Sign it with `sluicegate trust sign`, or get the signed file.",
             )
-        if remembered_version is not None and self.policy.version < remembered_version:
-            raise Rollback(
-                "trust policy is older than one that was used before",
-                locator=locator,
-                expected=f"version {remembered_version} or later",
-                got=f"version {self.policy.version}",
-                next_step="Get the current file; keys that it revoked may be trusted here.",
-            )
+        if remembered_version is not None:
+            _require_version(self.policy, remembered_version, locator)
         return self.policy
+
+    def require_not_before(self, seen: TrustFile, *, locator: str = "trust policy") -> None:
+        """Check that this file may stand where another one stood.
+
+        Weaker than `accept`, which shows each version: whoever only looks now and then may
+        have missed some. The root keys that were seen last must vouch for what stands there now.
+
+        Args:
+            seen: What was read there before, verified then.
+            locator: Path, for messages.
+
+        Raises:
+            Rollback: This version is older.
+            UntrustedKey: It is unsigned, or the root keys of the other one did not sign it.
+        """
+        _require_version(self.policy, seen.policy.version, locator)
+        if seen.envelope is None:
+            return
+        if self.envelope is None:
+            raise UntrustedKey(
+                "an unsigned trust policy stands where a signed one was",
+                locator=locator,
+                expected=f"signed by the root keys of version {seen.policy.version}",
+                got="no signature",
+                next_step="Find out who replaced it, and put the signed one back.",
+            )
+        _check_root(seen.policy, self.envelope, locator)
 
     def accept(self, successor: TrustFile, *, locator: str = "trust policy") -> TrustPolicy:
         """Return the policy of the next version if it follows this one.
@@ -172,6 +193,17 @@ def load_trust(
     """
     found = TrustFile.from_bytes(data, locator=locator)
     return found.verified(locator=locator, remembered_version=remembered_version)
+
+
+def _require_version(policy: TrustPolicy, least: int, locator: str) -> None:
+    if policy.version < least:
+        raise Rollback(
+            "trust policy is older than one that was used before",
+            locator=locator,
+            expected=f"version {least} or later",
+            got=f"version {policy.version}",
+            next_step="Get the current file; keys that it revoked may be trusted here.",
+        )
 
 
 def _check_root(policy: TrustPolicy, envelope: Envelope, locator: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import sys
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +25,10 @@ from sluicegate.errors import ConfigError, Outcome, SluicegateError
 
 if TYPE_CHECKING:
     import argparse
-    import os
     from collections.abc import Callable
     from pathlib import Path
+
+    from sluicegate.workflow.home import SluiceHome
 
 _PACKAGES = ("cryptography", "pyarrow", "pandas", "great-expectations", "apache-airflow")
 
@@ -84,6 +87,7 @@ def _guard() -> list[tuple[str, str, str]]:
 def _installation(home: Any) -> list[tuple[str, str, str]]:
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.workflow.evidence import open_evidence
+    from sluicegate.workflow.recall import MemoryRule
 
     def signer(role: str) -> Callable[[], str]:
         def members() -> str:
@@ -93,13 +97,15 @@ def _installation(home: Any) -> list[tuple[str, str, str]]:
         return members
 
     def ledger() -> str:
-        return f"{open_evidence(home, at=now()).ledger.audit().size} leaves verified"
+        evidence = open_evidence(home, at=now(), memory=MemoryRule.UNASKED)
+        return f"{evidence.ledger.audit().size} leaves verified"
 
     checks: list[tuple[str, Callable[[], str]]] = [
         ("keys directory", lambda: _private(home.keys)),
         ("trust policy", lambda: _unwritable(home.trust)),
         ("policy", lambda: f"{read_policy(home.policy).digest.short}"),
         ("ledger", ledger),
+        ("memory", lambda: _memory(home)),
         *((f"{role} key", signer(role)) for role in ("source", "gate", "baseline", "ledger")),
     ]
     return [_row(name, check) for name, check in checks]
@@ -122,17 +128,39 @@ def _private(directory: Path) -> str:
 
 def _unwritable(path: Path) -> str:
     """Say whether the file that decides what is believed is safe from others."""
-    status = _status(path)
-    if status.st_mode & 0o022:
-        raise ConfigError(
-            f"others may replace it (mode {stat.S_IMODE(status.st_mode):04o})",
-            locator=str(path),
-            next_step=f"Run: chmod 644 {path}",
-        )
+    _require_unwritable(path, stat.S_IWGRP | stat.S_IWOTH)
     from sluicegate.workflow.evidence import read_trust
 
     policy = read_trust(path)
     return f"version {policy.version}, expires {policy.expires.date().isoformat()}"
+
+
+def _memory(home: SluiceHome) -> str:
+    """Say what is remembered, and whether ledger and trust policy still extend it."""
+    from sluicegate.attest.timestamps import format_timestamp
+    from sluicegate.workflow.evidence import open_evidence
+    from sluicegate.workflow.recall import MemoryRule
+    from sluicegate.workflow.remember import require_remembered
+
+    path, evidence = home.memory, open_evidence(home, at=now(), memory=MemoryRule.UNASKED)
+    note = require_remembered(home, evidence, MemoryRule.REQUIRED)
+    evidence.ledger.require_extends(note)
+    size = evidence.ledger.verify_checkpoint(note).size
+    for place in (path, path.parent):
+        _require_unwritable(place, stat.S_IWOTH)  # its accounts may share it through a group
+    written = datetime.fromtimestamp(_status(path).st_mtime, UTC)
+    who = "" if os.access(path.parent, os.W_OK) else "; this user may only read it"
+    return f"{size} leaves, since {format_timestamp(written)}, in {path}{who}"
+
+
+def _require_unwritable(path: Path, by: int) -> None:
+    mode = stat.S_IMODE(_status(path).st_mode)
+    if mode & by:
+        raise ConfigError(
+            f"others may replace it (mode {mode:04o})",
+            locator=str(path),
+            next_step=f"Run: chmod {mode & ~by:o} {path}",
+        )
 
 
 def _status(path: Path) -> os.stat_result:

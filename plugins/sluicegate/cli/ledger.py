@@ -20,6 +20,7 @@ from sluicegate.errors import ConfigError
 if TYPE_CHECKING:
     import argparse
 
+    from sluicegate.cli.options import Installation
     from sluicegate.workflow.evidence import Evidence
     from sluicegate.workflow.home import SluiceHome
 
@@ -30,9 +31,10 @@ def register(commands: Subparsers) -> None:
         commands,
         "ledger",
         run,
-        "create, extend, list, verify, prove and export the evidence ledger",
+        "create, remember, extend, list, verify, prove and export the evidence ledger",
         [
             "sluicegate ledger init --home sluice",
+            "sluicegate ledger remember --home sluice",
             (
                 "sluicegate ledger append envelope.json --kind release --source flights "
                 "--digest dirHash1:2a1b... --home sluice"
@@ -50,6 +52,7 @@ def register(commands: Subparsers) -> None:
         "action",
         choices=[
             "init",
+            "remember",
             "migrate",
             "append",
             "list",
@@ -68,7 +71,13 @@ def register(commands: Subparsers) -> None:
         "--remembered", type=Path, help="an earlier checkpoint to be consistent with"
     )
     parser.add_argument(
-        "--only-new", action="store_true", help="read only leaves newer than --remembered"
+        "--only-new", action="store_true", help="read only leaves newer than what is remembered"
+    )
+    parser.add_argument(
+        "--forget",
+        default="",
+        metavar="REASON",
+        help="init, remember: give up what this installation remembers until now, and why",
     )
     parser.add_argument(
         "--witnessed",
@@ -98,18 +107,53 @@ def run(arguments: argparse.Namespace) -> int:
     """Dispatch to the action."""
     if isinstance(arguments.out, str) and not arguments.tiles:
         raise ConfigError("only tiles can be written to a URL", locator=arguments.out)
+    from sluicegate.workflow.recall import MemoryRule
+
     place = installation_of(arguments)
     home = place.home
     if arguments.action == "init":
         from sluicegate.workflow.evidence import create_ledger
 
-        where = create_ledger(home, at=place.at, signer=place.signer("ledger"))
-        emit({"ledger": where}, [f"created {where}"], as_json=arguments.json)
+        signer = place.signer("ledger")
+        where = create_ledger(home, at=place.at, signer=signer, forget=arguments.forget)
+        emit(
+            {"ledger": where, "memory": str(home.memory)},
+            [f"created {where}"],
+            as_json=arguments.json,
+        )
         return 0
     if arguments.action == "migrate":
         return _migrate(home, arguments)
-    evidence = place.evidence(append=arguments.action == "append")
+    if arguments.action == "remember":
+        return _remember(place, arguments)
+    # These two serve a ledger that went back: one reports it, the other repairs it.
+    unasked = MemoryRule.UNASKED if arguments.action in {"append", "verify"} else None
+    evidence = place.evidence(append=arguments.action == "append", memory=unasked)
     return _ACTIONS[arguments.action](evidence, arguments)
+
+
+def _remember(place: Installation, arguments: argparse.Namespace) -> int:
+    from sluicegate.workflow.remember import remember_ledger
+
+    memory = place.home.memory
+    done = remember_ledger(place.home, at=place.at, forget=arguments.forget)
+    lines = [f"{done.size} leaves verified and remembered in {memory}"]
+    if arguments.forget:
+        before = "an unknown number of" if done.before is None else str(done.before)
+        lines.append(f"given up: what was remembered of {before} leaves")
+    if done.kept is not None:
+        lines.append(f"kept: {done.kept}")
+    emit(
+        {
+            "memory": str(memory),
+            "size": done.size,
+            "before": done.before,
+            "kept": None if done.kept is None else str(done.kept),
+        },
+        lines,
+        as_json=arguments.json,
+    )
+    return 0
 
 
 def _migrate(home: SluiceHome, arguments: argparse.Namespace) -> int:
@@ -126,16 +170,25 @@ def _append(evidence: Evidence, arguments: argparse.Namespace) -> int:
     from sluicegate.adapters.named_file import read_named
     from sluicegate.attest.dsse import Envelope
     from sluicegate.ledger.entry import Entry
+    from sluicegate.workflow.remember import append_again
 
     if not all((arguments.item, arguments.kind, arguments.source, arguments.digest)):
         raise ConfigError("append needs a file, --kind, --source and --digest", locator="ledger")
     envelope = read_named(Path(arguments.item), "the envelope cannot be read")
     Envelope.from_bytes(envelope, locator=arguments.item)
     entry = Entry.of(arguments.kind, arguments.source, arguments.digest, envelope)
-    receipt = evidence.ledger.append(entry, envelope)
+    receipt, n_missing = append_again(home_of(arguments), evidence, entry, envelope)
+    lines = [f"leaf {receipt.index} of {receipt.size}: {entry.envelope}"]
+    if n_missing:
+        lines.append(f"{n_missing} leaves that are remembered are still missing")
     emit(
-        {"index": receipt.index, "size": receipt.size, "envelope": entry.envelope},
-        [f"leaf {receipt.index} of {receipt.size}: {entry.envelope}"],
+        {
+            "index": receipt.index,
+            "size": receipt.size,
+            "envelope": entry.envelope,
+            "missing": n_missing,
+        },
+        lines,
         as_json=arguments.json,
     )
     return 0
@@ -208,9 +261,13 @@ def _cosign(evidence: Evidence, arguments: argparse.Namespace) -> int:
 
 def _verify(evidence: Evidence, arguments: argparse.Namespace) -> int:
     from sluicegate.adapters.named_file import read_named
+    from sluicegate.workflow.remember import require_remembered
 
-    remembered = arguments.remembered
-    note = None if remembered is None else read_named(remembered, "the checkpoint cannot be read")
+    note = require_remembered(home_of(arguments), evidence) or None
+    if arguments.remembered is not None:
+        if note is not None:
+            evidence.ledger.require_extends(note)
+        note = read_named(arguments.remembered, "the checkpoint cannot be read")
     if arguments.witnessed:
         from sluicegate.workflow.witnessing import require_witnessed
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sluicegate.errors import SluicegateError
     from sluicegate.workflow.evidence import Evidence
     from sluicegate.workflow.gate import GateSigners
+    from sluicegate.workflow.recall import MemoryRule
 
 _AIRFLOW_SETTING: Final = "AIRFLOW__SLUICEGATE__"
 
@@ -98,12 +99,20 @@ class Installation:
 
         return GateSigners(gate=self.signer("gate"), ledger=self.signer("ledger"))
 
-    def evidence(self, *, append: bool = False) -> Evidence:
-        """Open trust policy and ledger; the ledger's key only to append."""
+    def evidence(self, *, append: bool = False, memory: MemoryRule | None = None) -> Evidence:
+        """Open trust policy and ledger.
+
+        Args:
+            append: Whether the ledger's key is needed.
+            memory: What is asked of the memory; by default whatever appends needs it, and what
+                only shows obeys it where it is.
+        """
         from sluicegate.workflow.evidence import open_evidence
+        from sluicegate.workflow.recall import MemoryRule
 
         signer = self.signer("ledger") if append else None
-        return open_evidence(self.home, at=self.at, ledger_signer=signer)
+        rule = memory or (MemoryRule.REQUIRED if append else MemoryRule.IF_THERE)
+        return open_evidence(self.home, at=self.at, ledger_signer=signer, memory=rule)
 
     def audited(self) -> Evidence:
         """Open trust policy and ledger for a command that lists what is in the ledger.

@@ -8,8 +8,8 @@ indexes and even its stored checkpoint are claims, checked on every read that co
 3. the envelope has the digest that the leaf names   (an exchanged statement)
 
 What no proof of one leaf can show is that another leaf was hidden from an index or deleted, or
-that the whole store is yesterday's. `newest` shows the first for the newest leaves, `audit` for
-all; `require_extends` and `audit`, given a remembered checkpoint, show the second.
+that the whole store is yesterday's. `follow` shows both for whoever remembers a checkpoint and
+what stood then; `audit` shows the first for all leaves, and the second against a checkpoint.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sluicegate.ledger.store import GroupStore, LedgerRecord, Query
 from sluicegate.ledger.tiles import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -278,17 +278,35 @@ class Ledger:
             start = page[-1][0] + (-1 if newest_first else 1)
             left = None if left is None else left - wanted
 
-    def newest(self, most: int) -> Mapping[int, Entry]:
-        """Return the newest leaves, oldest of them first, with none hidden; see `View.newest`.
+    def follow(
+        self, remembered: bytes, take: Callable[[int, Entry], object], *, whole: bool = False
+    ) -> bytes:
+        """Check that the ledger extends a checkpoint, and hand over the leaves since then.
+
+        Args:
+            remembered: A checkpoint note that this ledger once handed out.
+            take: Called with index and leaf, upwards; see `View.follow`.
+            whole: Hand over all leaves, not only those that are new.
+
+        Returns:
+            The newest checkpoint, up to which all leaves were handed over.
 
         Raises:
-            LedgerCorrupt: A leaf is missing or was edited.
-            VerificationError: The checkpoint does not hold.
-        """
-        with self._store.reading() as snapshot:
-            return self._view(snapshot).newest(most)
+            Rollback: The ledger is smaller than it was.
+            BadProof: The ledger forked: it rewrites what it had signed.
+            LedgerCorrupt: A leaf or node is missing or was edited.
+            VerificationError: One of the checkpoints does not hold.
 
-    def leaves(self) -> Mapping[int, Entry]:
+        Cost: two signatures, O(log n) hashes, and about 8 us of CPU a leaf.
+        """
+        old = self.verify_checkpoint(remembered, locator="remembered checkpoint")
+        with self._store.reading() as snapshot:
+            view = self._view(snapshot)
+            if whole or view.note != remembered:
+                view.follow(old, take, whole=whole)
+            return view.note
+
+    def leaves(self) -> dict[int, Entry]:
         """Return every leaf, oldest first, each hashed up to the signed root; for listings.
 
         Raises:
@@ -299,7 +317,9 @@ class Ledger:
         """
         with self._store.reading() as snapshot:
             view = self._view(snapshot)
-            return view.newest(view.head.size)
+            found: dict[int, Entry] = {}
+            view.follow(view.head, found.__setitem__, whole=True)
+            return found
 
     def size(self) -> int:
         """Return the number of leaves under the verified checkpoint."""

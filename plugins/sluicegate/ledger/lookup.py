@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.digest.algorithms import SHA256
-from sluicegate.errors import EvidenceMissing, LedgerCorrupt, Rollback
+from sluicegate.errors import BadProof, EvidenceMissing, LedgerCorrupt, Rollback
 from sluicegate.ledger.checkpoint import Checkpoint, open_checkpoint
 from sluicegate.ledger.frontier import Frontier, position
 from sluicegate.ledger.merkle import (
@@ -21,11 +21,14 @@ from sluicegate.ledger.merkle import (
 from sluicegate.ledger.store import LedgerRecord, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from sluicegate.ledger.entry import Entry
     from sluicegate.ledger.note import NoteVerifier
     from sluicegate.ledger.store import Snapshot
+
+_PAGE: Final = 1000
+"""Leaves that are read at once."""
 
 
 class View:
@@ -98,42 +101,61 @@ class View:
         proof = self.consistency(old.size)
         verify_consistency(old.size, old.root, self.head.size, self.head.root, proof)
 
-    def newest(self, most: int) -> dict[int, Entry]:
-        """Return the newest leaves, every one of them and none that was edited.
+    def follow(self, old: Checkpoint, take: Callable[[int, Entry], object], *, whole: bool) -> None:
+        """Check that this state extends an older one, and hand over the leaves since then.
 
         A lookup by kind and source believes the store about what is not there. These leaves are
         counted and hashed up to the signed root, so a hidden one leaves a gap or another root.
 
         Args:
-            most: How many at most; 0 or more.
-
-        Returns:
-            Index to leaf, oldest first.
+            old: The older state.
+            take: Called with index and leaf, upwards. What it was told may be believed only
+                when this method has returned.
+            whole: Hand over all leaves.
 
         Raises:
-            LedgerCorrupt: One is missing, or they do not lead to the signed root.
+            Rollback: This state is smaller.
+            LedgerCorrupt: A leaf is missing, or they do not lead to the signed root.
+            BadProof: They do, and past another older state: the history was rewritten.
 
-        Cost: one query; about 8 us of CPU a leaf.
+        Cost: one query for each 1,000 leaves; about 8 us of CPU a leaf.
         """
-        start = max(0, self.head.size - most)
-        frontier = stored_frontier(self._snapshot, start, self._locator)
-        indexes = range(start, self.head.size)
-        # By position alone: no index of the store but that of the leaves themselves is asked.
-        found = self._snapshot.find(Query(), newest_first=False, start=start, limit=len(indexes))
-        entries = dict(found)
-        for index in indexes:
-            if index not in entries:
-                raise missing_leaf(index, self._locator)
-            frontier.extend(entries[index].hashed())
+        if self.head.size < old.size:
+            raise rolled_back(old, self.head.size, self._locator)
+        frontier = stored_frontier(self._snapshot, 0 if whole else old.size, self._locator)
+        then = frontier.root()
+        while frontier.size < self.head.size:
+            for index, entry in self._page(frontier.size):
+                if index != frontier.size:
+                    raise missing_leaf(frontier.size, self._locator)
+                frontier.extend(entry.hashed())
+                take(index, entry)
+                if frontier.size == old.size:
+                    then = frontier.root()
         if frontier.root() != self.head.root:
             raise LedgerCorrupt(
-                "the newest leaves are not those that were signed",
+                "the leaves are not those that were signed",
                 locator=self._locator,
                 expected=self.head.root.hex()[:12],
                 got=frontier.root().hex()[:12],
                 next_step="Run: sluicegate ledger verify.",
             )
-        return {index: entries[index] for index in indexes}
+        if then != old.root:
+            raise BadProof(
+                "the ledger forked: it rewrites what it had signed",
+                locator=f"{self._locator}, first {old.size} leaves",
+                expected=old.root.hex()[:12],
+                got=then.hex()[:12],
+                next_step="Stop appending. See docs/formats/ledger.md, Recovery.",
+            )
+
+    def _page(self, start: int) -> list[tuple[int, Entry]]:
+        """Return at least one leaf, by position alone: no index but that of the leaves is asked."""
+        limit = min(_PAGE, self.head.size - start)
+        found = self._snapshot.find(Query(), newest_first=False, start=start, limit=limit)
+        if not found:
+            raise missing_leaf(start, self._locator)
+        return found
 
     def frontier(self) -> Frontier:
         """Return the peaks of the stored tree, which is the tree that was signed.

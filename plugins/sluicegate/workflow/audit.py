@@ -24,6 +24,7 @@ from sluicegate.workflow.audit_standing import StandingAudit
 from sluicegate.workflow.audit_statements import StatementAudit
 from sluicegate.workflow.audit_witnesses import Cosigned, witness_findings
 from sluicegate.workflow.evidence import open_evidence, read_trust
+from sluicegate.workflow.recall import MemoryRule
 from sluicegate.workflow.verdict_history import VerdictHistory
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ def open_for_audit(home: SluiceHome, *, at: datetime) -> Evidence:
         EvidenceMissing: No ledger.
     """
     last = read_trust(home.trust).expires - timedelta(seconds=1)
-    return open_evidence(home, at=min(at, last))
+    # The audit reports a rollback among its findings; see what `remembered` is.
+    return open_evidence(home, at=min(at, last), memory=MemoryRule.UNASKED)
 
 
 def audit(

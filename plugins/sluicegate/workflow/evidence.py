@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sluicegate.adapters.named_file import read_named
+from sluicegate.adapters.remembered import REMEMBER, require_place
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.predicates import Provenance, provenance_from_statement
 from sluicegate.attest.seal_form import contents_from_statement, read_seal
 from sluicegate.attest.sealed_table import SealedTable
 from sluicegate.attest.trust import Role, TrustPolicy
-from sluicegate.attest.trust_file import load_trust
+from sluicegate.attest.trust_file import TrustFile, load_trust
 from sluicegate.digest.algorithms import Digest
 from sluicegate.digest.merkle_files import MerkleFiles
 from sluicegate.digest.merkle_manifest import not_sealed
@@ -24,6 +25,7 @@ from sluicegate.gate.verdict import Verdict, named_test_result, verdict_from_sta
 from sluicegate.ledger.entry import Entry, Kind
 from sluicegate.workflow.certified import read_certified
 from sluicegate.workflow.large import PartStore
+from sluicegate.workflow.recall import MemoryRule, Recall, begin
 from sluicegate.workflow.sealed import verify_seal
 
 if TYPE_CHECKING:
@@ -119,12 +121,14 @@ class Evidence:
         ledger: The log.
         parts: Manifests in parts, by root; not trusted.
         certified: The policy as pinned, and the chains beside it; None where there are none.
+        recall: What this installation remembers; None where it is not asked.
     """
 
     trust: TrustPolicy
     ledger: Ledger
     parts: PartStore
     certified: Certified | None = None
+    recall: Recall | None = None
 
     @property
     def pinned(self) -> TrustPolicy:
@@ -208,6 +212,7 @@ class Evidence:
             envelopes: Kind and exact bytes, in order.
         """
         self.ledger.append_many(_items(source, subject, envelopes))
+        self._remember()
 
     def append_version(
         self,
@@ -236,9 +241,15 @@ class Evidence:
         items = _items(source, subject, envelopes)
         newest = None if after is None else after.index
         receipts = self.ledger.append_after(newest, Kind.PROVENANCE, source, items)
+        self._remember()
         kinds = [entry.kind for entry, _ in items]
         own = receipts[kinds.index(Kind.PROVENANCE)].index
         return self.sealed_by(self.ledger.get_verified(own), at=at)
+
+    def _remember(self) -> None:
+        """Remember what was just appended, where this installation remembers."""
+        if self.recall is not None:
+            self.recall.catch_up(self.ledger)
 
     def require_signed(self, envelopes: Iterable[Envelope], role: Role, *, at: datetime) -> None:
         """Raise unless ``role`` signed each envelope; to be asked before one is appended.
@@ -337,9 +348,24 @@ class Evidence:
             )
         return record
 
+    def newest_of(
+        self, kind: str, source: str, digest: Digest | None = None
+    ) -> LedgerRecord | None:
+        """Return the newest leaf of its kind as the store tells it, and none that hides another.
+
+        Raises:
+            LedgerCorrupt: The log holds a newer one.
+        """
+        found = next(self.ledger.find(kind, source, digest, limit=1), None)
+        if self.recall is not None:
+            subject = None if digest is None else str(digest)
+            index = None if found is None else found.index
+            self.recall.require_found(self.ledger, kind, source, subject, index)
+        return found
+
     def _newest(self, kind: str, source: str, digest: Digest | None = None) -> LedgerRecord | None:
         """Return the newest leaf of its kind, proven to be under the signed checkpoint."""
-        found = next(self.ledger.find(kind, source, digest, limit=1), None)
+        found = self.newest_of(kind, source, digest)
         return None if found is None else self.ledger.get_verified(found.index)
 
 
@@ -376,16 +402,35 @@ def read_trust(path: Path, *, remembered_version: int | None = None) -> TrustPol
         ConfigError: Missing, unreadable or unusable.
         VerificationError: Its root keys did not sign it, or it is older than remembered.
     """
-    raw = read_named(
+    return load_trust(_read(path), locator=str(path), remembered_version=remembered_version)
+
+
+def read_trust_file(path: Path) -> TrustFile:
+    """Read the trust policy with its signatures, which hold.
+
+    Raises:
+        ConfigError: Missing, unreadable or unusable.
+        VerificationError: Its root keys did not sign it.
+    """
+    file = TrustFile.from_bytes(_read(path), locator=str(path))
+    file.verified(locator=str(path))
+    return file
+
+
+def _read(path: Path) -> bytes:
+    return read_named(
         path,
         "the trust policy cannot be read",
         next_step="Create one with `sluicegate trust init`.",
     )
-    return load_trust(raw, locator=str(path), remembered_version=remembered_version)
 
 
 def open_evidence(
-    home: SluiceHome, *, at: datetime, ledger_signer: Signer | None = None
+    home: SluiceHome,
+    *,
+    at: datetime,
+    ledger_signer: Signer | None = None,
+    memory: MemoryRule = MemoryRule.REQUIRED,
 ) -> Evidence:
     """Open the ledger of ``home`` under the keys its trust policy names.
 
@@ -393,14 +438,27 @@ def open_evidence(
         home: Paths of the installation.
         at: Aware UTC; keys must be valid then.
         ledger_signer: Needed to append, absent to read.
+        memory: What is asked of what this installation remembers.
 
     Raises:
         ConfigError: No usable trust policy.
-        EvidenceMissing: No ledger.
+        EvidenceMissing: No ledger, or nothing is remembered of it.
         LedgerError: The ledger cannot be read.
+        VerificationError: Trust policy or ledger went back; see `recall`.
     """
-    certified = read_certified(home, read_trust(home.trust))
+    file = read_trust_file(home.trust)
+    recall = Recall.read(home.memory, memory, appends=ledger_signer is not None)
+    if recall is not None:
+        recall.require_trust(file, locator=str(home.trust))
+    certified = read_certified(home, file.policy)
     trust = certified.now(at)
+    ledger = _open_ledger(home, _ledger_key(home, trust, at), ledger_signer)
+    if recall is not None:
+        recall.catch_up(ledger)
+    return Evidence(trust, ledger, PartStore(home.manifests), certified, recall)
+
+
+def _ledger_key(home: SluiceHome, trust: TrustPolicy, at: datetime) -> PublicKey:
     keys = trust.keys_for(Role.LEDGER, at=at)
     if len(keys) != 1:
         raise ConfigError(
@@ -408,8 +466,7 @@ def open_evidence(
             locator=str(home.trust),
             got=f"{len(keys)} keys",
         )
-    ledger = _open_ledger(home, keys[0], ledger_signer)
-    return Evidence(trust, ledger, PartStore(home.manifests), certified)
+    return keys[0]
 
 
 def _open_ledger(
@@ -429,31 +486,39 @@ def _open_ledger(
     )
 
 
-def create_ledger(home: SluiceHome, *, at: datetime, signer: Signer | None = None) -> str:
-    """Create an empty ledger for the keys in ``home``; an existing one is never replaced.
+def create_ledger(
+    home: SluiceHome, *, at: datetime, signer: Signer | None = None, forget: str = ""
+) -> str:
+    """Create an empty ledger for the keys in ``home``, and begin to remember it.
 
     Args:
         home: Paths of the installation.
         at: Aware UTC; the ledger key must be valid then.
         signer: The ledger's key; by default the file in ``home``.
+        forget: Why what is remembered of a ledger before may be given up.
 
     Returns:
         Where it is, for messages.
 
     Raises:
-        ConfigError: No usable trust policy or ledger key, or the ledger exists.
+        ConfigError: No usable trust policy or ledger key, the ledger exists, or another one is
+            remembered.
     """
     from sluicegate.attest.keys import read_signer
 
     signer = signer or read_signer(home.key("ledger"))
-    keys = read_trust(home.trust).keys_for(Role.LEDGER, at=at)
+    file = read_trust_file(home.trust)
+    keys = file.policy.keys_for(Role.LEDGER, at=at)
     if (existing := _existing(home, keys[0])) is not None:
         raise ConfigError(
             "the ledger exists already",
             locator=existing,
-            next_step="Evidence is never overwritten; choose another home for a new ledger.",
+            next_step="Evidence is never overwritten; choose another home for a new ledger. "
+            f"To use this one here for the first time, run: {REMEMBER}.",
         )
+    require_place(home.memory, may_replace=bool(forget))
     with _open_ledger(home, keys[0], signer, create=True) as ledger:
+        begin(home.memory, ledger, file, at=at, why=forget or "sluicegate ledger init")
         return ledger.locator
 
 

@@ -27,7 +27,7 @@ ENV_AIRFLOW_LEDGER_SETTING = "AIRFLOW__SLUICEGATE__LEDGER"
 """Airflow's spelling of ``[sluicegate] ledger``."""
 
 ENV_REMEMBERED = "SLUICEGATE_REMEMBERED"
-"""File or directory of the remembered checkpoint, where no editor of the ledger can write."""
+"""File of what is remembered of the ledger; without it one beside the home directory."""
 
 ENV_AIRFLOW_REMEMBERED_SETTING = "AIRFLOW__SLUICEGATE__REMEMBERED"
 """Airflow's spelling of ``[sluicegate] remembered``."""
@@ -82,7 +82,8 @@ class SluiceHome:
     Attributes:
         root: The directory itself.
         ledger_url: Ledger in PostgreSQL; empty for the file in `root`. May hold a password.
-        remembered_at: Absolute path of the remembered checkpoint; None remembers nothing.
+        remembered_at: Absolute path of what is remembered of the ledger; None for the default,
+            see `memory`.
     """
 
     root: Path
@@ -102,7 +103,7 @@ class SluiceHome:
         Args:
             value: The directory.
             ledger: URL of the ledger, if it is not the file in the directory.
-            remembered: File of the remembered checkpoint, if one is kept.
+            remembered: File of what is remembered, if not beside the home directory.
 
         Raises:
             ConfigError: Nothing set, or a relative path, which would mean another ledger
@@ -148,6 +149,26 @@ class SluiceHome:
     def ledger(self) -> Path:
         """SQLite ledger; not there when `ledger_url` names another."""
         return self.root / "ledger.db"
+
+    @property
+    def memory(self) -> Path:
+        """What is remembered of the ledger: outside the home, so that no restore puts it back.
+
+        Every process finds it from the home directory alone, with nothing to configure.
+
+        Raises:
+            ConfigError: The home is a root directory, which has no place beside it.
+        """
+        if self.remembered_at is not None:
+            return self.remembered_at
+        home = self.root.resolve()  # `--home` resolves links, the settings do not
+        if not home.name:
+            raise ConfigError(
+                "there is no place beside the home directory for what is remembered",
+                locator=str(home),
+                next_step=f"Set [sluicegate] remembered, or {ENV_REMEMBERED}.",
+            )
+        return home.with_name(f"{home.name}.remembered") / "memory.json"
 
     @property
     def cosigned(self) -> Path:

@@ -41,7 +41,7 @@ def open_quarantine(evidence: Evidence, source: str, digest: Digest) -> LedgerRe
 
     An entry that does not verify keeps it all the same; a release must verify.
     """
-    return next(evidence.ledger.find(Kind.QUARANTINE, source, digest, limit=1), None)
+    return evidence.newest_of(Kind.QUARANTINE, source, digest)
 
 
 def require_free(evidence: Evidence, source: str, digest: Digest, *, at: datetime) -> None:

@@ -15,15 +15,20 @@ from sluicegate.errors import LedgerCorrupt
         ["UPDATE leaf SET stream = (SELECT min(stream) FROM leaf) WHERE idx = 17"],
     ],
 )
-def test_edited_row_among_the_newest_is_found_and_an_older_one_by_the_audit(site, item, edits):
+def test_edited_row_is_found_by_whoever_follows_from_before_it(site, item, edits):
     with site.opened() as ledger:
-        ledger.append_many([item(number) for number in range(17)])
+        before = ledger.append_many([item(number) for number in range(17)])[-1].checkpoint
         ledger.append_many([item("held", kind="quarantine")])
-        ledger.append_many([item(number) for number in range(18, 30)])
-        assert ledger.newest(20)[17].kind == "quarantine"
+        after = ledger.append_many([item(number) for number in range(18, 30)])[-1].checkpoint
+        seen = {}
+        assert ledger.follow(before, seen.__setitem__) == after
+        assert seen[17].kind == "quarantine"
+        assert list(seen) == list(range(17, 30))
     site.edit(*edits)
     with site.reader() as ledger:
         with pytest.raises(LedgerCorrupt):
-            ledger.newest(20)
-        assert len(ledger.newest(4)) == 4
+            ledger.follow(before, lambda *_: None)
+        with pytest.raises(LedgerCorrupt):
+            ledger.follow(after, lambda *_: None, whole=True)
+        ledger.follow(after, lambda *_: None)
         assert ledger.examine().findings

@@ -416,32 +416,64 @@ def test_ledger_of_another_key_is_untrusted(store, other_signer, ledger, item):
             read()
 
 
-# -- the newest leaves, whole
+# -- following the log from a remembered checkpoint
+
+
+def followed(ledger, remembered, **options):
+    seen = {}
+    ledger.follow(remembered, seen.__setitem__, **options)
+    return seen
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 8, 21])
-@pytest.mark.parametrize("most", [1, 2, 5, 8, 100])
-def test_newest_leaves_are_those_that_were_appended_last(ledger, item, size, most):
+@pytest.mark.parametrize("more", [0, 1, 2, 5, 8])
+def test_leaves_since_a_checkpoint_are_those_that_were_appended_since(ledger, item, size, more):
     fill(ledger, item, size)
-    expected = {number: item(number)[0] for number in range(max(0, size - most), size)}
-    assert dict(ledger.newest(most)) == expected
+    remembered = ledger.checkpoint()
+    for number in range(size, size + more):
+        ledger.append(*item(number))
+    expected = {number: item(number)[0] for number in range(size + more)}
+    assert followed(ledger, remembered, whole=True) == expected
+    new = {number: expected[number] for number in range(size, size + more)}
+    assert followed(ledger, remembered) == new
 
 
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("index", range(8, 13))
-def test_leaf_that_is_gone_or_edited_is_not_among_the_newest_unseen(ledger, store, item, index):
-    fill(ledger, item, 13)
+def test_leaf_that_is_gone_or_edited_is_not_followed_unseen(ledger, store, item, index, whole):
+    fill(ledger, item, 8)
+    remembered = ledger.checkpoint()
+    for number in range(8, 13):
+        ledger.append(*item(number))
     kept = store.state.leaves.pop(index)
     with pytest.raises(LedgerCorrupt, match="missing"):
-        ledger.newest(5)
+        followed(ledger, remembered, whole=whole)
     store.state.leaves[index] = item(99)[0]
     with pytest.raises(LedgerCorrupt, match="not those that were signed"):
-        ledger.newest(5)
+        followed(ledger, remembered, whole=whole)
     store.state.leaves[index] = kept
-    assert index in ledger.newest(5)
+    assert index in followed(ledger, remembered, whole=whole)
 
 
-def test_peak_before_the_newest_that_was_edited_is_found(ledger, store, item):
+@pytest.mark.parametrize("whole", [False, True])
+def test_ledger_that_went_back_or_forked_is_not_followed(ledger, store, item, whole):
+    fill(ledger, item, 5)
+    yesterday = copy.deepcopy(store.state)
+    fill(ledger, item, 9)
+    remembered = ledger.checkpoint()
+    store.state = yesterday
+    with pytest.raises(Rollback):
+        followed(ledger, remembered, whole=whole)
+    for number in range(20, 30):
+        ledger.append(*item(number))
+    with pytest.raises(BadProof, match="forked"):
+        followed(ledger, remembered, whole=whole)
+
+
+def test_peak_before_the_remembered_size_that_was_edited_is_found(ledger, store, item):
+    fill(ledger, item, 12)
+    remembered = ledger.checkpoint()
     fill(ledger, item, 13)
     store.state.nodes = dict.fromkeys(store.state.nodes, bytes(32))
     with pytest.raises(LedgerCorrupt):
-        ledger.newest(5)
+        followed(ledger, remembered)

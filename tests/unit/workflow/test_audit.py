@@ -197,7 +197,7 @@ def test_verdict_without_its_test_result_is_found(judged):
     judged_home.ledger.rename(other)
     for path in judged_home.root.glob("ledger.db-*"):
         path.unlink()
-    create_ledger(judged_home, at=AT)
+    create_ledger(judged_home, at=AT, forget="it begins anew")
     judged.seal(judged.clean)
     judged.evidence().ledger.append(verdict.entry, verdict.envelope)
     assert codes(judged) == ["VERDICT_INCOMPLETE"]

@@ -9,7 +9,6 @@ from tests.unit.workflow.conftest import AT, rows, write
 from tests.unit.workflow.test_quarantine import aside
 
 from sluicegate.errors import LedgerCorrupt
-from sluicegate.workflow import hidden
 from sluicegate.workflow.admit import admit_training
 
 
@@ -61,6 +60,17 @@ def test_deleted_quarantine_does_not_let_its_batch_back(judged):
     aside(site, batch)
     others(site, 20)
     delete(site, newest(site, "quarantine"))
+    with pytest.raises(LedgerCorrupt, match="a quarantine is in the log and its index does not"):
+        admit(site)
+
+
+def test_quarantine_deleted_before_this_machine_saw_it_is_a_leaf_that_is_missing(judged):
+    site, batch = judged
+    before = site.home.memory.read_bytes()
+    aside(site, batch)
+    others(site, 20)
+    delete(site, newest(site, "quarantine"))
+    site.home.memory.write_bytes(before)
     with pytest.raises(LedgerCorrupt, match="a leaf is missing"):
         admit(site)
 
@@ -89,9 +99,11 @@ def test_deleted_seal_of_a_newer_batch_does_not_make_the_older_one_newest(judged
 
 def test_leaf_filed_under_another_kind_is_found_by_the_root(judged):
     site, batch = judged
+    before = site.home.memory.read_bytes()
     aside(site, batch)
     others(site, 20)
     index = newest(site, "quarantine")
+    site.home.memory.write_bytes(before)
     to = "SELECT id FROM stream WHERE source = 'other' AND kind = 'verdict'"
     edit(site, (f"UPDATE leaf SET stream = ({to}) WHERE idx = ?", (index,)))
     with pytest.raises(LedgerCorrupt, match="not those that were signed"):
@@ -113,13 +125,13 @@ def test_index_that_does_not_find_a_leaf_is_found_by_the_leaf(judged, monkeypatc
         admit(site)
 
 
-def test_what_is_older_than_the_newest_leaves_is_left_to_the_audit(judged, monkeypatch):
-    """The limit that the threat model names: the guard reads so many leaves and no more."""
+def test_what_is_older_than_any_window_is_found_too(judged):
+    """What an admission read once is remembered, however many leaves follow."""
     site, batch = judged
     aside(site, batch)
-    others(site, 40)
-    delete(site, newest(site, "quarantine"))
-    monkeypatch.setattr("sluicegate.workflow.admit.RECENT", 16)
-    assert admit(site)
+    held = newest(site, "quarantine")
+    others(site, 1100)
+    delete(site, held)
+    with pytest.raises(LedgerCorrupt, match="a quarantine is in the log and its index does not"):
+        admit(site)
     assert site.evidence().ledger.examine().findings
-    assert hidden.RECENT == 1024

@@ -1,0 +1,120 @@
+"""What stands about each source in the log, folded leaf by leaf.
+
+A lookup believes the store about what it does not return. Whoever can write to the store could
+delete one row, or damage an index, and leave every proof of the other leaves intact. So whoever
+remembers a ledger also remembers which leaves were the newest that speak against a batch, and each
+lookup must find them, or newer ones. The fold reads only the leaves since the last time.
+
+What is kept does not grow with the log: the newest batch of each source, and every quarantine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from sluicegate.ledger.entry import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sluicegate.ledger.entry import Entry
+
+OF_BATCH: Final = frozenset({Kind.SEAL, Kind.VERDICT, Kind.WAIVER, Kind.RELEASE})
+"""Kinds whose newest leaf about the newest batch is kept; quarantines are kept of all batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands about one source.
+
+    Attributes:
+        batch: Newest sealed batch, as text; empty if none was sealed.
+        provenance: Leaf that says so; -1 if none does.
+        since: Every leaf about `batch` from this index on is counted in `newest`.
+        newest: Index of the newest leaf about `batch`, by kind.
+        held: Index of the newest quarantine of each batch that was ever set aside.
+    """
+
+    batch: str = ""
+    provenance: int = -1
+    since: int = 0
+    newest: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, int] = field(default_factory=dict)
+
+    def at_least(self, kind: str, subject: str | None) -> int:
+        """Return the index that a lookup of the newest such leaf must reach; -1 if any will do.
+
+        Args:
+            kind: As a leaf names it.
+            subject: Batch that the lookup is about; None for any.
+        """
+        if kind == Kind.PROVENANCE:
+            return self.provenance if subject in (None, self.batch) else -1
+        if kind == Kind.QUARANTINE:
+            return self.held.get(subject or "", -1)
+        return self.newest.get(kind, -1) if subject == self.batch else -1
+
+    def covers(self, kind: str, subject: str, index: int) -> bool:
+        """Return whether no newer leaf than this one can have been missed.
+
+        Only a verdict can be too old: a batch that is the newest again was judged before its
+        provenance of now.
+        """
+        return kind != Kind.VERDICT or subject != self.batch or index >= self.since
+
+
+class Fold:
+    """Standings that follow the log.
+
+    Args:
+        before: By source, at the size from which the leaves are taken.
+    """
+
+    def __init__(self, before: Mapping[str, Standing]) -> None:
+        self.standings = dict(before)
+
+    def take(self, index: int, entry: Entry) -> None:
+        """Count the next leaf.
+
+        Args:
+            index: Its position; each is taken once, upwards.
+            entry: The leaf.
+        """
+        old = self.standings.get(entry.source, Standing())
+        if (new := _after(old, index, entry)) is not old:
+            self.standings[entry.source] = new
+
+
+class BatchFold:
+    """All that the log ever said about one batch, for a batch that is the newest again.
+
+    Args:
+        source: Its source.
+        subject: The batch, as text.
+    """
+
+    def __init__(self, source: str, subject: str) -> None:
+        self._named = (source, subject)
+        self._newest: dict[str, int] = {}
+
+    def take(self, index: int, entry: Entry) -> None:
+        """Count the next leaf, from the first one on."""
+        if entry.kind in OF_BATCH and (entry.source, entry.subject) == self._named:
+            self._newest[entry.kind] = index
+
+    def complete(self, standing: Standing) -> Standing:
+        """Return what stands about the source, with nothing about this batch left out."""
+        return replace(standing, since=0, newest=self._newest)
+
+
+def _after(old: Standing, index: int, entry: Entry) -> Standing:
+    if entry.kind == Kind.QUARANTINE:
+        return replace(old, held={**old.held, entry.subject: index})
+    if entry.kind == Kind.PROVENANCE:
+        if entry.subject == old.batch:
+            return replace(old, provenance=index)
+        return Standing(entry.subject, index, index, {}, old.held)
+    if entry.kind in OF_BATCH and entry.subject == old.batch:
+        return replace(old, newest={**old.newest, entry.kind: index})
+    return old
