@@ -41,7 +41,8 @@ def work(built_site, tmp_path_factory):  # noqa: F811 - the fixture
         signer=site.signer("baseline"),
     )
     site.clean.rename(root / "data")
-    home = site.home.root.rename(root / "sluice")
+    memory, home = site.home.memory.parent, site.home.root.rename(root / "sluice")
+    memory.rename(root / memory.name)  # a home that moves takes its memory along
     assert (
         main(["ledger", "checkpoint", "--home", str(home), "--out", str(root / "remembered")]) == 0
     )

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from sluicegate.workflow.audit import Audit
     from sluicegate.workflow.audit_witnesses import Cosigned
+    from sluicegate.workflow.evidence import Evidence
     from sluicegate.workflow.home import SluiceHome
     from sluicegate.workflow.run_records import RunRecords
 
@@ -55,7 +56,10 @@ def register(commands: Subparsers) -> None:
     )
     add_home(parser)
     parser.add_argument(
-        "--remembered", type=Path, metavar="FILE", help="an earlier checkpoint to compare with"
+        "--remembered",
+        type=Path,
+        metavar="FILE",
+        help="earlier checkpoint to compare with (default: the installation's)",
     )
     parser.add_argument(
         "--only-new", action="store_true", help="check only what was added since then"
@@ -115,19 +119,16 @@ def _add_airflow(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit and print every finding."""
-    from sluicegate.adapters.named_file import read_named
     from sluicegate.workflow.audit import audit, open_for_audit
     from sluicegate.workflow.audit_runs import RunRules
 
     at, home = at_of(arguments), home_of(arguments)
-    remembered = arguments.remembered
+    evidence = open_for_audit(home, at=at)
     tags = frozenset(tag.strip() for tag in arguments.protect_tags.split(",") if tag.strip())
     found = audit(
-        open_for_audit(home, at=at),
+        evidence,
         at=at,
-        remembered=None
-        if remembered is None
-        else read_named(remembered, "the checkpoint cannot be read"),
+        remembered=_remembered(arguments, home, evidence),
         only_new=arguments.only_new,
         records=_records(arguments),
         rules=RunRules(tags=tags),
@@ -139,6 +140,21 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.save.write_bytes(found.checkpoint)
     emit(found.to_dict(), _lines(found), as_json=arguments.json)
     return found.exit_code
+
+
+def _remembered(
+    arguments: argparse.Namespace, home: SluiceHome, evidence: Evidence
+) -> bytes | None:
+    """Return the checkpoint to compare with: the auditor's own, else the installation's.
+
+    To skip what a checkpoint covers takes one of the auditor's own.
+    """
+    from sluicegate.adapters.named_file import read_named
+    from sluicegate.workflow.remember import require_remembered
+
+    if arguments.remembered is not None:
+        return read_named(arguments.remembered, "the checkpoint cannot be read")
+    return None if arguments.only_new else require_remembered(home, evidence) or None
 
 
 def _cosigned(named: Path | None, home: SluiceHome, hours: float) -> Cosigned:

@@ -169,13 +169,17 @@ def _append(evidence: Evidence, arguments: argparse.Namespace) -> int:
     """Append an envelope made elsewhere; whoever reads it verifies its signatures."""
     from sluicegate.adapters.named_file import read_named
     from sluicegate.attest.dsse import Envelope
-    from sluicegate.ledger.entry import Entry
+    from sluicegate.attest.seal_form import read_seal
+    from sluicegate.ledger.entry import Entry, Kind
     from sluicegate.workflow.remember import append_again
 
     if not all((arguments.item, arguments.kind, arguments.source, arguments.digest)):
         raise ConfigError("append needs a file, --kind, --source and --digest", locator="ledger")
     envelope = read_named(Path(arguments.item), "the envelope cannot be read")
-    Envelope.from_bytes(envelope, locator=arguments.item)
+    if arguments.kind == Kind.SEAL:
+        read_seal(envelope, locator=arguments.item)  # of files it is a Sigstore bundle
+    else:
+        Envelope.from_bytes(envelope, locator=arguments.item)
     entry = Entry.of(arguments.kind, arguments.source, arguments.digest, envelope)
     receipt, n_missing = append_again(home_of(arguments), evidence, entry, envelope)
     lines = [f"leaf {receipt.index} of {receipt.size}: {entry.envelope}"]

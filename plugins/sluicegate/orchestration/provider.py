@@ -61,9 +61,9 @@ def _options() -> dict[str, Any]:
             sensitive=True,
         ),
         "remembered": _option(
-            "File in which the guard remembers the newest checkpoint it saw. Absolute; it must "
-            "lie where nobody who can edit the ledger can write. Falls back to the environment "
-            f"variable {ENV_REMEMBERED}; with neither, nothing is remembered.",
+            "File in which the installation remembers its ledger and trust policy. Absolute; it "
+            "must lie where nobody who can edit the ledger can write. Falls back to the "
+            f"environment variable {ENV_REMEMBERED}; with neither, a file beside the home.",
             None,
             "/srv/guard/remembered",
         ),

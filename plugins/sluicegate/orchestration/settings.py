@@ -58,8 +58,8 @@ class Settings:
             because a missing home must refuse the protected task that needs it, not
             break every other task of the installation.
         ledger_text: ``[sluicegate] ledger``: URL of a ledger in PostgreSQL; may hold a password.
-        remembered_text: ``[sluicegate] remembered``: where the guard keeps the newest
-            checkpoint it saw.
+        remembered_text: ``[sluicegate] remembered``: where it is remembered what was seen of
+            ledger and trust policy, or "" for the default.
         contradiction: Two names of one of these say two things. Kept for the same reason.
         protect_tags: DAG tags whose tasks are guarded.
         protect_assets: Asset URI prefixes whose consumers are guarded; always holds

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from tests.unit.workflow.conftest import built_site, site  # noqa: F401 - fixtures
+from tests.unit.workflow.test_remembered import restore, saved_ledger
 
 from sluicegate.cli.main import main
 
@@ -39,6 +40,16 @@ def test_finding_exits_1_and_names_the_next_step(judged, capsys):
     assert audit(judged, "--data", "--json") == 1
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert set(finding) == {"code", "severity", "locator", "message", "next_step"}
+
+
+def test_ledger_that_went_back_is_found_by_what_the_installation_remembers(judged, capsys):
+    saved = saved_ledger(judged)
+    judged.seal(judged.poisoned)
+    restore(judged, saved)
+    assert audit(judged) == 1
+    assert "LEDGER_ROLLBACK" in capsys.readouterr().out
+    judged.home.memory.unlink()  # an auditor's copy has none
+    assert audit(judged) == 0
 
 
 def test_missing_ledger_could_not_be_audited(judged):
