@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from tests.unit.workflow.conftest import Site, built_site  # noqa: F401 - a fixture
@@ -23,9 +24,6 @@ from sluicegate.workflow.collect_records import collect_records
 from sluicegate.workflow.gate import GateSigners, gate_source
 from sluicegate.workflow.run_records import RunRecords
 from sluicegate.workflow.runners import evaluate_directly
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.demo
 
@@ -353,6 +351,14 @@ def test_bypass_is_found(bypassed, act, code, words):
     ]
     assert len(said) == 1
     assert words in said[0]
+
+
+def test_the_guards_page_shows_what_the_audit_says():
+    text = (Path(__file__).parents[2] / "docs" / "guard.md").read_text()
+    row = r"^\| `([\w ]+)` \| (?:[^|\\]|\\.)+ \| `(\w+)` \|$"
+    shown = set(re.findall(row, text, flags=re.MULTILINE))
+    assert shown <= {(act, code) for act, code, _ in BYPASSES}
+    assert {act for act, _ in shown} >= {f"unarmed {name}" for name in REFUSED[:-1]} | {*PASSING}
 
 
 def test_weakened_policy_is_found_and_named(bypassed):
