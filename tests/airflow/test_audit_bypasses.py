@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from tests.unit.workflow.conftest import Site, built_site  # noqa: F401 - a fixture
@@ -23,9 +24,6 @@ from sluicegate.workflow.collect_records import collect_records
 from sluicegate.workflow.gate import GateSigners, gate_source
 from sluicegate.workflow.run_records import RunRecords
 from sluicegate.workflow.runners import evaluate_directly
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.demo
 
@@ -86,6 +84,52 @@ with DAG("hostile", schedule=None, tags=["training"], params={"claim": ""}):
     fit()
 '''
 
+SPELLED = """
+import os
+from pathlib import Path
+from airflow.providers.standard.operators.bash import BashOperator
+from airflow.sdk import DAG, Asset, task
+from sluicegate import load_verified
+from sluicegate.orchestration.assets import verified_asset
+
+NEVER, OTHER = verified_asset("never"), Asset("s3://lake/other")
+FIT = {"task_id": "fit", "bash_command": "echo fitted"}
+
+with DAG("tag_case", schedule=None, tags=["Training"]):
+    BashOperator(**FIT)
+with DAG("tag_space", schedule=None, tags=["training "]):
+    BashOperator(**FIT)
+with DAG("inlets_and", schedule=None):
+    BashOperator(**FIT, inlets=NEVER & OTHER)
+with DAG("inlets_or", schedule=None):
+    BashOperator(**FIT, inlets=NEVER | OTHER)
+with DAG("inlets_text", schedule=None):
+    BashOperator(**FIT, inlets=["sluicegate://never"])
+with DAG("other_source", schedule=None):
+
+    @task(inlets=[verified_asset("src")], task_id="fit")
+    def undeclared():
+        load_verified("never")
+
+    undeclared()
+with DAG("look_alike", schedule=None, tags=["tr\\u0430ining"]):
+    BashOperator(**FIT)
+with DAG("both_names", schedule=None):
+
+    @task(task_id="fit")
+    def redirected():
+        os.environ["SLUICEGATE_HOME"] = os.environ["ROGUE_HOME"]
+        os.environ["AIRFLOW__SLUICEGATE__HOME"] = os.environ["ROGUE_HOME"]
+        assert len(load_verified("src")) == 3000
+
+    redirected()
+"""
+"""What a DAG file may write, and a worker without the guard does not see. The last two pass the
+guard: a tag of its own letters, and a task that nothing marks, which chooses what it reads."""
+
+REFUSED = ("tag_case", "tag_space", "inlets_and", "inlets_or", "inlets_text", "other_source")
+PASSING = ("look_alike", "both_names")
+
 NO_GUARD = '''
 """A worker whose image lacks Sluicegate's policy."""
 import importlib.metadata as metadata
@@ -99,6 +143,11 @@ def distributions(**kwargs):
 
 metadata.distributions = distributions
 '''
+
+OTHER_HOST = """
+def name():
+    return "unarmed.example.com"
+"""
 
 
 class Stage:
@@ -151,9 +200,14 @@ def stage(built_site, tmp_path_factory):  # noqa: F811 - the fixture
     shutil.copytree(built_site, root / "site")
     site, dags = Site(root / "site"), root / "dags"
     dags.mkdir()
-    for name, text in (("dags", DAGS), ("untagged", UNTAGGED), ("hostile", HOSTILE)):
+    files = {"dags": DAGS, "untagged": UNTAGGED, "hostile": HOSTILE, "spelled": SPELLED}
+    for name, text in files.items():
         (dags / f"{name}.py").write_text(text)
-    env = {"SLUICEGATE_HOME": str(site.home.root)}
+    rogue = Site(root / "rogue")
+    shutil.copytree(built_site, rogue.root)
+    rogue.seal(rogue.clean)
+    rogue.gate()
+    env = {"SLUICEGATE_HOME": str(site.home.root), "ROGUE_HOME": str(rogue.home.root)}
     airflow = AirflowInstance(root / "airflow", dags, env=env)
     airflow._env["AIRFLOW_CONN_AUDITED"] = json.dumps(
         {
@@ -191,6 +245,10 @@ def bypassed(stage, clean):
     _weaken_the_policy(stage)
     stage.run("gate", path=str(stage.site.clean))
     _invent_a_run(stage)
+    for dag_id in REFUSED:
+        runs[f"armed {dag_id}"] = stage.run(dag_id, "failed")
+    for dag_id in PASSING:
+        runs[dag_id] = stage.run(dag_id)
     _take_the_tag_away(stage, runs)
     _take_the_guard_away(stage, runs)
     audited = stage.audit()
@@ -245,11 +303,15 @@ def _take_the_guard_away(stage, runs):
     shim = stage.dags.parent / "shim"
     shim.mkdir()
     (shim / "sitecustomize.py").write_text(NO_GUARD)
+    (shim / "other_host.py").write_text(OTHER_HOST)
+    stage.airflow._env["AIRFLOW__CORE__HOSTNAME_CALLABLE"] = "other_host.name"
     stage.airflow._env["PYTHONPATH"] = os.pathsep.join(
         filter(None, (str(shim), stage.airflow._env.get("PYTHONPATH", "")))
     )
     stage.airflow.restart_scheduler()
     runs["unguarded"] = stage.run("by_hand")
+    for dag_id in REFUSED[:-1]:
+        runs[f"unarmed {dag_id}"] = stage.run(dag_id)
 
 
 def test_clean_history_has_no_findings(clean):
@@ -268,6 +330,14 @@ BYPASSES = [
     ("deleted", "RECORDS_DELETED", "delete_dag_run by admin"),
     ("untagged", "PROTECTION_REMOVED", "without an admission by the guard"),
     ("unguarded", "TRAINED_UNGUARDED", "without an admission by the guard"),
+    ("look_alike", "TRAINED_UNGUARDED", "DAG tag 'tr\u0430ining'"),
+    ("look_alike", "TRAINED_WITHOUT_SOURCE", "names no source"),
+    ("both_names", "READ_UNGUARDED", "the guard saw none of fit"),
+    ("unarmed tag_case", "TRAINED_UNGUARDED", "DAG tag 'Training'"),
+    ("unarmed tag_space", "TRAINED_UNGUARDED", "DAG tag 'training '"),
+    ("unarmed inlets_and", "READ_UNGUARDED", "the guard saw none of fit"),
+    ("unarmed inlets_or", "READ_UNGUARDED", "the guard saw none of fit"),
+    ("unarmed inlets_text", "READ_UNGUARDED", "the guard saw none of fit"),
 ]
 
 
@@ -283,9 +353,37 @@ def test_bypass_is_found(bypassed, act, code, words):
     assert words in said[0]
 
 
+def test_the_guards_page_shows_what_the_audit_says():
+    text = (Path(__file__).parents[2] / "docs" / "guard.md").read_text()
+    row = r"^\| `([\w ]+)` \| (?:[^|\\]|\\.)+ \| `(\w+)` \|$"
+    shown = set(re.findall(row, text, flags=re.MULTILINE))
+    assert shown <= {(act, code) for act, code, _ in BYPASSES}
+    assert {act for act, _ in shown} >= {f"unarmed {name}" for name in REFUSED[:-1]} | {*PASSING}
+
+
 def test_weakened_policy_is_found_and_named(bypassed):
     (finding,) = [item for item in bypassed[0].findings if item.code == "POLICY_WEAKENED"]
     assert "LABEL_FLIPS: severity block -> warn" in finding.message
+
+
+def test_no_spelling_passes_an_armed_guard_and_none_of_its_refusals_is_a_finding(stage, bypassed):
+    audited, runs = bypassed
+    for dag_id in REFUSED:
+        run_id = runs[f"armed {dag_id}"]
+        assert not [item for item in audited.findings if run_id in item.locator]
+        said = "was not admitted" if dag_id == "other_source" else "refused to start this task"
+        assert said in stage.log(dag_id, run_id)
+
+
+def test_a_host_on_which_no_guard_ever_spoke_is_named(bypassed):
+    (finding,) = [item for item in bypassed[0].findings if item.code == "HOST_NOT_ARMED"]
+    assert finding.locator.startswith("unarmed.example.com, e.g. ")
+    assert "ran 6 training tasks, queue default" in finding.message
+
+
+def test_a_dag_file_that_says_where_the_evidence_is_is_named(bypassed):
+    found = [item.locator for item in bypassed[0].findings if item.code == "SETTINGS_IN_DAG_FILE"]
+    assert found == ["both_names"]
 
 
 def test_verdict_of_an_invented_run_is_found(bypassed):
@@ -295,9 +393,10 @@ def test_verdict_of_an_invented_run_is_found(bypassed):
 
 def test_nothing_else_is_found(bypassed):
     audited, runs = bypassed
-    expected = {code for _, code, _ in BYPASSES} | {"POLICY_WEAKENED", "VERDICT_RUN_UNKNOWN"}
-    assert set(audited.counts) == expected
-    assert audited.counts["TRAINED_UNGUARDED"] == 2
+    others = {"POLICY_WEAKENED", "VERDICT_RUN_UNKNOWN", "HOST_NOT_ARMED", "SETTINGS_IN_DAG_FILE"}
+    assert set(audited.counts) == {code for _, code, _ in BYPASSES} | others
+    assert audited.counts["TRAINED_UNGUARDED"] == 5
+    assert audited.counts["READ_UNGUARDED"] == 4
     assert not [item for item in audited.findings if runs["refused"] in item.locator]
     assert audited.exit_code == 1
 
@@ -310,5 +409,5 @@ def test_audit_operator_fails_its_task_and_keeps_xcom_to_counts(stage, bypassed)
     path = f"/dags/audit/dagRuns/{runs['audit']}/taskInstances/audit/xcomEntries/findings"
     counts = stage.airflow.rest.call("GET", path)["value"]
     counts = json.loads(counts) if isinstance(counts, str) else counts
-    assert counts["TRAINED_UNGUARDED"] == 2
+    assert counts["TRAINED_UNGUARDED"] == 5
     assert stage.memory.read_bytes() == audited.checkpoint

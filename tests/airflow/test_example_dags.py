@@ -67,6 +67,7 @@ def test_every_example_parses_and_every_training_task_is_guarded(layout, folder)
     assert found["guarded"] == [
         "flights_nightly.train",
         "flights_training.train",
+        "sluicegate_canary.default.sing",
         "ungated_training.train_on_whatever_is_there",
     ]
 
@@ -196,6 +197,7 @@ def played(installed_python, folder, tmp_path_factory, make_layout):
 
 def test_every_example_was_played_or_is_by_another_test(played):
     elsewhere = {"flights_gate", "flights_training", "ungated_training"}
+    elsewhere |= {"sluicegate_canary.default"}  # by test_canary
     assert set(played[1]["dags"]) == elsewhere | {dag for dag, _ in SCENES}
 
 

@@ -26,7 +26,8 @@ def test_every_setting_is_documented_with_the_default_that_is_in_force():
     Settings.read(asked.append, {})
     keys = {f"key_{role}" for role in SIGNING_ROLES}
     cosigners = {f"cosign_{role}" for role in SIGNING_ROLES} - {"cosign_ledger"}
-    assert {*asked, *keys, *cosigners} == set(options)
+    of_the_canary = {"canary_queues"}
+    assert {*asked, *keys, *cosigners, *of_the_canary} == set(options)
     documented = Settings.read(lambda option: options[option]["default"], {})
     assert documented == Settings.read(lambda _option: None, {})
 

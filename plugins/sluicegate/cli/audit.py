@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sluicegate.cli.airflow_login import add_login, log_in
 from sluicegate.cli.options import (
     Subparsers,
     add_at,
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence import Evidence
     from sluicegate.workflow.home import SluiceHome
     from sluicegate.workflow.run_records import RunRecords
-
-ENV_PASSWORD = "SLUICEGATE_AIRFLOW_PASSWORD"  # noqa: S105 - the name of a variable, no password
-ENV_TOKEN = "SLUICEGATE_AIRFLOW_TOKEN"  # noqa: S105 - the name of a variable, no token
 
 _MAX_LAG_HOURS = 24 * 366
 
@@ -93,13 +90,7 @@ def register(commands: Subparsers) -> None:
 
 def _add_airflow(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Airflow's records")
-    group.add_argument("--airflow-url", metavar="URL", help="API server to read them from")
-    group.add_argument(
-        "--airflow-user",
-        metavar="NAME",
-        help=f"user to read as; its password is read from {ENV_PASSWORD}, "
-        f"or a token from {ENV_TOKEN}",
-    )
+    add_login(group, "to read them from")
     group.add_argument(
         "--airflow-runs", type=Path, metavar="FILE", help="records saved by an earlier audit"
     )
@@ -206,18 +197,9 @@ def _records(arguments: argparse.Namespace) -> RunRecords | None:
 
 
 def _collect(arguments: argparse.Namespace) -> RunRecords:
-    from sluicegate.adapters.airflow_rest import AirflowApi
     from sluicegate.workflow.collect_records import collect_records
 
-    token, password = os.environ.get(ENV_TOKEN, ""), os.environ.get(ENV_PASSWORD, "")
-    if not token and not (arguments.airflow_user and password):
-        # On the command line every user of the machine could read it.
-        raise ConfigError(
-            "no way to log in to Airflow",
-            locator=arguments.airflow_url,
-            expected=f"--airflow-user and {ENV_PASSWORD}, or {ENV_TOKEN}",
-        )
-    api = AirflowApi(arguments.airflow_url, arguments.airflow_user or "", password, token)
+    api = log_in(arguments)
     since = None
     if arguments.airflow_since:
         from sluicegate.attest.timestamps import parse_timestamp

@@ -6,10 +6,12 @@ import os
 import shutil
 import stat
 import sys
+import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING, Any
 
+from sluicegate.cli.airflow_login import add_login, log_in
 from sluicegate.cli.options import (
     Installation,
     Subparsers,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from sluicegate.workflow.canary import Canary
     from sluicegate.workflow.home import SluiceHome
 
 _PACKAGES = ("cryptography", "pyarrow", "pandas", "great-expectations", "apache-airflow")
@@ -40,14 +43,55 @@ def register(commands: Subparsers) -> None:
         "doctor",
         run,
         "show what is installed and configured, and what keeps a gate from working",
-        ["sluicegate doctor", "sluicegate doctor --home sluice --json"],
+        [
+            "sluicegate doctor",
+            "sluicegate doctor --home sluice --json",
+            (
+                "sluicegate doctor --canary --queue default --queue gpu "
+                "--airflow-url https://airflow.example.com --airflow-user operator"
+            ),
+        ],
     )
     add_home(parser)
     add_json(parser)
+    _add_canary(parser)
+
+
+def _add_canary(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "canary", "ask the workers themselves whether a guard is live"
+    )
+    group.add_argument(
+        "--canary",
+        action="store_true",
+        help="run a task on each queue that a live guard refuses (dags/sluicegate_canary.py)",
+    )
+    group.add_argument(
+        "--queue", action="append", metavar="NAME", help="a queue to ask (default: all)"
+    )
+    group.add_argument(
+        "--times",
+        type=int,
+        default=1,
+        metavar="N",
+        help="canaries for each queue, 1 to 100; each reaches one worker (default: 1)",
+    )
+    group.add_argument(
+        "--timeout",
+        type=float,
+        default=300.0,
+        metavar="SECONDS",
+        help="how long to wait for all of them, 1 to 86400 (default: 300)",
+    )
+    add_login(group, "whose scheduler starts them")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check software, then the installation if there is one; 2 if something is unusable."""
+    """Check software, the installation if there is one, and the workers if asked.
+
+    Returns:
+        1 if a worker has no guard, else 2 if something is unusable, else 0.
+    """
     rows = [*_software(), *_guard()]
     try:
         home = home_of(arguments)
@@ -55,13 +99,45 @@ def run(arguments: argparse.Namespace) -> int:
         rows.append(("home", "none", "set SLUICEGATE_HOME or pass --home to check one"))
     else:
         rows.extend(_installation(home))
+    if arguments.canary:
+        rows.extend(_canaries(arguments))
     emit(
         {"checks": [{"check": a, "state": b, "detail": c} for a, b, c in rows]},
         table(rows, ("CHECK", "STATE", "DETAIL")),
         as_json=arguments.json,
     )
-    unusable = any(state == "unusable" for _, state, _ in rows)
-    return Outcome.COULD_NOT_CHECK.value if unusable else 0
+    states = {state for _, state, _ in rows}
+    if "unarmed" in states:
+        return Outcome.CHECKED_AND_BAD.value
+    return Outcome.COULD_NOT_CHECK.value if "unusable" in states else 0
+
+
+def _canaries(arguments: argparse.Namespace) -> list[tuple[str, str, str]]:
+    from sluicegate.workflow.canary import fire
+
+    if not arguments.airflow_url:
+        raise ConfigError("no Airflow to fire canaries in", expected="--airflow-url")
+    for name, value, most in (
+        ("--times", arguments.times, 100),
+        ("--timeout", arguments.timeout, 86400),
+    ):
+        if not 1 <= value <= most:
+            raise ConfigError("out of range", locator=name, expected=f"1 to {most}")
+    end = time.monotonic() + arguments.timeout
+    found = fire(
+        log_in(arguments),
+        arguments.queue or (),
+        times=arguments.times,
+        deadline=lambda: time.monotonic() > end,
+        pause=time.sleep,
+        tell=lambda line: print(line, file=sys.stderr),
+    )
+    said = {(f"canary {one.queue}", one.state.value, _where(one)) for one in found}
+    return sorted(said)
+
+
+def _where(canary: Canary) -> str:
+    return f"on {canary.host}: {canary.detail}" if canary.host else canary.detail
 
 
 def _software() -> list[tuple[str, str, str]]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.policies import hookimpl
 
+from sluicegate import __version__
 from sluicegate.errors import ConfigError, SluicegateError, VerificationError
 from sluicegate.foreign import DEBUG, coded
 from sluicegate.orchestration.author_code import is_mapped, may_change_when_expanded
@@ -166,8 +167,10 @@ class GuardHook:
         try:
             self._admit(context)
         except SluicegateError as error:
+            self._note(context, refused=error.code)
             _refuse(str(error), error)
         except Exception as error:  # noqa: BLE001 - fail closed: no answer is not a yes
+            self._note(context, refused="GUARD_ERROR")
             _refuse(f"[GUARD_ERROR] the guard itself failed: {_kind(error)}", error)
         if self.author_hook is not None:
             _run_author_hook(self.author_hook, context)
@@ -184,6 +187,7 @@ class GuardHook:
 
         sources = sources_at_run(self.protection, context, settings)
         if not sources and not self.protection.certain:
+            self._note(context)
             return
         if not sources:
             raise ConfigError(
@@ -196,8 +200,28 @@ class GuardHook:
         home = settings.home()
         verdicts = admit(context, sources, home)
         _hand_down(Admitted(home, verdicts), context.get("task"))
-        _leave_trace(context, verdicts)
+        self._note(context, verdicts)
         _log.info("Sluicegate admitted %s (%s)", ", ".join(sources), self.protection.reason)
+
+    def _note(
+        self,
+        context: Mapping[str, Any],
+        verdicts: Mapping[str, str] | None = None,
+        refused: str = "",
+    ) -> None:
+        """Note in Airflow what was decided; the audit asks for it, and the canary.
+
+        That a guard spoke at all proves it is there on this host: Airflow takes the note from who
+        holds the task's token, and records the host itself. Anybody in this process could write the
+        same. That gains nothing: the audit looks the verdict up and asks whether it was in force.
+        """
+        settings = "" if self.settings is None else self.settings.digest
+        guard = {"version": __version__, "settings": settings}
+        value = {"sources": dict(verdicts or {}), "refused": refused, "guard": guard}
+        try:
+            context["ti"].xcom_push(key=ADMITTED_KEY, value=value)
+        except Exception as error:  # noqa: BLE001 - the decision stands, the audit will ask about it
+            _log.warning("Sluicegate could not note its decision: %s", _kind(error))
 
 
 def admit(context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome) -> dict[str, str]:
@@ -239,18 +263,6 @@ def _hand_down(admitted: Admitted, task: Any) -> None:
             own = dict(given)
             admitted.leave(own, task=os.environ)
             setattr(task, name, own)
-
-
-def _leave_trace(context: Mapping[str, Any], admitted: dict[str, str]) -> None:
-    """Note in Airflow which verdicts admitted this task; the audit asks for it.
-
-    Anybody in this process could write the same. That gains nothing: the audit looks the
-    verdict up and asks whether it was in force. What it finds is the missing trace.
-    """
-    try:
-        context["ti"].xcom_push(key=ADMITTED_KEY, value=admitted)
-    except Exception as error:  # noqa: BLE001 - the admission stands, the audit will ask about it
-        _log.warning("Sluicegate could not note the admission: %s", _kind(error))
 
 
 def _run_author_hook(hook: Callable[..., Any], context: Mapping[str, Any]) -> None:

@@ -80,6 +80,13 @@ def _options() -> dict[str, Any]:
             ASSET_SCHEME,
             f"{ASSET_SCHEME},s3://features/",
         ),
+        "canary_queues": _option(
+            "Comma list of queues for which sluicegate_canary.py makes a task that a live guard "
+            "refuses; `sluicegate doctor --canary` fires them. The default queue is always among "
+            "them.",
+            None,
+            "gpu,highmem",
+        ),
         **{name: option for role in SIGNING_ROLES for name, option in _key_options(role)},
     }
 

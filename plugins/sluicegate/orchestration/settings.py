@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,16 @@ class Settings:
         from airflow.configuration import conf
 
         return cls.read(lambda option: conf.get(SECTION, option, fallback=None), environ)
+
+    @property
+    def digest(self) -> str:
+        """Name these settings, to compare workers with; 12 hex digits.
+
+        The ledger's URL is left out: it may hold a password, and a digest of one can be guessed.
+        """
+        named = (sorted(self.protect_tags), self.protect_assets, self.home_text)
+        text = repr((*named, self.remembered_text))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def home(self) -> SluiceHome:
         """Return the home directory.

@@ -95,6 +95,16 @@ KINDS: Final[Mapping[str, Kind]] = {
     "PROTECTION_REMOVED": Kind(
         Severity.HIGH, "Restore the tag or schedule; whoever removed it is in the DAG's history."
     ),
+    "READ_UNGUARDED": Kind(
+        Severity.HIGH, "Declare what the DAG reads as inlets, and arm the workers that ran it."
+    ),
+    "HOST_NOT_ARMED": Kind(
+        Severity.HIGH,
+        "Install Sluicegate in the image of this host, then fire `sluicegate doctor --canary`.",
+    ),
+    "SETTINGS_IN_DAG_FILE": Kind(
+        Severity.MEDIUM, "Take the settings out of the DAG file, and ask why they are there."
+    ),
     "TASK_MARKED_SUCCESS": Kind(Severity.MEDIUM, _WHO),
     "GATE_MARKED_SUCCESS": Kind(Severity.MEDIUM, _WHO),
     "GATE_WITHOUT_VERDICT": Kind(

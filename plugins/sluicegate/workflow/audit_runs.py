@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.workflow.audit_findings import Finding
+from sluicegate.workflow.dag_text import Mention, looks_like
+from sluicegate.workflow.protected import protected_tag
 from sluicegate.workflow.verdict_history import Standing, run_key
 
 if TYPE_CHECKING:
@@ -89,8 +91,10 @@ class RunAudit:
         for use in records.uses:
             side = self._outlets if use.is_outlet else self._inlets
             side[(use.dag_id, use.task_id)].append(use.source)
-        self._traces = {trace.key: trace.verdicts for trace in records.traces}
-        self._once_guarded = {trace.dag_id for trace in records.traces}
+        self._mentions = {dag.dag_id: frozenset(dag.mentions) for dag in records.dags}
+        self._traces = {item.key: item.verdicts for item in records.traces if not item.refused}
+        self._noted = {trace.key for trace in records.traces}
+        self._once_guarded = {trace.dag_id for trace in records.traces if trace.verdicts}
         self._issued: dict[object, list[PastVerdict]] = defaultdict(list)
         for past in history.all():
             self._issued[run_key(past.verdict)].append(past)
@@ -105,6 +109,9 @@ class RunAudit:
                 yield from self._asked(task)
             elif task.state == "success" and task.operator not in EXEMPT_OPERATORS:
                 yield from self._training(task)
+        yield from self._reads_unguarded()
+        yield from self._hosts()
+        yield from self._settings()
         yield from self._clearings()
         yield from self._deletions()
         yield from self._unknown_runs()
@@ -154,7 +161,7 @@ class RunAudit:
             return  # the scheduler skips it: nothing ran and nothing was read
         reason = self._protection(task)
         if not reason:
-            if task.dag_id in self._once_guarded and task.key not in self._traces:
+            if task.dag_id in self._once_guarded and task.key not in self._noted:
                 said = "succeeded unguarded in a DAG that the guard used to protect"
                 yield Finding("PROTECTION_REMOVED", _where(task), said)
             return
@@ -204,11 +211,64 @@ class RunAudit:
             yield from self._standing.findings(admitting[-1], task.start, where)
 
     def _protection(self, task: TaskTry) -> str:
-        tags = sorted(self._rules.tags & self._tags.get(task.dag_id, frozenset()))
-        if tags:
-            return f"DAG tag {tags[0]!r}"
+        tag = self._tag(task.dag_id)
+        if tag:
+            return f"DAG tag {tag!r}"
         sources = self._declared(task)
         return f"source {sources[0]!r}" if sources else ""
+
+    def _tag(self, dag_id: str) -> str:
+        """Return a tag that is protected, or that a person may take for one."""
+        tags = self._tags.get(dag_id, frozenset())
+        if (tag := protected_tag(tags, self._rules.tags)) is not None:
+            return tag
+        alike = (tag for tag in tags for wanted in self._rules.tags if looks_like(tag, wanted))
+        return min(alike, default="")
+
+    def _reads_unguarded(self) -> Iterator[Finding]:
+        """A DAG file that names verified data, and a run of it in which no guard spoke.
+
+        Broader than the guard: the file is asked and not what Airflow made of it, for an inlet that
+        is no plain asset leaves no record, and a worker without the guard sees none at all.
+        """
+        spoken = {key[:2] for key in self._noted}
+        ran: dict[tuple[str, str], list[TaskTry]] = defaultdict(list)
+        for task in self._records.tries:
+            run = (task.dag_id, task.run_id)
+            is_reader = Mention.READS in self._mentions.get(task.dag_id, ())
+            if is_reader and run not in spoken and self._did_foreign_work(task):
+                ran[run].append(task)
+        for tasks in ran.values():
+            if not any(self._protection(task) for task in tasks):
+                names = ", ".join(sorted({task.task_id for task in tasks}))
+                said = f"its DAG file names verified data, and the guard saw none of {names}"
+                yield Finding("READ_UNGUARDED", _where(tasks[0]), said)
+
+    def _did_foreign_work(self, task: TaskTry) -> bool:
+        ours = EXEMPT_OPERATORS | ANNOUNCING_OPERATORS | ASKING_OPERATORS
+        return task.ran and task.is_latest and task.state == "success" and task.operator not in ours
+
+    def _hosts(self) -> Iterator[Finding]:
+        """A host that trained and on which no guard ever spoke has none."""
+        armed = {task.host for task in self._records.tries if task.key in self._noted}
+        trained: dict[str, list[TaskTry]] = defaultdict(list)
+        for task in self._records.tries:
+            is_training = bool(self._protection(task)) or Mention.READS in self._mentions.get(
+                task.dag_id, ()
+            )
+            if task.host and is_training and self._did_foreign_work(task):
+                trained[task.host].append(task)
+        for host in sorted(trained.keys() - armed):
+            tasks = trained[host]
+            queues = ", ".join(sorted({task.queue for task in tasks if task.queue})) or "unknown"
+            said = f"ran {len(tasks)} training tasks, queue {queues}, and no guard ever spoke there"
+            yield Finding("HOST_NOT_ARMED", f"{host}, e.g. {_where(tasks[0])}", said)
+
+    def _settings(self) -> Iterator[Finding]:
+        for dag_id in sorted({task.dag_id for task in self._records.tries}):
+            if Mention.SETS in self._mentions.get(dag_id, ()):
+                said = "its file sets where the evidence is; only an administrator does that"
+                yield Finding("SETTINGS_IN_DAG_FILE", dag_id, said)
 
     def _rests_on_an_inlet(self, task: TaskTry) -> bool:
         """Return whether a DAG the guard used to admit is protected by a recorded inlet alone.
@@ -216,16 +276,15 @@ class RunAudit:
         Airflow 3.3.2 keeps inlets on record that a changed DAG file no longer names, so such
         a task may well have lost its protection.
         """
-        tagged = self._rules.tags & self._tags.get(task.dag_id, frozenset())
         scheduled = self._scheduled.get(task.dag_id, ())
-        return task.dag_id in self._once_guarded and not tagged and not scheduled
+        return task.dag_id in self._once_guarded and not self._tag(task.dag_id) and not scheduled
 
     def _declared(self, task: TaskTry) -> list[str]:
         inlets = self._inlets.get((task.dag_id, task.task_id), [])
         return sorted({*self._scheduled.get(task.dag_id, ()), *inlets})
 
     def _relevant_dags(self) -> set[str]:
-        tagged = {dag_id for dag_id, tags in self._tags.items() if tags & self._rules.tags}
+        tagged = {dag_id for dag_id in self._tags if self._tag(dag_id)}
         scheduled = {dag_id for dag_id, sources in self._scheduled.items() if sources}
         used = {use.dag_id for use in self._records.uses}
         return tagged | scheduled | used | self._once_guarded

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.airflow_rest import AirflowApiError, part
 from sluicegate.errors import SluicegateError
+from sluicegate.workflow.dag_text import mentions
+from sluicegate.workflow.protected import is_protected_uri
 from sluicegate.workflow.run_records import (
     ADMITTED_KEY,
     AdmissionTrace,
@@ -20,11 +21,10 @@ from sluicegate.workflow.run_records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sluicegate.adapters.airflow_rest import AirflowApi
 
-_SCHEME: Final = "sluicegate://"
 _EVENTS: Final = (
     "patch_",
     "bulk_",
@@ -50,18 +50,19 @@ def collect_records(
     Raises:
         AirflowApiError: Any of them cannot be read: half of the records would find nothing.
 
-    Cost: one request for every 100 items, one more for each admission and for each task
-        instance that ran more than once.
+    Cost: one request for every 100 items, one more for each note of the guard, for each task
+        instance that ran more than once, and for each version of a DAG file that ran.
     """
     uses, scheduled = _assets(api)
     newest = list(_newest_tries(api, since))
+    tries = (*newest, *_older_tries(api, newest))
     return RunRecords(
         url=api.url,
         collected=collected,
         since=since,
-        dags=tuple(_dags(api, scheduled)),
+        dags=tuple(_dags(api, scheduled, _mentions(api, tries))),
         uses=tuple(uses),
-        tries=(*newest, *_older_tries(api, newest)),
+        tries=tries,
         traces=tuple(_traces(api, newest)),
         events=tuple(_events(api)),
         answers=tuple(_answers(api)),
@@ -73,10 +74,9 @@ def _assets(api: AirflowApi) -> tuple[list[AssetUse], dict[str, set[str]]]:
     uses: list[AssetUse] = []
     scheduled: dict[str, set[str]] = {}
     for asset in api.pages("/assets", "assets", order_by="id"):
-        uri = str(asset["uri"])
-        if not uri.lower().startswith(_SCHEME):
+        source = _source(asset)
+        if source is None:
             continue
-        source = uri[len(_SCHEME) :].removesuffix("/")
         for dag in asset["scheduled_dags"]:
             scheduled.setdefault(dag["dag_id"], set()).add(source)
         for key, is_outlet in (("producing_tasks", True), ("consuming_tasks", False)):
@@ -92,13 +92,39 @@ def _assets(api: AirflowApi) -> tuple[list[AssetUse], dict[str, set[str]]]:
     return uses, scheduled
 
 
-def _dags(api: AirflowApi, scheduled: Mapping[str, set[str]]) -> Iterator[DagRecord]:
+def _source(asset: Mapping[str, Any]) -> str | None:
+    """Return the source that an asset stands for by URI or by name, in whatever spelling."""
+    for text in (str(asset["uri"]), str(asset.get("name") or "")):
+        if is_protected_uri(text, ()):
+            return text.partition(":")[2].strip("/ ") or text
+    return None
+
+
+def _mentions(api: AirflowApi, tries: Sequence[TaskTry]) -> dict[str, set[str]]:
+    """Read every version of a DAG file that ran; a file that was changed since says nothing."""
+    found: dict[str, set[str]] = {}
+    for dag_id, version in sorted({(task.dag_id, task.dag_version) for task in tries}):
+        query = {"version_number": version} if version else {}
+        try:
+            text = api.call("GET", f"/dagSources/{part(dag_id)}", **query)["content"]
+        except AirflowApiError as error:
+            if error.got != "404":
+                raise
+            continue  # Airflow keeps no text of it any more
+        found.setdefault(dag_id, set()).update(mentions(str(text or ""), dag_id))
+    return found
+
+
+def _dags(
+    api: AirflowApi, scheduled: Mapping[str, set[str]], said: Mapping[str, set[str]]
+) -> Iterator[DagRecord]:
     # Stale ones too: a DAG file that was deleted after the training is a record all the same.
     for dag in api.pages("/dags", "dags", exclude_stale=False, order_by="dag_id"):
         yield DagRecord(
             dag_id=dag["dag_id"],
             tags=tuple(sorted(tag["name"] for tag in dag["tags"])),
             sources=tuple(sorted(scheduled.get(dag["dag_id"], ()))),
+            mentions=tuple(sorted(said.get(dag["dag_id"], ()))),
         )
 
 
@@ -135,6 +161,9 @@ def _task(item: Mapping[str, Any], *, is_latest: bool) -> TaskTry:
         operator=item["operator_name"] or item["operator"] or "",
         ran=item["pid"] is not None,
         is_latest=is_latest,
+        host=item.get("hostname") or "",
+        queue=item.get("queue") or "",
+        dag_version=int((item.get("dag_version") or {}).get("version_number") or 0),
     )
 
 
@@ -147,25 +176,7 @@ def _traces(api: AirflowApi, tasks: list[TaskTry]) -> Iterator[AdmissionTrace]:
             continue
         run = f"/dags/{part(key[0])}/dagRuns/{part(key[1])}/taskInstances/{part(key[2])}"
         value = api.call("GET", f"{run}/xcomEntries/{ADMITTED_KEY}", map_index=key[3])["value"]
-        yield AdmissionTrace(
-            dag_id=key[0],
-            run_id=key[1],
-            task_id=key[2],
-            map_index=key[3],
-            verdicts=_verdicts(value),
-        )
-
-
-def _verdicts(value: Any) -> dict[str, str]:
-    """Return what an XCom says; whatever else lies there admits nothing."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return {}
-    if not isinstance(value, dict):
-        return {}
-    return {str(source)[:255]: str(verdict)[:128] for source, verdict in value.items()}
+        yield AdmissionTrace.of(key, value)
 
 
 def _events(api: AirflowApi) -> Iterator[UserEvent]:

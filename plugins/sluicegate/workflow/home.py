@@ -11,7 +11,7 @@ from sluicegate.attest.secret import Secret
 from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Iterator, Mapping, MutableMapping
 
 ENV_HOME = "SLUICEGATE_HOME"
 """Environment variable of the command line and of everything outside Airflow."""
@@ -139,9 +139,8 @@ class SluiceHome:
         Args:
             environ: The process's environment, which its children inherit.
         """
-        for ours, airflows in _NAMES.items():
-            for name in (ours, airflows, *(airflows + ending for ending in _INDIRECT)):
-                environ.pop(name, None)
+        for name in setting_names():
+            environ.pop(name, None)
         for ours, value in self.environ.items():
             environ[ours] = environ[_NAMES[ours]] = value
 
@@ -221,6 +220,12 @@ class SluiceHome:
             ConfigError: ``source`` is not a source name.
         """
         return self.root / "baselines" / check_source_name(source)
+
+
+def setting_names() -> Iterator[str]:
+    """Yield every environment variable that may say where an installation is."""
+    for ours, airflows in _NAMES.items():
+        yield from (ours, airflows, *(airflows + ending for ending in _INDIRECT))
 
 
 def one_value(setting: str, airflows: str | None, ours: str | None) -> str:

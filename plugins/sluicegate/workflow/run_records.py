@@ -24,7 +24,9 @@ FORMAT = "https://sluicegate.dev/airflow-records/v1"
 _MAX_BYTES = 512 * 1024 * 1024  # about a million task instances
 
 ADMITTED_KEY = "sluicegate_admitted"
-"""XCom key under which the guard notes which verdicts it let a task start on."""
+"""XCom key under which the guard notes what it decided about a task: ``sources``, source to
+verdict; ``refused``, the code of its refusal or ""; ``guard``, its version and settings. Airflow
+takes it from nobody but who holds the task's token, and records the host that ran the task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +37,13 @@ class DagRecord:
         dag_id: Its id.
         tags: Tags now; Airflow keeps no history of them.
         sources: Sources it is scheduled on.
+        mentions: What the versions of its file that ran say, see `dag_text.Mention`.
     """
 
     dag_id: str
     tags: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    mentions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,9 @@ class TaskTry:
         operator: Class name of the operator.
         ran: Whether a worker process is on record.
         is_latest: Whether this is the newest try; XCom of older ones is gone.
+        host: Host that ran it, as Airflow recorded; "" if unknown.
+        queue: Queue it was sent to; "" if unknown.
+        dag_version: Number of the version of its DAG; 0 if unknown.
     """
 
     dag_id: str
@@ -81,6 +88,9 @@ class TaskTry:
     operator: str
     ran: bool
     is_latest: bool = True
+    host: str = ""
+    queue: str = ""
+    dag_version: int = 0
 
     @property
     def key(self) -> tuple[str, str, str, int]:
@@ -97,7 +107,10 @@ class AdmissionTrace:
         run_id: Run.
         task_id: Task.
         map_index: -1 if not mapped.
-        verdicts: Source to digest of the verdict's envelope.
+        verdicts: Source to digest of the verdict's envelope; empty if nothing was admitted.
+        refused: Code of the error by which the guard refused; "" if it did not.
+        version: Version of the guard; "" of one that did not say.
+        settings: Digest of its settings, cut; "" as before.
     """
 
     dag_id: str
@@ -105,11 +118,38 @@ class AdmissionTrace:
     task_id: str
     map_index: int
     verdicts: Mapping[str, str]
+    refused: str = ""
+    version: str = ""
+    settings: str = ""
 
     @property
     def key(self) -> tuple[str, str, str, int]:
         """Identity of the task instance."""
         return (self.dag_id, self.run_id, self.task_id, self.map_index)
+
+    @classmethod
+    def of(cls, key: tuple[str, str, str, int], value: Any) -> AdmissionTrace:
+        """Return what an XCom says; whatever else lies there admits nothing.
+
+        Args:
+            key: Identity of the task instance.
+            value: The XCom's value, JSON text or what it stands for. Guards before 0.1.0
+                noted the verdicts alone.
+        """
+        said = _mapping(value)
+        is_plain = not isinstance(said.get("sources"), dict)
+        verdicts = {**said} if is_plain else said["sources"]
+        guard = {} if is_plain else _mapping(said.get("guard"))
+        return cls(
+            dag_id=key[0],
+            run_id=key[1],
+            task_id=key[2],
+            map_index=key[3],
+            verdicts={str(name)[:255]: str(verdict)[:128] for name, verdict in verdicts.items()},
+            refused="" if is_plain else str(said.get("refused") or "")[:64],
+            version=str(guard.get("version") or "")[:64],
+            settings=str(guard.get("settings") or "")[:64],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +288,15 @@ def read_records(path: Path) -> RunRecords:
             got=error.strerror or type(error).__name__,
         ) from error
     return RunRecords.from_json(data, locator=str(path))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _read(kind: type[_T], item: dict[str, Any]) -> _T:

@@ -168,6 +168,19 @@ with DAG("good", schedule=None):
         with Path(os.environ["RAN"]).open("a") as file:
             file.write(f"good_bare_external {load_verified('src')['x'].sum():.3f}\n")
 
+    @task.virtualenv(
+        inlets=[SRC],
+        inherit_env=False,
+        env_vars={"RAN": os.environ["RAN"], "SLUICEGATE_HOME": os.environ["ROGUE_HOME"]},
+    )
+    def good_virtualenv():
+        import os
+        from pathlib import Path
+
+        homes = os.environ["SLUICEGATE_HOME"], os.environ["AIRFLOW__SLUICEGATE__HOME"]
+        with Path(os.environ["RAN"]).open("a") as file:
+            file.write(" ".join(("good_virtualenv", *homes)) + "\n")
+
     BashOperator(
         task_id="good_bash",
         bash_command="echo good_bash $SLUICEGATE_HOME $AIRFLOW__SLUICEGATE__HOME >> $RAN",
@@ -182,6 +195,7 @@ with DAG("good", schedule=None):
     reads_other_home()
     bad_external()
     good_bare_external()
+    good_virtualenv()
 
 FREE = {
     "free_asset": [OTHER],

@@ -1,0 +1,51 @@
+"""How a command logs in to an Airflow: address and user as options, secrets by environment."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from sluicegate.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sluicegate.adapters.airflow_rest import AirflowApi
+
+ENV_PASSWORD = "SLUICEGATE_AIRFLOW_PASSWORD"  # noqa: S105 - the name of a variable, no password
+ENV_TOKEN = "SLUICEGATE_AIRFLOW_TOKEN"  # noqa: S105 - the name of a variable, no token
+
+
+def add_login(group: argparse._ArgumentGroup, purpose: str) -> None:
+    """Add ``--airflow-url`` and ``--airflow-user``.
+
+    Args:
+        group: Where to add them.
+        purpose: What the API server is asked for, for the help text.
+    """
+    group.add_argument("--airflow-url", metavar="URL", help=f"API server {purpose}")
+    group.add_argument(
+        "--airflow-user",
+        metavar="NAME",
+        help=f"user to log in as; its password is read from {ENV_PASSWORD}, "
+        f"or a token from {ENV_TOKEN}",
+    )
+
+
+def log_in(arguments: argparse.Namespace) -> AirflowApi:
+    """Return a client of the named API server.
+
+    Raises:
+        ConfigError: No password or token, or no usable address.
+    """
+    from sluicegate.adapters.airflow_rest import AirflowApi
+
+    token, password = os.environ.get(ENV_TOKEN, ""), os.environ.get(ENV_PASSWORD, "")
+    if not token and not (arguments.airflow_user and password):
+        # On the command line every user of the machine could read it.
+        raise ConfigError(
+            "no way to log in to Airflow",
+            locator=arguments.airflow_url,
+            expected=f"--airflow-user and {ENV_PASSWORD}, or {ENV_TOKEN}",
+        )
+    return AirflowApi(arguments.airflow_url, arguments.airflow_user or "", password, token)
