@@ -18,7 +18,7 @@ import logging
 import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow.policies import hookimpl
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from sluicegate.workflow.home import SluiceHome
 
 _log = logging.getLogger("sluicegate.guard")
+
+REFUSED: Final = "Sluicegate refused to start this task: "
 
 
 def _read_settings() -> Settings | Exception:
@@ -146,9 +148,9 @@ class GuardHook:
         try:
             self._admit(context)
         except SluicegateError as error:
-            _refuse(str(error), error)
+            _refuse(error)
         except Exception as error:  # noqa: BLE001 - fail closed: no answer is not a yes
-            _refuse(f"[GUARD_ERROR] the guard itself failed: {error!r}", error)
+            _fail(error)
         if self.author_hook is not None:
             _run_author_hook(self.author_hook, context)
 
@@ -226,8 +228,15 @@ def _run_author_hook(hook: Callable[..., Any], context: Mapping[str, Any]) -> No
     create_executable_runner(hook, outlet_events, logger=_log).run(context)
 
 
-def _refuse(text: str, error: Exception) -> NoReturn:
+def _refuse(error: SluicegateError) -> NoReturn:
+    from sluicegate.orchestration.ending import ending
+
+    raise ending(error, REFUSED, final=True) from None
+
+
+def _fail(error: Exception) -> NoReturn:
+    """Refuse because of a defect; the log must say where it is."""
     from airflow.sdk.exceptions import AirflowFailException
 
-    _log.error("Sluicegate refused to start this task: %s", text)
-    raise AirflowFailException(f"Sluicegate refused to start this task: {text}") from error
+    said = f"{REFUSED}[GUARD_ERROR] the guard itself failed: {error!r}"
+    raise AirflowFailException(said) from error

@@ -63,15 +63,15 @@ def _require_admission(names: tuple[str, ...]) -> None:
         AirflowFailException: A source has no valid verdict; Airflow does not retry it.
     """
     from airflow.sdk import get_current_context
-    from airflow.sdk.exceptions import AirflowFailException
 
-    from sluicegate.orchestration.guard import admit
+    from sluicegate.orchestration.ending import ending
+    from sluicegate.orchestration.guard import REFUSED, admit
     from sluicegate.orchestration.settings import Settings
 
     try:
         home = Settings.from_airflow(os.environ).home()
         admitted = admit(get_current_context(), names, home)
     except SluicegateError as error:
-        raise AirflowFailException(f"Sluicegate refused to start this task: {error}") from error
+        raise ending(error, REFUSED, final=True) from None
     os.environ[ENV_ADMITTED] = json.dumps(admitted, sort_keys=True)
     os.environ.update(home.environ)

@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from sluicegate.errors import Outcome, SluicegateError
+from sluicegate.errors import SluicegateError
 from sluicegate.orchestration.assets import verified_asset
 from sluicegate.orchestration.batches import awaited, judge
+from sluicegate.orchestration.ending import ending
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.home import check_source_name
 
@@ -56,8 +56,7 @@ class _SluicegateOperator(BaseOperator):
         try:
             return step(home, at)
         except SluicegateError as error:
-            retry = error.outcome is Outcome.COULD_NOT_CHECK
-            raise (AirflowException if retry else AirflowFailException)(str(error)) from error
+            raise ending(error) from None
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         raise NotImplementedError
@@ -206,9 +205,9 @@ class TrainingGateOperator(_SluicegateOperator):
         self._verdict = verdict = issued.verdict
         pointer = {"source": batch.source, "digest": str(batch.digest)}
         self._known = pointer = {**pointer, "verdict": str(issued.envelope)}
+        verdict.require_passed(read_policy(home.policy), at=at)
         for reason in verdict.reasons:
             self.log.warning("%s %s", reason.result, reason.message)
-        verdict.require_passed(read_policy(home.policy), at=at)
         self.log.info("verdict %s on %s@%s", verdict.result, batch.source, batch.digest)
         self._announce(context, pointer)
         return pointer

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 
-from sluicegate.errors import ConfigError, Outcome, SluicegateError
+from sluicegate.errors import ConfigError, SluicegateError
+from sluicegate.orchestration.ending import ending
 from sluicegate.orchestration.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ class LedgerAuditOperator(BaseOperator):
         try:
             found = self._audit(settings)
         except SluicegateError as error:
-            retry = error.outcome is Outcome.COULD_NOT_CHECK
-            raise (AirflowException if retry else AirflowFailException)(str(error)) from error
+            raise ending(error) from None
         for item in found.findings:
             severity, step = item.kind.severity, item.kind.next_step
             self.log.error("%s %s %s: %s %s", severity, item.code, item.locator, item.message, step)

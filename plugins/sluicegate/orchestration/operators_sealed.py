@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
 from airflow.sdk import get_current_context
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from sluicegate.errors import Outcome, SluicegateError
+from sluicegate.errors import SluicegateError
+from sluicegate.orchestration.ending import ending
 from sluicegate.orchestration.lineage import code_version, derive
 from sluicegate.orchestration.operators import run_of
 from sluicegate.orchestration.settings import Settings
@@ -63,8 +63,7 @@ class SealedTaskOperator(_PythonDecoratedOperator):
                 run=run_of(get_current_context()),
             )
         except SluicegateError as error:
-            retry = error.outcome is Outcome.COULD_NOT_CHECK
-            raise (AirflowException if retry else AirflowFailException)(str(error)) from error
+            raise ending(error) from None
         return self._derived.output
 
     def get_openlineage_facets_on_complete(self, _task_instance: Any) -> Any:
