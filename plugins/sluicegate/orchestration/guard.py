@@ -231,6 +231,7 @@ def _run_author_hook(hook: Callable[..., Any], context: Mapping[str, Any]) -> No
 def _refuse(error: SluicegateError) -> NoReturn:
     from sluicegate.orchestration.ending import ending
 
+    _log.error("%s%s", REFUSED, error)
     raise ending(error, REFUSED, final=True) from None
 
 
@@ -239,4 +240,5 @@ def _fail(error: Exception) -> NoReturn:
     from airflow.sdk.exceptions import AirflowFailException
 
     said = f"{REFUSED}[GUARD_ERROR] the guard itself failed: {error!r}"
+    _log.error(said)
     raise AirflowFailException(said) from error
