@@ -156,6 +156,21 @@ def test_refusal_in_the_task_log_names_signal_column_effect_and_contributor(scen
     assert all(part in log for part in ("LABEL_FLIPS", "label", "c1", "%"))
 
 
+@pytest.mark.parametrize("scene", ["failed", "failed_suite"])
+def test_log_of_a_blocked_gate_closes_with_one_block_after_one_traceback(scenes, scene):
+    """Airflow's console prints the frames it passed before the text; the text is the block."""
+    _, _, after = scenes[scene]["log"].partition("Task failed with exception")
+    assert after.count("Traceback (most recent call last)") == 1
+    assert "direct cause" not in after
+    _, _, text = after.partition("Stopped: [GATE_BLOCKED] src@")
+    _, *rest = text.splitlines()
+    end = rest.index("  Next: sluicegate history src")
+    assert end >= 1
+    assert all(line.startswith("  FAILED  ") for line in rest[:end])
+    # In a task's log, which asks for the text first, there are none: test_ending.py.
+    assert len([line for line in after.splitlines() if "/sluicegate/" in line]) <= 2
+
+
 @pytest.mark.parametrize(
     ("scene", "task", "code"),
     [

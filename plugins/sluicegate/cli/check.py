@@ -48,6 +48,7 @@ def register(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print, write; 0 when training may start."""
     from sluicegate.workflow.check import check
+    from sluicegate.workflow.stopped import reason_lines
 
     done = check(
         arguments.batch,
@@ -67,5 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.report.write_text(done.to_html(), encoding="utf-8")
     rows = [(r.status.value, r.code, r.column, r.message) for r in done.records]
     say(table(rows, ("STATUS", "SIGNAL", "COLUMN", "FINDING")))
-    say([f"{done.verdict.value}: {done.found.n_rows} rows, {len(done.reasons)} reasons"])
+    lines = [f"{done.verdict.value}: {done.found.n_rows} rows, {len(done.reasons)} reasons"]
+    lines += reason_lines(done.reasons)
+    lines += [f"  not asked here, the gate does: {name}" for name in done.not_asked]
+    say(lines)
     return 0 if done.accepted else Outcome.CHECKED_AND_BAD.value

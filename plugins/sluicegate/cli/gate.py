@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sluicegate.workflow.own_batch import batch_of_run
     from sluicegate.workflow.runners import evaluate_directly, suite_runner
     from sluicegate.workflow.seal import seal_into_ledger
+    from sluicegate.workflow.stopped import reason_lines
 
     place, by = installation_of(arguments), command_line_run()
     home, at = place.home, place.at
@@ -91,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f"{verdict.result.value}  {batch.source}@{batch.digest.short}"
                 f"  ledger entry {issued.index}"
             ),
-            *(f"  {reason.result.value}  {reason.message}" for reason in verdict.reasons),
+            *reason_lines(verdict.reasons),
         ],
         as_json=arguments.json,
     )

@@ -121,7 +121,9 @@ def _report(error: SluicegateError, *, as_json: bool) -> None:
     if as_json:
         with suppress(OutputLost):
             write_out(json.dumps({"error": error.to_dict()}, sort_keys=True))
-    sys.stderr.write(f"sluicegate: {error}\n")
+    from sluicegate.workflow.stopped import block
+
+    sys.stderr.write(f"sluicegate: {block(error)}\n")
 
 
 if __name__ == "__main__":

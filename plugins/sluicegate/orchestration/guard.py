@@ -17,7 +17,7 @@ import logging
 import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from airflow.policies import hookimpl
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from sluicegate.workflow.home import SluiceHome
 
 _log = logging.getLogger("sluicegate.guard")
+
+REFUSED: Final = "Sluicegate refused to start this task: "
 
 
 def _read_settings() -> Settings | Exception:
@@ -168,10 +170,10 @@ class GuardHook:
             self._admit(context)
         except SluicegateError as error:
             self._note(context, refused=error.code)
-            _refuse(str(error), error)
+            _refuse(error)
         except Exception as error:  # noqa: BLE001 - fail closed: no answer is not a yes
             self._note(context, refused="GUARD_ERROR")
-            _refuse(f"[GUARD_ERROR] the guard itself failed: {_kind(error)}", error)
+            _fail(error)
         if self.author_hook is not None:
             _run_author_hook(self.author_hook, context)
 
@@ -274,13 +276,21 @@ def _run_author_hook(hook: Callable[..., Any], context: Mapping[str, Any]) -> No
     create_executable_runner(hook, outlet_events, logger=_log).run(context)
 
 
-def _refuse(text: str, error: Exception) -> NoReturn:
+def _refuse(error: SluicegateError) -> NoReturn:
+    from sluicegate.orchestration.ending import ending
+
+    _log.error("%s%s", REFUSED, error)
+    raise ending(error, REFUSED, final=True) from None
+
+
+def _fail(error: Exception) -> NoReturn:
+    """Refuse because of a defect; the log must say where it is."""
     from airflow.sdk.exceptions import AirflowFailException
 
-    _log.error("Sluicegate refused to start this task: %s", text)
+    said = f"{REFUSED}[GUARD_ERROR] the guard itself failed: {_kind(error)}"
+    _log.error(said)
     # Without its cause: Airflow would print what a library quotes, and nobody's own frames.
-    cause = error if os.environ.get(DEBUG) else None
-    raise AirflowFailException(f"Sluicegate refused to start this task: {text}") from cause
+    raise AirflowFailException(said) from (error if os.environ.get(DEBUG) else None)
 
 
 def _kind(error: Exception) -> str:

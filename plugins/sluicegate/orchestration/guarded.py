@@ -64,17 +64,16 @@ def _require_admission(names: tuple[str, ...]) -> None:
         AirflowFailException: A source has no valid verdict; Airflow does not retry it.
     """
     from airflow.sdk import get_current_context
-    from airflow.sdk.exceptions import AirflowFailException
 
-    from sluicegate.orchestration.guard import admit, settings
+    from sluicegate.orchestration.ending import ending
+    from sluicegate.orchestration.guard import REFUSED, admit, settings
 
     try:
         home = settings().home()
         verdicts = admit(get_current_context(), names, home)
         before = Admitted.found(os.environ)
     except Exception as error:  # noqa: BLE001 - fail closed, and show what nobody may forge
-        text = f"Sluicegate refused to start this task: {coded(error)}"
-        raise AirflowFailException(text) from None
+        raise ending(coded(error), REFUSED, final=True) from None
     # The guard may have admitted the task to other inlets of its own too.
     every = {**(before.verdicts if before else {}), **verdicts}
     Admitted(home, every).leave(os.environ, task=os.environ)

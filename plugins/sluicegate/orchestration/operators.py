@@ -201,9 +201,9 @@ class TrainingGateOperator(_SluicegateOperator):
         self._verdict = verdict = issued.verdict
         pointer = {"source": batch.source, "digest": str(batch.digest)}
         self._known = pointer = {**pointer, "verdict": str(issued.envelope)}
+        verdict.require_passed(read_policy(home.policy), at=at)
         for reason in verdict.reasons:
             self.log.warning("%s %s", reason.result, reason.message)
-        verdict.require_passed(read_policy(home.policy), at=at)
         self.log.info("verdict %s on %s@%s", verdict.result, batch.source, batch.digest)
         self._announce(context, pointer)
         return pointer

@@ -6,10 +6,11 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowException
 
-from sluicegate.errors import Outcome, SluicegateError
+from sluicegate.errors import SluicegateError
 from sluicegate.foreign import DEBUG, coded
+from sluicegate.orchestration.ending import ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +36,5 @@ def mapped_errors(*, foreign: bool = True) -> Iterator[None]:
     except Exception as error:
         if not foreign and not isinstance(error, SluicegateError):
             raise
-        found = coded(error)
-        retry = found.outcome is Outcome.COULD_NOT_CHECK
         # Without its cause: Airflow would print the statement that a database refused.
-        cause = error if os.environ.get(DEBUG) else None
-        raise (AirflowException if retry else AirflowFailException)(str(found)) from cause
+        raise ending(coded(error)) from (error if os.environ.get(DEBUG) else None)

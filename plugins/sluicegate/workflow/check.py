@@ -49,6 +49,7 @@ class Checked:
         found: Records and row scores.
         baseline: Digest of the baseline's bytes.
         policy: Digest of the policy's bytes, or None for none.
+        not_asked: Sections of the policy that only the gate can ask: they need signed evidence.
     """
 
     verdict: Result
@@ -57,6 +58,7 @@ class Checked:
     found: CheckResult
     baseline: Digest
     policy: Digest | None
+    not_asked: tuple[str, ...] = ()
 
     @property
     def records(self) -> tuple[SignalRecord, ...]:
@@ -174,7 +176,13 @@ def _decided(
         found=replace(found, records=judged.records),
         baseline=reference.digest,
         policy=None if rules is None else rules.digest,
+        not_asked=() if rules is None else _not_asked(rules),
     )
+
+
+def _not_asked(rules: Policy) -> tuple[str, ...]:
+    asked = {"freshness": rules.freshness is not None, "promoted": bool(rules.promoted)}
+    return tuple(name for name, is_set in asked.items() if is_set)
 
 
 def _finite(value: Any) -> Any:

@@ -116,6 +116,23 @@ def test_check_says_what_the_policy_asks_for_and_only_the_gate_has(work, tmp_pat
     ]
 
 
+def test_check_prints_each_reason_and_how_to_leave_out_what_the_baseline_lacks(
+    work, tmp_path, capsys
+):
+    policy = tmp_path / "policy.yaml"
+    assert cli.main(["policy", "init", str(policy)]) == 0
+    more = "  LEAKAGE: {severity: block}\nfreshness: {sealed_hours: 1}\npromoted: [anchored]\n"
+    policy.write_text(policy.read_text(encoding="utf-8") + more, encoding="utf-8")
+    arguments = [str(work / "batch.parquet"), "--baseline", str(work / "b")]
+    assert cli.main(["check", *arguments, "--policy", str(policy)]) == 1
+    _, _, shown = capsys.readouterr().out.partition("FAILED: 500 rows, 1 reasons\n")
+    reason, hint, *rest = shown.splitlines()
+    assert reason == "  FAILED  LEAKAGE: expected, and nobody evaluated it"
+    assert "`required: false`" in hint
+    asked = [f"  not asked here, the gate does: {name}" for name in ("freshness", "promoted")]
+    assert rest == asked
+
+
 def test_check_holds_the_limits_of_one_source(work, tmp_path):
     policy = tmp_path / "policy.yaml"
     assert cli.main(["policy", "init", str(policy)]) == 0
