@@ -26,6 +26,7 @@ from sluicegate.attest.public_key import (
     sensible_pem,
 )
 from sluicegate.errors import ConfigError
+from sluicegate.foreign import unwritten
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -268,8 +269,8 @@ def write_key_pair(
         Paths of the private and the public file.
 
     Raises:
-        ConfigError: Either file exists (a key is never overwritten), or the directory cannot
-            be written.
+        ConfigError: Either file exists (a key is never overwritten), or no directory can be there.
+        SystemTrouble: The directory cannot be written; then no half of a pair stays.
     """
     private, public = directory / PRIVATE_NAME, directory / PUBLIC_NAME
     # Both are looked for first, so that no half of another pair is left behind; the exclusive
@@ -279,19 +280,27 @@ def write_key_pair(
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_new(private, signer.private_pem(passphrase), 0o600)
-        _write_new(public, signer.public_key.to_pem(), 0o644)
+        try:
+            _write_new(public, signer.public_key.to_pem(), 0o644)
+        except OSError:
+            private.unlink()  # nobody knows what it signs
+            raise
     except OSError as error:
-        _refuse_file(directory, "key cannot be written", "Check the directory's owner.", error)
+        raise unwritten(error, "the key cannot be written", str(directory)) from error
     return private, public
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     # Created with its final mode: a key that is readable for a moment has been read.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        path.unlink()  # a rerun must not find half a key and call it one
+        raise
 
 
 def _refuse_file(path: Path, what: str, next_step: str, cause: Exception | None) -> NoReturn:
