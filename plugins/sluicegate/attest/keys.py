@@ -26,6 +26,7 @@ from sluicegate.attest.public_key import (
     sensible_pem,
 )
 from sluicegate.errors import ConfigError
+from sluicegate.file_access import Insiders, readers
 from sluicegate.foreign import unwritten
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ _PrivateKeys = (
 # RFC 6979: a P-256 signature needs no randomness, so a weak generator cannot leak the key and
 # the same seal is written as the same bytes.
 _SIGN_P256: Final = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-
-_GROUP_OR_OTHER: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Signer:
@@ -227,7 +226,8 @@ def read_signer(path: Path, *, passphrase: bytes | None = None) -> Signer:
         The signer.
 
     Raises:
-        ConfigError: Missing, not a regular file, accessible to group or others, or no key.
+        ConfigError: Missing, not a regular file, accessible to others (`file_access.readers`),
+            or no key.
     """
     try:
         # O_NONBLOCK: a FIFO in the key's place must not hang the task.
@@ -236,21 +236,22 @@ def read_signer(path: Path, *, passphrase: bytes | None = None) -> Signer:
         _refuse_file(path, "private key cannot be read", "Check the path and the user.", error)
     try:
         # The mode of the open descriptor: checking the path would leave a gap to swap it in.
-        _check_private(os.fstat(descriptor).st_mode, path)
+        _check_private(os.fstat(descriptor), path)
         pem = os.read(descriptor, MAX_PEM_BYTES + 1)
     finally:
         os.close(descriptor)
     return load_signer(pem, locator=str(path), passphrase=passphrase)
 
 
-def _check_private(mode: int, path: Path) -> None:
-    if not stat.S_ISREG(mode):
+def _check_private(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
         _refuse_file(path, "private key is not a regular file", "Check the path.", None)
-    if mode & _GROUP_OR_OTHER:
+    if who := readers(status, Insiders.of_process()):
         _refuse_file(
             path,
-            f"private key is accessible to others (mode {stat.S_IMODE(mode):04o})",
-            f"Run: chmod 600 {path}",
+            f"private key is accessible to others: {who} (mode {stat.S_IMODE(status.st_mode):04o})",
+            f"Run: chmod 600 {path}; for a mounted secret set defaultMode: 0400, or give the key "
+            "as env:NAME (docs/keys.md).",
             None,
         )
 

@@ -20,6 +20,7 @@ from sluicegate.digest.algorithms import Digest
 from sluicegate.digest.merkle_files import MerkleFiles
 from sluicegate.digest.merkle_manifest import not_sealed
 from sluicegate.errors import BadProof, ConfigError, EvidenceMissing, Expired
+from sluicegate.file_access import require_safe
 from sluicegate.gate.verdict import Verdict, verdict_from_statement
 from sluicegate.ledger.entry import Entry
 from sluicegate.workflow.certified import read_certified
@@ -335,10 +336,11 @@ def open_evidence(
         ledger_signer: Needed to append, absent to read.
 
     Raises:
-        ConfigError: No usable trust policy.
+        ConfigError: No usable trust policy, or somebody else could replace it or the policy.
         EvidenceMissing: No ledger.
         LedgerError: The ledger cannot be read.
     """
+    require_safe(home.root, home.trust, home.policy)
     certified = read_certified(home, read_trust(home.trust))
     trust = certified.now(at)
     keys = trust.keys_for(Role.LEDGER, at=at)
