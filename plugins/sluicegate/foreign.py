@@ -12,7 +12,7 @@ import errno
 import os
 from typing import Final
 
-from sluicegate.errors import InternalError, SluicegateError, SystemTrouble
+from sluicegate.errors import ConfigError, InternalError, SluicegateError, SystemTrouble
 from sluicegate.untrusted import visible
 
 DEBUG: Final = "SLUICEGATE_DEBUG"
@@ -33,6 +33,15 @@ _NEXT_STEPS: Final = {
     errno.ECONNRESET: "Try again.",
     errno.EPIPE: "Try again.",
 }
+_WRONG_PLACE: Final = {
+    errno.ENOENT: "Name a file in a directory that exists.",
+    errno.ENOTDIR: "Name a file in a directory that exists.",
+    errno.EISDIR: "Name a file, not a directory.",
+    errno.ENAMETOOLONG: "Choose a shorter name.",
+    errno.EEXIST: "Name a new file: this kind is never overwritten.",
+}
+"""What the caller named wrongly; anything else is trouble of the machine."""
+
 _LONGEST_PATH: Final = 300
 
 
@@ -70,6 +79,20 @@ def coded(error: BaseException, *, what: str = "", locator: str = "") -> Sluiceg
         got=kind,
         next_step=f"Set {DEBUG}=1 to see where, and report it.",
     )
+
+
+def unwritten(error: OSError, what: str, locator: str) -> SluicegateError:
+    """Return the error for a file or folder of ours that was not written.
+
+    Args:
+        error: What the system said.
+        what: What failed, one clause.
+        locator: The file or folder.
+    """
+    if error.errno not in _WRONG_PLACE:
+        return coded(error, what=what, locator=locator)
+    got, step = _words_of(error), _WRONG_PLACE[error.errno]
+    return ConfigError(what, locator=locator, got=got, next_step=step)
 
 
 def _words_of(error: OSError) -> str:

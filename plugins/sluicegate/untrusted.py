@@ -10,6 +10,7 @@ Applied where text is shown or put into a sentence, never to what is compared or
 
 from __future__ import annotations
 
+from html import escape
 from typing import Final
 
 MOST: Final = 2000
@@ -43,6 +44,11 @@ def visible(text: str, most: int | None = MOST) -> str:
         return shown
     end = f"… ({len(text)} characters)"
     return shown[: most - len(end)] + end
+
+
+def html_text(text: str, most: int = MOST) -> str:
+    """Return text for a page or a drawing: visible, and no mark-up."""
+    return escape(visible(text, most))
 
 
 def _written_out(character: str) -> str:

@@ -6,11 +6,11 @@ in the page forbids the browser to load or run anything, should an escape ever b
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING
 
 from sluicegate.adapters.report_plots import STYLE, drawings
 from sluicegate.signals.record import Status
+from sluicegate.untrusted import html_text
 
 if TYPE_CHECKING:
     from sluicegate.signals.evaluate import CheckResult
@@ -51,7 +51,7 @@ def html_report(
         baseline: Digest of the baseline.
         policy: Digest of the policy, or words for none.
     """
-    why = "".join(f"<li>{escape(reason)}</li>" for reason in reasons)
+    why = "".join(f"<li>{html_text(reason)}</li>" for reason in reasons)
     worst_first = sorted(found.records, key=lambda record: _WORST_FIRST.index(record.status))
     fired = [r for r in worst_first if r.status in (Status.FAILED, Status.WARNED)]
     plots = "".join(drawings(record, found.shapes.get(record.column)) for record in fired)
@@ -60,18 +60,19 @@ def html_report(
         '<meta http-equiv="Content-Security-Policy" '
         "content=\"default-src 'none'; style-src 'unsafe-inline'\">"
         '<meta name="viewport" content="width=device-width">'
-        f"<title>Sluicegate: {escape(verdict)}</title><style>{_STYLE}{STYLE}</style></head><body>"
-        f'<h1 class="{escape(verdict)}">{escape(verdict)}</h1>'
+        f"<title>Sluicegate: {html_text(verdict)}</title>"
+        f"<style>{_STYLE}{STYLE}</style></head><body>"
+        f'<h1 class="{html_text(verdict)}">{html_text(verdict)}</h1>'
         f"<p>{found.n_rows} rows judged. {_NEXT.get(verdict, '')}</p><ul>{why}</ul>"
         f"<h2>Signals</h2>{_table(_COLUMNS, [_cells(r) for r in worst_first])}"
         f"{plots}{_limit(found)}<h2>Rows to look at</h2>{_rows(found)}"
-        f"<h2>Judged with</h2><p>Baseline <code>{escape(baseline)}</code><br>"
-        f"Policy <code>{escape(policy)}</code></p></body></html>\n"
+        f"<h2>Judged with</h2><p>Baseline <code>{html_text(baseline)}</code><br>"
+        f"Policy <code>{html_text(policy)}</code></p></body></html>\n"
     )
 
 
 def _table(heads: tuple[str, ...], rows: list[str]) -> str:
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    head = "".join(f"<th>{html_text(name)}</th>" for name in heads)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
@@ -82,7 +83,7 @@ def _cells(record: SignalRecord) -> str:
     shown.append("" if p is None else f"{p:.3g}" if p >= 1e-12 else "< 1e-12")
     status = record.status.value
     texts = (status, record.code, record.column, *shown, record.message)
-    cells = "".join(f"<td>{escape(text)}</td>" for text in texts[1:])
+    cells = "".join(f"<td>{html_text(text)}</td>" for text in texts[1:])
     return f'<tr><td class="{status}">{status}</td>{cells}</tr>'
 
 
@@ -107,5 +108,5 @@ def _rows(found: CheckResult) -> str:
     for i in named[:_TOP_ROWS]:
         name = str(i if found.row_ids is None else found.row_ids[i].as_py())[:80]
         texts = (name, f"{scores[i]:.2f}", ", ".join(found.row_reasons[i]))
-        rows.append("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in texts) + "</tr>")
+        rows.append("<tr>" + "".join(f"<td>{html_text(text)}</td>" for text in texts) + "</tr>")
     return f"<p>{len(named)} rows named.</p>" + _table(("Row", "Probability", "Signals"), rows)

@@ -17,7 +17,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 
 from sluicegate.adapters.ledger_postgres_address import Address
@@ -29,6 +29,7 @@ from sluicegate.adapters.ledger_postgres_schema import (
 )
 from sluicegate.adapters.ledger_postgres_sql import PostgresSnapshot, PostgresTransaction
 from sluicegate.adapters.ledger_tables import read_origin
+from sluicegate.adapters.sql_engine import quiet_engine
 from sluicegate.errors import ConfigError, LedgerError
 from sluicegate.ledger.checkpoint import empty_checkpoint
 from sluicegate.ledger.keys import (
@@ -287,9 +288,7 @@ def migrate_ledger(url: str) -> list[int]:
 
 
 def _engine(address: Address) -> Engine:
-    engine = create_engine(
-        address.url, connect_args=address.connect_args(), hide_parameters=True, pool_size=5
-    )
+    engine = quiet_engine(address.url, connect_args=address.connect_args(), pool_size=5)
     quoted = engine.dialect.identifier_preparer.quote_identifier(address.schema)
 
     @event.listens_for(engine, "connect")

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from sluicegate.adapters.ledger_sql import PAGE, SqlSnapshot, SqlTransaction, paging
 from sluicegate.adapters.ledger_tables import create_tables, metadata, read_origin
+from sluicegate.adapters.sql_engine import quiet_engine
 from sluicegate.errors import ConfigError, EvidenceMissing, LedgerCorrupt, LedgerError
 from sluicegate.ledger.checkpoint import empty_checkpoint
 from sluicegate.ledger.keys import (
@@ -330,7 +331,7 @@ def _engine(path: Path, *, writable: bool, mode: str = "rw") -> Engine:
     def connect() -> sqlite3.Connection:
         return _connect(path, mode) if writable else _connect_reader(path)
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, hide_parameters=True)
+    engine = quiet_engine("sqlite://", creator=connect, poolclass=QueuePool)
 
     # SQLite forbids using a connection across fork; Airflow forks its task processes.
     @event.listens_for(engine, "connect")

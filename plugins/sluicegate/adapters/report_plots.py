@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from html import escape
 from typing import TYPE_CHECKING, Any
+
+from sluicegate.untrusted import html_text
 
 if TYPE_CHECKING:
     from sluicegate.signals.record import SignalRecord
@@ -29,7 +30,7 @@ def drawings(record: SignalRecord, shape: Shape | None) -> str:
     parts = [_limit(record), _shape(shape), _subjects(record)]
     drawn = "".join(part for part in parts if part)
     title = record.code + (f": {record.column}" if record.column else "")
-    return f"<h3>{escape(title)}</h3>{_would_pass(record)}{drawn}" if drawn else ""
+    return f"<h3>{html_text(title)}</h3>{_would_pass(record)}{drawn}" if drawn else ""
 
 
 def _would_pass(record: SignalRecord) -> str:
@@ -53,7 +54,7 @@ def _limit(record: SignalRecord) -> str:
     most = max(effect, tolerance)
     at = [_NAME + _BAR * min(max(v, 0.0), most) / most for v in (effect, bound, tolerance)]
     body = (
-        f'<text x="0" y="15">{escape(record.effect_unit or "effect")}</text>'
+        f'<text x="0" y="15">{html_text(record.effect_unit or "effect")}</text>'
         f'<rect class="now" x="{_NAME}" y="3" height="15" width="{at[0] - _NAME:.1f}"/>'
         f'<line class="mark" x1="{at[1]:.1f}" x2="{at[1]:.1f}" y1="1" y2="20"/>'
         f'<text x="{at[0] + 8:.1f}" y="15">{effect:.3g} (at least {bound:.3g})</text>'
@@ -72,7 +73,7 @@ def _shape(shape: Shape | None) -> str:
     shown = [cell for cell in cells if cell[1] or cell[2]]
     most = max(max(before, now) for _, before, now in shown)
     body = "".join(
-        f'<text x="0" y="{30 * k + 17}">{escape(name[:36])}</text>'
+        f'<text x="0" y="{30 * k + 17}">{html_text(name[:36])}</text>'
         + _bar("base", 30 * k + 2, before, most)
         + _bar("now", 30 * k + 15, now, most)
         for k, (name, before, now) in enumerate(shown)
@@ -89,7 +90,7 @@ def _subjects(record: SignalRecord) -> str:
         return ""
     most = max(float(item["effect"]) for item in items)
     body = "".join(
-        f'<text x="0" y="{22 * k + 14}">{escape(str(item["subject"])[:36])}</text>'
+        f'<text x="0" y="{22 * k + 14}">{html_text(str(item["subject"])[:36])}</text>'
         + _bar("now", 22 * k + 3, float(item["effect"]), most, height=14)
         for k, item in enumerate(items)
     )
@@ -106,7 +107,7 @@ def _bar(kind: str, y: int, share: float, most: float, *, height: int = 11) -> s
 
 def _figure(caption: str, body: str, height: int) -> str:
     return (
-        f"<figure><figcaption>{escape(caption)}</figcaption>"
-        f'<svg role="img" aria-label="{escape(caption)}" viewBox="0 0 720 {height}" '
+        f"<figure><figcaption>{html_text(caption)}</figcaption>"
+        f'<svg role="img" aria-label="{html_text(caption)}" viewBox="0 0 720 {height}" '
         f'width="720" height="{height}">{body}</svg></figure>'
     )

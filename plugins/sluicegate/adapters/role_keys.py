@@ -8,6 +8,7 @@ files ``ROLE.cosign*.pem``. Specified in docs/keys.md.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,4 +137,5 @@ def _cosigning_files(directory: Path, role: str) -> list[Path]:
 
 def _public_file(directory: Path | None, role: str) -> Path | None:
     path = None if directory is None else directory / f"{role}.pub.pem"
-    return path if path is not None and path.is_file() else None
+    # Not Path.is_file, which raises where this user may not look: the key itself says that.
+    return path if path is not None and os.path.isfile(path) else None  # noqa: PTH113

@@ -177,8 +177,12 @@ def read_tile(place: TilePlace) -> Callable[[str], bytes | None]:
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file in one step, durably: a reader finds the old bytes or the new ones."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with draft.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

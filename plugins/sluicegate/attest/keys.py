@@ -27,6 +27,8 @@ from sluicegate.attest.public_key import (
     sensible_pem,
 )
 from sluicegate.errors import ConfigError
+from sluicegate.file_access import Insiders, readers
+from sluicegate.foreign import unwritten
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,8 +58,6 @@ _PrivateKeys = (
 # RFC 6979: a P-256 signature needs no randomness, so a weak generator cannot leak the key and
 # the same seal is written as the same bytes.
 _SIGN_P256: Final = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
-
-_GROUP_OR_OTHER: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Signer:
@@ -232,7 +232,8 @@ def read_signer(path: Path, *, passphrase: bytes | None = None) -> Signer:
         The signer.
 
     Raises:
-        ConfigError: Missing, not a regular file, accessible to group or others, or no key.
+        ConfigError: Missing, not a regular file, accessible to others (`file_access.readers`),
+            or no key.
     """
     try:
         # O_NONBLOCK: a FIFO in the key's place must not hang the task.
@@ -241,22 +242,22 @@ def read_signer(path: Path, *, passphrase: bytes | None = None) -> Signer:
         _refuse_file(path, "private key cannot be read", "Check the path and the user.", error)
     try:
         # The mode of the open descriptor: checking the path would leave a gap to swap it in.
-        _check_private(os.fstat(descriptor).st_mode, path)
+        _check_private(os.fstat(descriptor), path)
         pem = os.read(descriptor, MAX_PEM_BYTES + 1)
     finally:
         os.close(descriptor)
     return load_signer(pem, locator=str(path), passphrase=passphrase)
 
 
-def _check_private(mode: int, path: Path) -> None:
-    if not stat.S_ISREG(mode):
+def _check_private(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
         _refuse_file(path, "private key is not a regular file", "Check the path.", None)
-    if mode & _GROUP_OR_OTHER:
+    if who := readers(status, Insiders.of_process()):
         _refuse_file(
             path,
-            f"private key is accessible to others (mode {stat.S_IMODE(mode):04o})",
-            f"Run: chmod 600 {path}. A mounted secret needs defaultMode 0400 and no fsGroup, or "
-            "the key in a variable: env:NAME.",
+            f"private key is accessible to others: {who} (mode {stat.S_IMODE(status.st_mode):04o})",
+            f"Run: chmod 600 {path}; for a mounted secret set defaultMode: 0400, or give the key "
+            "as env:NAME (docs/keys.md).",
             None,
         )
 
@@ -275,8 +276,8 @@ def write_key_pair(
         Paths of the private and the public file.
 
     Raises:
-        ConfigError: Either file exists (a key is never overwritten), or the directory cannot
-            be written.
+        ConfigError: Either file exists (a key is never overwritten), or no directory can be there.
+        SystemTrouble: The directory cannot be written; then no half of a pair stays.
     """
     private, public = directory / PRIVATE_NAME, directory / PUBLIC_NAME
     # Both are looked for first, so that no half of another pair is left behind; the exclusive
@@ -286,19 +287,27 @@ def write_key_pair(
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write_new(private, signer.private_pem(passphrase), 0o600)
-        _write_new(public, signer.public_key.to_pem(), 0o644)
+        try:
+            _write_new(public, signer.public_key.to_pem(), 0o644)
+        except OSError:
+            private.unlink()  # nobody knows what it signs
+            raise
     except OSError as error:
-        _refuse_file(directory, "key cannot be written", "Check the directory's owner.", error)
+        raise unwritten(error, "the key cannot be written", str(directory)) from error
     return private, public
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     # Created with its final mode: a key that is readable for a moment has been read.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+    except OSError:
+        path.unlink()  # a rerun must not find half a key and call it one
+        raise
 
 
 def _refuse_file(path: Path, what: str, next_step: str, cause: Exception | None) -> NoReturn:

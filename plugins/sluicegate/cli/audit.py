@@ -110,6 +110,7 @@ def _add_airflow(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit and print every finding."""
+    from sluicegate.adapters.named_file import write_named
     from sluicegate.workflow.audit import audit, open_for_audit
     from sluicegate.workflow.audit_runs import RunRules
 
@@ -128,7 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
         cosigned=_cosigned(arguments.cosigned, home, arguments.witness_lag),
     )
     if arguments.save is not None and found.checkpoint:
-        arguments.save.write_bytes(found.checkpoint)
+        write_named(arguments.save, found.checkpoint, "the checkpoint cannot be written")
     emit(found.to_dict(), _lines(found), as_json=arguments.json)
     return found.exit_code
 
@@ -182,6 +183,7 @@ def _lines(found: Audit) -> list[str]:
 
 
 def _records(arguments: argparse.Namespace) -> RunRecords | None:
+    from sluicegate.adapters.named_file import write_named
     from sluicegate.workflow.run_records import read_records
 
     if arguments.airflow_url and arguments.airflow_runs:
@@ -192,7 +194,8 @@ def _records(arguments: argparse.Namespace) -> RunRecords | None:
         return None
     records = _collect(arguments)
     if arguments.save_airflow_runs is not None:
-        arguments.save_airflow_runs.write_bytes(records.to_json())
+        what = "the records cannot be written"
+        write_named(arguments.save_airflow_runs, records.to_json(), what)
     return records
 
 

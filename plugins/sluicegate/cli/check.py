@@ -47,6 +47,7 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print, write; 0 when training may start."""
+    from sluicegate.adapters.named_file import write_named, writing
     from sluicegate.workflow.check import check
     from sluicegate.workflow.stopped import reason_lines
 
@@ -59,13 +60,14 @@ def run(arguments: argparse.Namespace) -> int:
         rows=arguments.rows is not None or arguments.report is not None,
     )
     if arguments.json is not None:
-        arguments.json.write_text(done.to_json(), encoding="utf-8")
+        write_named(arguments.json, done.to_json().encode(), "the result cannot be written")
     if arguments.rows is not None:
         from sluicegate.adapters.row_report import write_rows
 
-        write_rows(done.found, arguments.rows)
+        with writing(arguments.rows, "the row report cannot be written") as draft:
+            write_rows(done.found, draft)
     if arguments.report is not None:
-        arguments.report.write_text(done.to_html(), encoding="utf-8")
+        write_named(arguments.report, done.to_html().encode(), "the report cannot be written")
     rows = [(r.status.value, r.code, r.column, r.message) for r in done.records]
     say(table(rows, ("STATUS", "SIGNAL", "COLUMN", "FINDING")))
     lines = [f"{done.verdict.value}: {done.found.n_rows} rows, {len(done.reasons)} reasons"]

@@ -7,9 +7,10 @@ import shutil
 import stat
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, entry_points, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sluicegate.cli.airflow_login import add_login, log_in
 from sluicegate.cli.options import (
@@ -24,6 +25,8 @@ from sluicegate.cli.options import (
     table,
 )
 from sluicegate.errors import ConfigError, Outcome, SluicegateError
+from sluicegate.file_access import Insiders, require_safe, writers
+from sluicegate.foreign import coded
 
 if TYPE_CHECKING:
     import argparse
@@ -160,7 +163,7 @@ def _guard() -> list[tuple[str, str, str]]:
     return [("guard", "ok" if len(ours) == 1 else "absent", detail)]
 
 
-def _installation(home: Any) -> list[tuple[str, str, str]]:
+def _installation(home: SluiceHome) -> list[tuple[str, str, str]]:
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.workflow.evidence import open_evidence
     from sluicegate.workflow.recall import MemoryRule
@@ -177,20 +180,42 @@ def _installation(home: Any) -> list[tuple[str, str, str]]:
         return f"{evidence.ledger.audit().size} leaves verified"
 
     checks: list[tuple[str, Callable[[], str]]] = [
+        ("home", lambda: _safe(home.root, home)),
         ("keys directory", lambda: _private(home.keys)),
-        ("trust policy", lambda: _unwritable(home.trust)),
-        ("policy", lambda: f"{read_policy(home.policy).digest.short}"),
+        ("trust policy", lambda: f"{_safe(home.trust, home)}, {_trust(home.trust)}"),
+        ("policy", lambda: f"{_safe(home.policy, home)}, {read_policy(home.policy).digest.short}"),
         ("ledger", ledger),
         ("memory", lambda: _memory(home)),
         *((f"{role} key", signer(role)) for role in ("source", "gate", "baseline", "ledger")),
     ]
-    return [_row(name, check) for name, check in checks]
+    return [*(_row(name, check) for name, check in checks), *_warnings(home)]
+
+
+def _safe(path: Path, home: SluiceHome) -> str:
+    """Say that nobody else may replace what is believed; as the gate and the guard ask it.
+
+    Raises:
+        ConfigError: Somebody may, or it is not there.
+    """
+    status = _status(path)
+    require_safe(home.root, path)
+    return f"of user {status.st_uid}"
+
+
+def _warnings(home: SluiceHome) -> list[tuple[str, str, str]]:
+    """Name what others may write and nobody believes: they cannot forge it, only destroy it."""
+    found = []
+    for name, path in (("ledger file", home.ledger), ("baselines", home.root / "baselines")):
+        with suppress(OSError):  # the checks above say what is not there
+            if who := writers(path, Insiders.of_process().and_of(home.root.stat())):
+                found.append((name, "warning", f"{path}: {who} may destroy or hide evidence"))
+    return found
 
 
 def _private(directory: Path) -> str:
     """Say who may look into the keys: only one user, and never the one that trains."""
     status = _status(directory)
-    if status.st_mode & 0o077:
+    if status.st_mode & 0o077 and not os.statvfs(directory).f_flag & os.ST_RDONLY:
         raise ConfigError(
             f"others may look into it (mode {stat.S_IMODE(status.st_mode):04o})",
             locator=str(directory),
@@ -202,9 +227,7 @@ def _private(directory: Path) -> str:
     return f"user {status.st_uid} only; training tasks must run as another user"
 
 
-def _unwritable(path: Path) -> str:
-    """Say whether the file that decides what is believed is safe from others."""
-    _require_unwritable(path, stat.S_IWGRP | stat.S_IWOTH)
+def _trust(path: Path) -> str:
     from sluicegate.workflow.evidence import read_trust
 
     policy = read_trust(path)
@@ -249,5 +272,5 @@ def _status(path: Path) -> os.stat_result:
 def _row(name: str, check: Callable[[], str]) -> tuple[str, str, str]:
     try:
         return name, "ok", check()
-    except SluicegateError as error:
-        return name, "unusable", str(error)
+    except (SluicegateError, OSError) as error:
+        return name, "unusable", str(coded(error))

@@ -41,6 +41,7 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export and print what was written."""
+    from sluicegate.workflow.aside import written_aside
     from sluicegate.workflow.export import Extras, export_run, find_batch, write_archive
 
     place = installation_of(arguments)
@@ -58,7 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
         openlineage=arguments.openlineage,
         model=arguments.model,
     )
-    written = export_run(evidence, batch, arguments.out, at=at, extras=extras)
+    with written_aside(arguments.out) as folder:
+        written = export_run(evidence, batch, folder, at=at, extras=extras)
     lines = [f"exported {batch.source}@{batch.digest.short} to {arguments.out}", *written]
     value = {"out": str(arguments.out), "digest": str(batch.digest), "files": written}
     if arguments.archive is not None:

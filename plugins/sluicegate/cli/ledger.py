@@ -218,9 +218,11 @@ def _list(evidence: Evidence, arguments: argparse.Namespace) -> int:
 
 
 def _checkpoint(evidence: Evidence, arguments: argparse.Namespace) -> int:
+    from sluicegate.adapters.named_file import write_named
+
     checkpoint = evidence.ledger.checkpoint()
     if arguments.out is not None:
-        arguments.out.write_bytes(checkpoint)
+        write_named(arguments.out, checkpoint, "the checkpoint cannot be written")
     text = checkpoint.decode()
     emit({"checkpoint": text}, text.rstrip().split("\n"), as_json=arguments.json)
     return 0
@@ -236,11 +238,12 @@ def _vkey(evidence: Evidence, arguments: argparse.Namespace) -> int:
 
 
 def _cosign(evidence: Evidence, arguments: argparse.Namespace) -> int:
-    from sluicegate.adapters.named_file import read_named
+    from sluicegate.adapters.named_file import read_named, write_named
     from sluicegate.workflow import witnessing
 
     if arguments.request is not None:
-        arguments.request.write_bytes(witnessing.request(evidence, arguments.old))
+        request = witnessing.request(evidence, arguments.old)
+        write_named(arguments.request, request, "the request cannot be written")
         emit(
             {"request": str(arguments.request)},
             [f"wrote {arguments.request}: give it to `sluicegate witness cosign`"],
@@ -289,18 +292,20 @@ def _verify(evidence: Evidence, arguments: argparse.Namespace) -> int:
 
 
 def _prove(evidence: Evidence, arguments: argparse.Namespace) -> int:
+    from sluicegate.adapters.named_file import write_named
+
     if not (arguments.item or "").isdecimal():
         raise ConfigError("which leaf?", locator="ledger prove", expected="an index")
     proof = evidence.ledger.proof(int(arguments.item))
     if arguments.out is not None:
-        arguments.out.write_bytes(proof)
+        write_named(arguments.out, proof, "the proof cannot be written")
     emit({"proof": proof.decode()}, proof.decode().rstrip().split("\n"), as_json=arguments.json)
     return 0
 
 
 def _timestamp(evidence: Evidence, arguments: argparse.Namespace) -> int:
     """Write the request for an RFC 3161 timestamp of a leaf's envelope, or keep the answer."""
-    from sluicegate.adapters.named_file import read_named
+    from sluicegate.adapters.named_file import read_named, write_named
     from sluicegate.adapters.timestamping import request_for
     from sluicegate.workflow.certified import keep_timestamp
 
@@ -310,7 +315,8 @@ def _timestamp(evidence: Evidence, arguments: argparse.Namespace) -> int:
         raise ConfigError("timestamp needs --request or --response", locator="ledger")
     record = evidence.ledger.get_verified(int(arguments.item))
     if arguments.request is not None:
-        arguments.request.write_bytes(request_for(record.envelope))
+        request = request_for(record.envelope)
+        write_named(arguments.request, request, "the request cannot be written")
         said, line = {"request": str(arguments.request)}, f"wrote {arguments.request}"
     else:
         answer = read_named(arguments.response, "the answer cannot be read")
@@ -323,6 +329,7 @@ def _timestamp(evidence: Evidence, arguments: argparse.Namespace) -> int:
 
 def _export(evidence: Evidence, arguments: argparse.Namespace) -> int:
     from sluicegate.digest.algorithms import Digest
+    from sluicegate.workflow.aside import written_aside
     from sluicegate.workflow.folder import export_folder
 
     if arguments.tiles and arguments.out is not None:
@@ -335,7 +342,8 @@ def _export(evidence: Evidence, arguments: argparse.Namespace) -> int:
         if arguments.digest
         else evidence.latest_seal(arguments.source, at=at)
     )
-    count = export_folder(evidence, batch, arguments.out)
+    with written_aside(arguments.out) as folder:
+        count = export_folder(evidence, batch, folder)
     emit(
         {"out": str(arguments.out), "digest": str(batch.digest), "envelopes": count},
         [f"exported {batch.source}@{batch.digest.short}: seal and {count} statements"],

@@ -31,6 +31,7 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Trace, print and draw."""
+    from sluicegate.adapters.named_file import write_named
     from sluicegate.digest.algorithms import Digest
     from sluicegate.workflow.lineage import svg, text_tree, trace
 
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     digest = Digest.parse(arguments.digest) if arguments.digest else None
     top = trace(place.audited(), arguments.source, at=place.at, digest=digest)
     if arguments.svg is not None:
-        arguments.svg.write_text(svg(top), encoding="utf-8")
+        write_named(arguments.svg, svg(top).encode(), "the drawing cannot be written")
     proven = {0: "PROVEN", 1: "NOT PROVEN", 2: "INCOMPLETE"}[top.exit_code]
     emit(
         {"proven": top.exit_code == 0, "chain": top.to_dict()},

@@ -202,15 +202,7 @@ def _test(arguments: argparse.Namespace, policy: Policy) -> int:
 
 
 def _write_default(path: Path) -> None:
+    from sluicegate.adapters.named_file import write_named
     from sluicegate.gate.default_policy import DEFAULT_POLICY
 
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(DEFAULT_POLICY)
-    except OSError as error:
-        raise ConfigError(
-            "the policy cannot be written",
-            locator=str(path),
-            got=error.strerror or type(error).__name__,
-            next_step="Name a new file: a policy is never overwritten.",
-        ) from error
+    write_named(path, DEFAULT_POLICY.encode(), "the policy cannot be written", new=True)

@@ -110,29 +110,30 @@ def run(arguments: argparse.Namespace) -> int:
     """Seal without a ledger; Airflow's SealSourceOperator and `gate` use one."""
     from sluicegate.adapters.sources.open import open_any
     from sluicegate.adapters.sources.protocol import ByteSource
-    from sluicegate.workflow.folder import refuse_existing, write_folder
+    from sluicegate.workflow.aside import written_aside
+    from sluicegate.workflow.folder import write_folder
     from sluicegate.workflow.home import check_source_name
     from sluicegate.workflow.seal import seal_manifest
 
     check_source_name(arguments.name)
-    refuse_existing(arguments.out)
     signer = role_key_of(arguments, "source")
     source = open_any(_locator(arguments))
-    contents = _contents(arguments, source, signer)
-    seal = seal_manifest(
-        contents,
-        arguments.name,
-        signer=signer,
-        at=now(),
-        run=command_line_run(),
-        locator=source.locator,
-        version=arguments.source_version,
-    )
-    envelopes = [seal.provenance]
-    record = _row_record(arguments)
-    if record is not None and isinstance(source, ByteSource):
-        envelopes.append(_table_envelope(seal, source, record, signer))
-    write_folder(arguments.out, seal=seal.bundle, envelopes=envelopes)
+    with written_aside(arguments.out) as folder:
+        contents = _contents(arguments, source, signer, folder)
+        seal = seal_manifest(
+            contents,
+            arguments.name,
+            signer=signer,
+            at=now(),
+            run=command_line_run(),
+            locator=source.locator,
+            version=arguments.source_version,
+        )
+        envelopes = [seal.provenance]
+        record = _row_record(arguments)
+        if record is not None and isinstance(source, ByteSource):
+            envelopes.append(_table_envelope(seal, source, record, signer))
+        write_folder(folder, seal=seal.bundle, envelopes=envelopes)
     if arguments.croissant is not None:
         _write_croissant(arguments, contents)
     kind, n = size_of(contents)
@@ -159,7 +160,9 @@ def _locator(arguments: argparse.Namespace) -> str:
     return text_locator(arguments.source, read_columns(arguments.columns))
 
 
-def _contents(arguments: argparse.Namespace, source: Source, signer: Signer) -> Contents:
+def _contents(
+    arguments: argparse.Namespace, source: Source, signer: Signer, folder: Path
+) -> Contents:
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.errors import ConfigError
     from sluicegate.workflow.large import MANIFEST_DIRECTORY, build_parts, large_root
@@ -174,7 +177,7 @@ def _contents(arguments: argparse.Namespace, source: Source, signer: Signer) -> 
         for option in ("incremental", "croissant"):
             if getattr(arguments, option):
                 raise ConfigError("not for a manifest in parts", locator=f"--{option}")
-        return build_parts(root, arguments.out / MANIFEST_DIRECTORY, algorithm=arguments.hash)
+        return build_parts(root, folder / MANIFEST_DIRECTORY, algorithm=arguments.hash)
     for option in ("merkle", "incremental", "croissant"):
         if getattr(arguments, option):
             raise ConfigError("rows are sealed whole and have no files", locator=f"--{option}")
@@ -232,6 +235,7 @@ def _directory(source: ByteSource, option: str) -> Path:
 def _write_croissant(arguments: argparse.Namespace, manifest: Contents) -> None:
     import json
 
+    from sluicegate.adapters.named_file import write_named
     from sluicegate.adapters.sources.croissant import croissant_of
     from sluicegate.digest.manifest import Manifest
 
@@ -243,5 +247,5 @@ def _write_croissant(arguments: argparse.Namespace, manifest: Contents) -> None:
         license_url=arguments.license,
         file_name=arguments.source.rstrip("/").rpartition("/")[2],
     )
-    with arguments.croissant.open("x", encoding="utf-8") as file:
-        json.dump(document, file, indent=2, ensure_ascii=False)
+    data = json.dumps(document, indent=2, ensure_ascii=False).encode()
+    write_named(arguments.croissant, data, "the description cannot be written", new=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluicegate.adapters.named_file import read_named
+from sluicegate.adapters.named_file import read_named, write_named
 from sluicegate.cli.options import (
     Installation,
     Subparsers,
@@ -88,16 +88,7 @@ def _request(arguments: argparse.Namespace, place: Installation, by: str) -> int
         signer=role_key_of(arguments, "waiver"),
         at=place.at,
     )
-    try:
-        with arguments.out.open("xb") as file:
-            file.write(request)
-    except OSError as error:
-        raise ConfigError(
-            "the waiver cannot be written",
-            locator=str(arguments.out),
-            got=error.strerror or type(error).__name__,
-            next_step="Name a new file: a waiver is never overwritten.",
-        ) from error
+    write_named(arguments.out, request, "the waiver cannot be written", new=True)
     emit(
         {"requested_by": by, "signals": sorted(arguments.signal), "out": str(arguments.out)},
         [

@@ -77,7 +77,7 @@ def _witness(arguments: argparse.Namespace) -> Witness:
 
 
 def _once(arguments: argparse.Namespace) -> int:
-    from sluicegate.adapters.named_file import read_named
+    from sluicegate.adapters.named_file import read_named, write_named
 
     if arguments.item is None or arguments.out is None:
         raise ConfigError("cosign needs a request file and --out", locator="witness cosign")
@@ -85,7 +85,7 @@ def _once(arguments: argparse.Namespace) -> int:
     answer = _witness(arguments).add_checkpoint(request)
     text = answer.body.decode()
     if answer.status == 200:
-        arguments.out.write_bytes(answer.body)
+        write_named(arguments.out, answer.body, "the cosignature cannot be written")
     elif answer.status == 409:
         text = f"this witness knows size {text.strip()}: make the request with --old {text}"
     lines = text.strip().split("\n")

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sluicegate import __version__
-from sluicegate.adapters.named_file import read_named
+from sluicegate.adapters.named_file import read_named, write_named
 from sluicegate.attest import dsse
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.predicates import BASELINE
@@ -111,7 +111,7 @@ def build(
     )
     out.mkdir(parents=True, exist_ok=True)
     body = baseline.to_bytes()
-    (out / BASELINE_FILE).write_bytes(body)
+    write_named(out / BASELINE_FILE, body, "the baseline cannot be written")
     if signer is not None:
         statement = Statement(
             subjects=(Subject(f"baseline:{source}", {"sha256": sha256_bytes(body).hex}),),
@@ -125,7 +125,8 @@ def build(
                 "codeVersion": __version__,
             },
         )
-        (out / STATEMENT_FILE).write_bytes(dsse.sign(statement.to_bytes(), signer).to_bytes())
+        signed = dsse.sign(statement.to_bytes(), signer).to_bytes()
+        write_named(out / STATEMENT_FILE, signed, "the baseline's statement cannot be written")
     return baseline
 
 

@@ -21,6 +21,7 @@ from sluicegate.digest.algorithms import Digest
 from sluicegate.digest.merkle_files import MerkleFiles
 from sluicegate.digest.merkle_manifest import not_sealed
 from sluicegate.errors import BadProof, ConfigError, EvidenceMissing, Expired
+from sluicegate.file_access import require_safe
 from sluicegate.gate.verdict import Verdict, named_test_result, verdict_from_statement
 from sluicegate.ledger.entry import Entry, Kind
 from sluicegate.workflow.certified import read_certified
@@ -441,11 +442,12 @@ def open_evidence(
         memory: What is asked of what this installation remembers.
 
     Raises:
-        ConfigError: No usable trust policy.
+        ConfigError: No usable trust policy, or somebody else could replace it or the policy.
         EvidenceMissing: No ledger, or nothing is remembered of it.
         LedgerError: The ledger cannot be read.
         VerificationError: Trust policy or ledger went back; see `recall`.
     """
+    require_safe(home.root, home.trust, home.policy)
     file = read_trust_file(home.trust)
     recall = Recall.read(home.memory, memory, appends=ledger_signer is not None)
     if recall is not None:

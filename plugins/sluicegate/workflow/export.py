@@ -18,6 +18,7 @@ import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sluicegate.adapters.named_file import write_named
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import ConfigError, EvidenceMissing, VerificationError
 from sluicegate.gate.verdict import policy_from_test_result
@@ -161,7 +162,7 @@ def write_archive(folder: Path, archive: Path) -> Digest:
                 info = tarfile.TarInfo(f"evidence/{path.relative_to(folder).as_posix()}")
                 info.size, info.mode = len(data), 0o644
                 tar.addfile(info, io.BytesIO(data))
-    archive.write_bytes(packed.getvalue())
+    write_named(archive, packed.getvalue(), "the archive cannot be written")
     return sha256_bytes(packed.getvalue())
 
 

@@ -8,12 +8,12 @@ place and makes the whole chain unproven.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.attest.contents import identity_of
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.errors import MalformedEnvelope, Outcome, SluicegateError
+from sluicegate.untrusted import html_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +151,7 @@ def svg(top: Step) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" font-family="sans-serif" font-size="12" '
-        f'role="img"><title>Lineage of {escape(top.source)}</title>'
+        f'role="img"><title>Lineage of {html_text(top.source)}</title>'
         '<defs><marker id="a" markerWidth="8" markerHeight="8" refX="6" refY="3" orient="auto">'
         '<path d="M0,0 L6,3 L0,6 z" fill="#555"/></marker></defs>'
         f'<g fill="none" stroke="#555">{"".join(lines)}</g>{"".join(boxes)}</svg>\n'
@@ -161,12 +161,12 @@ def svg(top: Step) -> str:
 def _box(step: Step, x: int, y: int) -> str:
     good = step.error is None
     fill, stroke, mark = ("#eef7ee", "#2e7d32", "✓") if good else ("#fdecea", "#c62828", "✗")
-    title = escape(str(step.error) if step.error else str(step.digest))
+    title = html_text(str(step.error) if step.error else str(step.digest))
     return (
         f'<g><title>{title}</title><rect x="{x}" y="{y}" width="{_BOX_WIDTH}" '
         f'height="{_BOX_HEIGHT}" rx="6" fill="{fill}" stroke="{stroke}"/>'
-        f'<text x="{x + 10}" y="{y + 23}" font-weight="bold">{mark} {escape(_name(step))}</text>'
-        f'<text x="{x + 10}" y="{y + 43}" fill="#444">{escape(_facts(step)[:42])}</text></g>'
+        f'<text x="{x + 10}" y="{y + 23}" font-weight="bold">{mark} {html_text(_name(step))}</text>'
+        f'<text x="{x + 10}" y="{y + 43}" fill="#444">{html_text(_facts(step)[:42])}</text></g>'
     )
 
 

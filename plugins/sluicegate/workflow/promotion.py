@@ -6,12 +6,11 @@ baseline is what its batches give, not only that a file looked right.
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sluicegate import __version__
-from sluicegate.adapters.named_file import read_named
+from sluicegate.adapters.named_file import read_named, write_named
 from sluicegate.adapters.policy_file import read_policy
 from sluicegate.attest import dsse
 from sluicegate.attest.trust import Role
@@ -302,14 +301,8 @@ def _pending_path(home: SluiceHome, source: str, lane: Lane) -> Path:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{secrets.token_hex(8)}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_named(path, data, "the promotion cannot be written")
 
 
 def _alone(evidence: Evidence) -> TrustPolicy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sluicegate.adapters.named_file import writing
 from sluicegate.errors import ConfigError, SchemaMismatch
 from sluicegate.gate.promotion import Lane
 from sluicegate.workflow.baselines import baselines_in_force
@@ -61,5 +62,6 @@ def write_weights(
     weights = sampling_weights(table, baseline.schema, baseline.known_contributors, limits)
     name = baseline.schema.id
     ids = {"id": table.column(name)} if name in table.schema.names else {}
-    pq.write_table(pa.table({**ids, "weight": pa.array(weights, pa.float64())}), out)
+    with writing(out, "the weights cannot be written") as draft:
+        pq.write_table(pa.table({**ids, "weight": pa.array(weights, pa.float64())}), draft)
     return len(weights), sum(weight < 1 for weight in weights)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from sluicegate.adapters.named_file import write_named
 from sluicegate.attest.certificates import load_certificates
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import TrustPolicy
@@ -149,20 +149,8 @@ def describe(file: TrustFile, *, at: datetime) -> dict[str, Any]:
 
 
 def write_trust(path: Path, file: TrustFile) -> None:
-    """Replace a policy file as one step: no reader ever sees half of one.
-
-    Raises:
-        ConfigError: It cannot be written.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(file.to_bytes())
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise ConfigError(
-            "the trust policy cannot be written", locator=str(path), got=error.strerror or ""
-        ) from error
+    """Replace a policy file as one step; see `named_file.writing`."""
+    write_named(path, file.to_bytes(), "the trust policy cannot be written")
 
 
 def find_key(policy: TrustPolicy, text: str) -> str:

@@ -410,3 +410,22 @@ def test_scan_gives_the_same_rows_as_plain_sql_however_they_are_cut(site, item, 
                 assert snapshot.hash_run(first, count) == SqlSnapshot.hash_run(
                     snapshot, first, count
                 )
+
+
+@pytest.mark.parametrize("moment", ["before it is read", "before it is written"])
+def test_broken_connection_is_raised_once_and_logged_by_nobody(filled, monkeypatch, caplog, moment):
+    """SQLAlchemy's pool logs what broke with a traceback, which quotes the statement."""
+    patched = "find" if moment == "before it is read" else "grow"
+    real = getattr(ledger_postgres.PostgresTransaction, patched)
+
+    def interrupted(self, *arguments, **options):
+        _terminate(filled)
+        return real(self, *arguments, **options)
+
+    for owner in (ledger_postgres.PostgresTransaction, ledger_postgres.PostgresSnapshot):
+        if hasattr(owner, patched):
+            monkeypatch.setattr(owner, patched, interrupted)
+    with filled.opened() as ledger, pytest.raises(LedgerError) as caught:
+        ledger.leaves() if patched == "find" else ledger.append(*make_item("unsure"))
+    assert "\n" not in str(caught.value)
+    assert not caplog.records

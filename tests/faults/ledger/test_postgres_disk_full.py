@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import tempfile
 import uuid
 from pathlib import Path
@@ -15,29 +14,21 @@ from pathlib import Path
 import pytest
 from ledger_stores import PostgresSite, make_item
 from postgres_server import throwaway_database
+from small_disk import run, small_disk
 
 from sluicegate.errors import LedgerError
-
-
-def _run(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture
 def disk():
     """A file system of 8 MiB that the server's user may write."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
     # Not below pytest's directory, which other users cannot enter.
     place = Path(tempfile.mkdtemp(prefix="sluicegate-disk-"))
     place.chmod(0o755)
-    if not _run("mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)):
-        place.rmdir()
-        pytest.skip("mounting is not permitted here")
     try:
-        yield place
+        with small_disk(place, "8m"):
+            yield place
     finally:
-        _run("umount", str(place))
         place.rmdir()
 
 
@@ -89,7 +80,7 @@ def test_full_disk_loses_nothing_and_needs_no_repair(site, disk):
         for receipt, (entry, envelope) in acknowledged:
             record = ledger.get_verified(receipt.index)
             assert (record.entry, record.envelope) == (entry, envelope)
-        assert _run("mount", "-o", "remount,size=64m", str(disk))
+        assert run("mount", "-o", "remount,size=64m", str(disk))
         assert [receipt.index for receipt in ledger.append_many(refused)] == [
             size,
             size + 1,

@@ -14,7 +14,6 @@ expectations whose module nobody imported, and calls the rest a success.
 
 from __future__ import annotations
 
-import html
 import types
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
@@ -44,6 +43,7 @@ from sluicegate.adapters.gx.judge import Judge, find_judge
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import MalformedEnvelope
 from sluicegate.signals.record import SignalRecord, Status
+from sluicegate.untrusted import html_text
 
 METRIC = "sluicegate.records"
 _BLOCKS = (Status.FAILED, Status.NOT_EVALUATED)
@@ -203,7 +203,7 @@ class SignalExpectation(BatchExpectation):
     ) -> str:
         text = (getattr(result, "result", None) or {}).get("observed_value")
         # Messages name contributors, and whoever contributes chooses that name.
-        return html.escape(text) if isinstance(text, str) else "not evaluated"
+        return html_text(text) if isinstance(text, str) else "not evaluated"
 
     @classmethod
     def _demand(cls, kwargs: Mapping[str, Any]) -> str:
