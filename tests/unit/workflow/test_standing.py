@@ -86,7 +86,7 @@ def add_key(site, role: Role, threshold: int = 1):
     return signer
 
 
-def promote(site, batch, at) -> None:
+def promote(site, batch, at, signer=None) -> None:
     propose(
         site.home,
         site.evidence(),
@@ -94,7 +94,7 @@ def promote(site, batch, at) -> None:
         lane=Lane.ROLLING,
         digests=[batch.digest],
         schema=ROLES,
-        signer=site.signer("baseline"),
+        signer=signer or site.signer("baseline"),
         run=RUN,
         at=at,
         ttl=timedelta(days=30),
@@ -371,3 +371,15 @@ def test_run_while_a_batch_behind_its_baseline_was_set_aside_is_found(rolling):
         "TRAINED_ON_QUARANTINED_BASELINE"
     ]
     assert audited(site, envelope, SOON) == ["BASELINE_QUARANTINED_SINCE"]
+
+
+def test_source_recovers_after_its_only_baseline_key_was_revoked(rolling):
+    site, behind = rolling
+    revoke(site, at=AT + timedelta(minutes=3))
+    signer = add_key(site, Role.BASELINE)
+    new_baseline(site, signer, at=AT + timedelta(minutes=4))
+    with pytest.raises(UntrustedKey, match="revoked"):
+        site.gate(at=SOON)  # the promotion is still the newest of its lane
+    promote(site, behind, at=AT + timedelta(minutes=4), signer=signer)
+    site.gate(at=SOON)
+    assert admit(site)
