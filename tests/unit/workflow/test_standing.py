@@ -383,3 +383,19 @@ def test_source_recovers_after_its_only_baseline_key_was_revoked(rolling):
     promote(site, behind, at=AT + timedelta(minutes=4), signer=signer)
     site.gate(at=SOON)
     assert admit(site)
+
+
+def test_guard_itself_refuses_what_rests_on_a_revoked_key_or_on_a_batch_set_aside(site):
+    from sluicegate.orchestration.guard import admit as guard_admits
+
+    context = {"triggering_asset_events": {}}
+    trusted = site.seal(site.root / "trusted")
+    site.seal(site.clean)
+    site.gate()
+    assert set(guard_admits(context, ("src",), site.home)) == {"src"}
+    aside(site, trusted)
+    with pytest.raises(GateBlocked, match="behind the anchored baseline"):
+        guard_admits(context, ("src",), site.home)
+    revoke(site, at=AT)
+    with pytest.raises(UntrustedKey, match="anchored baseline"):
+        guard_admits(context, ("src",), site.home)
