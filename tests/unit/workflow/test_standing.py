@@ -184,6 +184,8 @@ def test_expiry_of_one_signer_does_not_hide_the_revocation_of_the_other(judged):
         )
     with pytest.raises(UntrustedKey, match="anchored baseline"):
         admit(judged)
+    found = audit(open_for_audit(judged.home, at=SOON), at=SOON).findings
+    assert "SIGNER_REVOKED" in {finding.code for finding in found}
 
 
 def test_batch_judged_beside_a_rolling_baseline_whose_batch_is_in_quarantine_is_not_admitted(
