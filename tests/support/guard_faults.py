@@ -12,13 +12,17 @@ from datetime import timedelta
 from tests.unit.workflow.conftest import AT, RUN, SCHEMA, flipped, rows, write
 
 from sluicegate.attest import dsse
+from sluicegate.attest.keys import Algorithm, generate
+from sluicegate.attest.trust import Role, TrustedKey
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.waiver import Waiver
 from sluicegate.ledger.entry import Entry
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.workflow.baseline import build
+from sluicegate.workflow.evidence import read_trust
 from sluicegate.workflow.gate import Findings, GateSigners, gate_source
+from sluicegate.workflow.quarantine import quarantine_batch
 from sluicegate.workflow.runners import evaluate_directly
 from sluicegate.workflow.seal import seal_into_ledger
 
@@ -49,6 +53,8 @@ FAULTS = {
     "garbled": Fault("verdict", "erroring", "MALFORMED", "ledger entry"),
     "edited": Fault("verdict", "erroring", "LEDGER_CORRUPT", "ledger"),
     "nan": Fault("finding", "NaN", "EVIDENCE_MISSING", "no verdict of this batch"),
+    "behind_aside": Fault("baseline", "set aside", "GATE_BLOCKED", "behind the anchored baseline"),
+    "baseline_revoked": Fault("baseline", "revoked", "UNTRUSTED_KEY", "anchored baseline"),
     "waiver_stale": Fault("waiver", "stale", "GATE_BLOCKED", "[EXPIRED]"),
     "waiver_forged": Fault("waiver", "forged", "GATE_BLOCKED", "[UNTRUSTED_KEY]"),
     "waiver_nan": Fault("waiver", "NaN", "GATE_BLOCKED", "[MALFORMED]"),
@@ -134,6 +140,36 @@ class FaultySource:
         expires = dsse.Envelope.from_bytes(self._newest("verdict").envelope).payload
         found = re.search(rb'"expires":"[^"]*"', expires)
         self._append("verdict", self._signed_anew("verdict", found[0], b'"expires":NaN'))
+
+    def _behind_aside(self):
+        """What the baseline was built from is a batch, and somebody set it aside since."""
+        self._baseline()
+        self._seal_in_place("trusted")
+        trusted = self.site.evidence().latest_seal(self.name, at=AT)
+        self._seal()
+        self._gate()
+        signer, evidence = self.site.signer("gate"), self.site.evidence()
+        quarantine_batch(
+            self.site.home, evidence, trusted, reason="odd", signer=signer, run=RUN, at=AT
+        )
+
+    def _baseline_revoked(self):
+        """The key of the baseline that judged was found to be stolen afterwards."""
+        thief = generate(Algorithm.ED25519)
+        self._trust_baseline_key(thief.public_key)
+        self._baseline(key=thief)
+        self._seal()
+        self._gate()
+        self._trust_baseline_key(thief.public_key, revoked_at=AT)
+
+    def _trust_baseline_key(self, key, **validity):
+        home = self.site.home
+        trust = read_trust(home.trust)
+        keys = {**trust.keys, key.key_id: TrustedKey(key, **validity)}
+        rule = trust.roles[Role.BASELINE]
+        ids = tuple(dict.fromkeys((*rule.key_ids, key.key_id)))
+        roles = {**trust.roles, Role.BASELINE: replace(rule, key_ids=ids)}
+        home.trust.write_bytes(replace(trust, keys=keys, roles=roles).to_bytes())
 
     def _waiver_stale(self):
         then = AT - timedelta(hours=3)
@@ -244,22 +280,25 @@ class FaultySource:
             connection.execute("UPDATE envelope SET body = zeroblob(9) WHERE idx = ?", (index,))
         connection.close()
 
-    def _baseline(self, at=AT, signer="baseline"):
+    def _baseline(self, at=AT, signer="baseline", key=None):
         build(
             [write(rows(self.seed + 5, 2 * N_ROWS), self._folder("trusted"))],
             BatchSchema.from_mapping(SCHEMA, locator="schema"),
             out=self.site.home.baseline_dir(self.name),
             at=at,
             source=self.name,
-            signer=self.site.signer(signer),
+            signer=key or self.site.signer(signer),
         )
 
     def _seal(self, table=None, at=AT, folder="batch"):
         folder = self._folder(folder)
         shutil.rmtree(folder, ignore_errors=True)
         write(rows(self.seed, N_ROWS) if table is None else table, folder)
+        self._seal_in_place(folder.name, at)
+
+    def _seal_in_place(self, folder, at=AT):
         seal_into_ledger(
-            folder,
+            self._folder(folder),
             self.name,
             evidence=self.site.evidence(at),
             signer=self.site.signer("source"),

@@ -82,6 +82,11 @@ def custody_of(statement: Statement) -> Custody | None:
     return Custody(said) if said in set(Custody) else None
 
 
+def answered_by(statement: Statement) -> str:
+    """Return the envelope digest of the quarantine that a release claims to end, else ""."""
+    return str(_said(statement).get("answers", ""))
+
+
 def reasons_of(statement: Statement) -> str:
     """Return in one line why custody changed, as whoever signed it says."""
     said = _said(statement).get("reasons")

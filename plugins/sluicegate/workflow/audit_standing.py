@@ -15,7 +15,7 @@ from sluicegate.attest.trust import Role
 from sluicegate.errors import SluicegateError
 from sluicegate.workflow.audit_findings import Finding
 from sluicegate.workflow.custody_history import is_held
-from sluicegate.workflow.standing import (
+from sluicegate.workflow.rests_on import (
     baselines_of,
     inputs_of,
     require_sealed,

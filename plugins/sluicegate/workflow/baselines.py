@@ -137,7 +137,8 @@ def require_passed_batch(evidence: Evidence, source: str, digest: Digest, *, at:
     """Return if a batch may stand behind a baseline: judged PASSED, enforced, not set aside.
 
     A verdict that has expired since still says what the batch was, and so does one whose key
-    has expired; a revoked key says nothing.
+    has expired; a revoked key says nothing. Which baseline had judged it is not asked: after a
+    baseline's key was revoked, batches that passed must be able to bring forth its successor.
 
     Raises:
         GateBlocked: WARNED, FAILED, waived, judged in shadow mode, or in quarantine.

@@ -24,7 +24,7 @@ from sluicegate.gate.verdict import Verdict, test_result_statement
 from sluicegate.workflow.evidence import open_evidence
 from sluicegate.workflow.home import check_source_name
 from sluicegate.workflow.quarantine import require_free
-from sluicegate.workflow.standing import require_sealed, require_test_result
+from sluicegate.workflow.rests_on import require_sealed, require_test_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -53,7 +53,9 @@ def part_records(
 
     Cost: about four signatures a partition.
     """
-    from sluicegate.workflow.admit import require_admissible  # which asks us in turn
+    # Both ask us in turn.
+    from sluicegate.workflow.admit import require_admissible
+    from sluicegate.workflow.standing import require_standing
 
     against, files = [], Counter[tuple[str, int]]()
     for source, digest in dict.fromkeys(parts):
@@ -63,6 +65,7 @@ def part_records(
             require_free(evidence, source, digest, at=at)
             issued = evidence.verdict_of(source, digest, at=at)
             require_admissible(evidence, policy, issued, at=at)
+            require_standing(evidence, issued, at=at)
         except SluicegateError as error:
             against.append(f"{where}: [{error.code}] {error.what}")
     own = _files(whole)

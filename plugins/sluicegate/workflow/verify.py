@@ -24,10 +24,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest.certificates import admit, load_certificates
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.predicates import provenance_from_statement
@@ -37,12 +35,8 @@ from sluicegate.attest.sealed_table import SealedTable
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role, TrustPolicy
 from sluicegate.digest.algorithms import sha256_bytes
-from sluicegate.digest.manifest import require_same
-from sluicegate.digest.merkle_files import MerkleFiles
-from sluicegate.digest.merkle_manifest import verify_files
 from sluicegate.errors import (
     BadProof,
-    ConfigError,
     EvidenceMissing,
     GateBlocked,
     Rollback,
@@ -59,12 +53,14 @@ from sluicegate.workflow.folder import EvidenceFolder, read_folder
 from sluicegate.workflow.large import MANIFEST_DIRECTORY, PartFolder
 from sluicegate.workflow.sealed import verify_seal
 from sluicegate.workflow.verify_custody import require_not_held
+from sluicegate.workflow.verify_data import compare, size_of
 from sluicegate.workflow.verify_lines import newest, of_kind, read_lines, superseded
 from sluicegate.workflow.verify_report import Demands, Finding, Found, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from sluicegate.attest.contents import Contents
     from sluicegate.attest.public_key import PublicKey
@@ -175,7 +171,7 @@ class _Verification:
             envelope, Role.SOURCE, at=self._at, locator=locator
         )
         short = self._contents.digest.short
-        return Found(detail=f"{source}@{short}, {_size(self._contents)}", signers=signers)
+        return Found(detail=f"{source}@{short}, {size_of(self._contents)}", signers=signers)
 
     def _trust_for(self, envelope: bytes) -> TrustPolicy:
         return self._chained(envelope)[0]
@@ -261,7 +257,7 @@ class _Verification:
             return Found(detail=detail, version=said.version, time=format_timestamp(said.sealed_at))
         if kind is Kind.TABLE:
             rows = SealedTable.from_predicate(statement.predicate, locator=kind)
-            return Found(detail=f"table of {_size(rows)}")
+            return Found(detail=f"table of {size_of(rows)}")
         if kind in _TOLD:
             time = str(statement.predicate.get("timeCreated", ""))
             return Found(detail=f"{kind}: {reasons_of(statement)}", time=time)
@@ -374,45 +370,7 @@ class _Verification:
 
     def _data(self, data: Path | str, only: Sequence[str]) -> Found:
         assert self._contents is not None  # noqa: S101 - run() orders the steps
-        if isinstance(self._contents, SealedTable):
-            return self._rows(self._contents, str(data))
-        if isinstance(self._contents, MerkleFiles):
-            return self._parts(self._contents, data, only)
-        if only:
-            raise ConfigError("only a manifest in parts is compared in part", locator="only")
-        found = open_source(data)
-        now = found.manifest(self._contents.algorithm)
-        require_same(self._contents, now, locator=found.locator)
-        return Found(detail=f"{_size(self._contents)} match")
-
-    def _parts(self, files: MerkleFiles, data: Path | str, only: Sequence[str]) -> Found:
-        if only:
-            n_parts = verify_files(Path(data), files.index, files.parts.part, only)
-            detail = f"{len(only)} of {_size(files)} match, {n_parts} parts read"
-            return Found(detail=detail)
-        found = open_source(data)
-        now = found.manifest(files.index.algorithm)
-        if now.digest != files.digest:  # the parts are read only to name the difference
-            require_same(files.manifest(), now, locator=found.locator)
-        return Found(detail=f"{_size(files)} match")
-
-    def _rows(self, table: SealedTable, data: str) -> Found:
-        # Comparing rows needs numpy and Arrow; everything else here needs cryptography alone.
-        from sluicegate.adapters.table_commitment import commit_batches
-        from sluicegate.workflow.sealed_rows import require_same_rows, rows_of
-
-        require_same_rows(
-            table, commit_batches(rows_of(data, unjudged=[]), locator=data), locator=data
-        )
-        return Found(detail=f"{_size(table)} match")
-
-
-def _size(contents: Contents) -> str:
-    if isinstance(contents, SealedTable):
-        return f"{contents.n_rows} rows"
-    if isinstance(contents, MerkleFiles):
-        return f"{contents.n_files} files"
-    return f"{len(contents.files)} files"
+        return Found(detail=compare(self._contents, data, only))
 
 
 @contextmanager

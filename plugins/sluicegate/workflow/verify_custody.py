@@ -6,12 +6,13 @@ verifies answers exactly that entry. A quarantine whose place nobody proves coun
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.trust import Role
 from sluicegate.errors import Quarantined, SluicegateError
-from sluicegate.gate.custody import require_release
+from sluicegate.gate.custody import answered_by, require_release
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.verify_lines import of_kind
 
@@ -50,12 +51,18 @@ def require_not_held(
     holds = [line for line in kept if line.number not in gone]
     if not holds:
         return "unknown: nothing here says that it was set aside; only the log can (--log)"
+    claims: dict[str, list[Line]] = defaultdict(list)
+    for line in of_kind(lines, Kind.RELEASE, str(digest)):
+        if line.claimed is not None:  # only those that answer a hold are verified
+            claims[answered_by(line.claimed)].append(line)
     answers = []
     for hold in holds:
-        answer = None
-        for line in of_kind(lines, Kind.RELEASE, str(digest)):
-            if _releases(line, hold, source, digest, trust_for, at=at):
-                answer = line
+        answering = (
+            line
+            for line in claims[str(hold.name)]
+            if _releases(line, hold, source, digest, trust_for, at=at)
+        )
+        answer = next(answering, None)
         if answer is None:
             raise Quarantined(
                 None,

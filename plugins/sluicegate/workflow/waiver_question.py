@@ -17,6 +17,7 @@ from sluicegate.gate.waiver import person_key
 from sluicegate.workflow.admit import require_admissible
 from sluicegate.workflow.evidence import open_evidence
 from sluicegate.workflow.quarantine import require_free
+from sluicegate.workflow.standing import require_standing
 from sluicegate.workflow.waiver import request_waiver
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def question_about(home: SluiceHome, source: str, *, at: datetime) -> Question |
     batch = evidence.latest_seal(source, at=at)
     require_free(evidence, source, batch.digest, at=at)
     issued = evidence.verdict_of(source, batch.digest, at=at)
+    require_standing(evidence, issued, at=at)
     try:
         require_admissible(evidence, policy, issued, at=at)
     except GateBlocked:

@@ -86,7 +86,7 @@ def add_key(site, role: Role, threshold: int = 1):
     return signer
 
 
-def promote(site, batch, at) -> None:
+def promote(site, batch, at, signer=None) -> None:
     propose(
         site.home,
         site.evidence(),
@@ -94,7 +94,7 @@ def promote(site, batch, at) -> None:
         lane=Lane.ROLLING,
         digests=[batch.digest],
         schema=ROLES,
-        signer=site.signer("baseline"),
+        signer=signer or site.signer("baseline"),
         run=RUN,
         at=at,
         ttl=timedelta(days=30),
@@ -184,6 +184,8 @@ def test_expiry_of_one_signer_does_not_hide_the_revocation_of_the_other(judged):
         )
     with pytest.raises(UntrustedKey, match="anchored baseline"):
         admit(judged)
+    found = audit(open_for_audit(judged.home, at=SOON), at=SOON).findings
+    assert "SIGNER_REVOKED" in {finding.code for finding in found}
 
 
 def test_batch_judged_beside_a_rolling_baseline_whose_batch_is_in_quarantine_is_not_admitted(
@@ -371,3 +373,31 @@ def test_run_while_a_batch_behind_its_baseline_was_set_aside_is_found(rolling):
         "TRAINED_ON_QUARANTINED_BASELINE"
     ]
     assert audited(site, envelope, SOON) == ["BASELINE_QUARANTINED_SINCE"]
+
+
+def test_source_recovers_after_its_only_baseline_key_was_revoked(rolling):
+    site, behind = rolling
+    revoke(site, at=AT + timedelta(minutes=3))
+    signer = add_key(site, Role.BASELINE)
+    new_baseline(site, signer, at=AT + timedelta(minutes=4))
+    with pytest.raises(UntrustedKey, match="revoked"):
+        site.gate(at=SOON)  # the promotion is still the newest of its lane
+    promote(site, behind, at=AT + timedelta(minutes=4), signer=signer)
+    site.gate(at=SOON)
+    assert admit(site)
+
+
+def test_guard_itself_refuses_what_rests_on_a_revoked_key_or_on_a_batch_set_aside(site):
+    from sluicegate.orchestration.guard import admit as guard_admits
+
+    context = {"triggering_asset_events": {}}
+    trusted = site.seal(site.root / "trusted")
+    site.seal(site.clean)
+    site.gate()
+    assert set(guard_admits(context, ("src",), site.home)) == {"src"}
+    aside(site, trusted)
+    with pytest.raises(GateBlocked, match="behind the anchored baseline"):
+        guard_admits(context, ("src",), site.home)
+    revoke(site, at=AT)
+    with pytest.raises(UntrustedKey, match="anchored baseline"):
+        guard_admits(context, ("src",), site.home)
