@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 65_536
 """Rows of a record batch: 20 columns of 8 bytes are 10 MB, small beside Arrow itself."""
 
-_BATCH_BYTES: Final = 128 << 20
-"""Bytes of a record batch, above which it has fewer rows: wide tables and long texts."""
+_BATCH_BYTES: Final = 32 << 20
+"""Bytes of a record batch, above which it has fewer rows: wide tables and long texts. Who counts
+words holds ten times as much."""
 
 
 def parquet_rows(
