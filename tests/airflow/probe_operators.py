@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-HOME = "AIRFLOW__SLUICEGATE__HOME"
+HOME = "SLUICEGATE_HOME"
 TOUCHES = ("open", "os.", "socket.", "sqlite3.", "subprocess.", "shutil.", "glob.")
 
 

@@ -184,7 +184,7 @@ def played(installed_python, folder, tmp_path_factory, make_layout):
     script.write_text(json.dumps(scenes))
     with mail_server() as (port, mails):
         layout.env |= {
-            "AIRFLOW__SLUICEGATE__HOME": str(site.home.root),
+            "SLUICEGATE_HOME": str(site.home.root),
             "AIRFLOW_CONN_SMTP_DEFAULT": smtp_connection(port),
             "FLIGHTS_DATA": str(site.root / "data"),
             "SLUICEGATE_AUDIT_MEMORY": str(root / "memory" / "checkpoint"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import sluicegate
 from sluicegate.errors import ConfigError
+from sluicegate.workflow.home import setting_names
 
 DEMO_USER = "admin"
 DEMO_VIEWER = "vera"
@@ -43,8 +44,13 @@ def default_plugins_folder(home: Path) -> Path:
 
 
 def inherited_environ() -> dict[str, str]:
-    """Return the caller's environment without its Airflow, and without a proxy to ours."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("AIRFLOW")}
+    """Return the caller's environment without its Airflow and home, and without a proxy to ours."""
+    theirs = frozenset(setting_names())
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("AIRFLOW") and key not in theirs
+    }
     local = ",".join(filter(None, (kept.get("NO_PROXY", ""), "127.0.0.1,localhost")))
     return {**kept, "NO_PROXY": local, "no_proxy": local, "PYTHONUNBUFFERED": "1"}
 
