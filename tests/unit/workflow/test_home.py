@@ -39,7 +39,7 @@ def test_a_value_that_only_airflow_can_find_is_not_replaced_by_a_default(ending)
         SluiceHome.from_environ(environ)
     assert "vault" not in str(error.value)
     found = SluiceHome.from_environ({**environ, "SLUICEGATE_LEDGER": "postgresql://db"})
-    assert found.ledger_url == "postgresql://db"
+    assert found.ledger_url.reveal() == "postgresql://db"
 
 
 def test_an_exported_home_is_what_every_name_says():

@@ -93,8 +93,8 @@ def test_history_that_does_not_verify_blocks(watched, monkeypatch):
     judge(watched, 0, rows(60, N_ROWS))
     read = Evidence.statement
 
-    def damaged(self, record, role, *, at):
-        found = read(self, record, role, at=at)
+    def damaged(self, record, role, **when):
+        found = read(self, record, role, **when)
         if "testResult" in str(found.predicate.get("sluicegate", {})):
             name = {"testResult": "sha256:" + "0" * 64}
             found = replace(
