@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from sluicegate.adapters.parquet_footer import declared_values
 from sluicegate.errors import UnreadableData
 from sluicegate.gate.limits import DEFAULT, FREE_BYTES, Limits
 
@@ -121,21 +122,25 @@ def _size(column: pa.Array) -> int:
 def decoded_bytes(footer: pq.FileMetaData) -> int:
     """Return how many bytes a file decodes to at least, by its footer.
 
-    Exact for columns of one width. How long texts are the footer does not tell, nor how often a
-    dictionary repeats them: `Meter.count` sees it. What it says of single columns is not looked
-    at: if that is malformed, pyarrow ends the process here, and the read refuses it.
+    Exact for columns of one width, in lists too. How long texts are the footer does not tell, nor
+    how often a dictionary repeats them: `Meter.count` sees it.
 
-    Cost: 1 µs a column and row group.
+    Cost: 1 µs a column and row group; 10 µs where there are lists.
     """
-    row_bytes = row_bytes_of(footer)
     groups = (footer.row_group(place) for place in range(footer.num_row_groups))
-    return sum(max(group.total_byte_size, int(group.num_rows * row_bytes)) for group in groups)
+    encoded: int = sum(group.total_byte_size for group in groups)
+    return max(encoded, int(row_bytes_of(footer) * footer.num_rows))
 
 
 def row_bytes_of(footer: pq.FileMetaData) -> float:
-    """Return how many bytes a row decodes to at least: its columns of one width."""
-    columns = (footer.schema.column(number) for number in range(footer.num_columns))
-    return sum(_width(column) for column in columns if not column.max_repetition_level)
+    """Return how many bytes a row decodes to at least, on average: its columns of one width."""
+    columns = [footer.schema.column(number) for number in range(footer.num_columns)]
+    flat = sum(_width(column) for column in columns if not column.max_repetition_level)
+    lists = {n: _width(c) for n, c in enumerate(columns) if c.max_repetition_level}
+    values = declared_values(footer) if lists else {}
+    in_lists = sum(width * values[number] for number, width in lists.items())
+    n_rows: int = footer.num_rows
+    return flat + in_lists / max(1, n_rows)
 
 
 def _width(column: pq.ColumnSchema) -> float:

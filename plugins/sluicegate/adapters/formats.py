@@ -26,26 +26,29 @@ _MARK_BYTES: Final = 16  # longest mark below
 _MARKERS: Final = frozenset({"_SUCCESS", "_metadata", "_common_metadata"})
 """Written by Spark, Hadoop and Dask; no reader takes rows from them."""
 
+_PARQUET_SUFFIXES: Final = frozenset({".parquet", ".pq", ".parq"})
+"""Names that promise Parquet; no file is taken for it, or not, because of one."""
+
 _OTHERS: Final = (
-    (b"PARE", "encrypted Parquet"),
-    (b"ARROW1", "Arrow IPC (Feather)"),
-    (b"FEA1", "Feather version 1"),
-    (b"\xff\xff\xff\xff", "an Arrow IPC stream"),
-    (b"ORC", "ORC"),
-    (b"Obj\x01", "Avro"),
-    (b"SQLite format 3\0", "SQLite"),
-    (b"\x89HDF\r\n\x1a\n", "HDF5"),
-    (b"\x93NUMPY", "NumPy"),
-    (b"\x1f\x8b", "gzip"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\x04\x22\x4d\x18", "lz4"),
-    (b"PK\x03\x04", "zip (also xlsx, npz)"),
-    (b"\x80\x04\x95", "pickle"),
-    (b"\x80\x05\x95", "pickle"),
+    (b"PARE", b"PARE", "encrypted Parquet"),
+    (b"ARROW1\0\0", b"", "Arrow IPC (Feather)"),
+    (b"FEA1", b"FEA1", "Feather version 1"),
+    (b"\xff\xff\xff\xff", b"", "an Arrow IPC stream"),
+    (b"ORC", b"ORC", "ORC"),
+    (b"Obj\x01", b"", "Avro"),
+    (b"SQLite format 3\0", b"", "SQLite"),
+    (b"\x89HDF\r\n\x1a\n", b"", "HDF5"),
+    (b"\x93NUMPY", b"", "NumPy"),
+    (b"\x1f\x8b", b"", "gzip"),
+    (b"\x28\xb5\x2f\xfd", b"", "zstd"),
+    (b"BZh91AY&SY", b"", "bzip2"),
+    (b"\xfd7zXZ\0", b"", "xz"),
+    (b"\x04\x22\x4d\x18", b"", "lz4"),
+    (b"PK\x03\x04", b"", "zip (also xlsx, npz)"),
+    (b"\x80\x04\x95", b"", "pickle"),
+    (b"\x80\x05\x95", b"", "pickle"),
 )
-"""Begin of a file, and what it says no reader here knows."""
+"""Begin of a file, its end where the begin could be a word of text, and what it is."""
 
 
 class Format(StrEnum):
@@ -55,14 +58,6 @@ class Format(StrEnum):
     CSV = "csv"
     MARKER = "marker"
     UNKNOWN = "unknown"
-
-
-_BY_SUFFIX: Final = {
-    ".parquet": Format.PARQUET,
-    ".pq": Format.PARQUET,
-    ".parq": Format.PARQUET,
-    ".csv": Format.CSV,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +125,32 @@ def format_of(name: str, part: Part, *, locator: str = "") -> tuple[Format, str]
     if is_hidden(name):
         return Format.UNKNOWN, "Spark and Hive pass over this name, other readers do not"
     begin, end = _ends(part)
-    other = next((what for mark, what in _OTHERS if begin.startswith(mark)), "")
-    if other:
-        return Format.UNKNOWN, f"its content is {other}, which no reader here knows"
+    suffix = PurePosixPath(locator if name == SINGLE_FILE else name).suffix.lower()
     begins, ends = begin.startswith(PARQUET_MAGIC), end.endswith(PARQUET_MAGIC)
-    if ends and not begins:
+    # A broken or empty one too: its reader says so. A column of a CSV file may be called PAR1.
+    if (begins and (ends or suffix != ".csv")) or (not begin and suffix in _PARQUET_SUFFIXES):
+        return Format.PARQUET, ""
+    if what := _other(begin, end):
+        return Format.UNKNOWN, f"its content is {what}, which no reader here knows"
+    if ends:
         # Two readers would take two tables out of it.
         return Format.UNKNOWN, "it ends as Parquet and begins as something else"
-    suffix = PurePosixPath(locator if name == SINGLE_FILE else name).suffix.lower()
-    # A broken Parquet file too: its reader says what is broken.
-    known = Format.PARQUET if begins else _BY_SUFFIX.get(suffix, Format.UNKNOWN)
-    return known, "" if known is not Format.UNKNOWN else "no reader here knows this kind of file"
+    return (Format.CSV, "") if suffix == ".csv" else (Format.UNKNOWN, _unmarked(suffix))
+
+
+def _other(begin: bytes, end: bytes) -> str:
+    """Return which of the formats that are no reader's a file is, or ""."""
+    ended = (end, end[:-1])  # the last byte of ORC is a length
+    for head, tail, what in _OTHERS:
+        if begin.startswith(head) and any(place.endswith(tail) for place in ended):
+            return what
+    return ""
+
+
+def _unmarked(suffix: str) -> str:
+    if suffix in _PARQUET_SUFFIXES:
+        return "its name says Parquet and its content does not"
+    return "no reader here knows this kind of file"
 
 
 def size_of(part: Part) -> int:

@@ -22,9 +22,13 @@ false_block_budget: 0.01
 # How long a verdict lets training start.
 verdict_ttl_hours: 168
 
+# How much of a batch may be decoded, all its files together; these hold without the section.
+# limits: {max_rows: 100000000, max_decoded_bytes: 68719476736, max_expansion: 400}
+
 # CODE, or CODE:column for one column. severity: what happens when the signal fires. tolerance:
 # largest accepted effect, a share; without it the one that the baseline learned from its own
-# history. SCHEMA:extra: columns that the baseline does not know, and so nobody judges.
+# history. SCHEMA:extra: columns that the baseline does not know, and so nobody judges. UNJUDGED:
+# files of the batch that no reader knows; they block without a rule too.
 # required: false if a source need not have what the signal looks at; what the baseline
 # supports must be evaluated all the same. not_evaluated: why a batch may pass although the
 # signal could not be evaluated; without that reason, it may not.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sluicegate.gate.limits import DEFAULT
 from sluicegate.gate.policy import Mode, Severity
 from sluicegate.signals.record import CONTRIBUTOR_LIMIT
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 _LONG_S = 31 * 24 * 3600
 _MANY_BLOCKS = 0.05
-_EXACT = ("SCHEMA", "COMPLETENESS")
+_EXACT = ("SCHEMA", "COMPLETENESS", "UNJUDGED")
 
 
 def warnings(policy: Policy, known: Collection[str]) -> tuple[str, ...]:
@@ -60,6 +61,8 @@ def _general(policy: Policy) -> Iterator[str]:
         yield f"one clean batch in {1 / policy.false_block_budget:.0f} may be blocked by chance"
     if all(rule.severity is Severity.WARN for rule in policy.signals.values()):
         yield "no named signal blocks"
+    for name, before, after in policy.limits.looser(DEFAULT):
+        yield f"limits: {name} of {after} is above the default {before}"
     if policy.freshness is None:
         yield "freshness: data may be of any age when they are trained on"
     if not policy.promoted:

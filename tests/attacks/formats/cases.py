@@ -148,6 +148,7 @@ CASES = {
     "pickle": unjudged("b.pkl", lambda t: pickle.dumps(t.slice(0, 10).to_pylist())),
     "backup of a CSV": unjudged("b.csv.bak", csv),
     "workbook": unjudged("b.xlsx", lambda _table: b"PK\x03\x04\x14\0"),
+    "text that calls itself Parquet": unjudged("b.parquet", csv),
     "encrypted": unjudged("b.parquet", lambda t: b"PARE" + parquet(t)[4:-4] + b"PARE"),
     "one file, two tables": unjudged("b.csv", lambda t: csv(t) + parquet(t)),
     "hidden by an underscore": unjudged("_b.parquet", parquet),

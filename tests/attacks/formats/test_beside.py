@@ -89,6 +89,22 @@ def test_judged_rows_are_what_every_reader_gets(site, spark, name):  # noqa: F81
     assert digest(frame.toArrow().to_batches()) == own
 
 
+@pytest.mark.filterwarnings("ignore")  # pyspark's own
+def test_every_engine_gets_the_rows_of_all_names_at_once(site, spark):  # noqa: F811
+    parts = {"000000_0": MORE.slice(0, 900), "b.parq": MORE.slice(900, 900), "c": MORE.slice(1800)}
+    files = {name: parquet(part) for name, part in parts.items()}
+    batch = put(site.root / "batch", {"a.parquet": parquet(GOOD), "_SUCCESS": b"", **files})
+    assert gated(site, batch).result is not Result.FAILED
+    own = digest([*GOOD.to_batches(), *MORE.to_batches()])
+    with_home = {"home": site.home, "at": AT}
+    assert digest(load_verified("src", as_="polars", **with_home).to_arrow().to_batches()) == own
+    duck = load_verified("src", as_="duckdb", **with_home)
+    assert duck.aggregate("count(*), count(distinct id)").fetchall() == [(6000, 6000)]
+    framed = load_verified("src", as_="spark", session=spark, **with_home)
+    assert digest(framed.toArrow().to_batches()) == own
+    assert digest(spark.read.parquet(str(batch)).toArrow().to_batches()) == own
+
+
 @named(Fate.MARKER)
 @pytest.mark.filterwarnings("ignore")  # pyspark's own
 def test_marker_is_passed_over_and_never_handed_out(site, spark, name):  # noqa: F811

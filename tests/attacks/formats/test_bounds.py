@@ -16,6 +16,7 @@ from tests.attacks.formats.test_beside import checked, put
 from tests.unit.workflow.conftest import AT, built_site, rows, site  # noqa: F401
 
 from sluicegate.adapters.bounds import Meter, decoded_bytes
+from sluicegate.adapters.parquet_footer import declared_values
 from sluicegate.adapters.tabular import open_batches
 from sluicegate.errors import ConfigError, UnreadableData
 from sluicegate.gate.limits import DEFAULT, FREE_BYTES, Limits
@@ -148,6 +149,32 @@ def test_declared_bytes_are_refused_before_one_is_decoded(tmp_path, undecoded):
     assert declared == 50 * 10_000 * 8
     with pytest.raises(UnreadableData, match=r"limits\.max_decoded_bytes"):
         next(open_batches(path, limits=Limits(max_decoded_bytes=declared - 1)))
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_values_in_lists_are_refused_before_one_is_decoded(tmp_path, undecoded, depth):
+    """One row may hold a billion values, and no reader can stop in the middle of it."""
+    path = tmp_path / "lists.parquet"
+    values = pa.repeat(0.0, 1_000_000)
+    for _ in range(depth):
+        values = pa.ListArray.from_arrays(pa.array([0, len(values)], "i4"), values)
+    pq.write_table(pa.table({"id": [1], "v": values, "t": [["text"]]}), path, compression="zstd")
+    assert path.stat().st_size < 5_000
+    assert 8_000_000 < decoded_bytes(pq.read_metadata(path)) < 8_000_100
+    with pytest.raises(UnreadableData, match=r"limits\.max_decoded_bytes"):
+        next(open_batches(path, limits=Limits(max_decoded_bytes=7_999_999)))
+
+
+def test_footer_is_read_as_pyarrow_reads_it(tmp_path):
+    """Also of many columns, row groups and keys: each length has a form of its own."""
+    table = pa.table({f"column {n}": [[n] * n, [n], None] for n in range(40)})
+    table = table.replace_schema_metadata({str(n): "x" * n for n in range(200)})
+    path = tmp_path / "t.parquet"
+    pq.write_table(table, path, row_group_size=1, write_page_index=True, version="1.0")
+    footer = pq.read_metadata(path)
+    groups = [footer.row_group(n) for n in range(footer.num_row_groups)]
+    expected = [sum(g.column(n).num_values for g in groups) for n in range(footer.num_columns)]
+    assert [declared_values(footer)[n] for n in range(footer.num_columns)] == expected
 
 
 @pytest.mark.parametrize("nested", [False, True])

@@ -41,6 +41,13 @@ def test_csv_is_read_by_its_suffix(tmp_path):
     assert rows(path) == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
 
 
+@pytest.mark.parametrize("column", ["PAR1", "ORC", "FEA1", "BZh", "ARROW1", "PARE"])
+def test_csv_whose_first_column_is_called_like_a_format_is_csv(tmp_path, column):
+    path = tmp_path / "t.csv"
+    path.write_text(f"{column},b\n1,x\n")
+    assert rows(path) == [{column: 1, "b": "x"}]
+
+
 def test_missing_path_is_unreadable(tmp_path):
     with pytest.raises(UnreadableData, match="no such file"):
         list(open_batches(tmp_path / "gone.parquet"))
