@@ -4,6 +4,7 @@ One Airflow with scheduler and LocalExecutor; docs/guard.md shows the same table
 """
 
 import re
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -172,26 +173,48 @@ def test_an_invented_verdict_in_an_asset_event_starts_nothing(matrix):
     assert "[BAD_PROOF]" in airflow.log_text("by_event", run_id, "fit")
 
 
-@pytest.mark.parametrize("name", ["trust.json", "policy.yaml", "ledger.db"])
+@pytest.mark.parametrize("name", ["trust.json", "policy.yaml", "ledger.db", "memory.json"])
 @pytest.mark.parametrize("broken", ["missing", "garbage"])
-def test_an_installation_without_trust_policy_or_ledger_trains_nothing(matrix, name, broken):
+def test_an_installation_without_trust_policy_ledger_or_memory_trains_nothing(matrix, name, broken):
+    home = matrix.site.home
+    path = home.memory if name == "memory.json" else home.root / name
+    with taken_away(path):
+        if broken == "garbage":
+            path.write_bytes(b"\0garbage")
+        assert f"{REFUSED}: [" in refusal(matrix)
+
+
+@pytest.mark.parametrize("name", ["trust.json", "ledger.db"])
+def test_a_ledger_or_trust_policy_that_is_put_back_trains_nothing(matrix, built_site, name):
+    """As they were when the installation was made: genuine, and older than what was seen."""
     path = matrix.site.home.root / name
-    # With its write-ahead log: left behind, that would be written into the file that replaces it.
+    with taken_away(path):
+        path.write_bytes((built_site / "sluice" / name).read_bytes())
+        assert f"{REFUSED}: [ROLLBACK]" in refusal(matrix)
+
+
+@contextmanager
+def taken_away(path):
+    """Move a file out of the way, with its write-ahead log: left behind, that would be written
+    into the file that replaces it."""
     kept = [
-        part.rename(part.with_name(f"kept.{part.name}")) for part in path.parent.glob(f"{name}*")
+        part.rename(part.with_name(f"kept.{part.name}"))
+        for part in path.parent.glob(f"{path.name}*")
     ]
-    if broken == "garbage":
-        path.write_bytes(b"\0garbage")
     try:
-        run_id = matrix.airflow.trigger("only_good")
-        assert matrix.airflow.wait_run("only_good", run_id, 120) == "failed"
-        log = matrix.airflow.log_text("only_good", run_id, "good")
-        assert f"{REFUSED}: [" in log
+        yield
     finally:
-        for part in path.parent.glob(f"{name}*"):
+        for part in path.parent.glob(f"{path.name}*"):
             part.unlink()
         for part in kept:
             part.rename(part.with_name(part.name.removeprefix("kept.")))
+
+
+def refusal(matrix):
+    """What a protected task says when it does not run."""
+    run_id = matrix.airflow.trigger("only_good")
+    assert matrix.airflow.wait_run("only_good", run_id, 120) == "failed"
+    return matrix.airflow.log_text("only_good", run_id, "good")
 
 
 def test_the_document_shows_this_matrix(matrix):
