@@ -106,6 +106,12 @@ def _add_airflow(parser: argparse.ArgumentParser) -> None:
         metavar="TAGS",
         help="comma list as in [sluicegate] protect_tags (default: training)",
     )
+    group.add_argument(
+        "--protect-assets",
+        default="",
+        metavar="PREFIXES",
+        help="comma list as in [sluicegate] protect_assets; sluicegate:// is always among them",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -116,7 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     at, home = at_of(arguments), home_of(arguments)
     evidence = open_for_audit(home, at=at)
-    tags = frozenset(tag.strip() for tag in arguments.protect_tags.split(",") if tag.strip())
+    tags = frozenset(_listed(arguments.protect_tags))
     found = audit(
         evidence,
         at=at,
@@ -208,7 +214,12 @@ def _collect(arguments: argparse.Namespace) -> RunRecords:
         from sluicegate.attest.timestamps import parse_timestamp
 
         since = parse_timestamp(arguments.airflow_since, locator="--airflow-since")
-    return collect_records(api, collected=now(), since=since)
+    assets = _listed(arguments.protect_assets)
+    return collect_records(api, collected=now(), since=since, assets=assets)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _places(pairs: Sequence[str]) -> dict[str, Path]:

@@ -102,7 +102,7 @@ class LedgerAuditOperator(BaseOperator):
             at=at,
             remembered=remembered,
             only_new=self.only_new and remembered is not None,
-            records=self._records(),
+            records=self._records(settings.protect_assets),
             rules=RunRules(tags=settings.protect_tags),
             data=self.data,
             cosigned=Cosigned.read(home.cosigned, self.witness_lag),
@@ -111,7 +111,7 @@ class LedgerAuditOperator(BaseOperator):
             _remember(memory, found.checkpoint)
         return found
 
-    def _records(self) -> RunRecords | None:
+    def _records(self, assets: Sequence[str]) -> RunRecords | None:
         if self.airflow_conn_id is None:
             return None
         from airflow.sdk import Connection
@@ -126,7 +126,7 @@ class LedgerAuditOperator(BaseOperator):
             host = f"{connection.schema or 'http'}://{host}{port}"
         api = AirflowApi(host, connection.login or "", connection.password or "")
         now = datetime.now(UTC)
-        return collect_records(api, collected=now, since=now - self.lookback)
+        return collect_records(api, collected=now, since=now - self.lookback, assets=assets)
 
 
 def _outside(memory: Path, home: SluiceHome) -> Path:

@@ -88,17 +88,25 @@ class RunAudit:
         self._scheduled = {dag.dag_id: dag.sources for dag in records.dags}
         self._inlets: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._outlets: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._others = {
+            **{(dag.dag_id, ""): dag.assets[0] for dag in records.dags if dag.assets},
+            **{(use.dag_id, use.task_id): use.asset for use in records.uses if use.asset},
+        }
         for use in records.uses:
+            if use.asset:
+                continue
             side = self._outlets if use.is_outlet else self._inlets
             side[(use.dag_id, use.task_id)].append(use.source)
         self._mentions = {dag.dag_id: frozenset(dag.mentions) for dag in records.dags}
         self._traces = {item.key: item.verdicts for item in records.traces if not item.refused}
         self._noted = {trace.key for trace in records.traces}
+        self._armed = {task.host for task in records.tries if task.key in self._noted}
         self._once_guarded = {trace.dag_id for trace in records.traces if trace.verdicts}
         self._issued: dict[object, list[PastVerdict]] = defaultdict(list)
         for past in history.all():
             self._issued[run_key(past.verdict)].append(past)
         self._by_envelope = {past.envelope: past for past in history.all()}
+        self._unspoken = self._unspoken_runs()
 
     def findings(self) -> Iterator[Finding]:
         """Yield everything that does not fit."""
@@ -214,8 +222,11 @@ class RunAudit:
         tag = self._tag(task.dag_id)
         if tag:
             return f"DAG tag {tag!r}"
-        sources = self._declared(task)
-        return f"source {sources[0]!r}" if sources else ""
+        if sources := self._declared(task):
+            return f"source {sources[0]!r}"
+        keys = (task.dag_id, task.task_id), (task.dag_id, "")
+        other = next((self._others[key] for key in keys if key in self._others), "")
+        return f"asset {other!r}" if other else ""
 
     def _tag(self, dag_id: str) -> str:
         """Return a tag that is protected, or that a person may take for one."""
@@ -226,40 +237,45 @@ class RunAudit:
         return min(alike, default="")
 
     def _reads_unguarded(self) -> Iterator[Finding]:
-        """A DAG file that names verified data, and a run of it in which no guard spoke.
+        """Yield a finding for each run that read verified data past every guard."""
+        for tasks in self._unspoken:
+            names = ", ".join(sorted({task.task_id for task in tasks}))
+            said = f"its DAG file names verified data, and the guard saw none of {names}"
+            yield Finding("READ_UNGUARDED", _where(tasks[0]), said)
+
+    def _unspoken_runs(self) -> list[list[TaskTry]]:
+        """Return the work of runs whose DAG file names verified data, and that no guard explains.
 
         Broader than the guard: the file is asked and not what Airflow made of it, for an inlet that
-        is no plain asset leaves no record, and a worker without the guard sees none at all.
+        is no plain asset leaves no record, and a worker without the guard sees none at all. A
+        guard explains a run in which it spoke, one whose records say which task it protects, and
+        one of a DAG it spoke for elsewhere, on hosts that have it: there the reader was skipped.
         """
-        spoken = {key[:2] for key in self._noted}
-        ran: dict[tuple[str, str], list[TaskTry]] = defaultdict(list)
+        runs: dict[tuple[str, str], list[TaskTry]] = defaultdict(list)
         for task in self._records.tries:
-            run = (task.dag_id, task.run_id)
-            is_reader = Mention.READS in self._mentions.get(task.dag_id, ())
-            if is_reader and run not in spoken and self._did_foreign_work(task):
-                ran[run].append(task)
-        for tasks in ran.values():
-            if not any(self._protection(task) for task in tasks):
-                names = ", ".join(sorted({task.task_id for task in tasks}))
-                said = f"its DAG file names verified data, and the guard saw none of {names}"
-                yield Finding("READ_UNGUARDED", _where(tasks[0]), said)
-
-    def _did_foreign_work(self, task: TaskTry) -> bool:
-        ours = EXEMPT_OPERATORS | ANNOUNCING_OPERATORS | ASKING_OPERATORS
-        return task.ran and task.is_latest and task.state == "success" and task.operator not in ours
+            if Mention.READS in self._mentions.get(task.dag_id, ()):
+                runs[(task.dag_id, task.run_id)].append(task)
+        spoken = {key[:2] for key in self._noted}
+        known = {dag_id for dag_id, _ in spoken}
+        found = []
+        for run, tasks in runs.items():
+            work = [task for task in tasks if _did_foreign_work(task)]
+            elsewhere = run[0] in known and all(task.host in self._armed for task in work)
+            explained = run in spoken or elsewhere or any(map(self._protection, tasks))
+            if work and not explained:
+                found.append(work)
+        return found
 
     def _hosts(self) -> Iterator[Finding]:
-        """A host that trained and on which no guard ever spoke has none."""
-        armed = {task.host for task in self._records.tries if task.key in self._noted}
-        trained: dict[str, list[TaskTry]] = defaultdict(list)
-        for task in self._records.tries:
-            is_training = bool(self._protection(task)) or Mention.READS in self._mentions.get(
-                task.dag_id, ()
-            )
-            if task.host and is_training and self._did_foreign_work(task):
-                trained[task.host].append(task)
-        for host in sorted(trained.keys() - armed):
-            tasks = trained[host]
+        """A host that trained past the guard, and on which none ever spoke, has none."""
+        silent = [task for tasks in self._unspoken for task in tasks]
+        silent += [
+            task
+            for task in self._records.tries
+            if _did_foreign_work(task) and task.key not in self._noted and self._protection(task)
+        ]
+        for host in sorted({task.host for task in silent if task.host} - self._armed):
+            tasks = [task for task in silent if task.host == host]
             queues = ", ".join(sorted({task.queue for task in tasks if task.queue})) or "unknown"
             said = f"ran {len(tasks)} training tasks, queue {queues}, and no guard ever spoke there"
             yield Finding("HOST_NOT_ARMED", f"{host}, e.g. {_where(tasks[0])}", said)
@@ -344,6 +360,11 @@ class RunAudit:
             chosen = ", ".join(answer.options) or "nothing"
             said = f"went on with the answer {chosen!r}, which no person gave"
             yield Finding("WAIVER_ANSWERED_BY_NOBODY", where, said)
+
+
+def _did_foreign_work(task: TaskTry) -> bool:
+    ours = EXEMPT_OPERATORS | ANNOUNCING_OPERATORS | ASKING_OPERATORS
+    return task.ran and task.is_latest and task.state == "success" and task.operator not in ours
 
 
 def _concerns(event: UserEvent, task: TaskTry) -> bool:

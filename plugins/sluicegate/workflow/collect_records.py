@@ -38,7 +38,11 @@ _ALL: Final = "/dags/~/dagRuns/~"
 
 
 def collect_records(
-    api: AirflowApi, *, collected: datetime, since: datetime | None = None
+    api: AirflowApi,
+    *,
+    collected: datetime,
+    since: datetime | None = None,
+    assets: Sequence[str] = (),
 ) -> RunRecords:
     """Read DAGs, assets, task instances, traces, audit log and human answers.
 
@@ -46,6 +50,7 @@ def collect_records(
         api: Client of a user who may read all of them; the audit log needs the role Op.
         collected: Aware UTC; now.
         since: Aware; leave out tasks that started before.
+        assets: Prefixes of protected asset URIs beside ours, as `[sluicegate] protect_assets`.
 
     Raises:
         AirflowApiError: Any of them cannot be read: half of the records would find nothing.
@@ -53,7 +58,7 @@ def collect_records(
     Cost: one request for every 100 items, one more for each note of the guard, for each task
         instance that ran more than once, and for each version of a DAG file that ran.
     """
-    uses, scheduled = _assets(api)
+    uses, scheduled = _assets(api, assets)
     newest = list(_newest_tries(api, since))
     tries = (*newest, *_older_tries(api, newest))
     return RunRecords(
@@ -70,34 +75,39 @@ def collect_records(
     )
 
 
-def _assets(api: AirflowApi) -> tuple[list[AssetUse], dict[str, set[str]]]:
+def _assets(
+    api: AirflowApi, prefixes: Sequence[str]
+) -> tuple[list[AssetUse], dict[str, set[tuple[str, str]]]]:
+    """Return uses of protected assets, and for each DAG what it is scheduled on."""
     uses: list[AssetUse] = []
-    scheduled: dict[str, set[str]] = {}
+    scheduled: dict[str, set[tuple[str, str]]] = {}
     for asset in api.pages("/assets", "assets", order_by="id"):
-        source = _source(asset)
-        if source is None:
+        uri = str(asset["uri"])
+        source = _source(uri) or _source(str(asset.get("name") or ""))
+        other = uri if not source and is_protected_uri(uri, prefixes) else ""
+        if not source and not other:
             continue
         for dag in asset["scheduled_dags"]:
-            scheduled.setdefault(dag["dag_id"], set()).add(source)
+            scheduled.setdefault(dag["dag_id"], set()).add((source, other))
         for key, is_outlet in (("producing_tasks", True), ("consuming_tasks", False)):
+            if is_outlet and other:
+                continue  # whoever makes it is not asked for a verdict
             uses += [
                 AssetUse(
                     dag_id=use["dag_id"],
                     task_id=use["task_id"],
                     source=source,
                     is_outlet=is_outlet,
+                    asset=other,
                 )
                 for use in asset[key]
             ]
     return uses, scheduled
 
 
-def _source(asset: Mapping[str, Any]) -> str | None:
-    """Return the source that an asset stands for by URI or by name, in whatever spelling."""
-    for text in (str(asset["uri"]), str(asset.get("name") or "")):
-        if is_protected_uri(text, ()):
-            return text.partition(":")[2].strip("/ ") or text
-    return None
+def _source(text: str) -> str:
+    """Return the source that a URI or a name stands for in whatever spelling, or ""."""
+    return (text.partition(":")[2].strip("/ ") or text) if is_protected_uri(text, ()) else ""
 
 
 def _mentions(api: AirflowApi, tries: Sequence[TaskTry]) -> dict[str, set[str]]:
@@ -116,14 +126,16 @@ def _mentions(api: AirflowApi, tries: Sequence[TaskTry]) -> dict[str, set[str]]:
 
 
 def _dags(
-    api: AirflowApi, scheduled: Mapping[str, set[str]], said: Mapping[str, set[str]]
+    api: AirflowApi, scheduled: Mapping[str, set[tuple[str, str]]], said: Mapping[str, set[str]]
 ) -> Iterator[DagRecord]:
     # Stale ones too: a DAG file that was deleted after the training is a record all the same.
     for dag in api.pages("/dags", "dags", exclude_stale=False, order_by="dag_id"):
+        on = scheduled.get(dag["dag_id"], set())
         yield DagRecord(
             dag_id=dag["dag_id"],
             tags=tuple(sorted(tag["name"] for tag in dag["tags"])),
-            sources=tuple(sorted(scheduled.get(dag["dag_id"], ()))),
+            sources=tuple(sorted({source for source, _ in on if source})),
+            assets=tuple(sorted({other for _, other in on if other})),
             mentions=tuple(sorted(said.get(dag["dag_id"], ()))),
         )
 

@@ -144,6 +144,8 @@ def _keys(node: ast.AST) -> Iterator[ast.AST | None]:
         yield from node.args[:1]
     elif isinstance(node, ast.keyword):
         yield ast.Constant(node.arg)
+        if node.arg == "name":
+            yield node.value  # V1EnvVar(name=..., value=...) of a pod
 
 
 def looks_like(tag: str, wanted: str) -> bool:

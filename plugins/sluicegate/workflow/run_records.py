@@ -37,23 +37,34 @@ class DagRecord:
         dag_id: Its id.
         tags: Tags now; Airflow keeps no history of them.
         sources: Sources it is scheduled on.
+        assets: Protected assets of others that it is scheduled on, by URI.
         mentions: What the versions of its file that ran say, see `dag_text.Mention`.
     """
 
     dag_id: str
     tags: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    assets: tuple[str, ...] = ()
     mentions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetUse:
-    """A task that reads (inlet) or announces (outlet) a verified source."""
+    """A task that reads (inlet) or announces (outlet) a verified source.
+
+    Attributes:
+        dag_id: DAG.
+        task_id: Task.
+        source: Name of the source; "" for a protected asset of others, which stands for none.
+        is_outlet: Whether it announces.
+        asset: URI of a protected asset of others, else "".
+    """
 
     dag_id: str
     task_id: str
     source: str
     is_outlet: bool
+    asset: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

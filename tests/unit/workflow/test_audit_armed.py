@@ -1,13 +1,16 @@
 """The audit's own rules, broader than the guard's: what nobody guarded, and where nobody could."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from tests.unit.workflow.conftest import AT
 from tests.unit.workflow.test_audit_runs import FIT, GATE, codes, found, gate, records, tried
 
-from sluicegate.workflow.run_records import AdmissionTrace, DagRecord, RunRecords
+from sluicegate.workflow.collect_records import collect_records
+from sluicegate.workflow.run_records import AdmissionTrace, AssetUse, DagRecord, RunRecords
 
+OTHER_TASK = {"dag_id": "report", "task_id": "plot"}
 OTHER = {"dag_id": "report", "run_id": "r1", "task_id": "plot"}
 REFUSED = AdmissionTrace(**OTHER, map_index=-1, verdicts={}, refused="EVIDENCE_MISSING")
 
@@ -78,6 +81,52 @@ def test_another_tag_does_not(judged, tag):
     assert codes(site, with_report(envelope, tags=(tag,), says=())) == []
 
 
+@pytest.mark.parametrize("task_id", ["plot", ""])
+def test_a_protected_asset_of_others_protects_as_inlet_and_as_schedule(judged, task_id):
+    site, envelope = judged
+    value = with_report(envelope, says=())
+    if task_id:
+        use = AssetUse(**{**OTHER_TASK, "source": "", "is_outlet": False, "asset": "s3://f/x"})
+        value = replace(value, uses=(*value.uses, use))
+    else:
+        dags = (*value.dags[:-1], DagRecord(dag_id="report", assets=("s3://f/x",)))
+        value = replace(value, dags=dags)
+    assert codes(site, value) == ["TRAINED_UNGUARDED", "TRAINED_WITHOUT_SOURCE"]
+    assert "asset 's3://f/x'" in found(site, value)[0].message
+    noted = AdmissionTrace(**OTHER, map_index=-1, verdicts={"src": envelope})
+    assert codes(site, replace(value, traces=(*value.traces, noted))) == []
+
+
+class Assets:
+    """Airflow's API with assets and nothing else."""
+
+    url = "http://airflow"
+
+    def __init__(self, *assets):
+        self.assets = assets
+
+    def pages(self, path, key, **_query):
+        return [*self.assets] if path == "/assets" else []
+
+
+@pytest.mark.parametrize(
+    ("uri", "name", "source", "other"),
+    [
+        ("sluicegate://src/", "sluicegate://src", "src", ""),
+        ("SluiceGate://src", "x", "src", ""),
+        ("sluicegate:/src", "x", "src", ""),
+        ("s3://lake", "sluicegate://src", "src", ""),
+        ("S3://Features/x", "x", "", "S3://Features/x"),
+    ],
+)
+def test_assets_are_recognised_in_every_spelling(uri, name, source, other):
+    task = {"dag_id": "d", "task_id": "t"}
+    asset = {"uri": uri, "name": name, "scheduled_dags": [], "producing_tasks": []}
+    api = Assets({**asset, "consuming_tasks": [task]}, {**asset, "uri": "x", "name": "y"})
+    (use,) = collect_records(api, collected=AT, assets=("s3://features/",)).uses
+    assert (use.source, use.asset) == (source, other)
+
+
 def test_a_host_that_trained_and_never_spoke_is_found(judged):
     site, envelope = judged
     tries = (tried(GATE, start=AT, host="a"), tried(host="a", queue="gpu"))
@@ -99,6 +148,43 @@ def test_a_refusal_proves_a_host_too(judged):
     base = records(envelope)
     value = records(envelope, tries=(*tries, third), traces=(*base.traces, refused))
     assert codes(site, value) == ["TRAINED_UNGUARDED"]
+
+
+def skipped_day(envelope, **host):
+    """A run that found nothing new, so that its training was skipped and no guard was asked."""
+    value = with_report(envelope, **host)
+    skipped = tried({**OTHER, "task_id": "train"}, state="skipped", ran=False)
+    return replace(value, tries=(*value.tries, skipped))
+
+
+def test_a_run_whose_training_was_skipped_is_explained_by_the_record_of_its_inlet(judged):
+    site, envelope = judged
+    value = skipped_day(envelope, host="pod-1")
+    use = AssetUse(dag_id="report", task_id="train", source="src", is_outlet=False)
+    assert codes(site, replace(value, uses=(*value.uses, use))) == []
+
+
+def test_or_by_another_run_of_its_dag_if_its_host_is_armed(judged):
+    """Airflow records no inlet by `&`, so the DAG's other runs have to say it."""
+    site, envelope = judged
+    value = skipped_day(envelope, host="a")
+    day_before = {**OTHER, "run_id": "r0", "task_id": "train"}
+    spoke = AdmissionTrace(**day_before, map_index=-1, verdicts={}, refused="EXPIRED")
+    before = tried(day_before, state="failed", host="a")
+    value = replace(value, traces=(*value.traces, spoke), tries=(*value.tries, before))
+    assert codes(site, value) == []
+    elsewhere = tuple(
+        replace(task, host="b") if task.task_id == "plot" else task for task in value.tries
+    )
+    found = codes(site, replace(value, tries=elsewhere))
+    assert found == ["READ_UNGUARDED", "HOST_NOT_ARMED"]
+
+
+def test_a_pod_that_ran_the_unprotected_task_of_a_guarded_run_need_not_speak(judged):
+    site, envelope = judged
+    value = with_report(envelope, traces=[REFUSED], host="pod-1")
+    second = tried({**OTHER, "task_id": "load"}, host="pod-2")
+    assert codes(site, replace(value, tries=(*value.tries, second))) == []
 
 
 def test_a_host_that_ran_only_other_things_need_not_speak(judged):

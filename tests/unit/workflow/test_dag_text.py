@@ -76,6 +76,8 @@ def test_what_only_announces_or_talks_is_not(line):
         "os.environ.update({'AIRFLOW__SLUICEGATE__LEDGER_CMD': 'x'})",
         "os.environ.update(SLUICEGATE_HOME='/rogue')",
         "BashOperator(env={'SLUICEGATE_HOME': '/rogue'})",
+        "DockerOperator(environment={'SLUICEGATE_HOME': '/rogue'})",
+        "KubernetesPodOperator(env_vars=[V1EnvVar(name='SLUICEGATE_HOME', value='/rogue')])",
     ],
 )
 def test_a_setting_that_gets_a_value_is_seen(line):
