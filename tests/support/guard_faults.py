@@ -47,7 +47,7 @@ FAULTS = {
     "seal_garbled": Fault("seal", "erroring", "MALFORMED", "ledger entry"),
     "superseded": Fault("verdict", "missing", "EVIDENCE_MISSING", "no verdict of this batch"),
     "blocked": Fault("verdict", "bad", "GATE_BLOCKED", "LABEL_FLIPS"),
-    "expired": Fault("verdict", "stale", "EXPIRED", "the verdict is not valid now"),
+    "expired": Fault("verdict", "stale", "EXPIRED", "the verdict is not valid any more"),
     "forged": Fault("verdict", "forged", "UNTRUSTED_KEY", "ledger entry"),
     "verdict_nan": Fault("verdict", "NaN", "MALFORMED", "ledger entry"),
     "garbled": Fault("verdict", "erroring", "MALFORMED", "ledger entry"),

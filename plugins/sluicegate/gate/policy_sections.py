@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from sluicegate.attest.timestamps import require_dated
 from sluicegate.errors import Expired
 from sluicegate.gate.promotion import Lane
 from sluicegate.signals.contributor_rules import ContributorLimits
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 MAX_HOURS: Final = 24 * 3660
 """Ten years; more is no limit."""
-
-CLOCK_SKEW_S: Final = 300
-"""How far the clock that sealed may be ahead of the one that judges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +88,18 @@ def read_model(reader: PolicyReader, value: Any) -> ModelRules:
 
 
 def _require_age(what: str, since: datetime, most: int | None, at: datetime, locator: str) -> None:
+    if most is None:
+        return
+    require_dated(since, at=at, locator=locator)
     age = (at - since).total_seconds()
-    if most is None or -CLOCK_SKEW_S <= age <= most:
+    if age <= most:
         return
     raise Expired(
-        what if age > 0 else "evidence is dated in the future: a clock is wrong",
+        what,
         locator=locator,
         expected=f"at most {most / 3600:g} hours old",
         got=f"{age / 3600:.1f} hours",
-        next_step="Deliver and seal newer data, promote a newer baseline, or mend the clock.",
+        next_step="Deliver and seal newer data, or promote a newer baseline.",
     )
 
 

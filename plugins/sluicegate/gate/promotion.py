@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from sluicegate.attest.predicates import BASELINE
 from sluicegate.attest.statement import Statement, Subject
-from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
+from sluicegate.attest.timestamps import format_timestamp, parse_timestamp, require_in_force
 from sluicegate.digest.algorithms import SHA256, Digest
-from sluicegate.errors import Expired, MalformedEnvelope
+from sluicegate.errors import MalformedEnvelope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,16 +80,16 @@ class Promotion:
         """Return if it may judge at ``at``.
 
         Raises:
-            Expired: Built in the future, or past its end.
+            Expired: Past its end, or built in the future by more than clocks differ.
         """
-        if not self.created <= at < self.expires:
-            raise Expired(
-                f"the {self.lane} baseline is not valid now",
-                locator=f"baseline:{self.source}",
-                expected=f"{format_timestamp(self.created)} to {format_timestamp(self.expires)}",
-                got=format_timestamp(at),
-                next_step="Promote a new one with `sluicegate baseline promote`.",
-            )
+        require_in_force(
+            f"the {self.lane} baseline",
+            self.created,
+            self.expires,
+            at=at,
+            locator=f"baseline:{self.source}",
+            next_step="Promote a new one with `sluicegate baseline promote`.",
+        )
 
 
 def promotion_from_statement(statement: Statement, *, locator: str) -> Promotion:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.attest.predicates import SVR, TEST_RESULT
 from sluicegate.attest.statement import Statement, Subject
-from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
+from sluicegate.attest.timestamps import format_timestamp, parse_timestamp, require_in_force
 from sluicegate.digest.algorithms import Digest, sha256_bytes
-from sluicegate.errors import Expired, GateBlocked, MalformedEnvelope
+from sluicegate.errors import GateBlocked, MalformedEnvelope
 from sluicegate.gate.policy import Mode, Policy, Result
 from sluicegate.untrusted import visible
 
@@ -94,19 +94,19 @@ class Verdict:
             waived: Codes that valid waivers of this very verdict cover.
 
         Raises:
-            Expired: Issued in the future, or past its expiry.
+            Expired: Past its expiry, or issued in the future by more than clocks differ.
             GateBlocked: Another policy was used, or the result is not accepted.
         """
         policy = policy.for_source(self.source)
         where = f"{self.source}@{self.digest.short}"
-        if not self.issued <= at < self.expires:
-            raise Expired(
-                "the verdict is not valid now",
-                locator=where,
-                expected=f"{format_timestamp(self.issued)} to {format_timestamp(self.expires)}",
-                got=format_timestamp(at),
-                next_step="Run the gate again.",
-            )
+        require_in_force(
+            "the verdict",
+            self.issued,
+            self.expires,
+            at=at,
+            locator=where,
+            next_step="Run the gate again.",
+        )
         if self.policy != policy.digest:
             raise GateBlocked(
                 self,

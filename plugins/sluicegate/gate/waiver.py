@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sluicegate.attest.contents import identity_of
 from sluicegate.attest.predicates import WAIVER
 from sluicegate.attest.statement import Statement, Subject
-from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
+from sluicegate.attest.timestamps import format_timestamp, parse_timestamp, require_in_force
 from sluicegate.digest.algorithms import Digest
-from sluicegate.errors import ConfigError, Expired, MalformedEnvelope, UntrustedKey
+from sluicegate.errors import ConfigError, MalformedEnvelope, UntrustedKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,7 @@ class Waiver:
 
         Raises:
             ConfigError: A signal that nobody may waive, or too long a time.
-            Expired: Not valid yet, or not any more.
+            Expired: Not any more, or signed in the future by more than clocks differ.
         """
         if rules is None:
             raise _refused("the policy allows no waivers", "a section `waiver`")
@@ -117,13 +117,14 @@ class Waiver:
             )
         if (self.expires - self.issued).total_seconds() > rules.max_s:
             raise _refused("the waiver holds too long", f"at most {rules.max_s / 3600:g} hours")
-        if not self.issued <= at < self.expires:
-            raise Expired(
-                "the waiver is not valid now",
-                locator=f"{self.source}@{self.digest.short}",
-                expected=f"{format_timestamp(self.issued)} to {format_timestamp(self.expires)}",
-                got=format_timestamp(at),
-            )
+        require_in_force(
+            "the waiver",
+            self.issued,
+            self.expires,
+            at=at,
+            locator=f"{self.source}@{self.digest.short}",
+            next_step="Have it waived again, or correct the batch.",
+        )
         return rules
 
 

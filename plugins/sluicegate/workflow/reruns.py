@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from sluicegate.attest.timestamps import CLOCK_SKEW
 from sluicegate.errors import SluicegateError
 from sluicegate.workflow.standing import require_standing
 
@@ -43,7 +44,7 @@ def same_verdict(evidence: Evidence, verdict: Verdict, *, at: datetime) -> Issue
         return None  # none yet, or one that counts no more
     found = issued.verdict
     alike = replace(found, issued=verdict.issued, expires=verdict.expires, run=verdict.run)
-    in_force = found.issued <= at < found.expires
+    in_force = found.issued - at <= CLOCK_SKEW and at < found.expires
     return issued if in_force and _task(found) == task and alike == verdict else None
 
 

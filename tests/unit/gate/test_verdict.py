@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from sluicegate.attest.statement import Statement, Subject
+from sluicegate.attest.timestamps import CLOCK_SKEW, format_timestamp
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import Expired, GateBlocked, MalformedEnvelope
 from sluicegate.gate.default_policy import DEFAULT_POLICY
@@ -68,10 +69,23 @@ def test_passed_verdict_lets_training_start():
     verdict().require_passed(POLICY, at=AT)
 
 
-@pytest.mark.parametrize("at", [AT - timedelta(seconds=1), AT + timedelta(days=7)])
-def test_verdict_outside_its_validity_is_expired(at):
-    with pytest.raises(Expired, match="Run the gate again"):
+@pytest.mark.parametrize("behind", [timedelta(seconds=2), CLOCK_SKEW])
+def test_verdict_counts_for_a_clock_that_is_a_little_behind(behind):
+    verdict().require_passed(POLICY, at=AT - behind)
+
+
+def test_verdict_from_further_in_the_future_is_refused_with_both_clocks():
+    at = AT - CLOCK_SKEW - timedelta(seconds=1)
+    with pytest.raises(Expired, match="a clock is wrong") as raised:
         verdict().require_passed(POLICY, at=at)
+    for clock in (format_timestamp(at), format_timestamp(AT)):
+        assert clock in str(raised.value)
+
+
+def test_verdict_is_over_at_its_expiry_by_every_clock():
+    verdict().require_passed(POLICY, at=AT + timedelta(days=7, seconds=-1))
+    with pytest.raises(Expired, match=r"not valid any more.*Run the gate again"):
+        verdict().require_passed(POLICY, at=AT + timedelta(days=7))
 
 
 def test_verdict_under_another_policy_blocks():

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from tests.unit.workflow.conftest import AT, rows, write
 
+from sluicegate.attest.timestamps import CLOCK_SKEW
 from sluicegate.errors import EvidenceMissing, Expired, IntegrityError, SluicegateError
 from sluicegate.gate.policy import Result
 from sluicegate.workflow.admit import admit_training
@@ -66,9 +67,14 @@ def test_baseline_directory_that_is_gone_could_not_be_checked(site):
         site.gate()
 
 
-def test_verdict_from_a_clock_that_runs_ahead_lets_nothing_start_yet(site):
-    site.seal(site.clean)
-    site.gate(at=AT + timedelta(minutes=5))
-    with pytest.raises(Expired, match="not valid now"):
-        admit_training(site.home, ["src"], at=AT)
-    assert admit_training(site.home, ["src"], at=AT + timedelta(minutes=5))
+def test_batch_sealed_and_judged_by_a_clock_that_runs_ahead_trains_within_the_skew(site):
+    ahead = AT + CLOCK_SKEW
+    site.home.policy.write_text(
+        site.home.policy.read_text(encoding="utf-8") + "freshness: {sealed_hours: 1}\n",
+        encoding="utf-8",
+    )
+    site.seal(site.clean, at=ahead)
+    site.gate(at=ahead)
+    assert admit_training(site.home, ["src"], at=AT)
+    with pytest.raises(Expired, match="a clock is wrong"):
+        admit_training(site.home, ["src"], at=AT - timedelta(seconds=1))

@@ -21,6 +21,7 @@ from sluicegate.attest import dsse
 from sluicegate.attest.keys import Algorithm, generate
 from sluicegate.attest.predicates import TEST_RESULT
 from sluicegate.attest.statement import Statement
+from sluicegate.attest.timestamps import CLOCK_SKEW
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.workflow.evidence import read_trust
@@ -99,7 +100,7 @@ def test_waiver_counts_at_the_moment_of_the_decision_only(waived):
     # The verdict holds for 24 hours too, so its own expiry is the second reason.
     assert codes(waived, out, at=AT + timedelta(hours=23)) == []
     assert codes(waived, out, at=AT + timedelta(hours=25)) == ["GATE_BLOCKED"]
-    assert codes(waived, out, at=AT - timedelta(seconds=1)) == ["GATE_BLOCKED"]
+    assert codes(waived, out, at=AT - CLOCK_SKEW - timedelta(seconds=1)) == ["GATE_BLOCKED"]
 
 
 def test_signal_that_nobody_may_waive_blocks(site, people):  # noqa: F811 - the fixture
