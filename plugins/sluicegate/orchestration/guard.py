@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from airflow.policies import hookimpl
 
 from sluicegate import __version__
-from sluicegate.errors import ConfigError, SluicegateError, VerificationError
+from sluicegate.errors import ConfigError, InternalError, SluicegateError, VerificationError
 from sluicegate.foreign import DEBUG, coded
 from sluicegate.orchestration.author_code import is_mapped, may_change_when_expanded
 from sluicegate.orchestration.pointers import pointers_of, require_same_batch
@@ -295,4 +295,7 @@ def _fail(error: Exception) -> NoReturn:
 
 def _kind(error: Exception) -> str:
     """Return an error's kind and coded text; its own text may quote anything."""
-    return f"{type(error).__name__}: {coded(error)}"
+    kind, found = type(error).__name__, coded(error)
+    if isinstance(found, InternalError):
+        return f"{kind}; set {DEBUG}=1 to see where"
+    return f"{kind}: {found}"

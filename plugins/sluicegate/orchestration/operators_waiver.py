@@ -29,6 +29,7 @@ from sluicegate.orchestration.answers import (
 )
 from sluicegate.orchestration.assets import verified_asset
 from sluicegate.orchestration.operators import _SluicegateOperator
+from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -202,7 +203,7 @@ class RequestWaiverOperator(_AsksAPerson):
         raise self._form(
             context,
             subject=f"Training on {self.source} is blocked: waive {', '.join(question.codes)}?",
-            body=f"{question.summary}\n\nBatch `{question.digest}`. "
+            body=f"{_literal(question.summary)}\n\nBatch `{question.digest}`. "
             "Your name and reason are signed and kept; a second person has to confirm.",
             about=str(question.verdict),
             people=people,
@@ -275,7 +276,7 @@ class ConfirmWaiverOperator(_AsksAPerson):
             subject=f"Confirm the waiver of {', '.join(sorted(asked_for.signals))} "
             f"on {self.source}?",
             body=f"{asked_for.requested_by} asks for it until {until}, because:\n\n"
-            f"> {' '.join(asked_for.reason.split())}\n\n{question.summary}\n\n"
+            f"{_literal(asked_for.reason)}\n\n{_literal(question.summary)}\n\n"
             f"Batch `{asked_for.digest}`.",
             about=self._about(question),
             people=people_of(others, self.user_ids),
@@ -325,6 +326,11 @@ class ConfirmWaiverOperator(_AsksAPerson):
         pointer = _admitted(home, self.source, at)
         context["outlet_events"][verified_asset(self.source)].extra = pointer
         return pointer
+
+
+def _literal(text: str) -> str:
+    """Return text that Airflow's form shows as it is: its body is Markdown, names may be links."""
+    return f"    {visible(text)}"
 
 
 def _already_admitted(home: SluiceHome, source: str, at: datetime) -> dict[str, str]:

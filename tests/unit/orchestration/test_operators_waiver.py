@@ -192,3 +192,11 @@ def test_a_batch_that_was_never_judged_cannot_be_waived(people):
     people.site.seal(people.site.clean)
     with pytest.raises(AirflowException, match="EVIDENCE_MISSING"):
         people.operator("Request").execute(people.context)
+
+
+def test_reason_in_the_form_is_no_markup(people):
+    """Airflow renders the body as Markdown; who asks must not send who confirms to a page."""
+    reason = "see [the report](https://example.com) \n# APPROVED \x1b[2J"
+    people.ask(people.confirming(people.request(reason=reason)))
+    (line,) = [line for line in people.forms[-1]["body"].split("\n") if "the report" in line]
+    assert line == "    see [the report](https://example.com) \\n# APPROVED \\x1b[2J"
