@@ -76,6 +76,14 @@ def _parquet() -> bytes:
     return out.getvalue()
 
 
+def _lists() -> bytes:
+    out = io.BytesIO()
+    pq.write_table(
+        pa.table({"id": [1, 2, 3], "v": [[1, 2], [3], None], "s": ["a", "b", None]}), out
+    )
+    return out.getvalue()
+
+
 def _rows(name: str, seed: bytes) -> Target:
     return Target(lambda data: list(TableFiles("x").rows_of(name, data)), seed)
 
@@ -135,5 +143,6 @@ FILES = {
         b'{"a":1,"b":"x","c":"1.25","d":"2026-03-01T12:00:00Z"}\n',
     ),
     "parquet": _rows("x.parquet", _parquet()),
+    "parquet with lists": _rows("x.parquet", _lists()),
     "csv": _rows("x.csv", b"x,kind\n0.5,a\n"),
 }

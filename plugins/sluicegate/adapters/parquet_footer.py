@@ -6,12 +6,11 @@ bytes are read, as Thrift's compact protocol writes them (parquet.thrift names t
 
 from __future__ import annotations
 
-import io
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
+from sluicegate.errors import UnreadableData
 
 _ROW_GROUPS, _COLUMNS, _META_DATA, _NUM_VALUES = 4, 1, 3, 5
 """Fields: FileMetaData.row_groups, RowGroup.columns, ColumnChunk.meta_data, its num_values."""
@@ -22,23 +21,41 @@ _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT, _UUID = (
 _FIXED: Final = {_BYTE: 1, _DOUBLE: 8, _UUID: 16}
 
 
-def declared_values(footer: pq.FileMetaData) -> Counter[int]:
+def declared_values(where: Any, size_bytes: int, name: str) -> Counter[int]:
     """Return how many values each column declares, by its number.
+
+    Args:
+        where: Path, or open file that can be read at any place.
+        size_bytes: Its length.
+        name: For the error.
+
+    Raises:
+        UnreadableData: The footer is not as Thrift writes it.
 
     Cost: 10 µs a column and row group.
     """
-    written = io.BytesIO()
-    footer.write_metadata_file(written)  # as it was read; nothing of it is looked at
-    body = _Compact(written.getvalue()[4:-8]).struct()
+    if isinstance(where, str):
+        with Path(where).open("rb") as file:
+            return declared_values(file, size_bytes, name)
     found = Counter[int]()
-    for group in body.get(_ROW_GROUPS, ()):
-        for number, chunk in enumerate(group.get(_COLUMNS, ())):
-            found[number] += chunk.get(_META_DATA, {}).get(_NUM_VALUES, 0)
+    try:
+        for group in _Compact(_footer(where, size_bytes)).struct().get(_ROW_GROUPS, ()):
+            for number, chunk in enumerate(group.get(_COLUMNS, ())):
+                found[number] += chunk.get(_META_DATA, {}).get(_NUM_VALUES, 0)
+    except (AttributeError, IndexError, TypeError, RecursionError, OverflowError) as error:
+        raise UnreadableData("the footer is malformed", locator=name) from error
     return found
 
 
+def _footer(file: Any, size_bytes: int) -> bytes:
+    file.seek(size_bytes - 8)
+    length = int.from_bytes(file.read(4), "little")
+    file.seek(size_bytes - 8 - length)
+    return bytes(file.read(length))
+
+
 class _Compact:
-    """A cursor over what a Thrift library has just written, so it is well formed."""
+    """A cursor that runs out of its bytes (IndexError) before it runs for long."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -61,11 +78,12 @@ class _Compact:
         if kind in {_LIST, _SET}:
             head = self._byte()
             size = head >> 4 if head >> 4 < 15 else self._varint()
-            return [self._value(head & 15) for _ in range(size)]
+            return [self._value(head & 15) for _ in range(self._within(size))]
         if kind == _MAP:
             size = self._varint()
             kinds = self._byte() if size else 0
-            return [(self._value(kinds >> 4), self._value(kinds & 15)) for _ in range(size)]
+            sizes = range(self._within(size))
+            return [(self._value(kinds >> 4), self._value(kinds & 15)) for _ in sizes]
         if kind == _BINARY:
             return self._skip(self._varint())
         if kind in _FIXED or kind in {_TRUE, _FALSE}:
@@ -88,4 +106,10 @@ class _Compact:
         return (value >> 1) ^ -(value & 1)
 
     def _skip(self, n_bytes: int) -> None:
-        self._at += n_bytes
+        self._at += self._within(n_bytes)
+
+    def _within(self, n: int) -> int:
+        """Return a length that the rest can hold; each element takes a byte."""
+        if n > len(self._data) - self._at:
+            raise IndexError
+        return n

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sluicegate.adapters.bounds import row_bytes_of
+from sluicegate.adapters.bounds import row_bytes_of, values_in_lists
 from sluicegate.adapters.foreign_errors import shown
 from sluicegate.errors import UnreadableData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sluicegate.adapters.bounds import Meter
 
@@ -52,9 +52,10 @@ def parquet_rows(
     # Without pre-buffering, memory stays at one row group a column.
     with pq.ParquetFile(where, pre_buffer=False) as file:
         _require_sum(file.metadata, name)
-        meter.declare(file.metadata, size_bytes, name)
+        values = values_in_lists(where, file.metadata, size_bytes, name)
+        meter.declare(file.metadata, values, size_bytes, name)
         n_rows = 0
-        rows = _batch_rows(where, file.metadata)
+        rows = _batch_rows(where, file.metadata, values)
         for batch in file.iter_batches(batch_size=rows, use_threads=use_threads):
             n_rows += batch.num_rows
             meter.count(batch, name)
@@ -65,12 +66,12 @@ def parquet_rows(
         _require_honest(file, name)
 
 
-def _batch_rows(where: Any, footer: pq.FileMetaData) -> int:
+def _batch_rows(where: Any, footer: pq.FileMetaData, values: Mapping[int, int]) -> int:
     """Return how many rows at once stay within a batch's bytes, whatever they repeat."""
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     encoded = max((g.total_byte_size / max(1, g.num_rows) for g in groups), default=0.0)
     repeated = _longest_texts(where, footer)
-    longest = max(1.0, encoded, row_bytes_of(footer) + repeated)
+    longest = max(1.0, encoded, row_bytes_of(footer, values) + repeated)
     return max(1, min(BATCH_ROWS, int(_BATCH_BYTES / longest)))
 
 

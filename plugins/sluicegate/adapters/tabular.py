@@ -224,13 +224,20 @@ def _not_judged(found: list[Unjudged], locator: str) -> UnreadableData:
 
 
 def _require_same_columns(batch: pa.RecordBatch, first: pa.Schema, origin: str) -> None:
-    if not batch.schema.equals(first):
-        raise UnreadableData(
-            "file differs from the first one in its columns",
-            locator=origin,
-            expected=f"{len(first)} columns of the same types",
-            next_step="Keep one schema in a directory, or check the files one by one.",
-        )
+    if batch.schema.equals(first):
+        return
+    here, there = (
+        {field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in schema}
+        for schema in (batch.schema, first)
+    )
+    names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+    raise UnreadableData(
+        "file differs from the first one in its columns",
+        locator=f"{origin}: column {names[0]!a}" if names else origin,
+        expected=there.get(names[0], "no such column") if names else "the same order of columns",
+        got=here.get(names[0], "no such column") if names else "another one",
+        next_step="Keep one schema in a directory, or check the files one by one.",
+    )
 
 
 @contextmanager

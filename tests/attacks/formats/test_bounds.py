@@ -15,7 +15,7 @@ from tests.attacks.formats.cases import csv, parquet
 from tests.attacks.formats.test_beside import checked, put
 from tests.unit.workflow.conftest import AT, built_site, rows, site  # noqa: F401
 
-from sluicegate.adapters.bounds import Meter, decoded_bytes
+from sluicegate.adapters.bounds import Meter, decoded_bytes, values_in_lists
 from sluicegate.adapters.parquet_footer import declared_values
 from sluicegate.adapters.tabular import open_batches
 from sluicegate.errors import ConfigError, UnreadableData
@@ -145,7 +145,7 @@ def test_files_of_a_batch_count_together(tmp_path):
 def test_declared_bytes_are_refused_before_one_is_decoded(tmp_path, undecoded):
     path = tmp_path / "wide.parquet"
     pq.write_table(pa.table({f"x{n}": np.zeros(10_000) for n in range(50)}), path)
-    declared = decoded_bytes(pq.read_metadata(path))
+    declared = decoded_bytes(pq.read_metadata(path), {})
     assert declared == 50 * 10_000 * 8
     with pytest.raises(UnreadableData, match=r"limits\.max_decoded_bytes"):
         next(open_batches(path, limits=Limits(max_decoded_bytes=declared - 1)))
@@ -160,7 +160,9 @@ def test_values_in_lists_are_refused_before_one_is_decoded(tmp_path, undecoded, 
         values = pa.ListArray.from_arrays(pa.array([0, len(values)], "i4"), values)
     pq.write_table(pa.table({"id": [1], "v": values, "t": [["text"]]}), path, compression="zstd")
     assert path.stat().st_size < 5_000
-    assert 8_000_000 < decoded_bytes(pq.read_metadata(path)) < 8_000_100
+    footer = pq.read_metadata(path)
+    values = values_in_lists(str(path), footer, path.stat().st_size, "t")
+    assert 8_000_000 < decoded_bytes(footer, values) < 8_000_100
     with pytest.raises(UnreadableData, match=r"limits\.max_decoded_bytes"):
         next(open_batches(path, limits=Limits(max_decoded_bytes=7_999_999)))
 
@@ -174,7 +176,8 @@ def test_footer_is_read_as_pyarrow_reads_it(tmp_path):
     footer = pq.read_metadata(path)
     groups = [footer.row_group(n) for n in range(footer.num_row_groups)]
     expected = [sum(g.column(n).num_values for g in groups) for n in range(footer.num_columns)]
-    assert [declared_values(footer)[n] for n in range(footer.num_columns)] == expected
+    found = declared_values(str(path), path.stat().st_size, "t")
+    assert [found[n] for n in range(footer.num_columns)] == expected
 
 
 @pytest.mark.parametrize("nested", [False, True])
