@@ -99,7 +99,7 @@ def read_memory(path: Path) -> Memory:
 
 def read_version_1(path: Path) -> bytes | None:
     """Return the checkpoint in a file that an older Sluicegate wrote; None if it is none."""
-    value = canonical.loads(_read(path), locator=str(path), max_bytes=MAX_BYTES)
+    value = _loaded(_read(path), str(path))
     if isinstance(value, dict) and value.get("v") == 1 and isinstance(value.get("checkpoint"), str):
         return str(value["checkpoint"]).encode()
     return None
@@ -112,7 +112,7 @@ def parse_memory(data: bytes, *, locator: str) -> Memory:
         LedgerError: They are an older version's.
         MalformedEnvelope: They are no such file's.
     """
-    value = canonical.loads(data, locator=locator, max_bytes=MAX_BYTES)
+    value = _loaded(data, locator)
     if isinstance(value, dict) and value.get("v") == 1:
         raise LedgerError(
             "the memory was written by an older version, which saw less",
@@ -267,6 +267,13 @@ def _standing(source: str, value: Any, locator: str) -> Standing:
 
 def _is_index(value: Any, least: int) -> bool:
     return type(value) is int and value >= least
+
+
+def _loaded(data: bytes, locator: str) -> Any:
+    try:
+        return canonical.loads(data, locator=locator, max_bytes=MAX_BYTES)
+    except MalformedEnvelope as error:
+        raise _malformed(locator) from error
 
 
 def _malformed(locator: str) -> MalformedEnvelope:

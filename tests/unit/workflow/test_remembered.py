@@ -210,8 +210,10 @@ def test_listing_of_a_ledger_that_lies_elsewhere_needs_no_memory(judged):
 )
 def test_damaged_memory_refuses(judged, content):
     judged.home.memory.write_bytes(content)
-    with pytest.raises(MalformedEnvelope):
-        admit(judged.home)
+    for act in (lambda: admit(judged.home), lambda: remember_ledger(judged.home, at=AT)):
+        with pytest.raises(MalformedEnvelope, match="sluicegate ledger remember --forget"):
+            act()
+    assert judged.home.memory.read_bytes() == content
 
 
 def damaged(**changes):
