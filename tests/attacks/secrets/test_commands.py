@@ -88,6 +88,25 @@ def written(root):
     )
 
 
+def written_keys(directory):
+    """Return files that hold the key, as different programs would keep it."""
+    directory.mkdir(exist_ok=True)
+    contents = {
+        "key.pem": CANARY.pem,
+        "key.yaml": f"key: {BODY}\n",
+        "key.json": f'{{"key":"{BODY}"}}',
+        "key.csv": f"key,y\n{BODY},1\n{BODY}\n",
+        "key.txt": BODY,
+        "keys": f"[{BODY}, {BODY}]",
+        "key.parquet": CANARY.pem,
+    }
+    for name, text in contents.items():
+        path = directory / name
+        path.write_text(text)
+        path.chmod(0o600)
+    return [directory / name for name in contents]
+
+
 def test_at_least_forty_spellings_are_wrong():
     assert len(WRONG) >= 40
 
@@ -131,6 +150,18 @@ def test_no_command_shows_the_password_of_an_address(command, lines, run):
         for wrong in (["--no-such-option", BODY], [f"--no-such-option={BODY}"], [BODY, BODY, BODY]):
             shown, _ = run([*line.argv("env:NOTHING"), *wrong])
             assert not CANARY.seen_in(shown), (line.name, wrong, shown)
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - NOT_RUN))
+def test_no_command_shows_the_content_of_a_key_file(command, lines, run, tmp_path):
+    """Somebody names the key where policy, schema, evidence or data belong."""
+    files = itertools.cycle(written_keys(tmp_path / "elsewhere"))
+    for line in lines(command):
+        for _ in range(2):  # with each value another file each time
+            for argv in line.with_each_value("@"):
+                path = next(files)
+                shown, _ = run([text.replace("@", str(path)) for text in argv])
+                assert not CANARY.seen_in(shown), (argv, path, shown)
 
 
 @pytest.mark.parametrize("setting", ["HOME", "LEDGER", "REMEMBERED"])

@@ -101,5 +101,5 @@ def _open_store(url: str, filesystem: Any, options: dict[str, Any]) -> ByteSourc
             locator=url,
             got=type(error).__name__,
             next_step="Install its fsspec package, e.g. pip install 'sluicegate[s3]'.",
-        ) from error
+        ) from None  # whose text may quote the URL
     return StoreFiles(made, path, url.rstrip("/"))
