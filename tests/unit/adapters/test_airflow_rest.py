@@ -11,7 +11,6 @@ import pytest
 
 from sluicegate.adapters.airflow_rest import AirflowApi, AirflowApiError
 
-
 PASSWORD = "hunter2"
 
 
