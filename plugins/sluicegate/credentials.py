@@ -17,12 +17,14 @@ HIDDEN: Final = "..."
 # the end where the text was cut before its @. One slash is enough where there is an @: a path
 # library folds two into one.
 _SIGNED_IN: Final = r"[^\s/@:]*:(?!\d*(?:[/?#]|$))\S*"
+# A name before the @ is shown: Azure writes a container there, PostgreSQL a user.
+_TOKEN: Final = r"(?![\w.$-]{1,31}@)[^\s/]*"  # noqa: S105 - a pattern of one
 _USER: Final = re.compile(
-    rf"(?<=[a-zA-Z0-9])(?:(:/{{1,3}})(?:{_SIGNED_IN}|[^\s/]*)(@)|(://){_SIGNED_IN}$())"
+    rf"(?<=[a-zA-Z0-9])(?:(:/{{1,3}})(?:{_SIGNED_IN}|{_TOKEN})(@)|(://){_SIGNED_IN}$())"
 )
 _OPTION: Final = re.compile(
     r"(?i)([?&;,](?:pass(?:word|wd|phrase)?|pwd|pin-value|pin|secret|token|sig|signature|"
-    r"(?:access_|api|secret_)?key|credential|x-amz-[a-z-]+|x-goog-[a-z-]+)=|"
+    r"(?:access_|api_?|secret_|private_)key|credential|x-amz-[a-z-]+|x-goog-[a-z-]+)=|"
     r"\s(?:password|passwd|pwd)=)[^\s&;,#]+"
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.attest.key_text import looks_like, private_key_in
@@ -43,7 +43,7 @@ class Reference:
     """
 
     scheme: str
-    rest: str
+    rest: str = field(repr=False)
     place: str
 
 

@@ -127,7 +127,7 @@ class SqliteStore:
                 with connection.begin():
                     yield connection
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise _translated(error, self.locator) from error
+            raise _translated(error, self.locator) from None
 
 
 class SqliteSnapshot(SqlSnapshot):
@@ -266,7 +266,7 @@ def _write_empty(path: Path, origin: str, note: bytes) -> None:
         with engine.connect() as connection:
             connection.connection.cursor().execute("PRAGMA journal_mode=WAL")
     except SQLAlchemyError as error:
-        raise _translated(error, str(path)) from error
+        raise _translated(error, str(path)) from None
     finally:
         engine.dispose()
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sluicegate.attest.secret import Secret
 from sluicegate.workflow.home import ENV_HOME, ENV_LEDGER, ENV_REMEMBERED, SluiceHome
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 SECTION = "sluicegate"
 ASSET_SCHEME = "sluicegate://"
 DEFAULT_PROTECT_TAGS = "training"
+_NO_LEDGER = Secret("", "ledger URL")
 
 
 def _listed(value: str | None, default: str) -> tuple[str, ...]:
@@ -43,7 +45,7 @@ class Settings:
     """
 
     home_text: str = ""
-    ledger_text: str = field(default="", repr=False)
+    ledger_text: Secret = _NO_LEDGER
     remembered_text: str = ""
     protect_tags: frozenset[str] = frozenset({DEFAULT_PROTECT_TAGS})
     protect_assets: tuple[str, ...] = (ASSET_SCHEME,)
@@ -60,7 +62,9 @@ class Settings:
         prefixes = _listed(get("protect_assets"), ASSET_SCHEME)
         return cls(
             home_text=(get("home") or "").strip() or environ.get(ENV_HOME, ""),
-            ledger_text=(get("ledger") or "").strip() or environ.get(ENV_LEDGER, ""),
+            ledger_text=Secret(
+                (get("ledger") or "").strip() or environ.get(ENV_LEDGER, ""), "ledger URL"
+            ),
             remembered_text=(get("remembered") or "").strip() or environ.get(ENV_REMEMBERED, ""),
             protect_tags=frozenset(_listed(get("protect_tags"), DEFAULT_PROTECT_TAGS)),
             protect_assets=prefixes if ASSET_SCHEME in prefixes else (*prefixes, ASSET_SCHEME),
