@@ -45,8 +45,7 @@ PREFIXES = {"SLUICEGATE_KEY_": 1, "SLUICEGATE_COSIGN_": 1, "SLUICEGATE_PIN_": 8}
 
 def environment(**more):
     plain = {k: v for k, v in os.environ.items() if not k.startswith(("SLUICEGATE", "AIRFLOW"))}
-    # With the traceback of an unexpected error, which is where a cause would quote a secret.
-    return {**plain, "SLUICEGATE_DEBUG": "1", **more}
+    return {**plain, **more}
 
 
 @pytest.fixture
@@ -208,7 +207,7 @@ def test_console_script_shows_no_more_than_the_function(site):
         done = subprocess.run(
             [sys.executable, "-m", "sluicegate.cli.main", *argv],
             cwd=site.root,
-            env=environment(CANARY=WRONG[how]),
+            env=environment(CANARY=WRONG[how], SLUICEGATE_DEBUG="1"),
             capture_output=True,
             text=True,
             check=False,
