@@ -42,8 +42,6 @@ def played(built_site, installed_python, make_layout, tmp_path_factory):  # noqa
     layout.env |= {
         "SLUICEGATE_HOME": str(site.home.root),
         "DATA": str(site.clean),
-        # The causes of what stops a task are logged at this level alone.
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG",
         "ROWS": str(root / "rows"),
         "CANARY_COUNT": str(len(WRONG)),
         "CANARY_LEDGERS": str(len(LEDGERS)),
