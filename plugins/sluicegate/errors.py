@@ -39,6 +39,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import ClassVar
 
+from sluicegate.credentials import without_credentials
 from sluicegate.untrusted import visible
 
 
@@ -79,11 +80,12 @@ class SluicegateError(Exception):
         got: str = "",
         next_step: str = "",
     ) -> None:
-        self.what = what
-        self.locator = locator
-        self.expected = expected
-        self.got = got
-        self.next_step = next_step
+        # Nobody means to show a password, and whoever writes an address does not think of one.
+        self.what = without_credentials(what)
+        self.locator = without_credentials(locator)
+        self.expected = without_credentials(expected)
+        self.got = without_credentials(got)
+        self.next_step = without_credentials(next_step)
         super().__init__(self._text())
 
     def _text(self) -> str:

@@ -40,6 +40,7 @@ class CommandLine:
         scratch: Directory of what it writes.
         keys: Options that take a key, and whether they are required.
         json: Whether it has ``--json``.
+        options: All others that take a value.
     """
 
     name: str
@@ -47,6 +48,17 @@ class CommandLine:
     scratch: str
     keys: dict[str, bool] = field(default_factory=dict)
     json: bool = False
+    options: tuple[str, ...] = ()
+
+    def with_each_value(self, text):
+        """Return the arguments once for each value of theirs, which is the text then."""
+        argv = self.argv("env:NOTHING")
+        first = len(self.name.split())
+        for place in range(first, len(argv)):
+            if not argv[place].startswith("--"):
+                yield [*argv[:place], text, *argv[place + 1 :]]
+        for option in self.options:
+            yield [*argv, f"{option}={text}"]
 
     def argv(self, key, *, only=None):
         """Return the arguments, with one text for every required key, and for one option."""
@@ -118,7 +130,14 @@ def _lines(names, parser, site):
         name = " ".join(names)
         has_json = any(a.dest == "json" and a.nargs == 0 for a in parser._actions)
         given.extend(FURTHER.get(name, ()))
-        yield CommandLine(name, tuple(given), str(site.root), keys, has_json)
+        options = [
+            action.option_strings[-1]
+            for action in actions
+            if action.option_strings and action.nargs is None and action.dest not in KEY_WORDS
+        ]
+        yield CommandLine(
+            name, tuple(given), str(site.root), keys, json=has_json, options=tuple(options)
+        )
 
 
 def _answer(action, choice, site):
@@ -154,7 +173,7 @@ def _value(action, site):
 
 
 def run_in_process(main, argv, environ, *, monkeypatch, capture, caplog):
-    """Run one command; return all that it showed, and the variables that it asked for."""
+    """Run one command; return its answer, its errors and logs, and the variables it asked for."""
     recorder = Recorder(environ)
     with monkeypatch.context() as patch:
         patch.setattr(os, "environ", recorder)
@@ -163,4 +182,4 @@ def run_in_process(main, argv, environ, *, monkeypatch, capture, caplog):
     shown = capture.readouterr()
     logged = caplog.text
     caplog.clear()
-    return shown.out + shown.err + logged, recorder.keys_asked
+    return shown.out, shown.err + logged, recorder.keys_asked

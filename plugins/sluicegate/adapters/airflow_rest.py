@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
+from sluicegate.adapters.foreign_errors import shown
 from sluicegate.errors import ConfigError, SluicegateError
 
 if TYPE_CHECKING:
@@ -125,10 +127,24 @@ class AirflowApi:
             with self._open.open(request, timeout=_TIMEOUT_S) as answer:
                 return json.loads(answer.read() or b"null")
         except HTTPError as error:
-            text = error.read().decode(errors="replace")[:400]
-            raise AirflowApiError(text, locator=f"{method} {path}", got=str(error.code)) from error
-        except (URLError, OSError, ValueError) as error:
-            raise AirflowApiError("no usable answer", locator=path, got=repr(error)) from error
+            said = _said(error.read())
+            where = f"{method} {path}"
+            raise AirflowApiError(said, locator=where, got=str(error.code)) from None
+        except (URLError, OSError, ValueError, HTTPException) as error:
+            # A text of these may quote the URL, or the password in it as if it were a port.
+            reason = getattr(error, "reason", error)
+            got = shown(reason if isinstance(reason, OSError) else error)
+            raise AirflowApiError("no usable answer", locator=path, got=got) from None
+
+
+def _said(answer: bytes) -> str:
+    """Return why a server refused; never what it repeats of a request, as FastAPI's 422 does."""
+    try:
+        detail = json.loads(answer)["detail"]
+        texts = [detail] if isinstance(detail, str) else [item["msg"] for item in detail]
+    except (ValueError, KeyError, TypeError):
+        texts = []
+    return "; ".join(map(str, texts))[:400] or "the server refused"
 
 
 def part(text: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# As pyarrow 20 to 25 write them. A sentence that a later version words otherwise is not shown.
+# As pyarrow 26 writes them. A sentence that a later version words otherwise is not shown.
 _KNOWN: Final = (
     (
         r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)",

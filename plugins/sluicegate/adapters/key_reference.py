@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.attest.key_text import looks_like, private_key_in
@@ -43,7 +43,7 @@ class Reference:
     """
 
     scheme: str
-    rest: str
+    rest: str = field(repr=False)
     place: str
 
 
@@ -63,7 +63,7 @@ def reference_in(held: Secret, lookups: Collection[str]) -> Reference:
     if scheme in REMOTE_SCHEMES:
         return Reference(scheme, rest, f"{scheme}: key")
     if scheme in lookups and rest:
-        return Reference(scheme, rest, f"{scheme}:{_name_or_not(rest)}")
+        return Reference(scheme, rest, f"{scheme}:{name_or_not(rest)}")
     if scheme == "file" and is_path(rest):
         return Reference(scheme, rest, rest)
     raw = held.reveal_bytes()
@@ -101,6 +101,6 @@ def may_be_key(path: Path) -> bool:
     return path.parent == path.parent.parent or not os.path.lexists(path.parent)
 
 
-def _name_or_not(name: str) -> str:
-    """Return the name of a variable or connection if it can be no key; keys mix their cases."""
-    return name if _NAME.fullmatch(name) and not _LONG_RUN.search(name) else "(not shown)"
+def name_or_not(text: str) -> str:
+    """Return a name if it can be no key; keys mix their cases."""
+    return text if _NAME.fullmatch(text) and not _LONG_RUN.search(text) else "(not shown)"

@@ -162,7 +162,10 @@ def _at(reference: Reference, places: KeyPlaces) -> Signer:
         return open_file(Path(reference.rest), places)
     if reference.scheme in REMOTE_SCHEMES:
         return _remote(reference, places)
-    text = places.lookups[reference.scheme](reference.rest)
+    try:
+        text = places.lookups[reference.scheme](reference.rest)
+    except Exception as error:  # noqa: BLE001 - secrets backends raise their own kinds
+        refuse(f"the {reference.scheme} cannot be read", reference.place, type(error).__name__)
     # What one lookup returned is not looked up again: two of them could name each other.
     return _in(Secret(text, reference.place), places, {})
 

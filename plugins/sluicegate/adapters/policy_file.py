@@ -51,7 +51,7 @@ def load_yaml(raw: bytes, *, locator: str) -> Any:
             locator=locator if line is None else f"{locator}:{line + 1}",
             got=getattr(error, "problem", None) or type(error).__name__,
             next_step="Correct the file; nothing is decided by half of it.",
-        ) from error
+        ) from None  # which quotes the line
 
 
 def read_policy(path: Path) -> Policy:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import traceback
 from contextlib import suppress
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _INTERRUPTED = 130  # 128 and SIGINT, as a shell says it
+
+_OPTION = re.compile(r"--?[a-z][a-z-]*")
 
 COMMANDS = (
     "keygen",
@@ -61,8 +64,24 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print usage and the message, and exit."""
+        message = _without_values(message)
         self.print_usage(sys.stderr)
         self.exit(Outcome.CALLED_WRONGLY.value, f"{self.prog}: {visible(message)}\n")
+
+
+def _without_values(message: str) -> str:
+    """Return a message of argparse without what was typed: it may be a pasted secret."""
+    from sluicegate.adapters.key_reference import name_or_not
+
+    what, _, typed = message.partition("unrecognized arguments: ")
+    if typed:
+        words = [word.partition("=")[0] for word in typed.split()]
+        options = [word for word in words if _OPTION.fullmatch(word)]
+        n_more = len(words) - len(options)
+        return f"unrecognized arguments: {' '.join(options)}" + f" and {n_more} more" * (n_more > 0)
+    what, choices, rest = message.partition(" (choose from")
+    what = re.sub(r"(?s)(--[a-z-]+)=.*?(?= could match|$)", r"\1", what)
+    return re.sub(r"(?s)'.*'", lambda found: name_or_not(found[0][1:-1]), what) + choices + rest
 
 
 def build_parser() -> Parser:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from sluicegate.adapters.key_sources import refuse
 from sluicegate.adapters.role_keys import role_signer
 from sluicegate.orchestration.settings import SECTION
 
@@ -64,21 +63,10 @@ def _connection(conn_id: str) -> str:
     """Return the password of a connection: Airflow encrypts it, or a secrets backend holds it."""
     from airflow.sdk import Connection
 
-    try:
-        return Connection.get(conn_id).password or ""
-    except Exception as error:  # noqa: BLE001 - backends raise their own kinds
-        refuse("the connection cannot be read", f"airflow-connection:{conn_id}", _kind(error))
+    return Connection.get(conn_id).password or ""
 
 
 def _variable(name: str) -> str:
     from airflow.sdk import Variable
 
-    try:
-        return str(Variable.get(name))
-    except Exception as error:  # noqa: BLE001 - backends raise their own kinds
-        refuse("the variable cannot be read", f"airflow-variable:{name}", _kind(error))
-
-
-def _kind(error: Exception) -> str:
-    """Return only the kind: texts of foreign errors may quote what they read."""
-    return type(error).__name__
+    return str(Variable.get(name))

@@ -42,7 +42,7 @@ def filesystem_of(locator: str, conn_id: str | None) -> Any:
             got=type(error).__name__,
             next_step="Install the provider of this protocol, e.g. "
             "apache-airflow-providers-amazon[s3fs], and check the connection.",
-        ) from error
+        ) from None  # whose text may quote the connection's URL
 
 
 def _database_url(locator: str, conn_id: str) -> str:

@@ -130,7 +130,7 @@ class Baseline:
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, ConfigError) as error:
             raise MalformedEnvelope(
                 "baseline is malformed", locator=locator, got=_cause(error)
-            ) from error
+            ) from None
         if baseline.to_bytes() != data:
             raise MalformedEnvelope(
                 "baseline is not in canonical form",
@@ -157,7 +157,8 @@ class Baseline:
 
 
 def _cause(error: Exception) -> str:
-    return error.what if isinstance(error, SluicegateError) else f"{type(error).__name__}: {error}"
+    # The text of another error quotes what it could not read: a category, a name of a contributor.
+    return error.what if isinstance(error, SluicegateError) else type(error).__name__
 
 
 def _stamp(time: datetime) -> str:

@@ -262,10 +262,10 @@ def _texts(table: pa.Table, name: str, kind: pa.DataType | None = None) -> list[
     try:
         column = table.column(name) if kind is None else table.column(name).cast(kind)
         found: list[str | None] = column.cast(pa.string()).to_pylist()
-    except pa.ArrowException as error:
+    except pa.ArrowException:  # its text quotes the answer
         raise SchemaMismatch(
             "answers are not of the label's type", locator=name, expected=str(kind)
-        ) from error
+        ) from None
     return found
 
 

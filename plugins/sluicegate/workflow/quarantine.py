@@ -238,8 +238,8 @@ def _flags(rows: Path) -> list[bool]:
 
     try:
         found: list[bool] = pq.read_table(rows, columns=["flagged"])["flagged"].to_pylist()
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise UnreadableData("the row report cannot be read", locator=str(rows)) from error
+    except (OSError, pa.ArrowException, KeyError):
+        raise UnreadableData("the row report cannot be read", locator=str(rows)) from None
     if not all(isinstance(flag, bool) for flag in found):
         raise UnreadableData("the row report leaves a row undecided", locator=str(rows))
     return found

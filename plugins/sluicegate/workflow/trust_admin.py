@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from sluicegate.attest.keys import PublicKey, Signer
     from sluicegate.attest.public_key import Algorithm
     from sluicegate.attest.trust_file import TrustFile
+
+_HEXADECIMAL = re.compile(r"[0-9a-f]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +166,7 @@ def find_key(policy: TrustPolicy, text: str) -> str:
     if len(found) != 1:
         raise ConfigError(
             "no key with this id" if not found else "several keys begin like this",
-            locator=ascii(text)[:80],
+            locator=f"key id {text[:12]}" if _HEXADECIMAL.fullmatch(text) else "key id",
             next_step="List the keys with `sluicegate trust show`.",
         )
     return found[0]

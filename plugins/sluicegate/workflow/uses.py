@@ -157,8 +157,8 @@ def _holds_value(batch: SealedBatch, column: str, value: str) -> bool:
         return False
     try:
         text = pc.cast(table[column], pa.string())
-    except pa.ArrowInvalid as error:
-        raise UnreadableData("the column holds no text", locator=column) from error
+    except pa.ArrowInvalid:  # its text quotes the value
+        raise UnreadableData("the column holds no text", locator=column) from None
     return bool(pc.any(pc.equal(text, value)).as_py())
 
 

@@ -5,11 +5,13 @@ Every command of the parser is run with every spelling in every place of a key t
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 from functools import cache
+from urllib.parse import quote
 
 import pytest
 from tests.support.command_lines import command_lines, run_in_process
@@ -27,6 +29,15 @@ pytestmark = pytest.mark.filterwarnings(
 CANARY = Canary()
 WRONG = refused(CANARY.pem)
 NOT_RUN = {"demo"}  # starts an Airflow of its own, with keys of its own
+BODY = accepted(CANARY.pem)["base64 of DER"]
+ADDRESSES = (
+    f"postgresql://writer:{BODY}@127.0.0.1:1/rows",
+    f"postgresql://writer:{quote(BODY, safe='')}@127.0.0.1:1/rows#flights",
+    f"postgresql://writer@127.0.0.1:1x/rows?password={BODY}",
+    f"https://user:{BODY}@127.0.0.1:1/rows.csv",
+    f"https://127.0.0.1:1/rows.csv?token={BODY}&page=1",
+    f"nothing://{BODY}@127.0.0.1/rows",
+)
 ROLES = (*SIGNING_ROLES, "witness", "root")
 # Every how manyth spelling: that of a passphrase decides nothing.
 PREFIXES = {"SLUICEGATE_KEY_": 1, "SLUICEGATE_COSIGN_": 1, "SLUICEGATE_PIN_": 8}
@@ -38,18 +49,15 @@ def environment(**more):
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, caplog):
+def run(monkeypatch, capsys, caplog, tmp_path):
     caplog.set_level("DEBUG")
 
-    def run(argv, **environ):
-        return run_in_process(
-            main,
-            argv,
-            environment(**environ),
-            monkeypatch=monkeypatch,
-            capture=capsys,
-            caplog=caplog,
-        )
+    monkeypatch.chdir(tmp_path)
+
+    def run(argv, *, errors_only=False, **environ):
+        given = {"monkeypatch": monkeypatch, "capture": capsys, "caplog": caplog}
+        answer, errors, asked = run_in_process(main, argv, environment(**environ), **given)
+        return errors if errors_only else answer + errors, asked
 
     return run
 
@@ -80,6 +88,25 @@ def written(root):
     )
 
 
+def written_keys(directory):
+    """Return files that hold the key, as different programs would keep it."""
+    directory.mkdir(exist_ok=True)
+    contents = {
+        "key.pem": CANARY.pem,
+        "key.yaml": f"key: {BODY}\n",
+        "key.json": f'{{"key":"{BODY}"}}',
+        "key.csv": f"key,y\n{BODY},1\n{BODY}\n",
+        "key.txt": BODY,
+        "keys": f"[{BODY}, {BODY}]",
+        "key.parquet": CANARY.pem,
+    }
+    for name, text in contents.items():
+        path = directory / name
+        path.write_text(text)
+        path.chmod(0o600)
+    return [directory / name for name in contents]
+
+
 def test_at_least_forty_spellings_are_wrong():
     assert len(WRONG) >= 40
 
@@ -106,6 +133,50 @@ def test_no_command_shows_a_key_of_its_arguments(command, lines, run):
                 typed = f"source={text}" if number % 2 else text
                 shown, _ = run(line.argv(typed, only=option))
                 assert not CANARY.seen_in(shown), (line.name, option, how, shown)
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - NOT_RUN))
+def test_no_command_shows_the_password_of_an_address(command, lines, run):
+    """Wherever a value stands: a place of data, a name, a number that argparse refuses.
+
+    In errors and logs: an answer may repeat the place that it was asked to write to.
+    """
+    addresses = itertools.cycle(ADDRESSES)
+    for line in lines(command):
+        for argv in line.with_each_value("@"):
+            address = next(addresses)
+            shown, _ = run([text.replace("@", address) for text in argv], errors_only=True)
+            assert not CANARY.seen_in(shown), (argv, address, shown)
+        for wrong in (["--no-such-option", BODY], [f"--no-such-option={BODY}"], [BODY, BODY, BODY]):
+            shown, _ = run([*line.argv("env:NOTHING"), *wrong])
+            assert not CANARY.seen_in(shown), (line.name, wrong, shown)
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - NOT_RUN))
+def test_no_command_shows_the_content_of_a_key_file(command, lines, run, tmp_path):
+    """Somebody names the key where policy, schema, evidence or data belong."""
+    files = itertools.cycle(written_keys(tmp_path / "elsewhere"))
+    for line in lines(command):
+        for _ in range(2):  # with each value another file each time
+            for argv in line.with_each_value("@"):
+                path = next(files)
+                shown, _ = run([text.replace("@", str(path)) for text in argv])
+                assert not CANARY.seen_in(shown), (argv, path, shown)
+
+
+@pytest.mark.parametrize("setting", ["HOME", "LEDGER", "REMEMBERED"])
+@pytest.mark.parametrize("prefix", ["SLUICEGATE_", "AIRFLOW__SLUICEGATE__"])
+def test_no_command_shows_a_secret_in_a_setting_of_a_place(setting, prefix, lines, run, site):
+    texts = [*ADDRESSES, BODY, f"/{BODY}", CANARY.pem]
+    for command in set(COMMANDS) - NOT_RUN:
+        for line, text in zip(lines(command), itertools.cycle(texts), strict=False):
+            home = {} if setting == "HOME" else {"SLUICEGATE_HOME": str(site.home.root)}
+            argv = line.argv("env:NOTHING")
+            if "--home" in argv:
+                place = argv.index("--home")
+                argv = [*argv[:place], *argv[place + 2 :]]
+            shown, _ = run(argv, **home, **{f"{prefix}{setting}": text})
+            assert not CANARY.seen_in(shown), (line.name, text, shown)
 
 
 def test_commands_that_sign_were_really_asked_for_their_key(lines, run):

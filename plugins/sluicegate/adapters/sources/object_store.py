@@ -189,14 +189,14 @@ class StoreFiles:
             yield
         except SluicegateError:
             raise
-        except Exception as error:
-            # Every store has its own exceptions, and their texts may quote signed URLs.
+        except Exception as error:  # noqa: BLE001 - every store has its own exceptions
+            # Their texts may quote signed URLs.
             raise UnreadableData(
                 "the store did not deliver it",
                 locator=ascii(name)[1:-1],
                 got=type(error).__name__,
                 next_step="Check that it exists, the credentials and the network.",
-            ) from error
+            ) from None
 
     def _refuse_changed(self, names: list[str]) -> None:
         raise ChangedDuringRead(

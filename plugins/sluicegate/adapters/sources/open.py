@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.sources.local import GLOB_SCHEME, GlobFiles, LocalFiles, has_wildcard
+from sluicegate.credentials import without_credentials
 from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ CROISSANT_SCHEME: Final = "croissant:"
 """Marks a locator that is a Croissant file whose files are the source."""
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
-_CREDENTIALS: Final = re.compile(r"://[^/@]*:[^/@]*@")
 
 
 def open_source(
@@ -58,10 +58,10 @@ def open_source(
         if has_wildcard(path) and not Path(path).exists():
             return GlobFiles.parse(path)
         return LocalFiles(Path(path))
-    if _CREDENTIALS.search(text):
+    if without_credentials(text) != text:
         raise ConfigError(
             "the locator holds credentials",
-            locator=_CREDENTIALS.sub("://...@", text),
+            locator=text,  # without them, as in every error
             next_step="Pass them as storage options or through an Airflow connection.",
         )
     return _open_store(text, filesystem, dict(storage_options or {}))
@@ -101,5 +101,5 @@ def _open_store(url: str, filesystem: Any, options: dict[str, Any]) -> ByteSourc
             locator=url,
             got=type(error).__name__,
             next_step="Install its fsspec package, e.g. pip install 'sluicegate[s3]'.",
-        ) from error
+        ) from None  # whose text may quote the URL
     return StoreFiles(made, path, url.rstrip("/"))

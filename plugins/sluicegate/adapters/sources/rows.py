@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sluicegate.credentials import without_credentials
 from sluicegate.digest import canonical
 from sluicegate.digest.file_hash import open_regular, regular_status
 from sluicegate.errors import ConfigError, MalformedEnvelope
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _DATABASE: Final = re.compile(r"(postgresql|postgres|sqlite|duckdb)://[^#]*#.")
 _TEXT: Final = re.compile(r"(csv|jsonl):([^#]+)#(\{.*\})")
-_PASSWORD: Final = re.compile(r"://[^/@#]*:[^/@#]*@")
 
 
 def is_rows(locator: str) -> bool:
@@ -94,13 +94,13 @@ def open_rows(locator: str, *, url: Any = None) -> RowSource:
         raise ConfigError("names no rows", locator=locator[:200], expected="DATABASE-URL#TABLE")
     from sluicegate.adapters.sources.sql import SqlRows
 
-    if _PASSWORD.search(locator):
+    address, _, query = locator.partition("#")
+    if without_credentials(address) != address:
         raise ConfigError(
             "the locator holds a password",
-            locator=_PASSWORD.sub("://...@", locator)[:200],
+            locator=without_credentials(locator)[:200],
             next_step="Use PGUSER and PGPASSFILE, or an Airflow connection.",
         )
-    address, _, query = locator.partition("#")
     named = url(locator) if callable(url) else url
     return SqlRows(named or address, query)
 

@@ -82,7 +82,7 @@ def read_url_list(data: bytes, *, locator: str) -> tuple[UrlItem, ...]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableData(
             "URL list is no UTF-8 CSV", locator=locator, got=type(error).__name__
-        ) from error
+        ) from None
     if not items:
         raise UnreadableData("URL list names no item", locator=locator)
     names = [item.name for item in items]
