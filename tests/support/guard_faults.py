@@ -53,7 +53,7 @@ FAULTS = {
     "garbled": Fault("verdict", "erroring", "MALFORMED", "ledger entry"),
     "edited": Fault("verdict", "erroring", "LEDGER_CORRUPT", "ledger"),
     "nan": Fault("finding", "NaN", "EVIDENCE_MISSING", "no verdict of this batch"),
-    "behind_aside": Fault("baseline", "set aside", "GATE_BLOCKED", "behind the anchored baseline"),
+    "behind_aside": Fault("baseline", "aside", "GATE_BLOCKED", "behind the anchored baseline"),
     "baseline_revoked": Fault("baseline", "revoked", "UNTRUSTED_KEY", "anchored baseline"),
     "waiver_stale": Fault("waiver", "stale", "GATE_BLOCKED", "[EXPIRED]"),
     "waiver_forged": Fault("waiver", "forged", "GATE_BLOCKED", "[UNTRUSTED_KEY]"),
