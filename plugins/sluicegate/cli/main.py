@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sluicegate import __version__
 from sluicegate.cli.options import OutputLost, exit_code_of, write_out
+from sluicegate.credentials import without_credentials
 from sluicegate.errors import Outcome, SluicegateError
 from sluicegate.foreign import DEBUG, coded
 from sluicegate.untrusted import visible
@@ -121,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - nothing may leave that looks like "passed"
         found = coded(error)
         if os.environ.get(DEBUG):
-            traceback.print_exc()
+            sys.stderr.write(without_credentials(traceback.format_exc()))
         _report(found, as_json=getattr(arguments, "json", None) is True)
         return exit_code_of(found, arguments)
 

@@ -12,7 +12,7 @@ from sluicegate.adapters.table_commitment import commit_batches
 from sluicegate.adapters.tabular import open_batches
 from sluicegate.errors import ConfigError, InsufficientData, MalformedEnvelope
 from sluicegate.gate.limits import UNLIMITED
-from sluicegate.tables.keys import as_text, decode_key
+from sluicegate.tables.keys import as_text, class_of, decode_key
 from sluicegate.tables.sketch import MAX_CELLS, N_TABLES, Element
 from sluicegate.workflow.folder import has_seal
 from sluicegate.workflow.table_record import Key, TableRecord, read_record, record_table
@@ -92,6 +92,8 @@ def difference(old: Path, new: Path, key: Key, *, contributor: str | None) -> Ta
     before = kept or _record(old, key, cells)
     after = _record(new, columns, cells)
     before.commitment.schema.require_same(after.commitment.schema, locator=str(new))
+    if contributor is not None:
+        class_of(after.commitment.schema, contributor)
     if before.commitment.digest == after.commitment.digest:
         return TableDifference()
     buckets = before.commitment.differing_buckets(after.commitment)

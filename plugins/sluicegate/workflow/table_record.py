@@ -256,7 +256,8 @@ def _columns(
     import numpy as np
 
     schema = TableSchema.of(chunk.schema)
-    keys = encode_keys(chunk.column(key.column), class_of(schema, key.column), key.column)
+    kind = class_of(schema, key.column)
+    keys = encode_keys(chunk.column(key.column), kind, key.column)
     if key.label is None:
         return keys, np.zeros((chunk.num_rows, 8), np.uint8), {}
     kind = class_of(schema, key.label)

@@ -130,6 +130,19 @@ def test_question_that_cannot_be_answered_is_not_no_difference(work, arguments, 
     assert cli.main(["diff", *arguments]) == outcome.value
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [["--key", "no"], ["--key", "id", "--label", "no"], ["--key", "id", "--contributor", "no"]],
+)
+def test_column_that_is_not_there_is_named(work, capsys, asked):
+    changed = base()
+    changed["x"][5] = 99.0
+    write(changed, work / "new")
+    capsys.readouterr()
+    assert cli.main(["diff", "old", "new", *asked]) == Outcome.COULD_NOT_CHECK.value
+    assert "[DATA_SCHEMA] no: no such column" in capsys.readouterr().err
+
+
 def test_label_without_a_key_cannot_be_sealed(work):
     seal = ["seal", "old", "--name", "src", "--key", "k/key.pem", "--out", "e2"]
     assert cli.main([*seal, "--label", "label"]) == Outcome.CALLED_WRONGLY.value
