@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.support.hybrid_site import make_hybrid
 from tests.unit.workflow.conftest import Site, built_site, rows, write  # noqa: F401 - a fixture
+from tests.unit.workflow.test_remembered import restore, saved_ledger
 
 from sluicegate import load_verified
 from sluicegate.attest.dsse import Envelope
@@ -54,6 +55,11 @@ def stage(built_site, tmp_path_factory):  # noqa: F811 - the fixture imported ab
     stage.add("failed", batch="poisoned")
     stage.add("failed_suite", dag="with_suite", batch="poisoned")
     stage.add("no_ledger").home.ledger.unlink()
+    stage.add("no_memory").home.memory.unlink()
+    restored = stage.add("restored")
+    yesterday = saved_ledger(restored)
+    restored.seal(restored.poisoned)
+    restore(restored, yesterday)
     stage.add("no_data", batch="nowhere")
     truncated = write(rows(7), stage.add("truncated", batch="short").root / "short")
     path = truncated / "part.parquet"
@@ -175,6 +181,7 @@ def test_log_of_a_blocked_gate_closes_with_one_block_after_one_traceback(scenes,
     ("scene", "task", "code"),
     [
         ("no_ledger", "seal", "EVIDENCE_MISSING"),
+        ("no_memory", "seal", "EVIDENCE_MISSING"),
         ("no_data", "seal", "DATA_UNREADABLE"),
         ("truncated", "gate", "DATA_UNREADABLE"),
     ],
@@ -183,6 +190,12 @@ def test_what_could_not_be_checked_is_retried_and_never_passes(scenes, stage, sc
     assert scenes[scene]["states"][task] == ["failed", 4], "three retries after the first try"
     assert scenes[scene]["log"].count(f"[{code}]") >= 4
     assert scenes[scene]["events"] == []
+
+
+def test_ledger_that_went_back_is_not_appended_to_and_not_retried(scenes):
+    assert scenes["restored"]["states"]["seal"] == ["failed", 1]
+    assert "[ROLLBACK]" in scenes["restored"]["log"]
+    assert scenes["restored"]["events"] == []
 
 
 def test_what_was_called_wrongly_is_not_retried(scenes, stage):
