@@ -37,7 +37,7 @@ def test_check_baseline_and_seal_refuse_it_by_name(site, name):  # noqa: F811
         with pytest.raises(UnreadableData, match=f"is an? {what}") as caught:
             use()
         assert "as Parquet into another directory" in caught.value.next_step
-    assert not site.evidence().has_seal("src")
+    assert site.evidence().newest_provenance("src") is None
 
 
 @every
