@@ -7,14 +7,18 @@ only what Airflow would take for an asset, and a text that is written like one o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from sluicegate.errors import ConfigError
 
 _MAX_DEPTH: Final = 64
 """Nesting of conditions and lists; deeper is an error, and an error means guarded and failing."""
+
+_MAX_ITEMS: Final = 100_000
+"""An iterator may have no end, and a DAG file must parse."""
 
 _TEXTS: Final = ("uri", "url", "name")
 """Where assets, references and lineage entities carry what they stand for."""
@@ -56,6 +60,20 @@ def declared(value: Any) -> Declared:
     return Declared(tuple(text for leaf in leaves for text in _texts(leaf)), references)
 
 
+def listed(items: Iterable[Any]) -> list[Any]:
+    """Return items with each iterator read into them.
+
+    Raises:
+        ConfigError: There is no end to it.
+    """
+    read: list[Any] = []
+    for item in items:
+        read += islice(item, _MAX_ITEMS + 1) if isinstance(item, Iterator) else (item,)
+        if len(read) > _MAX_ITEMS:
+            raise ConfigError("too many inlets", expected=f"at most {_MAX_ITEMS}")
+    return read
+
+
 def _whole(value: Any) -> Any:
     """Airflow 3.3 makes a list of letters of a text, so ``inlets="sluicegate://x"`` comes so."""
     if isinstance(value, _LISTS) and len(value) > 1:
@@ -72,7 +90,7 @@ def _leaves(value: Any, depth: int) -> Iterator[Any]:
         return
     if isinstance(value, Iterator):
         raise ConfigError(
-            "the inlets hold an iterator, which cannot be read without using it up",
+            "an iterator inside the inlets cannot be read without using it up",
             got=type(value).__name__,
             next_step="Make a list of it.",
         )

@@ -1,4 +1,4 @@
-"""Which tasks the guard protects. Pure: looks at a task, touches nothing.
+"""Which tasks the guard protects. Looks at a task, and touches nothing but iterators in its inlets.
 
 Works on attributes instead of Airflow's classes, so that it reads DAG-author objects and
 their serialized forms alike and costs no import while DAG files are parsed.
@@ -6,11 +6,12 @@ their serialized forms alike and costs no import while DAG files are parsed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.orchestration.author_code import author_code, is_mapped, is_our_operator
-from sluicegate.orchestration.declared import Declared, declared
+from sluicegate.orchestration.declared import Declared, declared, listed
 from sluicegate.workflow.protected import is_protected_uri, protected_tag, source_of_uri
 
 if TYPE_CHECKING:
@@ -114,4 +115,17 @@ def sources_of(uris: Iterable[str]) -> tuple[str, ...]:
 
 
 def _inlets(task: Any) -> Any:
-    return task.partial_kwargs.get("inlets") if is_mapped(task) else task.inlets
+    """Return the inlets, with a list in place of each iterator: reading would use that up."""
+    inlets = task.partial_kwargs.get("inlets") if is_mapped(task) else task.inlets
+    if not isinstance(inlets, Iterator) and not _holds_iterator(inlets):
+        return inlets
+    read = listed([inlets] if isinstance(inlets, Iterator) else inlets)
+    if is_mapped(task):
+        task.partial_kwargs["inlets"] = read
+    else:
+        task.inlets = read
+    return read
+
+
+def _holds_iterator(inlets: Any) -> bool:
+    return isinstance(inlets, list | tuple) and any(isinstance(item, Iterator) for item in inlets)

@@ -206,6 +206,7 @@ FREE = {
     "free_text": ["s3://lake/file"],
     "free_text_alone": "s3://lake/file",
     "free_alias": [UNTIED],
+    "free_iterator": (asset for asset in [OTHER]),
 }
 with DAG("free", schedule=None, tags=["Training-report", "trains"]):
     for name, inlets in FREE.items():

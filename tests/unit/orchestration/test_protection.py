@@ -1,6 +1,7 @@
 """Which tasks are protected, on stand-ins for Airflow's objects."""
 
 import functools
+import itertools
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -152,7 +153,11 @@ def test_a_reference_by_our_name_needs_no_question():
 
 @pytest.mark.parametrize(
     ("inlets", "said"),
-    [([iter([FLIGHTS])], "iterator"), (iter(()), "iterator"), ([UnknownKind()], "does not know")],
+    [
+        ([[iter([FLIGHTS])]], "iterator"),
+        (itertools.repeat(asset("s3://x")), "too many"),
+        ([UnknownKind()], "does not know"),
+    ],
 )
 def test_what_cannot_be_read_is_an_error(inlets, said):
     with pytest.raises(ConfigError, match=said):
@@ -180,6 +185,21 @@ def test_a_tag_is_certain_even_with_an_alias_in_the_schedule():
 def test_an_asset_of_ours_that_names_no_source_is_an_error(uri):
     with pytest.raises(ConfigError, match=r"not a source name|not the URI of a source"):
         protection_of(task(inlets=[asset(uri)]), SETTINGS)
+
+
+@pytest.mark.parametrize("inlets", [lambda: iter([FLIGHTS]), lambda: [iter([FLIGHTS])]])
+@pytest.mark.parametrize("make", [task, mapped])
+def test_an_iterator_is_read_once_and_left_as_a_list(make, inlets):
+    made = make(inlets=inlets())
+    for _ in range(2):
+        assert protection_of(made, SETTINGS).sources == ("flights",)
+    assert (made.partial_kwargs["inlets"] if make is mapped else made.inlets) == [FLIGHTS]
+
+
+def test_an_iterator_over_other_assets_is_left_alone_too():
+    made = task(inlets=[iter([asset("s3://x")])])
+    assert protection_of(made, SETTINGS) is None
+    assert [item.uri for item in made.inlets] == ["s3://x"]
 
 
 def test_an_endless_condition_is_an_error():
