@@ -14,6 +14,7 @@ from tests.unit.workflow.conftest import AT, built_site, rows, site, write  # no
 
 from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest.predicates import provenance_from_statement
+from sluicegate.attest.secret import Secret
 from sluicegate.attest.trust import Role
 from sluicegate.workflow.evidence import create_ledger, open_evidence
 from sluicegate.workflow.home import SluiceHome
@@ -43,8 +44,8 @@ def home(request, site):  # noqa: F811 - the fixture imported above
         yield site.home
         return
     with throwaway_database() as server:
-        home = SluiceHome(site.home.root, server.url())
-        create_ledger(home, at=AT)
+        home = SluiceHome(site.home.root, Secret(server.url(), "ledger URL"))
+        create_ledger(home, at=AT, forget="the file's ledger is another one")
         yield home
 
 

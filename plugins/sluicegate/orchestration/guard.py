@@ -295,6 +295,8 @@ def _fail(error: Exception) -> NoReturn:
 
 def _kind(error: Exception) -> str:
     """Return an error's kind and coded text; its own text may quote anything."""
+    if isinstance(error, SluicegateError):
+        return str(error)
     kind, found = type(error).__name__, coded(error)
     if isinstance(found, InternalError):
         return f"{kind}; set {DEBUG}=1 to see where"

@@ -9,6 +9,7 @@ import pytest
 from postgres_server import throwaway_database
 from tests.unit.workflow.conftest import AT, Site, built_site  # noqa: F401 - a fixture
 
+from sluicegate.attest.secret import Secret
 from sluicegate.cli.main import main
 from sluicegate.errors import SluicegateError
 from sluicegate.workflow import evidence
@@ -92,7 +93,7 @@ class Stage(Site):
 
     @property
     def home(self):
-        return SluiceHome(self.root / "sluice", self.ledger_url)
+        return SluiceHome(self.root / "sluice", Secret(self.ledger_url, "ledger URL"))
 
     def run(self, *arguments):
         return main([*map(str, arguments), "--home", str(self.home.root)])

@@ -113,7 +113,7 @@ def test_what_only_the_guard_saw_and_refused_is_remembered(stage):
         stage.store.restore(FileStore(there).save())
     else:
         there.set_aside()
-    stage.require_refused("GATE_BLOCKED", among=["guard"])
+    stage.require_refused("QUARANTINED", among=["guard"])
     stage.store.restore(before)
     stage.require_refused("ROLLBACK")
 
