@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import ConfigError
 from sluicegate.workflow.home import check_source_name
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from sluicegate.digest.algorithms import Digest
     from sluicegate.orchestration.operators import TrainingGateOperator
     from sluicegate.workflow.evidence import IssuedVerdict, SealedBatch
     from sluicegate.workflow.gate import GateSigners
@@ -92,6 +92,7 @@ def own_batch(
         ConfigError: The run sealed several batches.
         SluicegateError: The ledger cannot be read, or what it says does not hold.
     """
+    from sluicegate.digest.algorithms import Digest
     from sluicegate.workflow.evidence import open_evidence
     from sluicegate.workflow.own_batch import batch_of_run, require_one
 
@@ -154,6 +155,8 @@ def digest_of(batch: Any, source: str) -> Digest | None:
                 "the batch is of another source", locator="batch", expected=source, got=named
             )
         return digest
+    from sluicegate.digest.algorithms import Digest
+
     return Digest.parse(str(batch))
 
 
@@ -188,4 +191,6 @@ def _pointer(value: Any) -> tuple[str, Digest]:
             got=type(value).__name__,
             next_step="Pass the output of a SealSourceOperator.",
         )
+    from sluicegate.digest.algorithms import Digest
+
     return check_source_name(str(value["source"])), Digest.parse(str(value["digest"]))

@@ -23,13 +23,10 @@ from airflow.policies import hookimpl
 
 from sluicegate import __version__
 from sluicegate.errors import ConfigError, InternalError, SluicegateError, VerificationError
-from sluicegate.foreign import DEBUG, coded
 from sluicegate.orchestration.author_code import is_mapped, may_change_when_expanded
-from sluicegate.orchestration.pointers import pointers_of, require_same_batch
 from sluicegate.orchestration.protection import Protection, protection_of
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.home import ENV_ADMITTED
-from sluicegate.workflow.run_records import ADMITTED_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -217,6 +214,8 @@ class GuardHook:
         holds the task's token, and records the host itself. Anybody in this process could write the
         same. That gains nothing: the audit looks the verdict up and asks whether it was in force.
         """
+        from sluicegate.workflow.run_records import ADMITTED_KEY
+
         settings = "" if self.settings is None else self.settings.digest
         guard = {"version": __version__, "settings": settings}
         value = {"sources": dict(verdicts or {}), "refused": refused, "guard": guard}
@@ -240,6 +239,7 @@ def admit(context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome
     Raises:
         SluicegateError: A source has no valid verdict.
     """
+    from sluicegate.orchestration.pointers import pointers_of, require_same_batch
     from sluicegate.workflow.admit import admit_training
 
     pointers = pointers_of(context)
@@ -287,6 +287,8 @@ def _fail(error: Exception) -> NoReturn:
     """Refuse because of a defect; the log must say where it is."""
     from airflow.sdk.exceptions import AirflowFailException
 
+    from sluicegate.foreign import DEBUG
+
     said = f"{REFUSED}[GUARD_ERROR] the guard itself failed: {_kind(error)}"
     _log.error(said)
     # Without its cause: Airflow would print what a library quotes, and nobody's own frames.
@@ -297,6 +299,8 @@ def _kind(error: Exception) -> str:
     """Return an error's kind and coded text; its own text may quote anything."""
     if isinstance(error, SluicegateError):
         return str(error)
+    from sluicegate.foreign import DEBUG, coded
+
     kind, found = type(error).__name__, coded(error)
     if isinstance(found, InternalError):
         return f"{kind}; set {DEBUG}=1 to see where"

@@ -16,7 +16,6 @@ from airflow.sdk import BaseOperator
 from sluicegate.orchestration.assets import verified_asset
 from sluicegate.orchestration.batches import awaited, judge
 from sluicegate.orchestration.settings import Settings
-from sluicegate.orchestration.task_edge import mapped_errors
 from sluicegate.workflow.home import check_source_name
 
 if TYPE_CHECKING:
@@ -50,6 +49,8 @@ class _SluicegateOperator(BaseOperator):
         return self._mapped(lambda home, at: self._run(home, context, at))
 
     def _mapped(self, step: Callable[[SluiceHome, datetime], dict[str, str]]) -> dict[str, str]:
+        from sluicegate.orchestration.task_edge import mapped_errors
+
         at = datetime.now(UTC).replace(microsecond=0)
         with mapped_errors():
             return step(Settings.from_airflow(os.environ).home(), at)
