@@ -71,6 +71,26 @@ def test_sequence_goes_on_through_the_switch(before, now):
     assert judge([record(last)], [*past, other], alpha=0.01, overrides={}, naming=now) == found
 
 
+@pytest.mark.parametrize("naming", [SHOWN, HIDDEN])
+def test_sequence_calls_one_who_delivers_no_more_as_the_policy_says_now(naming):
+    """What earlier batches recorded under a name is found again, and said as names are now."""
+    gone, people = "contributor c0", [f"contributor c{i}" for i in range(8)]
+    shift = dict.fromkeys(["", "label 0", "label 1", *people], 0.0)
+    rng = np.random.default_rng(6)
+    past = [batch_step(rng, 0.0, shift) for _ in range(6)]
+    past = [
+        tuple(
+            dataclasses.replace(e, effect=0.08, p_value=1e-30) if e.subject == gone else e
+            for e in step
+        )
+        for step in past
+    ]
+    now = tuple(e for e in batch_step(rng, 0.0, shift) if e.subject != gone)
+    found = judge([record(now)], past, alpha=0.01, overrides={}, naming=naming)
+    assert found.evidence["subject"] == naming.subject("c0")
+    assert found.message.startswith(f"SEQUENCE: {naming.subject('c0')}: ")
+
+
 def test_rows_of_a_hidden_contributor_are_still_scored_by_its_own_flips(baseline, batch):
     from tests.unit.signals.conftest import put
 

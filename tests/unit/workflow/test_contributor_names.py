@@ -229,3 +229,26 @@ def test_names_of_a_time_when_they_were_shown_are_hidden_in_what_is_said_now(sit
     assert sequence["evidence"]["batches"] == 2
     assert sequence["evidence"]["subject"] == f"contributor {pseudonym(FLIPPER)}"
     assert len(sequence["evidence"]["effects"]) == 2, "one person, one track"
+
+
+def test_gate_hides_one_who_was_named_in_an_earlier_verdict(site):
+    """Of one who delivered flips then and nothing now, the sequence still speaks."""
+    turned = write(called(flipped(rows(3), "c1")), site.root / "turned")
+    calm = called(rows(4))
+    others = pa.array([who != FLIPPER for who in calm["who"].to_pylist()])
+    for display, batch in (
+        ("shown", turned),
+        ("hidden", write(calm.filter(others), site.root / "others")),
+    ):
+        value = {**yaml.safe_load(DEFAULT_POLICY), "contributor_names": display}
+        warn = {"severity": "warn"}
+        rules = {"SEQUENCE": {}, "CONTRIBUTOR_LABEL_SKEW": {}, **value["signals"]}
+        value["signals"] = {code: {**rule, **warn} for code, rule in rules.items()}
+        site.home.policy.write_text(yaml.safe_dump(value), encoding="utf-8")
+        site.seal(batch)
+        verdict = gated(site)
+        assert verdict.result == "WARNED", (display, verdict.reasons)
+    newest, earlier = (text for text in payloads(site) if "evidence" in text)
+    assert CANARY in earlier, "what was signed stays as it was signed"
+    assert CANARY not in newest
+    assert f"SEQUENCE: contributor {pseudonym(FLIPPER)}: over 2 batches" in newest
