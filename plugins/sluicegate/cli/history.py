@@ -12,6 +12,7 @@ from sluicegate.cli.options import (
     installation_of,
     table,
 )
+from sluicegate.signals.contributor_names import pseudonym
 from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
@@ -76,8 +77,10 @@ def _wanted(version: Version, arguments: argparse.Namespace) -> bool:
         return False
     if arguments.contributor:
         reasons = version.verdict.reasons if version.verdict else ()
-        named = f"contributor {visible(arguments.contributor)}"  # as a message writes it
-        if not any(named in reason.message for reason in reasons):
+        # As a message writes it, whether the policy of then hid names or not.
+        called = (arguments.contributor, pseudonym(arguments.contributor))
+        named = [f"contributor {visible(who)}" for who in called]
+        if not any(name in reason.message for reason in reasons for name in named):
             return False
     if arguments.digest:
         wanted = arguments.digest.rpartition(":")[2]

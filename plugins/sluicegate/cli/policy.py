@@ -144,6 +144,8 @@ def _sections(policy: Policy) -> list[str]:
     if policy.contributors is not None:
         set_ = policy.contributors.changed(type(policy.contributors)())
         lines.append(f"contributors: {', '.join(f'{name} {here:g}' for name, here, _ in set_)}")
+    if policy.naming.hidden:
+        lines.append("contributor names: hidden, each is called by its pseudonym")
     if (waiver := policy.waiver) is not None:
         lines.append(
             f"waivers: {waiver.approvers} people may waive {', '.join(sorted(waiver.allow))} "

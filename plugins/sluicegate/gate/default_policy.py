@@ -25,6 +25,9 @@ verdict_ttl_hours: 168
 # How much of a batch may be decoded, all its files together; these hold without the section.
 # limits: {max_rows: 100000000, max_decoded_bytes: 68719476736, max_expansion: 400}
 
+# Messages and findings name contributors. Where names are personal data, hide them:
+# contributor_names: hidden
+
 # CODE, or CODE:column for one column. severity: what happens when the signal fires. tolerance:
 # largest accepted effect, a share; without it the one that the baseline learned from its own
 # history. SCHEMA:extra: columns that the baseline does not know, and so nobody judges. UNJUDGED:

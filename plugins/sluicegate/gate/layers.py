@@ -13,7 +13,7 @@ from sluicegate.errors import ConfigError
 from sluicegate.gate.weakening import weakened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from sluicegate.gate.policy import Policy
 
@@ -34,12 +34,12 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def require_tighter(below: Policy, above: Policy, *, locator: str) -> None:
-    """Return if the upper layer lets nothing pass that the lower one stops.
+    """Return if the upper layer lets nothing pass that the lower one stops, and shows no more.
 
     Raises:
         ConfigError: It does; the message says what.
     """
-    if clauses := weakened(below, above):
+    if clauses := (*weakened(below, above), *_revealed(below, above)):
         more = f" (and {len(clauses) - 3} more)" if len(clauses) > 3 else ""
         raise ConfigError(
             "a policy may only tighten the one below it",
@@ -48,3 +48,14 @@ def require_tighter(below: Policy, above: Policy, *, locator: str) -> None:
             got="; ".join(clauses[:3]) + more,
             next_step="Change the lower layer, whose owner answers for it.",
         )
+
+
+def _revealed(below: Policy, above: Policy) -> Iterator[str]:
+    """Yield each place where names that the lower layer hides are shown.
+
+    No weakening: it lets no batch pass, so the audit of two verdicts has nothing to report.
+    """
+    for source in ("", *sorted(below.sources.keys() | above.sources.keys())):
+        under, over = below.for_source(source), above.for_source(source)
+        if under.naming.hidden and not over.naming.hidden:
+            yield f"{f'source {source}: ' if source else ''}contributor_names hidden -> shown"

@@ -22,6 +22,7 @@ from sluicegate.gate.policy_sections import (
     read_promoted,
 )
 from sluicegate.gate.waiver_rules import WaiverRules, read_waiver_rules
+from sluicegate.signals.contributor_names import SHOWN, ContributorNames, Display
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,8 @@ _REQUIRED = frozenset(
     {"version", "mode", "accept", "false_block_budget", "verdict_ttl_hours", "signals"}
 )
 _SECTIONS = frozenset({"waiver", "freshness", "contributors", "promoted", "model", "limits"})
-_KEYS = _REQUIRED | _SECTIONS | {"sources"}
+_SWITCHES = frozenset({"contributor_names"})
+_KEYS = _REQUIRED | _SECTIONS | _SWITCHES | {"sources"}
 _SIGNAL_KEYS = frozenset({"severity", "tolerance", "required", "not_evaluated"})
 
 
@@ -99,6 +101,7 @@ class Policy:
         promoted: Lanes in which a baseline must have been promoted.
         model: How much worse than its champion a model may be; None judges no model.
         limits: How much of a batch may be decoded.
+        naming: What contributors are called in messages and findings.
         sources: Whole policies of sources with tighter rules, by name.
         raw: The file's exact bytes, which the gate keeps as evidence: a digest alone could
             tell an auditor that the policy changed, never what.
@@ -117,6 +120,7 @@ class Policy:
     promoted: frozenset[Lane] = frozenset()
     model: ModelRules | None = None
     limits: Limits = DEFAULT
+    naming: ContributorNames = SHOWN
     sources: Mapping[str, Policy] = field(default_factory=dict)
 
     def for_source(self, source: str) -> Policy:
@@ -196,7 +200,13 @@ def _read(reader: PolicyReader, body: Mapping[str, Any], raw: bytes) -> Policy:
         promoted=read_promoted(reader, body["promoted"]) if "promoted" in body else frozenset(),
         model=read_model(reader, body["model"]) if "model" in body else None,
         limits=read_limits(reader, body["limits"]) if "limits" in body else DEFAULT,
+        naming=_naming(reader, body),
     )
+
+
+def _naming(reader: PolicyReader, body: Mapping[str, Any]) -> ContributorNames:
+    field = "contributor_names"
+    return ContributorNames(reader.choice(body.get(field, "shown"), Display, field) == "hidden")
 
 
 def _rule(reader: PolicyReader, code: str, value: Any) -> SignalRule:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.profiling.counts import Profile
+    from sluicegate.signals.contributor_names import ContributorNames
     from sluicegate.signals.label_conflicts import ConflictCount
     from sluicegate.signals.label_trusted import TrustedCount
     from sluicegate.signals.repeats import Spectrum
@@ -58,6 +59,7 @@ class Comparison:
         trusted: Rows of known ids.
         conflicts: Rows by fingerprint and label.
         arrival: Rows by time.
+        naming: What contributors are called.
     """
 
     baseline: Baseline
@@ -81,6 +83,7 @@ class Comparison:
     trusted: TrustedCount
     conflicts: ConflictCount
     arrival: ArrivalCount
+    naming: ContributorNames
 
     def tolerance(self, code: str, column: str, *, learned_scale: float = 1.0) -> float:
         """Return the tolerance of a signal on a column, as a share."""

@@ -152,10 +152,10 @@ def _asked(
         excess, error, weight = found[i].excess, found[i].error, float(rows[i] / rows.sum())
         bound, tolerance = (excess - 1.645 * error) * weight, max(floor, within * weight)
         expected = sums.past[i, y] / old[i] if old[i] else share
-        name = sums.names[i][:64]
+        subject = comparison.naming.subject(sums.names[i])
         out.append(
             Candidate(
-                subject=f"contributor {name}",
+                subject=subject,
                 effect=excess * weight,
                 bound=bound,
                 tolerance=tolerance,
@@ -163,7 +163,7 @@ def _asked(
                 text=f"{percent(sums.now[i, y] / rows[i])} of its labels are "
                 f"{_class_name(comparison, y)} (baseline {percent(expected)}): "
                 f"{percent(excess * weight)} of the batch beyond its past and its peers",
-                hint=f"Review contributor {name} or exclude its rows.",
+                hint=f"Review {subject} or exclude its rows.",
             )
         )
     return out

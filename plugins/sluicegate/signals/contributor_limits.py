@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from sluicegate.signals.contributor_names import SHOWN, ContributorNames
 from sluicegate.signals.record import CONTRIBUTOR_LIMIT, Family, SignalRecord, Status
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 MIN_ROWS: Final = 100
 """A class or period with fewer rows is left out: a share of a handful says nothing."""
 
+_MISSING: Final = "(missing)"
 _Name = str | None
 _Groups = dict[_Name, Counter[_Name]]
 
@@ -36,10 +38,12 @@ class LimitCounts:
     Args:
         schema: Roles of the columns.
         limits: From the policy.
+        naming: What contributors are called.
     """
 
     schema: BatchSchema
     limits: ContributorLimits
+    naming: ContributorNames = SHOWN
     _rows: Counter[_Name] = field(default_factory=Counter)
     _groups: dict[str, _Groups] = field(default_factory=dict)
     _missing: set[str] = field(default_factory=set)
@@ -70,7 +74,7 @@ class LimitCounts:
             return (_record("", Status.NOT_EVALUATED, "the batch has no contributor column"),)
         limits, records = self.limits, [_record("", Status.PASSED, "")]
         if limits.max_share is not None:
-            records.append(_judge("max_share", self._rows, limits.max_share, "the rows"))
+            records.append(self._judge("max_share", self._rows, limits.max_share, "the rows"))
         if limits.max_new_share is not None:
             total = self._rows.total()
             new = total - sum(n for name, n in self._rows.items() if name in known)
@@ -83,12 +87,38 @@ class LimitCounts:
         ):
             if most is not None:
                 groups = None if limit in self._missing else self._groups.get(limit, {})
-                records.append(_judge_groups(limit, groups, most, what))
+                records.append(self._judge_groups(limit, groups, most, what))
         return tuple(records)
+
+    def _judge(
+        self, limit: str, counts: Mapping[_Name, int], most: float, what: str
+    ) -> SignalRecord:
+        total = sum(counts.values())
+        name, n_rows = max(counts.items(), key=lambda item: item[1], default=(None, 0))
+        share = n_rows / max(total, 1)
+        who = f"contributor {_MISSING}" if name is None else self.naming.subject(name)
+        return _limited(limit, share, most, f"{who} delivered {share:.1%} of {what}")
+
+    def _judge_groups(
+        self, limit: str, groups: _Groups | None, most: float, what: str
+    ) -> SignalRecord:
+        if groups is None:
+            return _record(limit, Status.NOT_EVALUATED, f"no column says the {what} of a row")
+        judged = [
+            self._judge(limit, found, most, f"{what} {_shown(group)}")
+            for group, found in groups.items()
+            if found.total() >= MIN_ROWS
+        ]
+        passed = _record(limit, Status.PASSED, "")
+        return max(judged, key=lambda r: r.effect or 0.0, default=passed)
 
 
 def limit_records(
-    table: pa.Table, schema: BatchSchema, known: Collection[str], limits: ContributorLimits
+    table: pa.Table,
+    schema: BatchSchema,
+    known: Collection[str],
+    limits: ContributorLimits,
+    naming: ContributorNames = SHOWN,
 ) -> tuple[SignalRecord, ...]:
     """Hold a batch against the limits.
 
@@ -97,13 +127,14 @@ def limit_records(
         schema: Roles of the columns.
         known: Contributors of the baseline.
         limits: From the policy.
+        naming: What contributors are called.
 
     Returns:
         One record a limit that is set; NOT_EVALUATED if a column that it needs is missing.
 
     Cost: one pass over two or three columns.
     """
-    counts = LimitCounts(schema, limits)
+    counts = LimitCounts(schema, limits, naming)
     counts.update(table)
     return counts.records(known)
 
@@ -142,25 +173,6 @@ def _cap(held: list[float], share: float) -> float:
         if held[n_capped] <= cap:
             return cap if n_capped else held[0]
     return held[-1]  # too few contributors for the share: all alike
-
-
-def _judge(limit: str, counts: Mapping[_Name, int], most: float, what: str) -> SignalRecord:
-    total = sum(counts.values())
-    name, n_rows = max(counts.items(), key=lambda item: item[1], default=(None, 0))
-    share = n_rows / max(total, 1)
-    text = f"contributor {_shown(name)} delivered {share:.1%} of {what}"
-    return _limited(limit, share, most, text)
-
-
-def _judge_groups(limit: str, groups: _Groups | None, most: float, what: str) -> SignalRecord:
-    if groups is None:
-        return _record(limit, Status.NOT_EVALUATED, f"no column says the {what} of a row")
-    judged = [
-        _judge(limit, found, most, f"{what} {_shown(group)}")
-        for group, found in groups.items()
-        if found.total() >= MIN_ROWS
-    ]
-    return max(judged, key=lambda r: r.effect or 0.0, default=_record(limit, Status.PASSED, ""))
 
 
 def _limited(limit: str, share: float, most: float, text: str) -> SignalRecord:
@@ -209,5 +221,5 @@ def _periods(
     return [None if t is None else str(int(t // length_ms)) for t in times.to_pylist()]
 
 
-def _shown(name: _Name) -> str:
-    return "(missing)" if name is None else name[:64]
+def _shown(group: _Name) -> str:
+    return _MISSING if group is None else group[:64]

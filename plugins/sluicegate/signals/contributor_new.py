@@ -52,7 +52,7 @@ def _newcomers(
     share = sum(batch[name] for name in new) / m
     # The busiest newcomer: one of two rows may just have been missed by the baseline's sample.
     chance = rate_excess_p(batch[new[0]], m, 0, max(n, 1)) * len(batch) if new else 1.0
-    shown = ", ".join(name[:64] for name in new[:3])
+    shown = ", ".join(map(comparison.naming.of, new[:3]))
     return Finding(
         code=NEW,
         family=Family.CONTAMINATION,
@@ -73,7 +73,7 @@ def _newcomers(
                 severity=Status.WARNED,
             )
         ],
-        evidence={"new": [[name, batch[name]] for name in new[:20]]},
+        evidence={"new": [[comparison.naming.of(name), batch[name]] for name in new[:20]]},
     )
 
 
@@ -89,7 +89,7 @@ def _flood(
         error = math.sqrt(p * (1 - p) / n + q * (1 - q) / m)
         candidates.append(
             Candidate(
-                subject=f"contributor {name[:64]}",
+                subject=comparison.naming.subject(name),
                 effect=q - p,
                 bound=q - p - 1.645 * error,
                 tolerance=tolerance,

@@ -32,6 +32,7 @@ from sluicegate.signals import (
     trigger_pairs,
 )
 from sluicegate.signals.comparison import Comparison
+from sluicegate.signals.contributor_names import SHOWN, ContributorNames
 from sluicegate.signals.correction import decide
 from sluicegate.signals.record import Family, SignalRecord, Status
 from sluicegate.signals.rows import row_scores
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from sluicegate.profiling.columns import Column
     from sluicegate.signals.excess import Step
     from sluicegate.signals.finding import Finding
     from sluicegate.signals.stored_baseline import Baseline
@@ -106,6 +108,7 @@ def evaluate(
     false_block_budget: float = 0.01,
     rows: bool = True,
     history: Sequence[Step | None] | None = None,
+    naming: ContributorNames = SHOWN,
 ) -> CheckResult:
     """Judge a batch.
 
@@ -118,6 +121,7 @@ def evaluate(
             only with the rows far out.
         history: What earlier batches added to the sequence, oldest first; with it the batch is
             judged together with them too, at ``false_block_budget`` for the whole sequence.
+        naming: What contributors are called in findings.
 
     Raises:
         ConfigError: A tolerance of a signal that takes none, or a budget outside (0, 1).
@@ -127,14 +131,16 @@ def evaluate(
     check_overrides(tolerances)
     if not 0.0 < false_block_budget < 1.0:
         raise ConfigError("false_block_budget is not a probability", got=str(false_block_budget))
-    scan = Scan.start(baseline, keep_rows=rows)
+    scan = Scan.start(baseline, keep_rows=rows, naming=naming)
     for batch in batches:
         scan.update(batch)
     comparison = _comparison(scan, tolerances)
     records = decide([f for signal in _SIGNALS for f in signal(comparison)], false_block_budget)
     if history is not None:
         records += (
-            sequence.judge(records, history, alpha=false_block_budget, overrides=tolerances),
+            sequence.judge(
+                records, history, alpha=false_block_budget, overrides=tolerances, naming=naming
+            ),
         )
     scores, reasons = row_scores(scan, records) if rows else (None, ())
     return CheckResult(
@@ -151,8 +157,14 @@ def evaluate(
 def _shapes(scan: Scan, records: Sequence[SignalRecord]) -> dict[str, Shape]:
     fired = {r.column for r in records if r.status in (Status.FAILED, Status.WARNED)}
     columns = (c for c in scan.baseline.layout.columns if c.name in fired)
-    found = ((c.name, shape_of(c, scan.baseline.profile, scan.profile)) for c in columns)
+    found = ((c.name, _shape(scan, c)) for c in columns)
     return {name: shape for name, shape in found if shape is not None}
+
+
+def _shape(scan: Scan, column: Column) -> Shape | None:
+    of_people = column.name == scan.baseline.schema.contributor
+    called = scan.naming.of if of_people else str
+    return shape_of(column, scan.baseline.profile, scan.profile, called)
 
 
 def _comparison(scan: Scan, tolerances: Mapping[str, float]) -> Comparison:
@@ -178,6 +190,7 @@ def _comparison(scan: Scan, tolerances: Mapping[str, float]) -> Comparison:
         trusted=scan.trusted,
         conflicts=scan.conflicts,
         arrival=scan.arrival,
+        naming=scan.naming,
     )
 
 

@@ -217,7 +217,7 @@ def _by_contributor(comparison: Comparison, reference: LabelReference, floor: fl
         kappa = variance[i] / max(reference.spread.between, 1e-12)
         shared = variance[i] / (float(base[i].sum()) + kappa)
         added = _excess(
-            f"contributor {names[i][:64]}",
+            comparison.naming.subject(names[i]),
             2,
             excess * weight,
             weight**2 * (error**2 - shared),
@@ -237,7 +237,7 @@ def _by_contributor(comparison: Comparison, reference: LabelReference, floor: fl
                     text=f"{percent(_contradictions(reference, batch[i]))} of labels contradict "
                     f"the baseline's model{usual}: about {percent(max(excess, 0.0) * weight)} of "
                     "the batch flipped",
-                    hint=f"Review contributor {names[i][:64]} or exclude its rows.",
+                    hint=f"Review {added.subject} or exclude its rows.",
                 ),
                 added,
             )

@@ -70,9 +70,8 @@ def _prior(scan: Scan, n_rows: int, record: SignalRecord | None) -> Floats:
     prior = np.full(n_rows, _PRIOR)
     if record is None or record.effect is None:
         return prior
-    fired = record.evidence.get("fired", [])
-    named = {s.removeprefix("contributor ") for s in fired if s.startswith("contributor ")}
-    who = [i for name, i in scan.names.items() if name is not None and name[:64] in named]
+    fired, called = set(record.evidence.get("fired", [])), scan.naming.subject
+    who = [i for name, i in scan.names.items() if name is not None and called(name) in fired]
     contributor = np.concatenate([p.contributor for p in scan.parts])
     group = np.isin(contributor, who) if who else np.ones(n_rows, dtype=bool)
     share = record.effect * n_rows / max(int(group.sum()), 1)

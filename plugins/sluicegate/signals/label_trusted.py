@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from sluicegate.profiling.layout import Encoded
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.contributor_names import ContributorNames
     from sluicegate.signals.known_rows import KnownRows
     from sluicegate.signals.stored_baseline import Baseline
 
@@ -128,7 +129,7 @@ def findings(comparison: Comparison) -> list[Finding]:
                 "known_rows": met.n_known,
                 "contradicting": met.n_contradicting,
                 "coverage": known.coverage,
-                "contributors": _contributors(met),
+                "contributors": _contributors(met, comparison.naming),
             },
         )
     ]
@@ -158,7 +159,7 @@ def relabelled_p(k: int, m: int, known: KnownRows) -> float:
     return max(p, rate_excess_p(k, m, known.contradicted, known.met)) if known.contradicted else p
 
 
-def _contributors(met: TrustedCount) -> list[list[object]]:
+def _contributors(met: TrustedCount, naming: ContributorNames) -> list[list[object]]:
     named = [(name, count) for name, count in met.contributors.items() if name is not None]
     ordered = sorted(named, key=lambda item: (-item[1], item[0]))[:5]
-    return [[name[:64], count] for name, count in ordered]
+    return [[naming.of(name), count] for name, count in ordered]

@@ -12,6 +12,7 @@ from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.distinct import Distinct
 from sluicegate.profiling.fingerprints import N_TABLES
 from sluicegate.profiling.layout import Encoded, encode_batch, unique_column, without_index
+from sluicegate.signals.contributor_names import SHOWN, ContributorNames
 from sluicegate.signals.label_conflicts import ConflictCount
 from sluicegate.signals.label_scores import N_BINS
 from sluicegate.signals.label_trusted import TrustedCount
@@ -107,6 +108,7 @@ class Scan:
         trusted: Rows of known ids.
         conflicts: Rows by fingerprint and label.
         arrival: Rows by time.
+        naming: What contributors are called in findings.
     """
 
     baseline: Baseline
@@ -135,9 +137,12 @@ class Scan:
     trusted: TrustedCount = field(default_factory=lambda: TrustedCount(None))
     conflicts: ConflictCount = field(default_factory=ConflictCount)
     arrival: ArrivalCount = field(default_factory=ArrivalCount)
+    naming: ContributorNames = SHOWN
 
     @classmethod
-    def start(cls, baseline: Baseline, *, keep_rows: bool = True) -> Scan:
+    def start(
+        cls, baseline: Baseline, *, keep_rows: bool = True, naming: ContributorNames = SHOWN
+    ) -> Scan:
         """Return the state before any row."""
         tails = {
             c.name: tail_scores(c, baseline.profile.marginal(c.name))
@@ -149,6 +154,7 @@ class Scan:
             n: WordWeights.of(t.table, kept=t.evidence.kept) for n, t in reference.texts.items()
         }
         scan = cls(baseline, Profile.empty(baseline.layout), tails, words, keep_rows=keep_rows)
+        scan.naming = naming
         scan.trusted = TrustedCount(reference.trusted)
         scan.arrival = ArrivalCount(reference.arrival)
         scan.conflicts = ConflictCount(tuple(PairCounts() for _ in reference.conflicts))

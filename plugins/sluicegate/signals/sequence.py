@@ -21,10 +21,12 @@ Rinaldo 2023, "E-detectors". Minimum n: one batch whose LABEL_FLIPS was evaluate
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sluicegate.signals.contributor_names import SHOWN, ContributorNames
 from sluicegate.signals.correction import percent
 from sluicegate.signals.excess import Excess, Step, read_step
 from sluicegate.signals.label_flips import CODE as FLIPS
@@ -38,6 +40,7 @@ _Z95 = 1.645
 _STEPS = (0.01, 0.02, 0.04, 0.08)  # share of the batch, from the onset on
 _RAMPS = (0.0025, 0.005, 0.01, 0.02)  # growth of the share a batch, up to _MOST
 _MOST = 0.2
+_CONTRIBUTOR = 2
 _LEVEL_WEIGHTS = (0.5, 0.25, 0.25)  # all rows, classes, contributors
 _MAX_ONSETS = 200  # older onsets keep their weight unused, which only lowers the e-value
 _MAX_LOG = 690.0
@@ -60,6 +63,7 @@ def judge(
     *,
     alpha: float,
     overrides: Mapping[str, float],
+    naming: ContributorNames = SHOWN,
 ) -> SignalRecord:
     """Judge a batch together with the batches before it.
 
@@ -68,6 +72,7 @@ def judge(
         history: What earlier batches added, oldest first; None for one that added nothing.
         alpha: Largest probability that a clean sequence is ever alarmed, in (0, 1).
         overrides: Tolerances of the policy.
+        naming: What contributors are called, whatever earlier batches called them.
 
     Cost: quadratic in batches up to 200, linear beyond; 0.1 s for 100 batches of 20 subjects.
     """
@@ -81,20 +86,35 @@ def judge(
             message=f"{SEQUENCE}: not evaluated: {FLIPS} says nothing about this batch.",
         )
     # The same batch checked twice must not count twice; equal to the last digit is the same.
-    past = [step for step in dict.fromkeys(history) if step is not None and step != now]
-    return _record([*past, now], flips, alpha, overrides)
+    past: dict[Step, Step] = {}
+    for step in history:
+        if step is not None:
+            past.setdefault(tuple(map(_same, step)), step)
+    past.pop(tuple(map(_same, now)), None)
+    return _record([*past.values(), now], flips, alpha, overrides, naming)
+
+
+def _same(excess: Excess) -> Excess:
+    """Return the excess under a subject that does not depend on how contributors are called."""
+    if excess.level != _CONTRIBUTOR:
+        return excess
+    return replace(excess, subject=ContributorNames.track(excess.subject))
 
 
 def _record(
-    steps: Sequence[Step], flips: SignalRecord, alpha: float, overrides: Mapping[str, float]
+    steps: Sequence[Step],
+    flips: SignalRecord,
+    alpha: float,
+    overrides: Mapping[str, float],
+    naming: ContributorNames,
 ) -> SignalRecord:
     tracks = _tracks(steps)
     total, weighed = 0.0, []
-    for (subject, _), (weight, track) in tracks.items():
+    for weight, track in tracks:
         value = weight * math.exp(min(_log_e_value(track, len(steps)), _MAX_LOG))
         total += value
-        weighed.append((value, subject, track))
-    total += 1.0 - sum(weight for weight, _ in tracks.values())
+        weighed.append((value, _called(track, naming), track))
+    total += 1.0 - sum(weight for weight, _ in tracks)
     worth, subject, track = max(weighed, key=lambda item: (item[0], item[1]))
     effect, bound = _mean(track)
     floor = tolerance_for(SEQUENCE, "", overrides, 0.0)
@@ -137,7 +157,12 @@ def _record(
     )
 
 
-def _tracks(steps: Sequence[Step]) -> dict[tuple[str, int], tuple[float, Track]]:
+def _called(track: Track, naming: ContributorNames) -> str:
+    newest = track[-1][1]
+    return naming.again(newest.subject) if newest.level == _CONTRIBUTOR else newest.subject
+
+
+def _tracks(steps: Sequence[Step]) -> list[tuple[float, Track]]:
     """Return each subject's weight and its excesses with the number of their batch.
 
     Subjects of the first batch share half of their level's weight evenly; the other half is
@@ -148,8 +173,8 @@ def _tracks(steps: Sequence[Step]) -> dict[tuple[str, int], tuple[float, Track]]
     later = [0, 0, 0]
     first = [sum(excess.level == level for excess in steps[0]) for level in range(3)]
     for t, step in enumerate(steps):
-        for excess in sorted(step, key=lambda e: (e.level, e.subject)):
-            level, key = excess.level, (excess.subject, excess.level)
+        for excess in sorted(step, key=_place):
+            level, key = excess.level, (_same(excess).subject, excess.level)
             if key not in out:
                 later[level] += t > 0
                 rank = later[level]
@@ -157,7 +182,12 @@ def _tracks(steps: Sequence[Step]) -> dict[tuple[str, int], tuple[float, Track]]
                 # All rows are one subject: nothing needs to be kept for later ones.
                 out[key] = (_LEVEL_WEIGHTS[level] * (share if level else 1.0), [])
             out[key][1].append((t, excess))
-    return out
+    return list(out.values())
+
+
+def _place(excess: Excess) -> tuple[int, str]:
+    """Contributors stand in the order of their names already, and pseudonyms would not."""
+    return excess.level, "" if excess.level == _CONTRIBUTOR else excess.subject
 
 
 def _log_e_value(track: Track, n_steps: int) -> float:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from sluicegate.signals.drift import cell_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sluicegate.profiling.columns import Column
     from sluicegate.profiling.counts import Counts, Profile
 
@@ -30,12 +32,21 @@ class Shape:
     batch: tuple[float, ...]
 
 
-def shape_of(column: Column, before: Profile, now: Profile) -> Shape | None:
-    """Return the shape of a column, or None if either side has no rows in it."""
+def shape_of(
+    column: Column, before: Profile, now: Profile, called: Callable[[str], str] = str
+) -> Shape | None:
+    """Return the shape of a column, or None if either side has no rows in it.
+
+    Args:
+        column: Of the baseline.
+        before: Counts of the baseline.
+        now: Counts of the batch.
+        called: What a category is called.
+    """
     base, batch = before.marginal(column.name), now.marginal(column.name)
     if not base.sum() or not batch.sum():
         return None
-    groups = _bins(column) if column.binned else _values(column, base, batch)
+    groups = _bins(column) if column.binned else _values(column, base, batch, called)
     return Shape(
         tuple(name for name, _ in groups),
         tuple(float(base[cells].sum() / base.sum()) for _, cells in groups),
@@ -59,14 +70,16 @@ def _bins(column: Column) -> list[tuple[str, list[int]]]:
     ]
 
 
-def _values(column: Column, base: Counts, batch: Counts) -> list[tuple[str, list[int]]]:
+def _values(
+    column: Column, base: Counts, batch: Counts, called: Callable[[str], str]
+) -> list[tuple[str, list[int]]]:
     if not column.listed:
         return [("present", [0]), ("missing", [1])]
     known = range(len(column.categories))
     shares = base / base.sum() + batch / batch.sum()
     common = sorted(known, key=lambda i: (-float(shares[i]), i))
     shown, rest = sorted(common[:MAX_CELLS]), common[MAX_CELLS:]
-    groups = [(column.categories[i], [i]) for i in shown]
+    groups = [(called(column.categories[i]), [i]) for i in shown]
     if rest:
         groups.append((f"{len(rest)} more", rest))
     return [*groups, ("new or other", [len(known)]), ("missing", [len(known) + 1])]

@@ -17,6 +17,7 @@ from sluicegate.gate.judgement import ALONE, Compared, judge, require_usable
 from sluicegate.gate.limits import DEFAULT
 from sluicegate.gate.policy import Result
 from sluicegate.signals.contributor_limits import LimitCounts
+from sluicegate.signals.contributor_names import SHOWN
 from sluicegate.signals.evaluate import evaluate, expected_findings
 from sluicegate.workflow.baseline import read_baseline
 from sluicegate.workflow.unjudged import unjudged_records
@@ -134,7 +135,8 @@ def check(
     digest = reference.digest
     past = None if history is None else read_history(Path(history), digest)
     contributors = None if rules is None else rules.contributors
-    counts = None if contributors is None else LimitCounts(reference.schema, contributors)
+    naming = SHOWN if rules is None else rules.naming
+    counts = None if contributors is None else LimitCounts(reference.schema, contributors, naming)
     unjudged: list[Unjudged] = []
     limits = DEFAULT if rules is None else rules.limits
     found = evaluate(
@@ -144,6 +146,7 @@ def check(
         false_block_budget=_BUDGET if rules is None else rules.false_block_budget,
         history=past,
         rows=rows,
+        naming=naming,
     )
     limited = () if counts is None else counts.records(reference.known_contributors)
     return _decided(found, (*limited, *unjudged_records(unjudged)), rules, reference)

@@ -208,7 +208,7 @@ def _limits(table: pa.Table, anchored: SignedBaseline, policy: Policy) -> tuple[
 
     baseline = anchored.baseline
     known = baseline.known_contributors
-    return limit_records(table, baseline.schema, known, policy.contributors)
+    return limit_records(table, baseline.schema, known, policy.contributors, policy.naming)
 
 
 def _of_rolling(record: SignalRecord) -> SignalRecord:

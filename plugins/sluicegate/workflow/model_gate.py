@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy import Policy
     from sluicegate.gate.policy_sections import ModelRules
     from sluicegate.profiling.schema import BatchSchema
+    from sluicegate.signals.contributor_names import ContributorNames
     from sluicegate.workflow.evidence import Evidence, IssuedVerdict
     from sluicegate.workflow.gate import GateSigners
     from sluicegate.workflow.home import SluiceHome
@@ -115,7 +116,10 @@ def judge_model(
     golden_batch = evidence.latest_seal(contest.golden, at=at)
     require_free(evidence, contest.golden, golden_batch.digest, at=at)
     golden = batch_table(golden_batch, filesystem, limits=policy.limits)
-    labels, slices = _labels(golden, contest.schema), _slices(golden, rules.slices)
+    labels, slices = (
+        _labels(golden, contest.schema),
+        _slices(golden, rules.slices, contest.schema.contributor, policy.naming),
+    )
     champion, challenger = (
         _answers(path, golden, contest.schema) for path in (contest.champion, contest.challenger)
     )
@@ -225,8 +229,15 @@ def _labels(golden: pa.Table, schema: BatchSchema) -> list[str]:
     return [str(label) for label in labels]
 
 
-def _slices(golden: pa.Table, names: Iterable[str]) -> dict[str, list[str]]:
-    return {name: [str(value) for value in _texts(golden, name)] for name in names}
+def _slices(
+    golden: pa.Table, names: Iterable[str], contributor: str | None, naming: ContributorNames
+) -> dict[str, list[str]]:
+    """Return the values to slice by; a finding shows them, so hidden names are hidden here."""
+    hidden = contributor if naming.hidden else None
+    return {
+        name: [naming.of(str(v)) if name == hidden else str(v) for v in _texts(golden, name)]
+        for name in names
+    }
 
 
 def _answers(path: Path, golden: pa.Table, schema: BatchSchema) -> list[str]:

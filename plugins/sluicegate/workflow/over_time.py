@@ -67,7 +67,8 @@ def sequence_records(
     except SluicegateError as error:
         return (_blind(f"an earlier verdict cannot be verified: [{error.code}] {error.what}"),)
     own = _anchored(records)
-    return (judge(own, past, alpha=policy.false_block_budget, overrides=policy.tolerances),)
+    budget, naming = policy.false_block_budget, policy.naming
+    return (judge(own, past, alpha=budget, overrides=policy.tolerances, naming=naming),)
 
 
 def _past(

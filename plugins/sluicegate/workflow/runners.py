@@ -27,6 +27,7 @@ def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Fi
         tolerances=policy.tolerances,
         false_block_budget=policy.false_block_budget,
         rows=False,
+        naming=policy.naming,
     )
     suite = sha256_bytes(dumps(sorted(expected_codes(baseline))))
     return Findings(result.records, suite)
@@ -48,6 +49,7 @@ def suite_runner(path: Path) -> Runner:
             baseline=baseline,
             tolerances=policy.tolerances,
             false_block_budget=policy.false_block_budget,
+            naming=policy.naming,
         )
         return Findings(outcome.records, outcome.suite_digest)
 

@@ -21,6 +21,7 @@ from sluicegate.gate.policy_lint import warnings
 from sluicegate.gate.policy_sections import Freshness
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.weakening import weakened
+from sluicegate.signals.contributor_names import ContributorNames
 from sluicegate.signals.contributor_rules import ContributorLimits
 
 if TYPE_CHECKING:
@@ -64,6 +65,30 @@ def test_digest_changes_with_any_layer(organisation):
     before = read_policy(project).digest
     organisation.write_text(DEFAULT_POLICY.replace("0.01", "0.02"), encoding="utf-8")
     assert read_policy(project).digest != before
+
+
+def test_layer_may_hide_names_and_none_above_it_shows_them_again(organisation):
+    assert not read_policy(organisation).naming.hidden
+    project = layer(organisation, sources={"flights": {"contributor_names": "hidden"}})
+    policy = read_policy(project)
+    assert policy.for_source("flights").naming.hidden
+    assert not policy.for_source("other").naming.hidden
+    team = {"extends": project.name, "sources": {"flights": {"contributor_names": "shown"}}}
+    with pytest.raises(ConfigError, match="source flights: contributor_names hidden -> shown"):
+        read_policy(write(organisation.parent, "team.yaml", team))
+
+
+def test_source_does_not_show_what_the_policy_hides(tmp_path):
+    value = {**yaml.safe_load(DEFAULT_POLICY), "contributor_names": "hidden"}
+    value["sources"] = {"flights": {"contributor_names": "shown"}}
+    with pytest.raises(ConfigError, match="contributor_names hidden -> shown"):
+        read_policy(write(tmp_path, "p.yaml", value))
+
+
+def test_showing_names_is_no_weakening_between_two_verdicts():
+    """It lets no batch pass, and the audit reports what does."""
+    hidden = replace(POLICY, naming=ContributorNames(hidden=True))
+    assert weakened(hidden, POLICY) == weakened(POLICY, hidden) == ()
 
 
 @pytest.mark.parametrize(

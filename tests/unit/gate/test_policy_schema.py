@@ -37,6 +37,7 @@ FULL = {
         "period_hours": 24,
         "probation_weight": 0.25,
     },
+    "contributor_names": "hidden",
     "promoted": ["anchored"],
     "limits": {"max_rows": 5_000_000, "max_decoded_bytes": 10_000_000_000, "max_expansion": 50},
     "model": {
@@ -55,7 +56,9 @@ junk = st.one_of(
     st.integers(-3, 2),
     st.integers(-3, 10_000),
     st.floats(allow_nan=False, allow_infinity=False).filter(lambda x: not x.is_integer()),
-    st.sampled_from(["", " ", "block", "warn", "shadow", "PASSED", "FAILED", "rolling", "x"]),
+    st.sampled_from(
+        ["", " ", "block", "warn", "shadow", "PASSED", "FAILED", "rolling", "shown", "hidden", "x"]
+    ),
     # Not "k": no schema can say that two people may not share a key.
     st.lists(st.sampled_from(["PASSED", "FAILED", "anchored", "q", "", 1]), max_size=2),
     st.dictionaries(st.sampled_from(["severity", "x", "max_share"]), st.just("block"), max_size=2),

@@ -13,6 +13,7 @@ import yaml
 from tests.unit.workflow.conftest import AT, RUN, SCHEMA, rows, write
 from tests.unit.workflow.test_standing import with_validity
 
+from sluicegate.attest import dsse
 from sluicegate.attest.trust import Role
 from sluicegate.cli.main import main
 from sluicegate.errors import (
@@ -27,7 +28,9 @@ from sluicegate.errors import (
 )
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import Result
+from sluicegate.ledger.entry import Kind
 from sluicegate.profiling.schema import BatchSchema
+from sluicegate.signals.contributor_names import pseudonym
 from sluicegate.workflow.audit import audit
 from sluicegate.workflow.gate import GateSigners
 from sluicegate.workflow.model_gate import Contest, judge_model, require_model
@@ -122,6 +125,20 @@ def test_targeted_regression_blocks_promotion_and_names_the_slice(shop):
     assert any("who=c1" in reason.message for reason in verdict.reasons)
     with pytest.raises(GateBlocked):
         require(shop)
+
+
+def test_hidden_contributor_is_a_slice_without_its_name(shop):
+    value = yaml.safe_load(shop.home.policy.read_text(encoding="utf-8"))
+    shop.home.policy.write_text(yaml.safe_dump({**value, "contributor_names": "hidden"}))
+    regress(shop)
+    issued = judge(shop)
+    assert issued.verdict.result is Result.FAILED
+    assert any(f"who={pseudonym('c1')}" in r.message for r in issued.verdict.reasons)
+    ledger = shop.evidence().ledger
+    for record in ledger.find(Kind.TEST_RESULT, "model:late"):
+        payload = dsse.Envelope.from_bytes(ledger.get_verified(record.index).envelope).payload
+        assert b"who=#" in payload
+        assert b"who=c" not in payload
 
 
 def set_aside(site, source):

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.errors import ConfigError, DataError, SluicegateError
+from sluicegate.signals.contributor_names import SHOWN, ContributorNames, Display
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,6 +37,7 @@ class Judge:
         baseline_digest: Its digest, computed once because it serialises the baseline.
         tolerances: Largest accepted effects by signal code.
         false_block_budget: Probability of blocking a clean batch, over all signals.
+        naming: What contributors are called.
         failures: Errors of evaluations, in the order they happened; Great Expectations
             keeps only their text.
     """
@@ -44,19 +46,19 @@ class Judge:
     baseline_digest: Digest
     tolerances: Mapping[str, float]
     false_block_budget: float
+    naming: ContributorNames = SHOWN
     failures: list[SluicegateError] = field(default_factory=list)
 
     @property
     def limits(self) -> Digest:
-        """Digest of tolerances and budget."""
-        return sha256_bytes(
-            dumps(
-                {
-                    "tolerances": {code: float(t) for code, t in self.tolerances.items()},
-                    "false_block_budget": float(self.false_block_budget),
-                }
-            )
-        )
+        """Digest of tolerances and budget, and of hidden names: two judges are never one."""
+        limits: dict[str, Any] = {
+            "tolerances": {code: float(t) for code, t in self.tolerances.items()},
+            "false_block_budget": float(self.false_block_budget),
+        }
+        if self.naming.hidden:
+            limits["contributor_names"] = Display.HIDDEN.value
+        return sha256_bytes(dumps(limits))
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -101,6 +103,7 @@ class Judge:
             tolerances=self.tolerances,
             false_block_budget=self.false_block_budget,
             rows=False,
+            naming=self.naming,
         )
         return result.records
 
@@ -116,7 +119,11 @@ _ACTIVE: ContextVar[Mapping[tuple[str, str], Judge]] = ContextVar("sluicegate_ju
 
 @contextmanager
 def judging(
-    baseline: Baseline, *, tolerances: Mapping[str, float], false_block_budget: float
+    baseline: Baseline,
+    *,
+    tolerances: Mapping[str, float],
+    false_block_budget: float,
+    naming: ContributorNames = SHOWN,
 ) -> Iterator[Judge]:
     """Let expectations find a baseline and limits by their digests.
 
@@ -124,6 +131,7 @@ def judging(
         baseline: What batches are compared with.
         tolerances: Largest accepted effects by signal code; may be empty.
         false_block_budget: Probability in (0, 0.5] of blocking a clean batch.
+        naming: What contributors are called in results.
 
     Yields:
         The judge; pass its ``parameters`` as ``expectation_parameters`` to Great
@@ -134,6 +142,7 @@ def judging(
         baseline_digest=baseline.digest,
         tolerances=dict(tolerances),
         false_block_budget=false_block_budget,
+        naming=naming,
     )
     key = (judge.parameters["baseline"], judge.parameters["limits"])
     token = _ACTIVE.set({**_ACTIVE.get({}), key: judge})

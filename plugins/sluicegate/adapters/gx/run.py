@@ -20,6 +20,7 @@ from sluicegate.adapters.gx.accounting import SuiteOutcome, account
 from sluicegate.adapters.gx.judge import Judge, judging, place
 from sluicegate.adapters.gx.suite import expectation_types
 from sluicegate.errors import ConfigError
+from sluicegate.signals.contributor_names import SHOWN, ContributorNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,7 @@ def run_suite(
     baseline: Baseline,
     tolerances: Mapping[str, float],
     false_block_budget: float,
+    naming: ContributorNames = SHOWN,
 ) -> SuiteOutcome:
     """Evaluate the signals that a suite lists, through Great Expectations.
 
@@ -45,6 +47,7 @@ def run_suite(
         baseline: What the batch is compared with.
         tolerances: Largest accepted effects by signal code; may be empty.
         false_block_budget: Probability in (0, 0.5] of blocking a clean batch.
+        naming: What contributors are called in results.
 
     Returns:
         Records for every listed expectation that applies to the baseline.
@@ -57,7 +60,9 @@ def run_suite(
         and 3 CPU s for 1,000,000 rows; docs/adr/0004-great-expectations.md has the measurements.
     """
     expectation_types(suite_json)
-    with judging(baseline, tolerances=tolerances, false_block_budget=false_block_budget) as judge:
+    with judging(
+        baseline, tolerances=tolerances, false_block_budget=false_block_budget, naming=naming
+    ) as judge:
         version, results, fault = _validate(table, suite_json, judge)
         for error in judge.failures:
             if isinstance(error, ConfigError):
