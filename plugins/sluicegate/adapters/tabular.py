@@ -138,7 +138,13 @@ class TableFiles:
     ) -> Iterator[pa.RecordBatch]:
         size = size_of(part)
         if not size:
-            raise UnreadableData("file is empty", locator=where, expected="a table", got="0 bytes")
+            raise UnreadableData(
+                "file is empty",
+                locator=where,
+                expected="a table",
+                got="0 bytes",
+                next_step="Check the step that writes this source.",
+            )
         handle = _handle(part)
         if kind is Format.PARQUET:
             yield from parquet_rows(

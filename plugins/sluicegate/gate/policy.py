@@ -38,6 +38,7 @@ _REQUIRED = frozenset(
 _SECTIONS = frozenset({"waiver", "freshness", "contributors", "promoted", "model", "limits"})
 _SWITCHES = frozenset({"contributor_names"})
 _KEYS = _REQUIRED | _SECTIONS | _SWITCHES | {"sources"}
+_WHOLE = "the top level"  # of the file, in messages
 _SIGNAL_KEYS = frozenset({"severity", "tolerance", "required", "not_evaluated"})
 
 
@@ -156,7 +157,7 @@ def parse_policy(value: Any, raw: bytes, *, locator: str) -> Policy:
         ConfigError: Unknown, missing or ill-typed keys, or a policy that requires nothing.
     """
     reader = PolicyReader(locator)
-    body = reader.mapping(value, "the policy")
+    body = reader.mapping(value, _WHOLE)
     policy = _read(reader, body, raw)
     if "sources" not in body:
         return policy
@@ -173,7 +174,7 @@ def parse_policy(value: Any, raw: bytes, *, locator: str) -> Policy:
 
 
 def _read(reader: PolicyReader, body: Mapping[str, Any], raw: bytes) -> Policy:
-    reader.only(body, _KEYS, required=_REQUIRED, where="the policy")
+    reader.only(body, _KEYS, required=_REQUIRED, where=_WHOLE)
     if body["version"] != POLICY_VERSION or isinstance(body["version"], bool):
         raise reader.error("version", str(POLICY_VERSION), repr(body["version"]))
     rules = reader.mapping(body["signals"], "signals")

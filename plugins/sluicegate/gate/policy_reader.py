@@ -28,7 +28,7 @@ class PolicyReader:
     def error(self, field: str, expected: str, got: str) -> ConfigError:
         """Return the error of one field."""
         return ConfigError(
-            f"policy field {field} is not usable",
+            f"{field} of the policy is not usable",
             locator=self.locator,
             expected=expected,
             got=got,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 MIN_BASELINE_ROWS = 200
 """Fewer rows cannot support a budget or a model: two blocks of one hundred."""
 VALID_FOR = timedelta(days=180)
+_NAMED = 20  # columns that a message lists
 
 
 def build_baseline(
@@ -140,8 +141,9 @@ def _require_columns(table: pa.Table, schema: BatchSchema) -> None:
     lacking = [name for name in wanted if name not in table.schema.names]
     if lacking:
         raise ConfigError(
-            "schema names columns that the baseline does not have",
+            "schema names columns that the data do not have",
             locator="schema",
+            expected=f"some of {', '.join(table.schema.names[:_NAMED])}",
             got=", ".join(lacking),
             next_step="Correct the names in the schema.",
         )

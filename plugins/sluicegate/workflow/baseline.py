@@ -165,9 +165,9 @@ def read_signed_baseline(
     statement_path = directory / STATEMENT_FILE
     envelope = read_named(
         statement_path,
-        "the baseline is not signed",
+        "the baseline is not there, or not signed",
         error=EvidenceMissing,
-        next_step="Build it with `sluicegate baseline build --key`.",
+        next_step="Check the name of the source, or run `sluicegate baseline build --key`.",
     )
     where = str(statement_path)
     statement = trust.verify(
@@ -222,5 +222,5 @@ def _read_body(path: Path) -> bytes:
         path,
         "the baseline cannot be read",
         error=UnreadableData,
-        next_step="Build one with `sluicegate baseline build`.",
+        next_step="Name the directory that `sluicegate baseline build` wrote, or build one.",
     )

@@ -151,7 +151,7 @@ class Evidence:
             raise EvidenceMissing(
                 "the source was never sealed",
                 locator=source,
-                next_step="Run SealSourceOperator on it.",
+                next_step="Check the name, or run SealSourceOperator (`sluicegate gate --seal`).",
             )
         return self.sealed_by(record, at=at)
 

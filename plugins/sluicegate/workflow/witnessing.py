@@ -73,7 +73,11 @@ def require_witnessed(evidence: Evidence, home: SluiceHome, *, at: datetime) -> 
     """
     rule = evidence.trust.roles.get(Role.WITNESS)
     if rule is None:
-        raise ConfigError("the trust policy names no witness", locator=str(home.trust))
+        raise ConfigError(
+            "the trust policy names no witness",
+            locator=str(home.trust),
+            next_step="Add the witness's public key under the role `witness`: `sluicegate trust`.",
+        )
     try:
         note = home.cosigned.read_bytes()
     except FileNotFoundError:

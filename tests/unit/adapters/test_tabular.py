@@ -56,7 +56,7 @@ def test_missing_path_is_unreadable(tmp_path):
 def test_empty_file_is_unreadable(tmp_path):
     path = tmp_path / "empty.parquet"
     path.write_bytes(b"")
-    with pytest.raises(UnreadableData, match="file is empty"):
+    with pytest.raises(UnreadableData, match=r"file is empty.* Check the step that writes"):
         list(open_batches(path))
 
 

@@ -74,6 +74,11 @@ def test_unusable_field_is_refused_by_name(change, names):
         parse({**valid(), **change})
 
 
+def test_a_misspelt_key_is_named_beside_those_that_there_are():
+    with pytest.raises(ConfigError, match=r"the top level of the policy .* mode.*, got also modes"):
+        parse(valid() | {"modes": "enforce"})
+
+
 @pytest.mark.parametrize("key", sorted(yaml.safe_load(DEFAULT_POLICY)))
 def test_every_key_is_required(key):
     value = valid()

@@ -117,7 +117,9 @@ def test_broken_batch_is_checked_and_bad(site, change, code):
 def test_unsigned_baseline_cannot_judge(site):
     site.seal(site.clean)
     (site.home.baseline_dir("src") / STATEMENT_FILE).unlink()
-    with pytest.raises(EvidenceMissing, match="not signed"):
+    with pytest.raises(
+        EvidenceMissing, match=r"not there, or not signed.* Check the name of the source"
+    ):
         site.gate()
 
 
