@@ -305,7 +305,8 @@ def _malformed(locator: str) -> MalformedEnvelope:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)  # more is refused below, however much it is
     except (FileNotFoundError, NotADirectoryError) as error:
         raise EvidenceMissing(
             "what this installation remembers of its ledger is not there",
