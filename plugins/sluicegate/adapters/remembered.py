@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sluicegate.adapters.tile_files import write_atomically
+from sluicegate.adapters.tile_files import share, write_atomically
 from sluicegate.attest.trust_file import TrustFile
 from sluicegate.digest import canonical
 from sluicegate.digest.algorithms import Digest
@@ -160,12 +160,13 @@ def remember(path: Path, ledger: Ledger, memory: Memory, *, appends: bool) -> No
         _log.info("this user may only read %s; whoever appends writes it", path)
 
 
-def begin_memory(path: Path, memory: Memory) -> Path | None:
+def begin_memory(path: Path, memory: Memory, *, home: Path) -> Path | None:
     """Write the first memory of an installation, or on purpose another one.
 
     Args:
         path: The file; its directory is made.
         memory: What is there now.
+        home: Whoever may write there may write the directory, if it is made.
 
     Returns:
         Where the file that was there before is kept now; None if there was none.
@@ -175,24 +176,41 @@ def begin_memory(path: Path, memory: Memory) -> Path | None:
     """
     kept = path.with_name(f"{path.name}.forgotten-{memory.began[:19].replace(':', '')}")
     try:
-        path.parent.mkdir(exist_ok=True)
+        _make_directory(path.parent, home)
         with _locked(path):
             was_there = path.exists()
             if was_there:
                 # A copy first: a crash in between must not leave an installation without one.
                 write_atomically(kept, path.read_bytes())
             write_atomically(path, memory.to_bytes())
+            if not was_there:
+                share(path, path.parent.stat())
     except OSError as error:
         raise _failed("written", path, error) from error
     return kept if was_there else None
 
 
-def require_place(path: Path, *, may_replace: bool) -> None:
+def require_writable(path: Path) -> None:
+    """Check that this user can write the memory, before something is appended to the ledger.
+
+    Raises:
+        LedgerError: It cannot.
+    """
+    try:
+        with _locked(path):
+            if not os.access(path.parent, os.W_OK, effective_ids=True):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _failed("written", path, error) from error
+
+
+def require_place(path: Path, *, may_replace: bool, home: Path) -> None:
     """Check that a first memory can be written, before anything else is made.
 
     Args:
         path: The file.
         may_replace: Whether one that is there may be given up.
+        home: As `begin_memory`.
 
     Raises:
         ConfigError: Something is remembered there already.
@@ -205,7 +223,7 @@ def require_place(path: Path, *, may_replace: bool) -> None:
             next_step='If that ledger is given up on purpose, add --forget "why".',
         )
     try:
-        path.parent.mkdir(exist_ok=True)
+        _make_directory(path.parent, home)
         with _locked(path):
             pass
     except OSError as error:
@@ -287,7 +305,8 @@ def _malformed(locator: str) -> MalformedEnvelope:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)  # more is refused below, however much it is
     except (FileNotFoundError, NotADirectoryError) as error:
         raise EvidenceMissing(
             "what this installation remembers of its ledger is not there",
@@ -302,12 +321,23 @@ def _read(path: Path) -> bytes:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """One process at a time; a lock of its own file, because the other one is replaced."""
-    descriptor = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+    lock = path.with_name(f".{path.name}.lock")
+    is_new = not lock.exists()
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
     try:
+        if is_new:
+            share(lock, path.parent.stat())
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+def _make_directory(directory: Path, home: Path) -> None:
+    if not directory.exists():
+        directory.mkdir(exist_ok=True)
+        # The users that sign share the home by owner or group; root may run the first command.
+        share(directory, home.stat())
 
 
 def _failed(what: str, path: Path, error: OSError) -> LedgerError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -175,10 +176,15 @@ def read_tile(place: TilePlace) -> Callable[[str], bytes | None]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file in one step, durably: a reader finds the old bytes or the new ones."""
+    """Replace a file in one step, durably: a reader finds the old bytes or the new ones.
+
+    Whoever could read and write the old file may do so with the new one, whatever the umask.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("wb") as stream:
+            if path.exists():
+                share(draft, path.stat())
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
@@ -186,3 +192,19 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+
+
+def share(path: Path, like: os.stat_result) -> None:
+    """Give a file or directory that was made here the group and rights of another.
+
+    Args:
+        path: Made by this process; if somebody else made it a moment ago, it stays as it is.
+        like: Of a directory, a file takes the rights to read and write.
+    """
+    bits = 0o7777 if path.is_dir() else 0o666
+    for owner in (like.st_uid, -1):  # root gives the file away; a member of a group, its group
+        with suppress(PermissionError):
+            os.chown(path, owner, like.st_gid)
+            break
+    with suppress(PermissionError):
+        path.chmod(like.st_mode & bits)

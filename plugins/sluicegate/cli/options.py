@@ -266,7 +266,15 @@ def command_line_run() -> dict[str, str]:
     named = {"dag_id": "DAG_ID", "run_id": "DAG_RUN_ID", "task_id": "TASK_ID"}
     found = {key: os.environ.get(f"AIRFLOW_CTX_{name}", "") for key, name in named.items()}
     task = found if all(found.values()) else {}
-    return {"orchestrator": "command line", "user": getpass.getuser(), **task}
+    return {"orchestrator": "command line", "user": user_name(), **task}
+
+
+def user_name() -> str:
+    """Return the login name, or the number of a user that has none, as in many a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError since Python 3.13
+        return str(os.getuid())
 
 
 def exit_code_of(error: SluicegateError, arguments: argparse.Namespace) -> int:

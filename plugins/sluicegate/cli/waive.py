@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from sluicegate.cli.options import (
     emit,
     installation_of,
     role_key_of,
+    user_name,
 )
 from sluicegate.errors import ConfigError
 
@@ -56,7 +56,7 @@ def register(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Ask, confirm or revoke."""
     place = installation_of(arguments)
-    by = arguments.by or getpass.getuser()
+    by = arguments.by or user_name()
     if arguments.confirm is not None:
         if arguments.source or arguments.revoke or arguments.out:
             raise ConfigError("--confirm takes the waiver file, and nothing else to decide")

@@ -518,9 +518,9 @@ def create_ledger(
             next_step="Evidence is never overwritten; choose another home for a new ledger. "
             f"To use this one here for the first time, run: {REMEMBER}.",
         )
-    require_place(home.memory, may_replace=bool(forget))
+    require_place(home.memory, may_replace=bool(forget), home=home.root)
     with _open_ledger(home, keys[0], signer, create=True) as ledger:
-        begin(home.memory, ledger, file, at=at, why=forget or "sluicegate ledger init")
+        begin(home, ledger, file, at=at, why=forget or "sluicegate ledger init")
         return ledger.locator
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -279,11 +280,14 @@ def _absolute(value: str, what: str, next_step: str) -> Path:
     """
     from sluicegate.adapters.key_reference import may_be_key
 
-    path = Path(value.strip()).expanduser()
-    if not path.is_absolute() or may_be_key(path):
-        raise ConfigError(
-            f"{what} is a relative path, or none at all",
-            expected="an absolute path",
-            next_step=next_step,
-        )
-    return path
+    try:
+        path = Path(value.strip()).expanduser()
+        if b"\0" not in os.fsencode(path) and path.is_absolute() and not may_be_key(path):
+            return path
+    except (RuntimeError, ValueError):  # a user that is not there; characters that no path has
+        pass
+    raise ConfigError(
+        f"{what} is a relative path, or none at all",
+        expected="an absolute path",
+        next_step=next_step,
+    )

@@ -15,7 +15,13 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from sluicegate.adapters.remembered import Memory, begin_memory, read_memory, remember
+from sluicegate.adapters.remembered import (
+    Memory,
+    begin_memory,
+    read_memory,
+    remember,
+    require_writable,
+)
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust_file import TrustFile
 from sluicegate.errors import EvidenceMissing, LedgerCorrupt
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 
     from sluicegate.ledger.entry import Entry
     from sluicegate.ledger.log import Ledger
+    from sluicegate.workflow.home import SluiceHome
 
 
 class MemoryRule(Enum):
@@ -64,7 +71,7 @@ class Recall:
 
         Raises:
             EvidenceMissing: It is required and not there.
-            LedgerError: It cannot be read.
+            LedgerError: It cannot be read, or not be written by who appends.
             MalformedEnvelope: It was edited.
         """
         if rule is MemoryRule.UNASKED:
@@ -75,6 +82,9 @@ class Recall:
             if rule is MemoryRule.REQUIRED:
                 raise
             return None
+        if appends:
+            # Later it would be too late: the ledger has the leaf, and whoever appended failed.
+            require_writable(place)
         return cls(place, memory, advances=rule is MemoryRule.REQUIRED, appends=appends)
 
     @property
@@ -168,12 +178,12 @@ class Recall:
 
 
 def begin(
-    place: Path, ledger: Ledger, trust: TrustFile, *, at: datetime, why: str
+    home: SluiceHome, ledger: Ledger, trust: TrustFile, *, at: datetime, why: str
 ) -> tuple[int, Path | None]:
     """Remember a ledger as it is now, on the word of whoever runs the command.
 
     Args:
-        place: The file.
+        home: Paths of the installation.
         ledger: Its leaves are all read, up to the signed root.
         trust: Verified.
         at: Aware UTC.
@@ -191,5 +201,6 @@ def begin(
     fold = Fold({})
     note = ledger.follow(ledger.checkpoint(), fold.take, whole=True)
     began = f"{format_timestamp(at)} {why}"
-    kept = begin_memory(place, Memory(note, trust.to_bytes(), fold.standings, began))
+    memory = Memory(note, trust.to_bytes(), fold.standings, began)
+    kept = begin_memory(home.memory, memory, home=home.root)
     return ledger.verify_checkpoint(note).size, kept

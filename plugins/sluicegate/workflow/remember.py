@@ -130,7 +130,7 @@ def _begun(
     home: SluiceHome, evidence: Evidence, at: datetime, why: str, *, before: int | None = None
 ) -> Remembered:
     trust = read_trust_file(home.trust)
-    size, kept = begin(home.memory, evidence.ledger, trust, at=at, why=why)
+    size, kept = begin(home, evidence.ledger, trust, at=at, why=why)
     return Remembered(size, before, kept)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sluicegate.cli import main as cli
+from sluicegate.cli.options import command_line_run
 from sluicegate.errors import Outcome
 
 if TYPE_CHECKING:
@@ -180,3 +182,13 @@ def test_verify_imports_no_engine_and_no_airflow(work):
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=work
     )
     assert (done.returncode, done.stderr.strip()) == (0, "[]")
+
+
+def test_user_without_a_login_name_is_named_by_number(monkeypatch):
+    """Containers run as any number; no command that signs may end on that."""
+
+    def unknown():
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+    assert command_line_run()["user"] == str(os.getuid())

@@ -32,6 +32,13 @@ def test_two_names_that_disagree_are_refused_without_their_values(option):
     assert "hunter2" not in str(error.value)
 
 
+@pytest.mark.parametrize("place", ["~nobody-of-this-name/sluice", "/a\0b", "/a\ud800b"])
+@pytest.mark.parametrize("option", ["HOME", "REMEMBERED"])
+def test_a_place_that_no_machine_has_is_a_wrong_setting(option, place):
+    with pytest.raises(ConfigError, match="expected an absolute path"):
+        SluiceHome.from_environ({"SLUICEGATE_HOME": "/a", f"SLUICEGATE_{option}": place})
+
+
 @pytest.mark.parametrize("ending", ["_CMD", "_SECRET"])
 def test_a_value_that_only_airflow_can_find_is_not_replaced_by_a_default(ending):
     environ = {"SLUICEGATE_HOME": "/a", f"AIRFLOW__SLUICEGATE__LEDGER{ending}": "vault ledger"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
+import shutil
 import sqlite3
 import stat
 
@@ -335,6 +336,43 @@ def test_reader_that_may_not_write_the_memory_obeys_it_all_the_same(judged):
         directory.chmod(mode)
 
 
+@pytest.fixture
+def private_umask():
+    """Files of this process are for its user alone."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
+def test_memory_is_shared_by_the_users_who_share_the_home(judged, private_umask):
+    """Two users of one group append: the first command of one must not lock the other out."""
+    shutil.rmtree(judged.home.memory.parent)
+    judged.home.root.chmod(0o2775)
+    remember_ledger(judged.home, at=AT)
+    judged.seal(judged.clean)
+    directory = judged.home.memory.parent
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o2775
+    assert {stat.S_IMODE(file.stat().st_mode) for file in directory.iterdir()} == {0o664}
+
+
+def test_replaced_memory_keeps_the_rights_that_an_administrator_gave_it(judged, private_umask):
+    judged.home.memory.chmod(0o640)
+    judged.evidence().ledger.append(*other(1))
+    admit(judged.home)
+    assert stat.S_IMODE(judged.home.memory.stat().st_mode) == 0o640
+
+
+def test_nothing_is_appended_that_could_not_be_remembered(judged, monkeypatch):
+    def denied(*_):
+        raise PermissionError(13, "Permission denied")
+
+    size = ledger_of(judged).size()
+    monkeypatch.setattr(remembered, "_locked", denied)
+    with pytest.raises(LedgerError, match="cannot be written"):
+        judged.seal(judged.clean)
+    assert ledger_of(judged).size() == size
+
+
 def test_reader_without_the_right_to_write_is_no_reason_to_refuse(judged, monkeypatch):
     """The split of users: whoever signs writes the memory, whoever trains reads it."""
 
@@ -426,7 +464,7 @@ class TestRemember:
 
         monkeypatch.setattr(remembered, "write_atomically", dies)
         with pytest.raises(LedgerError):
-            begin_memory(judged.home.memory, memory)
+            begin_memory(judged.home.memory, memory, home=judged.home.root)
         assert read_memory(judged.home.memory) == memory
 
 
