@@ -38,8 +38,9 @@ def class_of(schema: TableSchema, column: str) -> Any:
         SchemaMismatch: The table has no such column.
     """
     if column not in schema.names:
+        # What was asked for is not shown: where `--key` is a column, somebody may paste a key.
         raise SchemaMismatch(
-            "no such column", locator=column, expected=", ".join(schema.names[:10])
+            "the table has no column of this name", expected=", ".join(schema.names[:10])
         )
     return schema.classes[schema.names.index(column)]
 

@@ -152,5 +152,5 @@ def test_labels_have_codes_and_texts_whatever_their_encoding():
 
 
 def test_missing_column_is_a_schema_mismatch():
-    with pytest.raises(SchemaMismatch, match="nope: no such column"):
+    with pytest.raises(SchemaMismatch, match="no column of this name: expected "):
         class_of(TableSchema(("a",), ("int",)), "nope")

@@ -140,7 +140,10 @@ def test_column_that_is_not_there_is_named(work, capsys, asked):
     write(changed, work / "new")
     capsys.readouterr()
     assert cli.main(["diff", "old", "new", *asked]) == Outcome.COULD_NOT_CHECK.value
-    assert "[DATA_SCHEMA] no: no such column" in capsys.readouterr().err
+    assert (
+        "[DATA_SCHEMA] the table has no column of this name: expected id, label"
+        in capsys.readouterr().err
+    )
 
 
 def test_label_without_a_key_cannot_be_sealed(work):
