@@ -57,6 +57,8 @@ def author_code(task: Any) -> str:
     for name, value in (*_arguments(task), *_of_the_dag(task)):
         if any(_is_author(item) for item in _items(value)):
             return name
+    if any(map(_is_own_renderer, _renderers(task.dag))):
+        return "jinja_environment_kwargs or template_undefined"
     if is_mapped(task):
         return ""
     cls = type(task)
@@ -87,6 +89,23 @@ def _arguments(task: Any) -> Iterator[tuple[str, Any]]:
 def _of_the_dag(task: Any) -> Iterator[tuple[str, Any]]:
     for name in _OF_THE_DAG:
         yield name, getattr(task.dag, name, None)
+
+
+def _renderers(dag: Any) -> Iterator[Any]:
+    """Yield what the templates of a DAG are rendered by: neighbours of its macros."""
+    yield getattr(dag, "template_undefined", None)
+    options = getattr(dag, "jinja_environment_kwargs", None) or {}
+    for name, value in options.items():
+        # An extension may be named by a text, which is imported.
+        named = name == "extensions"
+        yield from (item for item in _items(value) if named or not isinstance(item, str))
+
+
+def _is_own_renderer(value: Any) -> bool:
+    module = value if isinstance(value, str) else getattr(value, "__module__", None) or ""
+    if module.startswith("jinja2."):
+        return False
+    return isinstance(value, str) or _is_author(value)
 
 
 def _items(value: Any) -> tuple[Any, ...]:

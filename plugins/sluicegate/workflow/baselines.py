@@ -196,8 +196,7 @@ def require_free_inputs(
 
     Cost: one look-up for a source of which nothing was ever set aside.
     """
-    aside = {record.entry.subject for record in evidence.ledger.find(Kind.QUARANTINE, source)}
-    for name in sorted(aside & set(inputs)):
+    for name in sorted(evidence.ever_aside(source) & set(inputs)):
         try:
             require_free(evidence, source, Digest.parse(name), at=at)
         except GateBlocked as blocked:

@@ -364,6 +364,11 @@ class Evidence:
             self.recall.require_found(self.ledger, kind, source, subject, index)
         return found
 
+    def ever_aside(self, source: str) -> frozenset[str]:
+        """Return the batches that were ever set aside, also those that the store does not tell."""
+        told = {record.entry.subject for record in self.ledger.find(Kind.QUARANTINE, source)}
+        return frozenset(told if self.recall is None else told | self.recall.held(source))
+
     def _newest(self, kind: str, source: str, digest: Digest | None = None) -> LedgerRecord | None:
         """Return the newest leaf of its kind, proven to be under the signed checkpoint."""
         found = self.newest_of(kind, source, digest)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import ConfigError, GateBlocked, SluicegateError
-from sluicegate.ledger.entry import Kind
 from sluicegate.signals.record import PARTS, Family, SignalRecord, Status
 from sluicegate.workflow.quarantine import require_free
 
@@ -95,7 +94,7 @@ def require_free_parts(evidence: Evidence, test_result: Statement, *, at: dateti
     """
     named = _named_parts(test_result)
     for source in sorted({source for source, _ in named}):
-        for held in {r.entry.subject for r in evidence.ledger.find(Kind.QUARANTINE, source)}:
+        for held in sorted(evidence.ever_aside(source)):
             if (source, held) in named:
                 try:
                     require_free(evidence, source, Digest.parse(held), at=at)

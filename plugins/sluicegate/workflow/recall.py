@@ -92,6 +92,10 @@ class Recall:
         """What is remembered by now."""
         return self._memory
 
+    def held(self, source: str) -> frozenset[str]:
+        """Return the batches of a source of which a quarantine is remembered."""
+        return frozenset(self._memory.standings.get(source, Standing()).held)
+
     def require_trust(self, file: TrustFile, *, locator: str) -> None:
         """Check that a trust policy may stand where the remembered one stood, and take it.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from jinja2 import ChainableUndefined, StrictUndefined, ext
 
 from sluicegate.errors import ConfigError
 from sluicegate.orchestration.assets import source_of
@@ -294,6 +295,37 @@ def test_what_its_templates_may_call_counts_too(operators, monkeypatch, name, va
 def test_constants_and_the_standard_library_in_templates_do_not(operators, monkeypatch, name):
     constants = {"half": 0.5, "sys": sys, "of": datetime, "day": timedelta(1), "path": Path()}
     monkeypatch.setattr(operators.Gate.dag, name, constants)
+    assert protection_of(operators.Gate(), SETTINGS) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("jinja_environment_kwargs", {"finalize": lambda value: value}),
+        ("jinja_environment_kwargs", {"extensions": ["jinja2.ext.do", "authors.module.Extension"]}),
+        ("jinja_environment_kwargs", {"extensions": [Helper]}),
+        ("template_undefined", type("Own", (StrictUndefined,), {})),
+    ],
+)
+def test_what_its_templates_are_rendered_by_counts_too(operators, monkeypatch, name, value):
+    monkeypatch.setattr(operators.Gate.dag, name, value, raising=False)
+    assert name in protection_of(operators.Gate(), SETTINGS).reason
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (
+            "jinja_environment_kwargs",
+            {"keep_trailing_newline": True, "variable_start_string": "[["},
+        ),
+        ("jinja_environment_kwargs", {"extensions": ["jinja2.ext.do", ext.loopcontrols]}),
+        ("template_undefined", StrictUndefined),
+        ("template_undefined", ChainableUndefined),
+    ],
+)
+def test_options_of_jinja_itself_do_not(operators, monkeypatch, name, value):
+    monkeypatch.setattr(operators.Gate.dag, name, value, raising=False)
     assert protection_of(operators.Gate(), SETTINGS) is None
 
 

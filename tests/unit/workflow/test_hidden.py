@@ -8,7 +8,7 @@ import pytest
 from tests.unit.workflow.conftest import AT, rows, write
 from tests.unit.workflow.test_quarantine import aside
 
-from sluicegate.errors import LedgerCorrupt
+from sluicegate.errors import GateBlocked, LedgerCorrupt
 from sluicegate.workflow.admit import admit_training
 
 
@@ -62,6 +62,23 @@ def test_deleted_quarantine_does_not_let_its_batch_back(judged):
     delete(site, newest(site, "quarantine"))
     with pytest.raises(LedgerCorrupt, match="a quarantine is in the log and its index does not"):
         admit(site)
+
+
+def test_deleted_quarantine_of_a_batch_behind_the_baseline_is_missed(site):
+    """Gate and guard look for such a batch by its source: the store alone must not answer."""
+    trusted = site.seal(site.root / "trusted")
+    site.seal(site.clean)
+    site.gate()
+    others(site, 9)
+    aside(site, trusted)
+    others(site, 9)
+    with pytest.raises(GateBlocked, match="behind the anchored baseline"):
+        admit(site)
+    delete(site, newest(site, "quarantine"))
+    with pytest.raises(LedgerCorrupt, match="a quarantine is in the log"):
+        admit(site)
+    with pytest.raises(LedgerCorrupt, match="a quarantine is in the log"):
+        site.gate()
 
 
 def test_quarantine_deleted_before_this_machine_saw_it_is_a_leaf_that_is_missing(judged):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from datetime import timedelta
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import pytest
 from tests.unit.workflow.conftest import AT, RUN, SCHEMA, flipped, rows, write
 
 from sluicegate.digest.algorithms import Digest
-from sluicegate.errors import GateBlocked, SluicegateError
+from sluicegate.errors import GateBlocked, LedgerCorrupt, SluicegateError
 from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF
@@ -260,7 +261,18 @@ def test_joint_batch_is_not_admitted_while_one_of_its_partitions_is_in_quarantin
     gate(site, parts=parts)
     evidence = site.evidence()
     bad = evidence.seal_of(*parts[1], at=AT)
+    # No proof of ours may pass by the leaf that is taken out below.
+    evidence.append("other", bad.digest, [("verdict", b"%d" % number) for number in range(9)])
     signer = site.signer("gate")
     quarantine_batch(site.home, evidence, bad, reason="odd", signer=signer, run=RUN, at=later(1))
     with pytest.raises(GateBlocked, match=r"parts@.*partition.*in quarantine"):
+        admit_training(site.home, ["src"], at=later(2))
+    # Neither does it help to take the quarantine out of the store.
+    evidence.append("other", bad.digest, [("verdict", b"%d" % number) for number in range(9, 18)])
+    held = next(evidence.ledger.find("quarantine", "parts")).index
+    connection = sqlite3.connect(site.home.ledger)
+    with connection:
+        connection.execute("DELETE FROM leaf WHERE idx = ?", (held,))
+    connection.close()
+    with pytest.raises(LedgerCorrupt, match="a quarantine is in the log"):
         admit_training(site.home, ["src"], at=later(2))
