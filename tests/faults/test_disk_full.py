@@ -89,6 +89,7 @@ def test_command_on_a_full_disk_says_so_and_leaves_nothing_behind(
 )
 def test_ledger_on_a_full_disk_says_so_and_stays_whole(command, judged, disk, capsys):
     shutil.copytree(judged.home.root, disk / "sluice")
+    shutil.copytree(judged.home.memory.parent, disk / "sluice.remembered")
     site = Site(disk)
     checkpointed(site.home.ledger)  # or its write-ahead log has room for one append
     try:
@@ -105,3 +106,4 @@ def test_ledger_on_a_full_disk_says_so_and_stays_whole(command, judged, disk, ca
         assert open_evidence(site.home, at=AT).ledger.audit().size >= size
     finally:
         shutil.rmtree(disk / "sluice")
+        shutil.rmtree(disk / "sluice.remembered")
