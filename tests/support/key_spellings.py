@@ -115,15 +115,17 @@ class Canary:
     def __init__(self) -> None:
         self.signer = fixed_key()
         self.pem = self.signer.private_pem().decode()
-        others = (fixed_key(str(number)).private_pem().decode() for number in range(64))
-        self.pieces = _pieces(self.pem).difference(*map(_pieces, others))
+        others = [_texts(fixed_key(str(n)).private_pem().decode()) for n in range(64)]
+        alike = zip(_texts(self.pem), *others, strict=True)
+        self.pieces = set().union(*(_pieces(text, same) for text, *same in alike))
 
     def seen_in(self, text: str) -> set[str]:
         """Return the pieces of the key that a text holds; empty is what everybody wants."""
         return _windows(text.lower()) & self.pieces
 
 
-def _pieces(pem: str) -> set[str]:
+def _texts(pem: str) -> list[str]:
+    """Return the ways to write a key; the same of another key has the same length."""
     body = "".join(line for line in pem.splitlines() if "-----" not in line)
     whole = base64.b64encode(pem.encode())
     der = base64.b64decode(body)
@@ -131,7 +133,16 @@ def _pieces(pem: str) -> set[str]:
     for raw in (der, der[36:68], pem.encode()):
         texts += [raw.hex(), base64.b64encode(raw).decode(), base64.b32encode(raw).decode()]
         texts.append(base64.urlsafe_b64encode(raw).decode())
-    return set().union(*(_windows(text.lower()) for text in texts))
+    return [text.lower() for text in texts]
+
+
+def _pieces(text: str, others: list[str]) -> set[str]:
+    """Return the pieces of which at least six characters are this key's and not every key's.
+
+    A piece with fewer would be found in the next key that somebody makes.
+    """
+    own = [len(set(column)) > 4 for column in zip(text, *others, strict=True)]
+    return {text[i : i + 8] for i in range(len(text) - 7) if sum(own[i : i + 8]) >= 6}
 
 
 def _windows(text: str) -> set[str]:
