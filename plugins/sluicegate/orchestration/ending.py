@@ -6,6 +6,7 @@ which tells a reader nothing about the data, and before it the same text once mo
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _log = logging.getLogger("sluicegate")
-_OWN: Final = str(Path(sluicegate.__file__).parent)
+# The context manager around our code has a frame of its own, which says no more.
+_OWN: Final = (str(Path(sluicegate.__file__).parent), contextlib.__file__)
 
 
 class _Readable(AirflowException):
