@@ -284,7 +284,7 @@ def _refuse(error: SluicegateError) -> NoReturn:
 
 
 def _fail(error: Exception) -> NoReturn:
-    """Refuse because of a defect; the log must say where it is."""
+    """Refuse because of a defect; the log says which, and where with ``SLUICEGATE_DEBUG``."""
     from airflow.sdk.exceptions import AirflowFailException
 
     from sluicegate.foreign import DEBUG
