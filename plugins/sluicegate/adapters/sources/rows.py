@@ -6,7 +6,7 @@
     csv:/data/flights.csv#{"id":"int64"}        columns of the file, by name and type
     jsonl:/data/flights.jsonl#{"id":"int64"}
 
-A locator is signed into provenance for all to read, so it never holds a password.
+A locator becomes part of provenance, which all can read, so it never holds a password.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def text_locator(path: str, columns: Mapping[str, str]) -> str:
     """Name a text file and its declared columns.
 
     Args:
-        path: ``.csv``, ``.jsonl`` or ``.ndjson``.
-        columns: Types by name, in the order of the file.
+        path: Path that ends in ``.csv``, ``.jsonl`` or ``.ndjson`` and has no ``#``.
+        columns: Types by name, in the order of the file, as `DeclaredSchema` takes them.
 
     Raises:
-        ConfigError: Another suffix.
+        ConfigError: The path has another suffix, or a ``#``.
     """
     scheme = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(Path(path).suffix.lower())
     if scheme is None or "#" in path:
@@ -66,7 +66,7 @@ def read_columns(path: Path) -> dict[str, str]:
     """Read declared columns: a JSON object of names and types, in the order of the file.
 
     Raises:
-        ConfigError: Unreadable, no JSON object, or unknown types.
+        ConfigError: The file cannot be read, is not a JSON object, or names an unknown type.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -79,13 +79,14 @@ def open_rows(locator: str, *, url: Any = None) -> RowSource:
     """Open the rows that a locator names.
 
     Args:
-        locator: As above.
-        url: The same database's URL with user and password, or a function of the locator
-            that returns one; without it the database's own environment says who asks
-            (``PGUSER``, ``PGPASSFILE``).
+        locator: One of the forms at the top of this module.
+        url: The same database's URL with user and password, or a function that returns it for
+            the locator. Without it, the database's own environment (``PGUSER``, ``PGPASSFILE``)
+            names the user.
 
     Raises:
-        ConfigError: Not a locator of rows, unknown column types, or a password in it.
+        ConfigError: The text is not a locator of rows, names an unknown column type, or holds a
+            password.
     """
     text = _TEXT.fullmatch(locator)
     if text:
