@@ -51,7 +51,7 @@ def load_yaml(raw: bytes, *, locator: str) -> Any:
             "file is not valid YAML",
             locator=locator if line is None else f"{locator}:{line + 1}",
             got=getattr(error, "problem", None) or type(error).__name__,
-            next_step="Correct the file; nothing is decided by half of it.",
+            next_step="Correct the file; half of it decides nothing.",
         ) from None  # the parser's own text quotes the line
 
 

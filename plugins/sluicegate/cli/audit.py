@@ -194,7 +194,7 @@ def _records(arguments: argparse.Namespace) -> RunRecords | None:
     from sluicegate.workflow.auditing.run_records import read_records
 
     if arguments.airflow_url and arguments.airflow_runs:
-        raise ConfigError("one of --airflow-url and --airflow-runs", locator="audit")
+        raise ConfigError("--airflow-url and --airflow-runs exclude each other", locator="audit")
     if arguments.airflow_runs:
         return read_records(arguments.airflow_runs)
     if not arguments.airflow_url:

@@ -102,7 +102,9 @@ def register(commands: Subparsers) -> None:
     rows.add_argument("--table", action="store_true", help="sign the digest of the rows too")
     rows.add_argument("--row-key", metavar="COLUMN", help="keep a difference sketch by this key")
     rows.add_argument(
-        "--label", metavar="COLUMN", help="with --row-key: also count flips of this label"
+        "--label",
+        metavar="COLUMN",
+        help="with --row-key: column of the label, whose flips `diff` can then count",
     )
     rows.add_argument(
         "--changes",
@@ -184,7 +186,7 @@ def _contents(
             return _manifest(arguments, source, signer)
         for option in ("incremental", "croissant"):
             if getattr(arguments, option):
-                raise ConfigError("not for a manifest in parts", locator=f"--{option}")
+                raise ConfigError("does not work with a manifest in parts", locator=f"--{option}")
         return build_parts(root, folder / MANIFEST_DIRECTORY, algorithm=arguments.hash)
     for option in ("merkle", "incremental", "croissant"):
         if getattr(arguments, option):

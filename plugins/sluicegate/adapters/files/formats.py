@@ -135,7 +135,7 @@ def format_of(name: str, part: Part, *, locator: str = "") -> tuple[Format, str]
         return Format.UNKNOWN, f"its content is {what}, which no reader here knows"
     if ends:
         # Two readers would read two different tables from it.
-        return Format.UNKNOWN, "it ends as Parquet and begins as something else"
+        return Format.UNKNOWN, "it ends as Parquet but begins as something else"
     return (Format.CSV, "") if suffix == ".csv" else (Format.UNKNOWN, _unmarked(suffix))
 
 
@@ -150,7 +150,7 @@ def _other(begin: bytes, end: bytes) -> str:
 
 def _unmarked(suffix: str) -> str:
     if suffix in _PARQUET_SUFFIXES:
-        return "its name says Parquet and its content does not"
+        return "its name says Parquet, but its content does not"
     return "no reader here knows this kind of file"
 
 

@@ -201,7 +201,7 @@ def open_batches(
             if path.is_file():
                 yield from files.rows_of(relative, path)
             else:
-                files.note(Unjudged(relative, "it is no regular file"))
+                files.note(Unjudged(relative, "it is not a regular file"))
     files.end()
 
 

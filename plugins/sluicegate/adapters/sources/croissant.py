@@ -100,7 +100,7 @@ def read_croissant(data: bytes, *, locator: str) -> tuple[CroissantFile, ...]:
         case {"distribution": [*parts]} if parts and all(isinstance(part, dict) for part in parts):
             pass
         case _:
-            raise MalformedEnvelope("is no Croissant with a distribution", locator=locator)
+            raise MalformedEnvelope("is not a Croissant with a distribution", locator=locator)
     files = [file for part in parts if (file := _file(part, locator)) is not None]
     if not files:
         raise MalformedEnvelope("Croissant names no file", locator=locator)
@@ -118,11 +118,13 @@ def _file(part: dict[str, Any], locator: str) -> CroissantFile | None:
         return None  # its archive's digest covers it
     if kind in _FILE_SET:
         raise MalformedEnvelope(
-            "set of files lies in no file with a sha256", locator=f"{locator} {name}"
+            "no file with a sha256 holds this set of files", locator=f"{locator} {name}"
         )
     url, value = part.get("contentUrl"), part.get("sha256")
     if kind not in _FILE_OBJECT or not isinstance(url, str):
-        raise MalformedEnvelope("is no FileObject with a contentUrl", locator=f"{locator} {name}")
+        raise MalformedEnvelope(
+            "is not a FileObject with a contentUrl", locator=f"{locator} {name}"
+        )
     if not isinstance(value, str):
         raise MalformedEnvelope("file has no sha256", locator=f"{locator} {name}")
     try:
@@ -130,7 +132,7 @@ def _file(part: dict[str, Any], locator: str) -> CroissantFile | None:
             check_url(url)
         return CroissantFile(url, Digest(SHA256, value.lower()))
     except (SluicegateError, ValueError) as error:
-        what = error.what if isinstance(error, SluicegateError) else "contentUrl is no URL"
+        what = error.what if isinstance(error, SluicegateError) else "contentUrl is not a URL"
         raise MalformedEnvelope(what, locator=f"{locator} {name}") from None
 
 

@@ -57,7 +57,7 @@ def text_locator(path: str, columns: Mapping[str, str]) -> str:
     scheme = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(Path(path).suffix.lower())
     if scheme is None or "#" in path:
         raise ConfigError(
-            "columns are declared for a text file", locator=path, expected=".csv, .jsonl, .ndjson"
+            "only a text file has declared columns", locator=path, expected=".csv, .jsonl, .ndjson"
         )
     return _text_locator(scheme, path, tuple(columns.items()))
 
@@ -92,7 +92,9 @@ def open_rows(locator: str, *, url: Any = None) -> RowSource:
     if text:
         return _TextFile(text[1], text[2], _columns(text[3], text[2]))
     if not is_database(locator):
-        raise ConfigError("names no rows", locator=locator[:200], expected="DATABASE-URL#TABLE")
+        raise ConfigError(
+            "the locator names no rows", locator=locator[:200], expected="DATABASE-URL#TABLE"
+        )
     from sluicegate.adapters.sources.sql import SqlRows
 
     address, _, query = locator.partition("#")

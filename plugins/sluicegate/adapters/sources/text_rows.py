@@ -72,7 +72,7 @@ class CsvRows:
                     expected=f"{len(names)} fields",
                 ) from None
             raise UnreadableData(
-                "is no UTF-8 CSV", locator=self.locator, got=type(error).__name__
+                "is not CSV in UTF-8", locator=self.locator, got=type(error).__name__
             ) from None
 
     def _require_columns(self, found: list[str], declared: list[str]) -> None:
@@ -127,7 +127,7 @@ class JsonLinesRows:
         place = f"{self.locator} row {number}"
         value = loads(line, locator=place, max_bytes=MAX_LINE_BYTES)
         if not isinstance(value, dict):
-            raise MalformedEnvelope("line is no JSON object", locator=place)
+            raise MalformedEnvelope("line is not a JSON object", locator=place)
         declared = dict(self.schema.columns)
         if not value.keys() <= declared.keys():
             n_extra = len(value.keys() - declared.keys())

@@ -82,7 +82,7 @@ def read_url_list(data: bytes, *, locator: str) -> tuple[UrlItem, ...]:
         items = tuple(_items(rows, locator))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableData(
-            "URL list is no UTF-8 CSV", locator=locator, got=type(error).__name__
+            "URL list is not CSV in UTF-8", locator=locator, got=type(error).__name__
         ) from None
     if not items:
         raise UnreadableData("URL list names no item", locator=locator)
@@ -164,7 +164,7 @@ def _items(rows: csv.DictReader[str], locator: str) -> Iterator[UrlItem]:
             url = check_url(row["url"].strip())
             size = int(row["size"]) if row.get("size") else None
         except (SluicegateError, ValueError) as error:
-            what = error.what if isinstance(error, SluicegateError) else "size is no number"
+            what = error.what if isinstance(error, SluicegateError) else "size is not a number"
             raise MalformedEnvelope(what, locator=place) from None
         if size is not None and size < 0:
             raise MalformedEnvelope("size is negative", locator=place)

@@ -309,7 +309,7 @@ def _prove(evidence: Evidence, arguments: argparse.Namespace) -> int:
     from sluicegate.adapters.files.named_file import write_named
 
     if not (arguments.item or "").isdecimal():
-        raise ConfigError("which leaf?", locator="ledger prove", expected="an index")
+        raise ConfigError("no leaf is named", locator="ledger prove", expected="an index")
     proof = evidence.ledger.proof(int(arguments.item))
     if arguments.out is not None:
         write_named(arguments.out, proof, "the proof cannot be written")
@@ -324,7 +324,7 @@ def _timestamp(evidence: Evidence, arguments: argparse.Namespace) -> int:
     from sluicegate.workflow.evidence.certified import keep_timestamp
 
     if not (arguments.item or "").isdecimal():
-        raise ConfigError("which leaf?", locator="ledger timestamp", expected="an index")
+        raise ConfigError("no leaf is named", locator="ledger timestamp", expected="an index")
     if (arguments.request is None) == (arguments.response is None):
         raise ConfigError("timestamp needs --request or --response", locator="ledger")
     record = evidence.ledger.get_verified(int(arguments.item))

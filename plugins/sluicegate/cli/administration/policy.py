@@ -123,7 +123,7 @@ def _weights(arguments: argparse.Namespace, policy: Policy) -> int:
     from sluicegate.workflow.evidence.verified import open_evidence
 
     if arguments.source is None or arguments.out is None:
-        raise ConfigError("weights are of a source", expected="--source NAME --out FILE")
+        raise ConfigError("weights belong to a source", expected="--source NAME --out FILE")
     home, at = home_of(arguments), now()
     n_rows, n_reduced = write_weights(
         home, open_evidence(home, at=at), policy, arguments.source, arguments.out, at=at

@@ -37,7 +37,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > MAX_REQUEST_BYTES:
             self.close_connection = True  # the body stays unread
-            self._send(Answer(400, b"no or too long a body\n"))
+            self._send(Answer(400, b"the body is missing or too long\n"))
             return
         body = self.rfile.read(int(length))
         if self.path != "/add-checkpoint":

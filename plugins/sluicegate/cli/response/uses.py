@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         for use in answer.found
     ]
-    lines = [f"{len(answer.batches)} batch(es) of {arguments.source} meant"]
+    lines = [f"{len(answer.batches)} batch(es) of {arguments.source} match"]
     lines += table(rows, ("KIND", "NAME", "DIGEST", "MADE OF", "ENTRY")) if rows else ["no use"]
     if answer.unverified:
         listed = ", ".join(map(str, answer.unverified[:10]))
