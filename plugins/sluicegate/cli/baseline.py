@@ -83,7 +83,9 @@ def register(commands: Subparsers) -> None:
     for action in (build, promote):
         action.add_argument("--golden", type=Path, help="held-out data that no batch may contain")
         action.add_argument("--days", type=int, default=365, help="validity in days (default: 365)")
-        action.add_argument("--seed", type=int, default=0, help="of the calibration (default: 0)")
+        action.add_argument(
+            "--seed", type=int, default=0, help="seed of all random choices (default: 0)"
+        )
     for action in (promote, show):
         add_installation(action)
     add_json(build)

@@ -58,7 +58,7 @@ def register(commands: Subparsers) -> None:
         "--port",
         type=int,
         default=DEFAULT_PORT,
-        help="serve: port; 0 takes any free one (default: 7380)",
+        help=f"serve: port; 0 takes any free one (default: {DEFAULT_PORT})",
     )
     parser.add_argument("--out", type=Path, help="cosign: file for the signature lines")
     add_json(parser)

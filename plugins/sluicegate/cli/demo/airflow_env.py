@@ -45,7 +45,7 @@ def default_plugins_folder(home: Path) -> Path:
 
 
 def inherited_environ() -> dict[str, str]:
-    """Return the caller's environment without its Airflow and home, and with no proxy to ours."""
+    """Return the caller's environment without Airflow's settings, ours, and a proxy to this host."""
     theirs = frozenset(setting_names())
     kept = {
         key: value
