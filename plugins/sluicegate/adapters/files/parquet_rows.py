@@ -46,8 +46,8 @@ def parquet_rows(
         UnreadableData: The file exceeds a limit, a value is not what its type says, or the footer
             contradicts itself.
         pa.ArrowException: The file is not readable as Parquet.
-        OSError: As above; pyarrow raises either.
-        ValueError: As above.
+        OSError: As `pa.ArrowException`.
+        ValueError: As `pa.ArrowException`.
 
     Cost: memory for one batch and for the encoded columns of a row group. The dictionaries of
         texts are read twice.

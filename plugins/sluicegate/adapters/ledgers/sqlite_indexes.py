@@ -91,9 +91,9 @@ class IndexCheck:
         """Add leaves as they are read.
 
         Raises:
-            TypeError: As the two below: no ledger wrote a row like this (`NOT_SUMMED`).
-            ValueError: See above.
-            OverflowError: See above.
+            TypeError: No ledger wrote this row (see `NOT_SUMMED`).
+            ValueError: As TypeError.
+            OverflowError: As TypeError.
         """
         indexes = [row[0] for row in page]
         self._by_stream.add(_stream_words([row[4] for row in page], indexes))

@@ -45,7 +45,7 @@ def default_plugins_folder(home: Path) -> Path:
 
 
 def inherited_environ() -> dict[str, str]:
-    """Return the caller's environment without Airflow's settings, ours, and a proxy to this host."""
+    """Return the caller's environment without settings of Airflow or ours, or a local proxy."""
     theirs = frozenset(setting_names())
     kept = {
         key: value
