@@ -17,7 +17,7 @@ from sluicegate.errors import (
     UnreadableData,
     UnsafePath,
 )
-from sluicegate.gate.policy import Result
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.read import stream_verified
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
@@ -59,7 +59,7 @@ def in_store(site, s3):  # noqa: F811
         site.home, "src", signers=signers, at=AT, run=RUN,
         runner=evaluate_directly, filesystem=s3,
     )  # fmt: skip
-    assert issued.verdict.result is not Result.FAILED
+    assert issued.verdict.result is not Status.FAILED
     return site
 
 

@@ -19,8 +19,9 @@ from sluicegate.errors import (
     MalformedEnvelope,
     SluicegateError,
 )
-from sluicegate.gate.policy import Mode, Result
+from sluicegate.gate.policy import Mode
 from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
 from sluicegate.workflow.sealing.seal import in_turn
@@ -116,7 +117,7 @@ def last_trusted(evidence: Evidence, policy: Policy, source: str, *, at: datetim
             verdict is not None
             and not version.quarantined
             and verdict.mode is Mode.ENFORCE
-            and verdict.result is not Result.FAILED
+            and verdict.result is not Status.FAILED
             and verdict.result in policy.accept
             and _stands(evidence, version.batch, at=at)
         ):

@@ -109,10 +109,18 @@ def release_batch(
         raise EvidenceMissing(
             "the batch is not in quarantine", locator=f"{source}@{batch.digest.short}"
         )
+    policy = read_policy(home.policy)
     issued, _ = gate_source(
-        home, source, signers=signers, at=at, run=run, runner=runner, digest=batch.digest
+        home,
+        source,
+        signers=signers,
+        at=at,
+        run=run,
+        runner=runner,
+        digest=batch.digest,
+        policy=policy,
     )
-    require_admissible(evidence, read_policy(home.policy), issued, at=at)
+    require_admissible(evidence, policy, issued, at=at)
     change = CustodyChange(
         state=Custody.RELEASED,
         subjects=batch.subjects,

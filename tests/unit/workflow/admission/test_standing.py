@@ -17,9 +17,9 @@ from sluicegate.attest.trust import Role, TrustedKey
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import EvidenceMissing, GateBlocked, UntrustedKey
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.profiling.schema import BatchSchema
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.admission.read import load_verified
 from sluicegate.workflow.auditing.audit import audit, open_for_audit
@@ -105,7 +105,7 @@ def promote(site, batch, at, signer=None) -> None:
 def judged(site):
     site.seal(site.clean)
     issued, _ = site.gate()
-    assert issued.verdict.result is Result.PASSED
+    assert issued.verdict.result is Status.PASSED
     return site
 
 
@@ -121,7 +121,7 @@ def rolling(judged):
 
 
 def test_batch_judged_by_a_baseline_whose_key_is_revoked_is_not_admitted(judged):
-    assert admit(judged).issued.verdict.result is Result.PASSED
+    assert admit(judged).issued.verdict.result is Status.PASSED
     revoke(judged)
     with pytest.raises(UntrustedKey, match=r"anchored baseline.*revoked at.*run the gate again"):
         admit(judged)
@@ -219,7 +219,7 @@ def test_promotion_whose_signer_is_revoked_is_not_admitted(rolling):
         admit(site)
 
 
-def judge_again(site, digest, result: Result, at) -> None:
+def judge_again(site, digest, result: Status, at) -> None:
     """Append a verdict of the gate that says something else of a batch."""
     evidence = site.evidence()
     batch = evidence.seal_of("src", digest, at=at)
@@ -232,7 +232,7 @@ def judge_again(site, digest, result: Result, at) -> None:
 
 def test_batch_behind_the_baseline_that_failed_since_stops_training(rolling):
     site, behind = rolling
-    judge_again(site, behind.digest, Result.FAILED, AT + timedelta(minutes=3))
+    judge_again(site, behind.digest, Status.FAILED, AT + timedelta(minutes=3))
     with pytest.raises(GateBlocked, match="behind the rolling baseline"):
         admit(site)
 
@@ -263,7 +263,7 @@ def test_verdict_that_names_no_logged_test_result_is_not_admitted(judged):
 def test_verdict_that_says_otherwise_than_its_test_result_is_not_admitted(site):
     batch = site.seal(site.poisoned)
     site.gate()
-    judge_again(site, batch.digest, Result.WARNED, AT)
+    judge_again(site, batch.digest, Status.WARNED, AT)
     with pytest.raises(GateBlocked, match="test result"):
         admit(site)
 

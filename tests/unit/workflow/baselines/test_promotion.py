@@ -23,10 +23,10 @@ from sluicegate.errors import (
     Rollback,
     UntrustedKey,
 )
-from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.ledger.entry import Kind
 from sluicegate.profiling.schema import BatchSchema
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.auditing.audit import audit
 from sluicegate.workflow.baselines.in_force import baselines_in_force, passed_batches
 from sluicegate.workflow.baselines.promotion import confirm, propose
@@ -45,7 +45,7 @@ def judged(site):
     """One batch that passed, and a newer one that nobody judged."""
     site.seal(site.clean)
     issued, batch = site.gate()
-    assert issued.verdict.result is Result.PASSED
+    assert issued.verdict.result is Status.PASSED
     return batch.digest
 
 
@@ -78,7 +78,7 @@ def test_promoted_baseline_judges_beside_the_anchored_one(site, judged):
     verdict = gate_new(site, 2)
     assert done.index is not None
     assert verdict.rolling == done.promotion.baseline != verdict.baseline
-    assert verdict.result is Result.PASSED
+    assert verdict.result is Status.PASSED
     assert codes(site) == set()
 
 
@@ -86,7 +86,7 @@ def test_rolling_baseline_alone_can_block(site, judged):
     promote(site, judged)
     site.seal(site.poisoned, at=later(2))
     verdict = site.gate(at=later(2))[0].verdict
-    assert verdict.result is Result.FAILED
+    assert verdict.result is Status.FAILED
     assert any(reason.message.startswith("rolling baseline: ") for reason in verdict.reasons)
 
 
