@@ -172,7 +172,7 @@ def manifest_from_statement(statement: Statement, *, locator: str) -> Manifest:
 
 def provenance_statement(
     source: str,
-    manifest: Contents,
+    contents: Contents,
     *,
     locator: str,
     version: int,
@@ -185,7 +185,7 @@ def provenance_statement(
 
     Args:
         source: Name of the source.
-        manifest: Files or rows of the batch.
+        contents: Files or rows of the batch.
         locator: Where the data can be read again.
         version: Position among the seals of this source, from 1.
         at: Aware; when it was sealed.
@@ -202,7 +202,7 @@ def provenance_statement(
     if version < 1:
         raise ConfigError("version of a source starts at 1", locator=source, got=str(version))
     return Statement(
-        (subject_of(source, manifest),),
+        (subject_of(source, contents),),
         PROVENANCE,
         {
             "version": version,

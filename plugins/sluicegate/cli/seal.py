@@ -113,14 +113,14 @@ def run(arguments: argparse.Namespace) -> int:
     from sluicegate.workflow.evidence.folder import write_folder
     from sluicegate.workflow.evidence.home import check_source_name
     from sluicegate.workflow.exporting.aside import written_aside
-    from sluicegate.workflow.sealing.seal import seal_manifest
+    from sluicegate.workflow.sealing.seal import sign_seal
 
     check_source_name(arguments.name)
     signer = role_key_of(arguments, "source")
     source = open_any(_locator(arguments))
     with written_aside(arguments.out) as folder:
         contents = _contents(arguments, source, signer, folder)
-        seal = seal_manifest(
+        seal = sign_seal(
             contents,
             arguments.name,
             signer=signer,
@@ -232,16 +232,16 @@ def _directory(source: ByteSource, option: str) -> Path:
     raise ConfigError(f"{option} needs a directory", locator=source.locator)
 
 
-def _write_croissant(arguments: argparse.Namespace, manifest: Contents) -> None:
+def _write_croissant(arguments: argparse.Namespace, contents: Contents) -> None:
     import json
 
     from sluicegate.adapters.files.named_file import write_named
     from sluicegate.adapters.sources.croissant import croissant_of
     from sluicegate.digest.manifest import Manifest
 
-    assert isinstance(manifest, Manifest)  # noqa: S101 - _contents refused anything else
+    assert isinstance(contents, Manifest)  # noqa: S101 - _contents refused anything else
     document = croissant_of(
-        manifest,
+        contents,
         name=arguments.name,
         at=now(),
         license_url=arguments.license,

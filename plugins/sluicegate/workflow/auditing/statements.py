@@ -42,7 +42,7 @@ from sluicegate.gate.promotion import promotion_from_statement
 from sluicegate.gate.verdict import Verdict, policy_from_test_result, verdict_from_statement
 from sluicegate.gate.waiver import is_revocation
 from sluicegate.gate.weakening import weakened
-from sluicegate.workflow.auditing.baselines import BaselineAudit
+from sluicegate.workflow.auditing.baseline_history import BaselineAudit
 from sluicegate.workflow.auditing.findings import AuditFinding
 
 if TYPE_CHECKING:
