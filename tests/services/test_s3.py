@@ -75,7 +75,7 @@ def test_single_object_is_a_single_file(files, s3):
 
 def test_storage_options_open_the_store_and_stay_out_of_the_locator(files, s3_options):
     source = open_source(URL, storage_options=s3_options)
-    assert source.locator == URL
+    assert source.location == URL
     assert "any" not in repr(source)
     assert source.manifest() == build_manifest(files)
 

@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_source_name(arguments.name)
     signer = role_key_of(arguments, "source")
-    source = open_any(_locator(arguments))
+    source = open_any(_location(arguments))
     with written_aside(arguments.out) as folder:
         contents = _contents(arguments, source, signer, folder)
         seal = sign_seal(
@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
             signer=signer,
             at=now(),
             run=command_line_run(),
-            locator=source.locator,
+            location=source.location,
             version=arguments.source_version,
         )
         envelopes = [seal.provenance]
@@ -151,13 +151,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _locator(arguments: argparse.Namespace) -> str:
+def _location(arguments: argparse.Namespace) -> str:
     """Return what to open: with --columns the rows of a text file, not its bytes."""
     if arguments.columns is None:
         return str(arguments.source)
-    from sluicegate.adapters.sources.rows import read_columns, text_locator
+    from sluicegate.adapters.sources.rows import read_columns, text_location
 
-    return text_locator(arguments.source, read_columns(arguments.columns))
+    return text_location(arguments.source, read_columns(arguments.columns))
 
 
 def _contents(
@@ -229,7 +229,7 @@ def _directory(source: ByteSource, option: str) -> Path:
 
     if isinstance(source, LocalFiles) and source.root.is_dir():
         return source.root
-    raise ConfigError(f"{option} needs a directory", locator=source.locator)
+    raise ConfigError(f"{option} needs a directory", locator=source.location)
 
 
 def _write_croissant(arguments: argparse.Namespace, contents: Contents) -> None:

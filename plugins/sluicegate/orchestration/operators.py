@@ -218,7 +218,7 @@ class TrainingGateOperator(_SluicegateOperator):
             at=at,
             run=run_of(context),
             runner=suite_runner(Path(self.suite)) if self.suite else evaluate_directly,
-            filesystem=lambda locator: filesystem_of(locator, self.conn_id),
+            filesystem=lambda location: filesystem_of(location, self.conn_id),
             digest=self._meant(home, context, at),
             as_of=judged_day(context),
             parts=parts_of(self.parts),

@@ -35,13 +35,13 @@ def data_findings(
             batch = evidence.latest_seal(source, at=at)
         except SluicegateError:
             continue  # a seal that does not verify is a finding of the statement audit
-        place = (places or {}).get(source, Path(batch.locator))
+        place = (places or {}).get(source, Path(batch.location))
         where = f"{source}@{batch.digest.short} in {place}"
         try:
             if batch.table is None:
                 verify_manifest(place, batch.manifest)
             else:
-                _verify_rows(batch.table, batch.locator)
+                _verify_rows(batch.table, batch.location)
         except IntegrityError as error:
             yield AuditFinding("DATA_CHANGED", where, str(error))
         except SluicegateError as error:

@@ -92,7 +92,7 @@ def sign_seal(
     signer: Signer,
     at: datetime,
     run: Mapping[str, str],
-    locator: str,
+    location: str,
     version: int = 1,
     cosigners: Sequence[Signer] = (),
     inputs: tuple[Subject, ...] = (),
@@ -107,7 +107,7 @@ def sign_seal(
             signs a bundle, and all of them sign the provenance.
         at: Aware UTC.
         run: Who seals: orchestrator, DAG, run and task ids, or the command line.
-        locator: Where the data can be read again.
+        location: Where the data can be read again.
         version: Position among the seals of this source.
         cosigners: Further keys of the source role, for a threshold or a post-quantum
             signature; they sign the provenance, because a bundle holds one signature.
@@ -120,7 +120,7 @@ def sign_seal(
     provenance = provenance_statement(
         source,
         contents,
-        locator=locator,
+        location=location,
         version=version,
         at=at,
         run=run,
@@ -196,9 +196,9 @@ def seal_into_ledger(
     def attempt() -> SealedBatch:
         newest = evidence.newest_provenance(source)
         previous, version = _previous(evidence, source, newest, at=at)
-        known = None if previous is None else (previous.digest, previous.locator)
+        known = None if previous is None else (previous.digest, previous.location)
         # What was derived is logged each time: the same output may come of other inputs or code.
-        if previous is not None and not inputs and known == (contents.digest, opened.locator):
+        if previous is not None and not inputs and known == (contents.digest, opened.location):
             if rows is not None and _lacks_rows(evidence, previous):
                 evidence.append(source, contents.digest, signed_rows())
             return previous
@@ -208,7 +208,7 @@ def seal_into_ledger(
             signer=signer,
             at=at,
             run=run,
-            locator=opened.locator,
+            location=opened.location,
             version=version + 1,
             cosigners=cosigners,
             inputs=inputs,
@@ -252,7 +252,7 @@ def contents_of(
     if isinstance(opened, ByteSource):
         return opened.manifest(algorithm)
     if algorithm != SHA256:
-        raise ConfigError("rows are hashed with SHA-256", locator=opened.locator, got=algorithm)
+        raise ConfigError("rows are hashed with SHA-256", locator=opened.location, got=algorithm)
     from sluicegate.workflow.sealing.table_record import record_rows
 
     return record_rows(opened, rows or RowRecord()).sealed()
