@@ -19,7 +19,7 @@ from sluicegate.errors import SluicegateError
 from sluicegate.gate.waiver import Waiver
 from sluicegate.ledger.entry import Entry
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.evidence.verified import read_trust
 from sluicegate.workflow.judging.gate import Evaluation, GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
@@ -281,7 +281,7 @@ class FaultySource:
         connection.close()
 
     def _baseline(self, at=AT, signer="baseline", key=None):
-        build(
+        write_baseline(
             [write(rows(self.seed + 5, 2 * N_ROWS), self._folder("trusted"))],
             BatchSchema.from_mapping(SCHEMA, locator="schema"),
             out=self.site.home.baseline_dir(self.name),

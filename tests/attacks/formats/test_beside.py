@@ -146,12 +146,12 @@ def test_file_that_nobody_judged_blocks_and_is_named(site, name):  # noqa: F811
 @named(Fate.UNJUDGED)
 def test_no_baseline_is_built_over_a_file_that_nobody_read(site, name):  # noqa: F811
     from sluicegate.profiling.schema import BatchSchema
-    from sluicegate.workflow.baselines.signed import build
+    from sluicegate.workflow.baselines.signed import write_baseline
 
     batch = batch_of(site, CASES[name], POISON)
     schema = BatchSchema.from_mapping({"id": "id", "label": "label"}, locator="schema")
     with pytest.raises(UnreadableData, match="no reader knows") as caught:
-        build([batch], schema, out=site.root / "b", at=AT)
+        write_baseline([batch], schema, out=site.root / "b", at=AT)
     assert "no rows" not in str(caught.value)
     assert not (site.root / "b").exists()
 

@@ -26,7 +26,7 @@ from sluicegate.workflow.auditing.audit import audit, open_for_audit
 from sluicegate.workflow.auditing.history import last_trusted
 from sluicegate.workflow.auditing.run_records import AdmissionTrace
 from sluicegate.workflow.baselines.promotion import propose
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.evidence.verified import read_trust
 
 ROLES = BatchSchema.from_mapping(SCHEMA, locator="schema")
@@ -59,7 +59,7 @@ def revoke(site, role: Role = Role.BASELINE, at=AT + timedelta(minutes=1)) -> No
 
 
 def new_baseline(site, signer, at=AT) -> None:
-    build(
+    write_baseline(
         [site.root / "trusted"],
         ROLES,
         out=site.home.baseline_dir("src"),
@@ -141,7 +141,7 @@ def test_baseline_key_that_was_only_rotated_or_expired_since_stops_nothing(judge
 
 
 def test_baseline_that_expired_after_the_verdict_stops_nothing(site):
-    build(
+    write_baseline(
         [site.root / "trusted"],
         ROLES,
         out=site.home.baseline_dir("src"),

@@ -30,7 +30,7 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.auditing.audit import audit
 from sluicegate.workflow.baselines.in_force import baselines_in_force, passed_batches
 from sluicegate.workflow.baselines.promotion import confirm, propose
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.response.quarantine import quarantine_batch
 
 ROLES = BatchSchema.from_mapping(SCHEMA, locator="schema")
@@ -165,7 +165,7 @@ def test_older_baseline_put_back_without_promotion_is_a_rollback(site):
     directory = site.home.baseline_dir("src")
     kept = site.root / "kept"
     shutil.copytree(directory, kept)
-    build(
+    write_baseline(
         [site.root / "trusted"],
         ROLES,
         out=directory,
@@ -225,7 +225,7 @@ def test_confirmation_builds_again_and_refuses_another_baseline(site, proposed, 
     path = site.home.baseline_dir("src") / "pending-anchored.intoto.json"
     envelope = dsse.Envelope.from_bytes(path.read_bytes())
     body = json.loads(envelope.payload)
-    other = build([site.root / "poisoned"], ROLES, out=site.root / "other", at=later(1))
+    other = write_baseline([site.root / "poisoned"], ROLES, out=site.root / "other", at=later(1))
     folder = site.home.baseline_dir("src") / "promoted"
     (folder / f"{other.digest.hex}.json").write_bytes(other.to_bytes())
     body["subject"][0]["digest"]["sha256"] = other.digest.hex
@@ -304,7 +304,7 @@ def test_superseded_promotion_by_a_key_that_was_exchanged_since_stops_nobody(sit
     site.home.trust.write_bytes(trust.to_bytes())
     with pytest.raises(UntrustedKey):
         baselines_in_force(site.home, site.evidence(), "src", at=later(2))
-    build(
+    write_baseline(
         [site.root / "trusted"],
         ROLES,
         out=site.home.baseline_dir("src"),

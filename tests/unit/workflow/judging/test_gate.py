@@ -20,7 +20,7 @@ from sluicegate.errors import (
 )
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.decision.record import Status
-from sluicegate.workflow.baselines.signed import BASELINE_FILE, STATEMENT_FILE, build
+from sluicegate.workflow.baselines.signed import BASELINE_FILE, STATEMENT_FILE, write_baseline
 
 
 def kinds(site) -> list[str]:
@@ -134,7 +134,7 @@ def test_baseline_edited_by_one_byte_is_found(site):
 
 
 def _rebuild(site, *, source="src", role="baseline", ttl=timedelta(days=1), data=None):
-    build(
+    write_baseline(
         [data or site.root / "trusted"],
         BatchSchema.from_mapping(SCHEMA, locator="schema"),
         out=site.home.baseline_dir("src"),

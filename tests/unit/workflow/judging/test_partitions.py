@@ -19,7 +19,7 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.auditing.audit import audit
 from sluicegate.workflow.baselines.promotion import propose
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.response.quarantine import quarantine_batch
@@ -47,7 +47,7 @@ def gate(site, source="src", at=AT, run=RUN, **options):
 @pytest.fixture
 def month(site):
     """A source of partitions with its own baseline, and how to build a month of them."""
-    build(
+    write_baseline(
         [site.root / "trusted"],
         ROLES,
         out=site.home.baseline_dir("parts"),
@@ -243,7 +243,7 @@ def test_schema_change_blocks_until_a_promoted_baseline_declares_it(site, change
     verdict = changed(site, new(32))
     assert "SCHEMA" in {r.code for r in verdict.reasons if r.result is Status.FAILED}
     # Declared: the owner builds and signs a baseline of the new form.
-    build(
+    write_baseline(
         [write(new(33), site.root / "approved")],
         ROLES,
         out=site.home.baseline_dir("src"),
