@@ -65,6 +65,17 @@ def test_missing_field_is_malformed(field):
         verdict_from_statement(cut, locator="x")
 
 
+def test_not_evaluated_is_a_status_and_never_a_result():
+    said = FAILED.to_statement(SUBJECTS, sha256_bytes(b"details"))
+    body = said.predicate["sluicegate"]
+    reason = [*body["reasons"][0]]
+    reason[2] = Status.NOT_EVALUATED.value
+    for change in ({"result": Status.NOT_EVALUATED.value}, {"reasons": [reason]}):
+        predicate = {**said.predicate, "sluicegate": {**body, **change}}
+        with pytest.raises(MalformedEnvelope):
+            verdict_from_statement(replace(said, predicate=predicate), locator="x")
+
+
 def test_passed_verdict_lets_training_start():
     verdict().require_passed(POLICY, at=AT)
 
