@@ -73,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             run=by,
             algorithm=arguments.hash,
         )
+    policy = read_policy(home.policy)
     issued, batch = gate_source(
         home,
         arguments.source,
@@ -81,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         run=by,
         runner=suite_runner(arguments.suite) if arguments.suite else evaluate_directly,
         digest=None if named is None else named.digest,
+        policy=policy,
     )
     verdict = issued.verdict
     emit(
@@ -102,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         as_json=arguments.json,
     )
     try:
-        verdict.require_passed(read_policy(home.policy), at=at)
+        verdict.require_passed(policy, at=at)
     except SluicegateError as error:
         # The result was printed already: a second JSON object would break its reader.
         sys.stderr.write(f"sluicegate: {error}\n")

@@ -81,7 +81,7 @@ def _wanted(version: Version, arguments: argparse.Namespace) -> bool:
         reasons = version.verdict.reasons if version.verdict else ()
         # A message holds the name, or its pseudonym if the policy of that time hid names.
         called = (arguments.contributor, pseudonym(arguments.contributor))
-        named = [f"contributor {visible(who)}" for who in called]
+        named = [f"contributor {visible(name)}" for name in called]
         if not any(name in reason.message for reason in reasons for name in named):
             return False
     if arguments.digest:
