@@ -198,7 +198,7 @@ def _stamps(root: Path, listings: list[Listing]) -> dict[str, Stamp]:
 
 
 def _draw(paths: list[str], seed: bytes, share: float) -> list[str]:
-    """Return a share that nobody without the seed can predict: 16 bits of SHAKE256 for each path."""
+    """Return a share that only the seed predicts: 16 bits of SHAKE256 for each path."""
     draws = array("H", hashlib.shake_256(seed).digest(2 * len(paths)))
     limit = share * 2**16
     return [path for path, draw in zip(paths, draws, strict=True) if draw < limit]
