@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "plugins"
 PACKAGE = PLUGINS / "sluicegate"
 
-DONE = (".", "attest", "digest", "gate", "profiling", "tables")
+DONE = (".", "attest", "digest", "gate", "ledger", "profiling", "tables")
 """Packages that obey the law; "." holds the modules beside them."""
 
 

@@ -1,6 +1,6 @@
 """What a seal fixes: the files of a batch, or the rows of a table. Either has one identity.
 
-``dirHash1`` names files (``dirHash1-blake3`` if they are hashed with BLAKE3). The table digest names
+``dirHash1`` names files, ``dirHash1-blake3`` if they are hashed with BLAKE3. The table digest names
 rows. Every statement about a batch (provenance, verdict, waiver, quarantine) names the same subject
 and needs to know no more.
 """
