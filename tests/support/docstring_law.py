@@ -1,6 +1,7 @@
 """What a docstring must say, read off the syntax tree: nothing is imported.
 
-A public function has no leading underscore, and neither has its class. These are let off:
+A public function has no leading underscore, and neither has its class. Arrays among the fields of
+a public class need their words too. These are let off:
 - an overload: the function behind it is asked;
 - an override, of its parameters and arrays: its class names a base that documents the method, or
   a Protocol of the package documents a method of this name with these parameters.
@@ -77,9 +78,12 @@ class Module:
     def classes(self) -> list[ast.ClassDef]:
         return [node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef)]
 
+    def public_classes(self) -> list[ast.ClassDef]:
+        return [cls for cls in self.classes if not cls.name.startswith("_")]
+
     def functions(self) -> Iterator[tuple[ast.ClassDef | None, Function]]:
         """Yield each public function with its class."""
-        for owner in (None, *(c for c in self.classes if not c.name.startswith("_"))):
+        for owner in (None, *self.public_classes()):
             for node in (owner or self.tree).body:
                 if isinstance(node, Function) and not node.name.startswith("_"):
                     yield owner, node
@@ -117,6 +121,9 @@ class Law:
                 label = f"{owner.name}.{node.name}" if owner else node.name
                 for fault in self._function(module, owner, node):
                     yield f"{node.lineno} {label}: {fault}"
+        for cls in module.public_classes():
+            for fault in self._fields(module, cls):
+                yield f"{cls.lineno} {cls.name}: {fault}"
         for line, text in module.prose():
             for page in _PAGE.findall(text):
                 if not (self.pages / page).is_file():
@@ -139,13 +146,21 @@ class Law:
         entries = doc.entries("Args")
         arrays = {p.arg: self._dtypes(module, p.annotation) for p in parameters}
         for name, dtypes in arrays.items():
-            if (len(parameters) > 1 or dtypes) and name not in entries:
-                yield f"Args lacks {name}"
-            elif dtypes:
+            if name in entries:
+                yield from _filler(f"Args: {name}", entries[name], name)
                 yield from _unsaid(f"Args: {name}", entries[name], dtypes)
-        returned = self._dtypes(module, node.returns)
-        if returned:
-            yield from _unsaid("Returns", doc.returned, returned)
+            elif len(parameters) > 1 or dtypes:
+                yield f"Args lacks {name}"
+        yield from _unsaid("Returns", doc.returned, self._dtypes(module, node.returns))
+
+    def _fields(self, module: Module, cls: ast.ClassDef) -> Iterator[str]:
+        entries = _doc(cls).entries("Attributes")
+        for node in cls.body:
+            if isinstance(node, ast.AnnAssign) and (
+                dtypes := self._dtypes(module, node.annotation)
+            ):
+                name = _last(node.target)
+                yield from _unsaid(f"Attributes: {name}", entries.get(name, ""), dtypes)
 
     def _is_override(self, owner: ast.ClassDef | None, node: Function) -> bool:
         if owner is None:
@@ -183,13 +198,19 @@ class Law:
         return []
 
 
-def _doc(node: Function) -> Doc:
+def _doc(node: Function | ast.ClassDef) -> Doc:
     return Doc(ast.get_docstring(node) or "")
+
+
+def _filler(where: str, words: str, name: str) -> Iterator[str]:
+    """Yield a fault if the words about a parameter repeat its name and say nothing else."""
+    if not set(re.findall(r"[a-z]+", words.lower())) - {"a", "an", "the", *name.split("_")}:
+        yield f"{where} says only its name"
 
 
 def _unsaid(where: str, words: str, dtypes: list[str]) -> Iterator[str]:
     """Yield what the words about arrays do not say."""
-    if "shape" not in words:
+    if dtypes and "shape" not in words:
         yield f"{where} gives no shape"
     for dtype in dict.fromkeys(dtypes):
         if not re.search(rf"\b{dtype}\b", words):

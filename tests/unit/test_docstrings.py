@@ -88,6 +88,14 @@ def scale(counts: Counts, flags: Flags, factor: int = 1) -> tuple[Counts, Flags]
 
 
 class Memory:
+    """Kept values.
+
+    Attributes:
+        kept: bool, shape (n_rows,).
+    """
+
+    kept: Flags
+
     def put(self, key, value):
         """Keep it in memory."""
 
@@ -123,14 +131,16 @@ def test_a_lawful_module_has_no_faults():
     [
         ('"""Keep it in memory."""', "pass", "Memory.put: no docstring"),
         ("factor: At least 1.", "", "scale: Args lacks factor"),
+        ("factor: At least 1.", "factor: The factor.", "scale: Args: factor says only its name"),
         ("counts: int64, shape (n_rows,).", "", "scale: Args lacks counts"),
-        ("bool, shape (n_rows,)", "bool", "scale: Args: flags gives no shape"),
-        ("bool, shape (n_rows,)", "shape (n_rows,)", "scale: Args: flags does not say bool"),
+        ("flags: bool, shape (n_rows,)", "flags: bool", "scale: Args: flags gives no shape"),
+        ("flags: bool, shape", "flags: shape", "scale: Args: flags does not say bool"),
+        ("kept: bool, shape", "kept: shape", "Memory: Attributes: kept does not say bool"),
         ("same shape.", "same length.", "scale: Returns gives no shape"),
         ("product, int64,", "product", "scale: Returns does not say int64"),
         ("        ValueError: The", "        KeyError: The", "scale: Raises lacks Broken"),
         ("class Store(Protocol):", "class Store:", "Memory.put: Args lacks key"),
-        ("Memory:\n    def put(self, key", "Memory:\n    def put(self, name", "Memory.put: Args"),
+        ("kept: Flags\n\n    def put(self, key", "def put(self, name", "Memory.put: Args lacks"),
         ("sizes: int64, shape (n_rows,).", "", "SmallMemory.total: Args lacks sizes"),
         ("README.md", "docs/nowhere.md", "docs/nowhere.md: is not in the repository"),
     ],

@@ -39,7 +39,7 @@ class Distinct:
         values: Kept values, uint64, shape (n_kept,), increasing.
         repeated: Kept values that occur more than once, uint64, shape (n_repeated,), increasing.
         times: How often each of these occurs beyond the first time, int64, same shape.
-        waiting: Values that are not sorted in yet, uint64.
+        waiting: Values that are not sorted in yet, uint64, each of shape (n,).
         n_waiting: How many values wait.
     """
 

@@ -62,7 +62,8 @@ class Cells:
 
     Attributes:
         tag: Tag of every cell, or uint8, shape (n,), if they differ.
-        values: What follows the tag in a head, part by part; each of shape (n,).
+        values: What follows the tag in a head, part by part; each of shape (n,) and of the
+            dtype that the class writes.
         nulls: bool, shape (n,), True where the cell is NULL; None if no cell is.
         tail: large_binary, length n, without nulls; None if the class has no tail.
     """
