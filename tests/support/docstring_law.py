@@ -168,16 +168,17 @@ class Law:
         above = self._ancestors(owner.name) - {owner.name}
         if any(node.name in self.documented.get(name, {}) for name in above):
             return True
-        ours = [p.arg for p in _parameters(owner, node)]
+        names = [p.arg for p in _parameters(owner, node)]
         protocols = (name for name in self.documented if "Protocol" in self.bases[name])
         theirs = (self.documented[name].get(node.name) for name in protocols if name != owner.name)
-        return any(other and ours == [p.arg for p in other.args.args[1:]] for other in theirs)
+        return any(names == [p.arg for p in _parameters(owner, other)] for other in theirs if other)
 
     def _ancestors(self, name: str) -> set[str]:
         """Return a class's name and those of all its bases, of the package or built in."""
         builtin = getattr(builtins, name, None)
         found = {cls.__name__ for cls in builtin.__mro__} if isinstance(builtin, type) else {name}
-        return found.union(*(self._ancestors(base) for base in self.bases.get(name, ())))
+        above = self.bases.get(name, set()) - found  # a class may have the name of its base
+        return found.union(*map(self._ancestors, above))
 
     def _dtypes(self, module: Module, annotation: ast.expr | None) -> list[str]:
         """Return a pattern for the dtype of each array in an annotation."""
