@@ -229,7 +229,7 @@ def _signature(value: Any, locator: str) -> Signature:
             decoded = decode_base64(text, locator=locator)
             if decoded and len(decoded) <= _MAX_SIGNATURE_BYTES and len(key_id) <= _MAX_KEY_ID:
                 return Signature(key_id, decoded)
-    raise _malformed(locator, "signature needs sig, and keyid if any, of sensible size")
+    raise _malformed(locator, "signature needs a sig; sig and keyid, if any, are of sensible size")
 
 
 def _malformed(locator: str, what: str, expected: str = "", got: str = "") -> MalformedEnvelope:

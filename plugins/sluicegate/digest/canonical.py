@@ -116,7 +116,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _bounded_int(text: str) -> int:
     if len(text) > _INTEGER_DIGITS or abs(number := int(text)) > MAX_INTEGER:
-        raise _Refused("JSON integer does not fit in 64 bit")
+        raise _Refused("JSON integer does not fit in 64 bits")
     return number
 
 
@@ -178,7 +178,7 @@ def _check_writable(value: Any) -> None:
             largest = max(abs(item) for item in level if isinstance(item, int))
             if largest > MAX_INTEGER:
                 raise ConfigError(
-                    "integer does not fit in 64 bit", got=f"{largest.bit_length()} bit"
+                    "integer does not fit in 64 bits", got=f"{largest.bit_length()} bits"
                 )
         if not any(issubclass(kind, _CONTAINERS) for kind in kinds):
             return

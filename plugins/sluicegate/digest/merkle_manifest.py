@@ -76,7 +76,9 @@ class MerkleManifest:
     def __post_init__(self) -> None:
         firsts = [part.first for part in self.parts]
         if not 0 < len(firsts) <= _MAX_PARTS or sorted(set(firsts)) != firsts:
-            raise MalformedEnvelope("Merkle manifest has no parts, too many, or out of order")
+            raise MalformedEnvelope(
+                "Merkle manifest has no parts, too many parts, or parts out of order"
+            )
         if any(not 0 < part.n_files <= PART_FILES for part in self.parts):
             raise MalformedEnvelope("part of a Merkle manifest has too few or too many files")
 

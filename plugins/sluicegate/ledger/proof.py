@@ -55,7 +55,7 @@ class TlogProof:
         if any(len(hashed) != HASH_BYTES for hashed in self.hashes):
             raise ConfigError("proof hash is not 32 bytes long")
         if self.extra == b"":
-            raise ConfigError("extra data is absent or not empty")
+            raise ConfigError("proof has extra data that is empty")
 
     def to_bytes(self) -> bytes:
         """Return the proof file."""

@@ -72,7 +72,8 @@ class Sketch:
     def __init__(self, cells: int) -> None:
         if cells % N_TABLES or not 0 < cells <= MAX_CELLS:
             raise MalformedEnvelope(
-                "number of cells of a sketch", expected=f"multiple of 3 up to {MAX_CELLS}"
+                "sketch cannot have this number of cells",
+                expected=f"multiple of 3 up to {MAX_CELLS}",
             )
         self.cells = cells
         self._sums = np.zeros((1 + N_WORDS, cells), np.int64)
