@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _E = TypeVar("_E", bound=StrEnum)
 
@@ -99,18 +99,18 @@ class PolicyReader:
             raise self.error(field, "text", kind_of(value))
         return value
 
-    def choice(self, value: Any, kind: type[_E], field: str) -> _E:
-        """Return the member of an enum.
+    def choice(self, value: Any, choices: Iterable[_E], field: str) -> _E:
+        """Return one of the members of an enum.
 
         Args:
             value: What the YAML parser made of the field; it is shown if it is no member.
-            kind: The enum.
+            choices: The members that are accepted.
             field: Path of the field in the file.
         """
-        try:
-            return kind(value)
-        except ValueError:
-            raise self.error(field, " or ".join(kind), repr(value)) from None
+        for choice in choices:
+            if choice == value:
+                return choice
+        raise self.error(field, " or ".join(choices), repr(value))
 
     def number(self, value: Any, field: str, most: float) -> float:
         """Return a number above 0.
