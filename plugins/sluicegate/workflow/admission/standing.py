@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from sluicegate.gate.promotion import lane_of, promotion_from_statement
 from sluicegate.workflow.admission.parts import require_free_parts
-from sluicegate.workflow.baselines.in_force import require_free_inputs, require_sound_inputs
+from sluicegate.workflow.baselines.inputs import require_free_inputs, require_sound_inputs
 from sluicegate.workflow.baselines.rests_on import baselines_of, inputs_of, require_test_result
 
 if TYPE_CHECKING:

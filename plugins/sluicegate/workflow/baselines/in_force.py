@@ -1,13 +1,12 @@
 """The baselines in force, as the ledger says.
 
 The directory is not believed: the newest promotion of a lane counts, and an older signed file
-that somebody puts back is never looked at. Only batches that a gate passed may stand behind
-a promoted baseline, and they are asked again each time it judges.
+that somebody puts back is never looked at. The batches behind a baseline are asked again each
+time it judges; see `workflow.baselines.inputs`.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from sluicegate.adapters.files.named_file import read_named
@@ -15,27 +14,25 @@ from sluicegate.attest import dsse
 from sluicegate.attest.statement import Statement
 from sluicegate.attest.timestamps import parse_timestamp
 from sluicegate.attest.trust import Role
-from sluicegate.digest.algorithms import Digest, sha256_bytes
+from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import (
     DigestMismatch,
     EvidenceMissing,
-    GateBlocked,
     Rollback,
     SluicegateError,
     UntrustedKey,
 )
-from sluicegate.gate.policy import Mode, Result
 from sluicegate.gate.promotion import Lane, Promotion, lane_of, promotion_from_statement
-from sluicegate.gate.verdict import verdict_from_statement
 from sluicegate.ledger.entry import Kind
+from sluicegate.workflow.baselines.inputs import require_free_inputs, require_sound_inputs
 from sluicegate.workflow.baselines.signed import SignedBaseline, read_signed_baseline
-from sluicegate.workflow.evidence.custody import require_free
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterator
     from datetime import datetime
     from pathlib import Path
 
+    from sluicegate.digest.algorithms import Digest
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.workflow.evidence.home import SluiceHome
     from sluicegate.workflow.evidence.verified import Evidence
@@ -131,99 +128,6 @@ def _newest_promotions(
         if (promotion.source, str(promotion.baseline)) != (source, record.entry.subject):
             raise UntrustedKey("the promotion is about another baseline", locator=locator)
         yield promotion, record.envelope
-
-
-def require_passed_batch(evidence: Evidence, source: str, digest: Digest, *, at: datetime) -> None:
-    """Return if a batch may stand behind a baseline: judged PASSED, enforced, not set aside.
-
-    A verdict that has expired since still says what the batch was, and so does one whose key
-    has expired; a revoked key says nothing. Which baseline had judged it is not asked: after a
-    baseline's key was revoked, batches that passed must be able to bring forth its successor.
-
-    Raises:
-        GateBlocked: WARNED, FAILED, waived, judged in shadow mode, or in quarantine.
-        EvidenceMissing: Never judged.
-        VerificationError: The verdict does not hold.
-    """
-    where = f"{source}@{digest.short}"
-    require_free(evidence, source, digest, at=at)
-    found = next(evidence.ledger.find(Kind.VERDICT, source, digest, limit=1), None)
-    if found is None:
-        raise EvidenceMissing("the batch was never judged", locator=where)
-    record = evidence.ledger.get_verified(found.index)
-    payload = dsse.Envelope.from_bytes(record.envelope, locator=where).payload
-    claimed = verdict_from_statement(Statement.from_bytes(payload), locator=where)
-    statement = evidence.statement(record, Role.GATE, at=min(claimed.issued, at), asked=at)
-    verdict = verdict_from_statement(statement, locator=where)
-    if (verdict.source, verdict.digest) != (source, digest):
-        raise UntrustedKey("the verdict is about another batch", locator=where)
-    if verdict.result is not Result.PASSED or verdict.mode is not Mode.ENFORCE:
-        raise GateBlocked(
-            verdict,
-            f"only a batch that passed may stand behind a baseline, and this one is "
-            f"{verdict.result} ({verdict.mode})",
-            locator=where,
-            next_step="Promote a baseline without it.",
-        )
-
-
-def require_sound_inputs(evidence: Evidence, promotion: Promotion, *, at: datetime) -> None:
-    """Return if every batch behind a promoted baseline still counts as passed.
-
-    Raises:
-        GateBlocked: One does not, or is in quarantine.
-        EvidenceMissing: One was never judged.
-        VerificationError: A verdict on one does not hold.
-
-    Cost: about 2 ms a batch.
-    """
-    for digest in promotion.inputs:
-        try:
-            require_passed_batch(evidence, promotion.source, digest, at=at)
-        except GateBlocked as blocked:
-            raise _behind(promotion.lane, blocked) from None
-
-
-def require_free_inputs(
-    evidence: Evidence, source: str, inputs: Iterable[str], *, at: datetime
-) -> None:
-    """Return if no batch behind a baseline that nobody promoted is in quarantine.
-
-    Nobody need have judged them; but whoever set one aside speaks against what was made of it.
-
-    Raises:
-        GateBlocked: One is.
-
-    Cost: one look-up for a source of which nothing was ever set aside.
-    """
-    for name in sorted(evidence.ever_aside(source) & set(inputs)):
-        try:
-            require_free(evidence, source, Digest.parse(name), at=at)
-        except GateBlocked as blocked:
-            raise _behind(Lane.ANCHORED, blocked) from None
-
-
-def _behind(lane: Lane, blocked: GateBlocked) -> GateBlocked:
-    return GateBlocked(
-        blocked.verdict,
-        f"a batch behind the {lane} baseline counts no more: {blocked.what}",
-        locator=blocked.locator,
-        next_step="Promote or build a baseline without that batch, then run the gate again.",
-    )
-
-
-def passed_batches(evidence: Evidence, source: str, *, last: int, at: datetime) -> list[Digest]:
-    """Return the newest batches that may stand behind a baseline, oldest first."""
-    found: dict[Digest, None] = {}
-    for entry in evidence.ledger.find(Kind.VERDICT, source):
-        digest = Digest.parse(entry.entry.subject)
-        with suppress(SluicegateError):
-            if digest not in found:
-                require_passed_batch(evidence, source, digest, at=at)
-                found[digest] = None
-        if len(found) == last:
-            break
-    return list(reversed(found))
 
 
 def _require_not_older(

@@ -24,12 +24,8 @@ from sluicegate.errors import (
 )
 from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
 from sluicegate.ledger.entry import Kind
-from sluicegate.workflow.baselines.in_force import (
-    anchored_baseline,
-    body_path,
-    read_body,
-    require_passed_batch,
-)
+from sluicegate.workflow.baselines.in_force import anchored_baseline, body_path, read_body
+from sluicegate.workflow.baselines.inputs import require_passed_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
