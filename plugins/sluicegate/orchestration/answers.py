@@ -53,6 +53,10 @@ class Answer:
     def number(self, name: str, most: float) -> float:
         """Return a number above 0 that was entered.
 
+        Args:
+            name: Field of the form.
+            most: Largest number that is accepted.
+
         Raises:
             ConfigError: Not a number, or not in (0, most].
         """
@@ -110,6 +114,10 @@ def answer_of(
 def people_of(names: tuple[str, ...], user_ids: Mapping[str, str]) -> dict[str, str]:
     """Return Airflow's id of each person, to the name; an id equals the name if not given.
 
+    Args:
+        names: Who may answer, as the policy names them.
+        user_ids: Name to Airflow's id; a name that is missing is its own id.
+
     Raises:
         ConfigError: One id for two names.
     """
@@ -122,7 +130,12 @@ def people_of(names: tuple[str, ...], user_ids: Mapping[str, str]) -> dict[str, 
 
 
 def same_person(one: str, other: str) -> bool:
-    """Return whether two names are one person's."""
+    """Return whether two names are one person's.
+
+    Args:
+        one: A name, as somebody wrote it.
+        other: Another; case and spacing make no difference.
+    """
     return person_key(one) == person_key(other)
 
 

@@ -55,8 +55,18 @@ def derive(
 ) -> Derived:
     """Run a function and seal the path that it returns with the inputs it started from.
 
+    Args:
+        function: Takes nothing and returns the path of what it wrote.
+        home: Paths of the installation.
+        output: Source name of what the function writes.
+        inputs: Source names of what it reads; their newest seals count, taken before the function
+            runs.
+        code: What `code_version` says of the function.
+        run: Who runs it: orchestrator, DAG, run and task ids.
+
     Raises:
         SluicegateError: An input is not sealed, or the output cannot be.
+        ConfigError: The function returned no path.
     """
     from sluicegate.orchestration.keys import signer_for
     from sluicegate.workflow.evidence.verified import open_evidence

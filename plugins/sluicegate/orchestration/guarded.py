@@ -33,6 +33,9 @@ def guarded_task(
     Returns:
         A decorator. Mapped with ``expand`` like any TaskFlow task; each instance asks.
 
+    Raises:
+        ConfigError: No source is named, or a name cannot name one.
+
     Example::
 
         @guarded_task(sources=["flights"], retries=0)

@@ -44,6 +44,10 @@ def sealed_task(
     Returns:
         A decorator. The task's XCom is ``{source, digest, index}``: a pointer, never evidence.
 
+    Raises:
+        ConfigError: No input is named, or a name cannot name a source. The decorator raises it for
+            a coroutine or a generator.
+
     Example::
 
         @sealed_task(output="features", inputs=["flights"])

@@ -105,6 +105,11 @@ class WaitForVerdictOperator(_SluicegateOperator):
         return pointer
 
     def resume(self, context: Mapping[str, Any], event: object) -> dict[str, str]:
-        """Ask again: what the triggerer says is no evidence."""
+        """Ask again: what the triggerer says is no evidence.
+
+        Args:
+            context: Airflow's task context.
+            event: What the trigger yielded; not used.
+        """
         del event
         return self.execute(context)

@@ -23,6 +23,10 @@ class SluicegatePlugin(AirflowPlugin):
         """Have Airflow hide the ledger's password where it shows its configuration.
 
         An installed distribution says so in its provider description; a folder has none.
+
+        Args:
+            *_args: What Airflow passes; not used.
+            **_kwargs: Likewise.
         """
         from airflow.configuration import conf
 

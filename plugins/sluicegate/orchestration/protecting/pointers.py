@@ -59,6 +59,10 @@ def _pointer(extra: Mapping[str, Any], source: str) -> dict[str, str]:
 def require_same_batch(pointer: Mapping[str, str], admitted: Mapping[str, str]) -> None:
     """Refuse a run that was started for another batch than the one admitted.
 
+    Args:
+        pointer: What the asset event points to; may lack any field.
+        admitted: ``{source, digest, verdict}`` of the admission.
+
     Raises:
         VerificationError: Both name a digest, and the two differ.
     """
@@ -74,6 +78,10 @@ def require_same_batch(pointer: Mapping[str, str], admitted: Mapping[str, str]) 
 
 def triggering_sources(context: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:
     """Return the sources of the run's events, for schedules that name no URI.
+
+    Args:
+        context: Airflow's task context.
+        settings: Which assets are protected.
 
     Raises:
         ConfigError: A protected asset that stands for no source triggered the run.

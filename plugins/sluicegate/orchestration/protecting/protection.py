@@ -101,7 +101,12 @@ def _open(references: tuple[Any, ...], settings: Settings) -> tuple[Any, ...]:
 
 
 def is_protected(uri: str, settings: Settings) -> bool:
-    """Return whether a URI has a protected prefix, in whatever spelling."""
+    """Return whether a URI has a protected prefix, in whatever spelling.
+
+    Args:
+        uri: URI or name of an asset.
+        settings: Which prefixes are protected.
+    """
     return is_protected_uri(uri, settings.protect_assets)
 
 

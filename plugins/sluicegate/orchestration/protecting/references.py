@@ -27,6 +27,11 @@ def sources_at_run(
     What started the run goes before everything a reference of the schedule may stand for; a run
     that was started by hand needs all of it.
 
+    Args:
+        protection: Why the task is protected, and the references that only a run resolves.
+        context: Airflow's task context.
+        settings: Which assets are protected.
+
     Raises:
         ConfigError: A protected asset that stands for no source.
         AirflowRuntimeError: Airflow does not answer.

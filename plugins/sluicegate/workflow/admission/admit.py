@@ -137,6 +137,12 @@ def require_admissible(
 ) -> None:
     """Return if the policy in force accepts a verdict, as it is or waived.
 
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy in force.
+        issued: The verdict, verified.
+        at: Aware UTC; verdict and waivers must be in force then.
+
     Raises:
         Expired: See `Verdict.require_passed`.
         GateBlocked: See there.

@@ -17,6 +17,13 @@ def require_fresh_seal(
 ) -> None:
     """Return if a batch was sealed lately enough for the policy.
 
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy in force.
+        source: Name of the source.
+        digest: Identity of the batch.
+        at: Aware UTC; the age of the seal is counted until then.
+
     Raises:
         Expired: It was not.
     """

@@ -66,7 +66,12 @@ def protected_tag(tags: Iterable[object], protected: Iterable[str]) -> str | Non
 
 
 def is_protected_uri(uri: str, prefixes: Iterable[str]) -> bool:
-    """Return whether a URI has a protected prefix, or was meant to have ours."""
+    """Return whether a URI has a protected prefix, or was meant to have ours.
+
+    Args:
+        uri: URI or name of an asset, in any spelling.
+        prefixes: Prefixes that the administrator protects beside our scheme.
+    """
     seen = folded(uri)
     return seen.startswith((_SCHEME_NAME, *map(folded, prefixes)))
 

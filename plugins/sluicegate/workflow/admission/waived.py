@@ -47,6 +47,13 @@ def waivers_of(
 ) -> Waived:
     """Return the waivers that hold at a time for exactly this verdict, and why others do not.
 
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy that decides.
+        issued: The verdict, verified.
+        at: Aware UTC; waivers and their keys must be valid then.
+        asked: When revocations of keys are judged, if later.
+
     Cost: one proof and two signatures a waiver of the batch; nothing if the policy allows none.
     """
     policy = policy.for_source(issued.verdict.source)
@@ -64,5 +71,10 @@ def _logged(evidence: Evidence, issued: IssuedVerdict) -> Iterator[LoggedWaiver]
 
 
 def answered(policy: Policy, issued: IssuedVerdict) -> Answered:
-    """Return what a waiver of a verdict must answer."""
+    """Return what a waiver of a verdict must answer.
+
+    Args:
+        policy: The rules of the verdict's source.
+        issued: The verdict, verified.
+    """
     return Answered(issued.verdict, issued.envelope, policy)

@@ -89,6 +89,10 @@ class Audit:
 def open_for_audit(home: SluiceHome, *, at: datetime) -> Evidence:
     """Open a ledger even if its trust policy has expired: that is a finding, not an end.
 
+    Args:
+        home: Paths of the installation.
+        at: Aware UTC; keys must be valid then, or in the last second of the trust policy.
+
     Raises:
         ConfigError: No usable trust policy.
         EvidenceMissing: No ledger.

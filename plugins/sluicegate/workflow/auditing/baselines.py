@@ -53,7 +53,12 @@ class BaselineAudit:
             yield f"judged against {lane} baseline {said}, and {newest.baseline.short} was in force"
 
     def unproven(self, promotion: Promotion, index: int) -> Iterator[str]:
-        """Yield in words each batch behind a promotion that had not passed before ``index``."""
+        """Yield in words each batch behind a promotion that had not passed before ``index``.
+
+        Args:
+            promotion: At ``index`` of the log.
+            index: Only verdicts before it count.
+        """
         for digest in promotion.inputs:
             verdict = self._verdict_before(promotion.source, digest, index)
             if verdict is None:

@@ -41,7 +41,13 @@ class Hold:
 
 
 def is_held(holds: Sequence[Hold], digest: str, at: datetime) -> bool:
-    """Return whether the newest quarantine of a batch that had begun was not over."""
+    """Return whether the newest quarantine of a batch that had begun was not over.
+
+    Args:
+        holds: Quarantines of one source, in the order of the log.
+        digest: The batch, as text.
+        at: Aware UTC; the instant that is asked about.
+    """
     begun = [hold for hold in holds if hold.digest == digest and hold.since <= at]
     return bool(begun) and (begun[-1].until is None or at < begun[-1].until)
 

@@ -149,7 +149,12 @@ def _keys(node: ast.AST) -> Iterator[ast.AST | None]:
 
 
 def looks_like(tag: str, wanted: str) -> bool:
-    """Return whether a person may take one tag for the other: letters alone, look-alikes too."""
+    """Return whether a person may take one tag for the other: letters alone, look-alikes too.
+
+    Args:
+        tag: As its author wrote it.
+        wanted: As the administrator wrote it.
+    """
     return _skeleton(tag) == _skeleton(wanted)
 
 

@@ -79,6 +79,11 @@ def versions(evidence: Evidence, source: str, *, at: datetime) -> Iterator[Versi
 
     What does not verify proves nothing, so it is left out; the audit reports it.
 
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        at: Aware UTC; keys must be valid then.
+
     Cost: about five signatures and proofs a sealing.
     """
     for found in evidence.ledger.find(Kind.PROVENANCE, source):
@@ -105,6 +110,12 @@ def last_trusted(evidence: Evidence, policy: Policy, source: str, *, at: datetim
 
     Enforced verdicts only: in shadow mode nobody decided. Expiry and the policy in force are
     asked at admission, not here: an older batch may have to be judged again.
+
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy in force.
+        source: Name of the source.
+        at: Aware UTC; keys must be valid then.
 
     Raises:
         EvidenceMissing: There is none.

@@ -248,19 +248,15 @@ class RunRecords:
     def from_json(cls, data: bytes, *, locator: str) -> RunRecords:
         """Read what ``to_json`` wrote.
 
+        Args:
+            data: The bytes of the file.
+            locator: Where they come from, for messages.
+
         Raises:
             MalformedEnvelope: Another format, or fields that are missing or mistyped.
         """
         try:
-            value = json.loads(data)
-            if value.pop("type") != FORMAT:
-                raise ValueError(FORMAT)  # noqa: TRY301 - one place words every defect
-            value["collected"] = _time(value["collected"])
-            value["since"] = _time(value["since"])
-            value["plugins"] = None if value["plugins"] is None else tuple(value["plugins"])
-            for name, kind in _LISTS.items():
-                value[name] = tuple(_read(kind, item) for item in value[name])
-            return cls(**value)
+            return cls(**_parsed(data))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise MalformedEnvelope(
                 "not records of Airflow's runs",
@@ -299,6 +295,19 @@ def read_records(path: Path) -> RunRecords:
             got=error.strerror or type(error).__name__,
         ) from error
     return RunRecords.from_json(data, locator=str(path))
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    """Return the fields of a records file; whatever is wrong with it raises a built-in error."""
+    value: dict[str, Any] = json.loads(data)
+    if value.pop("type") != FORMAT:
+        raise ValueError(FORMAT)
+    value["collected"] = _time(value["collected"])
+    value["since"] = _time(value["since"])
+    value["plugins"] = None if value["plugins"] is None else tuple(value["plugins"])
+    for name, kind in _LISTS.items():
+        value[name] = tuple(_read(kind, item) for item in value[name])
+    return value
 
 
 def _mapping(value: Any) -> dict[str, Any]:

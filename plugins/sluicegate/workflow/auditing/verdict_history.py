@@ -104,7 +104,12 @@ class SourceHistory:
         return Standing.NOTHING, None
 
     def during(self, first: datetime, last: datetime) -> list[PastVerdict]:
-        """Return every verdict that was in force at some instant of a closed interval."""
+        """Return every verdict that was in force at some instant of a closed interval.
+
+        Args:
+            first: Aware UTC; begin of the interval.
+            last: Aware UTC; its end, not before ``first``.
+        """
         moments = {first, last, *(time for time, _ in self.seals)}
         moments |= {past.verdict.issued for past in self.verdicts}
         found = {}
@@ -168,7 +173,13 @@ def run_key(verdict: Verdict) -> tuple[str, str, str, int] | None:
 
 
 def is_accepted(verdict: Verdict, policy: Policy | None) -> bool:
-    """Return whether a verdict lets training start, under its own policy if that was kept."""
+    """Return whether a verdict lets training start, under its own policy if that was kept.
+
+    Args:
+        verdict: Verified.
+        policy: The rules of its source when it was issued; None if the ledger keeps no text of
+            them.
+    """
     if verdict.mode is Mode.SHADOW:
         return True
     if policy is None:
@@ -215,7 +226,12 @@ def _is_waived(evidence: Evidence, past: PastVerdict, at: datetime) -> bool:
 
 
 def policy_behind(ledger: Ledger, verdict: Statement) -> Policy | None:
-    """Return the policy that the test result of a verdict keeps, None if it keeps none."""
+    """Return the policy that the test result of a verdict keeps, None if it keeps none.
+
+    Args:
+        ledger: Where the test result is looked up; its signature is not verified here.
+        verdict: Statement of the verdict, verified.
+    """
     details = ledger.by_envelope(str(verdict.predicate["sluicegate"]["testResult"]))
     if details is None:
         return None

@@ -41,7 +41,12 @@ class Cosigned:
 
     @classmethod
     def read(cls, path: Path, lag: timedelta = DEFAULT_LAG) -> Cosigned:
-        """Read the checkpoint that `ledger cosign` keeps; none if there is no file."""
+        """Read the checkpoint that `ledger cosign` keeps; none if there is no file.
+
+        Args:
+            path: File of the newest cosigned checkpoint.
+            lag: How long leaves may wait for a quorum, 0 or more.
+        """
         try:
             return cls(path.read_bytes(), lag)
         except FileNotFoundError:

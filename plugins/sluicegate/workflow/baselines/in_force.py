@@ -94,6 +94,12 @@ def anchored_baseline(
 
     For whoever replaces it: a baseline that fell out of force must not keep out its successor.
 
+    Args:
+        home: Paths of the installation.
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        at: Aware UTC; keys must be valid then.
+
     Raises:
         EvidenceMissing: None was ever signed.
         VerificationError: It does not hold.
@@ -158,7 +164,17 @@ def _claims(envelope: bytes) -> Statement | None:
 
 
 def read_body(home: SluiceHome, promotion: Promotion) -> Baseline:
-    """Return the baseline that a promotion names, from bytes that have its digest."""
+    """Return the baseline that a promotion names, from bytes that have its digest.
+
+    Args:
+        home: Paths of the installation.
+        promotion: Verified; names the source and the digest.
+
+    Raises:
+        EvidenceMissing: The file is not there or cannot be read.
+        DigestMismatch: The file holds other bytes.
+        MalformedEnvelope: The bytes are no baseline.
+    """
     from sluicegate.signals.baseline.stored import Baseline
 
     path = body_path(home, promotion.source, promotion.baseline)
@@ -180,5 +196,14 @@ def read_body(home: SluiceHome, promotion: Promotion) -> Baseline:
 
 
 def body_path(home: SluiceHome, source: str, digest: Digest) -> Path:
-    """Return where a promoted baseline lies: by its digest, so that none replaces another."""
+    """Return where a promoted baseline lies: by its digest, so that none replaces another.
+
+    Args:
+        home: Paths of the installation.
+        source: Name of the source.
+        digest: SHA-256 of the baseline's bytes.
+
+    Raises:
+        ConfigError: ``source`` is not a source name.
+    """
     return home.baseline_dir(source) / "promoted" / f"{digest.hex}.json"

@@ -34,6 +34,12 @@ def require_passed_batch(evidence: Evidence, source: str, digest: Digest, *, at:
     has expired; a revoked key says nothing. Which baseline had judged it is not asked: after a
     baseline's key was revoked, batches that passed must be able to bring forth its successor.
 
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        digest: Identity of the batch.
+        at: Aware UTC; revocations and quarantines until then count.
+
     Raises:
         GateBlocked: WARNED, FAILED, waived, judged in shadow mode, or in quarantine.
         EvidenceMissing: Never judged.
@@ -64,6 +70,11 @@ def require_passed_batch(evidence: Evidence, source: str, digest: Digest, *, at:
 def require_sound_inputs(evidence: Evidence, promotion: Promotion, *, at: datetime) -> None:
     """Return if every batch behind a promoted baseline still counts as passed.
 
+    Args:
+        evidence: Ledger and trust policy.
+        promotion: Verified.
+        at: Aware UTC; revocations and quarantines until then count.
+
     Raises:
         GateBlocked: One does not, or is in quarantine.
         EvidenceMissing: One was never judged.
@@ -84,6 +95,12 @@ def require_free_inputs(
     """Return if no batch behind a baseline that nobody promoted is in quarantine.
 
     Nobody need have judged them; but whoever set one aside speaks against what was made of it.
+
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        inputs: Digests of the batches, as text.
+        at: Aware UTC; quarantines until then count.
 
     Raises:
         GateBlocked: One is.
@@ -107,7 +124,14 @@ def _behind(lane: Lane, blocked: GateBlocked) -> GateBlocked:
 
 
 def passed_batches(evidence: Evidence, source: str, *, last: int, at: datetime) -> list[Digest]:
-    """Return the newest batches that may stand behind a baseline, oldest first."""
+    """Return the newest batches that may stand behind a baseline, oldest first.
+
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        last: How many to return at most.
+        at: Aware UTC; revocations and quarantines until then count.
+    """
     found: dict[Digest, None] = {}
     for entry in evidence.ledger.find(Kind.VERDICT, source):
         digest = Digest.parse(entry.entry.subject)

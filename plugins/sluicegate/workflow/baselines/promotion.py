@@ -151,6 +151,16 @@ def confirm(
 ) -> Promoted:
     """Build the proposed baseline again from the sealed bytes, and sign it as the next person.
 
+    Args:
+        home: Paths of the installation.
+        evidence: Open for appending.
+        source: Name of the source.
+        lane: Which baseline is replaced.
+        signer: Another key of the baseline role.
+        at: Aware UTC.
+        golden: The held-out data that the proposal was built with.
+        filesystem: fsspec file system with credentials, for batches in an object store.
+
     Raises:
         EvidenceMissing: Nothing is proposed.
         ConfigError: This key signed already.

@@ -40,6 +40,11 @@ _NEW_BASELINE = (
 def require_unrevoked(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> None:
     """Return if test result and baselines are of keys that count; batches are not asked.
 
+    Args:
+        evidence: Ledger and trust policy.
+        issued: The verdict, verified.
+        at: Aware UTC; revocations until then count.
+
     Raises:
         EvidenceMissing: The ledger does not hold a piece.
         VerificationError: A piece does not hold, or one of its keys is revoked.
@@ -52,8 +57,14 @@ def require_unrevoked(evidence: Evidence, issued: IssuedVerdict, *, at: datetime
 def baselines_of(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> Iterator[Statement]:
     """Yield a statement that holds about each baseline of a verdict.
 
+    Args:
+        evidence: Ledger and trust policy.
+        issued: The verdict, verified.
+        at: Aware UTC; revocations until then count.
+
     Raises:
-        EvidenceMissing, VerificationError: As `require_unrevoked`.
+        EvidenceMissing: The ledger holds no statement about a baseline.
+        VerificationError: None of them holds, or its key is revoked.
     """
     verdict = issued.verdict
     for lane, digest in ((Lane.ANCHORED, verdict.baseline), (Lane.ROLLING, verdict.rolling)):
@@ -99,6 +110,11 @@ def require_sealed(
 
 def require_test_result(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> Statement:
     """Return the test result that a verdict names, if it says the same and counts now.
+
+    Args:
+        evidence: Ledger and trust policy.
+        issued: The verdict, verified.
+        at: Aware UTC; revocations until then count.
 
     Raises:
         EvidenceMissing: The ledger does not hold it.

@@ -161,6 +161,7 @@ def read_signed_baseline(
     Raises:
         EvidenceMissing: There is no signed statement.
         VerificationError: Signature, role, source or bytes do not fit, or it expired.
+        DigestMismatch: The file is not the one that was signed.
     """
     statement_path = directory / STATEMENT_FILE
     envelope = read_named(

@@ -105,7 +105,12 @@ class Certified:
         return policy
 
     def export(self, envelopes: Iterable[bytes], out: Path) -> None:
-        """Copy the chains, and the timestamps of some envelopes, into an evidence folder."""
+        """Copy the chains, and the timestamps of some envelopes, into an evidence folder.
+
+        Args:
+            envelopes: Exact bytes of the envelopes that the folder holds.
+            out: The evidence folder, which exists.
+        """
         for name, chain in self.chains.items():
             (out / "certificates").mkdir(exist_ok=True)
             (out / "certificates" / name).write_bytes(chain)
@@ -150,6 +155,12 @@ def keep_timestamp(
 ) -> datetime:
     """Keep an authority's answer about a record's envelope, if it holds, and return its time.
 
+    Args:
+        home: Paths of the installation.
+        policy: Names the timestamp authorities.
+        record: The record whose envelope was stamped.
+        answer: RFC 3161 answer, DER.
+
     Raises:
         ConfigError: The policy names no timestamp authority.
         VerificationError: The answer does not hold, or is about other bytes.
@@ -170,6 +181,10 @@ def _stamped(policy: TrustPolicy, answer: bytes, envelope: bytes, *, locator: st
 
 def read_certified(home: SluiceHome, policy: TrustPolicy) -> Certified:
     """Read the chains that lie in an installation.
+
+    Args:
+        home: Paths of the installation.
+        policy: As pinned; decides whether chains are read at all.
 
     Raises:
         ConfigError: A chain cannot be read.

@@ -21,12 +21,23 @@ def open_quarantine(evidence: Evidence, source: str, digest: Digest) -> LedgerRe
     """Return the entry that keeps a batch from training, None if there is none.
 
     An entry that does not verify keeps it all the same; a release must verify.
+
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        digest: Identity of the batch.
     """
     return evidence.newest_of(Kind.QUARANTINE, source, digest)
 
 
 def require_free(evidence: Evidence, source: str, digest: Digest, *, at: datetime) -> None:
     """Return unless the newest quarantine of a batch was not ended by a release.
+
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        digest: Identity of the batch.
+        at: Aware UTC; the key of a release must be valid then.
 
     Raises:
         Quarantined: It is in quarantine.

@@ -54,7 +54,15 @@ class PartFolder:
         return _read(self.path / _name(number))
 
     def write_part(self, number: int, data: bytes) -> None:
-        """Keep a part; one that exists is never overwritten."""
+        """Keep a part; one that exists is never overwritten.
+
+        Args:
+            number: Position of the part, from 0.
+            data: Its bytes.
+
+        Raises:
+            FileExistsError: The part exists.
+        """
         with (self.path / _name(number)).open("xb") as file:
             file.write(data)
 
@@ -71,6 +79,10 @@ class PartStore:
 
     def build(self, root: Path, *, algorithm: str = SHA256) -> MerkleFiles:
         """Hash a directory and keep its manifest in parts; whole or not at all.
+
+        Args:
+            root: Directory to hash.
+            algorithm: Of the file digests, ``sha256`` or ``blake3``.
 
         Cost: one read of every byte; memory about 0.6 KiB a file.
         """

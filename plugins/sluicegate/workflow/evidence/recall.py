@@ -69,6 +69,11 @@ class Recall:
     def read(cls, place: Path, rule: MemoryRule, *, appends: bool) -> Recall | None:
         """Read what is remembered; None if it is not asked for, or may be absent and is.
 
+        Args:
+            place: The file.
+            rule: What is asked of the memory.
+            appends: Whether the ledger is opened to append; the file must then be writable.
+
         Raises:
             EvidenceMissing: It is required and not there.
             LedgerError: It cannot be read, or not be written by who appends.

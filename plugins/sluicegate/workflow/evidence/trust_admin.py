@@ -53,6 +53,11 @@ class Change:
 def begin(change: Change, *, expires: datetime, four_eyes: bool = True) -> TrustPolicy:
     """Return version 1 of a policy; each role may sign its own predicates.
 
+    Args:
+        change: Keys and rules of the policy; nothing is removed.
+        expires: Aware UTC; the policy counts before this instant.
+        four_eyes: Whether gate and waiver must have different keys.
+
     Raises:
         ConfigError: No role, or rules that do not fit each other.
     """
@@ -69,6 +74,11 @@ def begin(change: Change, *, expires: datetime, four_eyes: bool = True) -> Trust
 
 def rotate(policy: TrustPolicy, change: Change, *, expires: datetime) -> TrustPolicy:
     """Return the next version with keys added and removed.
+
+    Args:
+        policy: Current version.
+        change: What the next version has that this one has not.
+        expires: Aware UTC; the next version counts before this instant.
 
     Raises:
         ConfigError: An unknown key id, or rules that do not fit each other.
@@ -122,7 +132,12 @@ def revoke(policy: TrustPolicy, text: str, *, at: datetime) -> TrustPolicy:
 
 
 def sign(file: TrustFile, signers: Sequence[Signer]) -> TrustFile:
-    """Return the file signed by root keys; without any it stays as it is."""
+    """Return the file signed by root keys; without any it stays as it is.
+
+    Args:
+        file: Signed or not.
+        signers: Root keys.
+    """
     return file.signed_by(*signers) if signers else file
 
 
@@ -152,12 +167,21 @@ def describe(file: TrustFile, *, at: datetime) -> dict[str, Any]:
 
 
 def write_trust(path: Path, file: TrustFile) -> None:
-    """Replace a policy file as one step; see `named_file.writing`."""
+    """Replace a policy file as one step; see `named_file.writing`.
+
+    Args:
+        path: File to replace or create.
+        file: What it shall hold.
+    """
     write_named(path, file.to_bytes(), "the trust policy cannot be written")
 
 
 def find_key(policy: TrustPolicy, text: str) -> str:
     """Return the one key id that begins with a text.
+
+    Args:
+        policy: Names the keys.
+        text: Key id, 64 hex digits, or the beginning of one.
 
     Raises:
         ConfigError: None or several do.

@@ -142,6 +142,10 @@ class Evidence:
         The newest provenance statement says which that is: sealing the same files again
         gives the same seal, which the ledger holds once.
 
+        Args:
+            source: Name of the source.
+            at: Aware UTC; keys must be valid then.
+
         Raises:
             EvidenceMissing: The source was never sealed.
             VerificationError: The seal does not hold.
@@ -158,6 +162,11 @@ class Evidence:
     def seal_of(self, source: str, digest: Digest, *, at: datetime) -> SealedBatch:
         """Return the newest seal of one exact batch.
 
+        Args:
+            source: Name of the source.
+            digest: Identity of the batch.
+            at: Aware UTC; keys must be valid then.
+
         Raises:
             EvidenceMissing: This batch was never sealed.
             VerificationError: The seal does not hold.
@@ -166,6 +175,11 @@ class Evidence:
 
     def provenance_of(self, source: str, digest: Digest | None, *, at: datetime) -> Provenance:
         """Return the newest provenance of a batch, or of a source if no batch is named.
+
+        Args:
+            source: Name of the source.
+            digest: Identity of the batch; None for the newest of the source.
+            at: Aware UTC; keys must be valid then.
 
         Raises:
             EvidenceMissing: Never sealed here.
@@ -187,6 +201,11 @@ class Evidence:
         """Return the newest verdict on one exact batch.
 
         The newest counts, so that a batch judged FAILED after a first PASSED stays out.
+
+        Args:
+            source: Name of the source.
+            digest: Identity of the batch.
+            at: Aware UTC; keys must be valid then.
 
         Raises:
             EvidenceMissing: This batch was never judged.
@@ -257,6 +276,11 @@ class Evidence:
 
         What the ledger took it keeps: an envelope that does not verify would stand as the
         newest about its batch until somebody appends a better one.
+
+        Args:
+            envelopes: About to be appended.
+            role: Who must have signed each.
+            at: Aware UTC; keys must be valid then.
 
         Raises:
             VerificationError: Signed with a key that may not, or not often enough.
@@ -353,6 +377,11 @@ class Evidence:
         self, kind: str, source: str, digest: Digest | None = None
     ) -> LedgerRecord | None:
         """Return the newest leaf of its kind as the store tells it, and none that hides another.
+
+        Args:
+            kind: Ledger kind of the leaf.
+            source: Name of the source.
+            digest: Identity of the batch; None for any of the source.
 
         Raises:
             LedgerCorrupt: The log holds a newer one.

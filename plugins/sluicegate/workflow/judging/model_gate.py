@@ -187,6 +187,13 @@ def require_model(
 ) -> IssuedVerdict:
     """Return the verdict that lets exactly these model files be promoted.
 
+    Args:
+        home: Paths of the installation.
+        evidence: Ledger and trust policy.
+        name: Name of the model.
+        model: Its files.
+        at: Aware UTC.
+
     Raises:
         EvidenceMissing: They were never judged.
         GateBlocked: Their newest verdict does not let them pass; or the golden set, or what they

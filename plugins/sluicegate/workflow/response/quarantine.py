@@ -98,6 +98,16 @@ def release_batch(
 ) -> IssuedVerdict:
     """Judge a quarantined batch again, and end its quarantine if it may be trained on.
 
+    Args:
+        home: Paths of the installation.
+        source: Name of the source.
+        digest: Identity of the batch; None for the newest.
+        reason: Why, in words; the new verdict when empty.
+        signers: Gate and ledger keys.
+        runner: Evaluates the signals.
+        run: Who does it.
+        at: Aware UTC.
+
     Raises:
         EvidenceMissing: It is not in quarantine.
         GateBlocked: The new verdict does not let it pass either; it stays where it is.
@@ -186,7 +196,18 @@ def seal_remainder(
 def batch_of(
     evidence: Evidence, source: str, digest: Digest | None, *, at: datetime
 ) -> SealedBatch:
-    """Return one sealed batch, the newest if no digest is given."""
+    """Return one sealed batch, the newest if no digest is given.
+
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        digest: Identity of the batch; None for the newest.
+        at: Aware UTC; keys must be valid then.
+
+    Raises:
+        EvidenceMissing: It was never sealed.
+        VerificationError: The seal does not hold.
+    """
     if digest is None:
         return evidence.latest_seal(source, at=at)
     return evidence.seal_of(source, digest, at=at)

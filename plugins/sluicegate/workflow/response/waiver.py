@@ -93,6 +93,12 @@ def read_request(
 ) -> tuple[dsse.Envelope, Waiver]:
     """Return what `request_waiver` returned, if a key of the waiver role signed it.
 
+    Args:
+        evidence: Ledger and trust policy.
+        request: DSSE envelope with one signature or more.
+        at: Aware UTC; the keys must be valid then.
+        locator: Where the request came from.
+
     Raises:
         VerificationError: It does not hold.
     """
@@ -153,7 +159,20 @@ def confirm_waiver(
 def revoke_waivers(
     evidence: Evidence, source: str, *, reason: str, by: str, signer: Signer, at: datetime
 ) -> None:
-    """Append that no waiver of the newest batch of a source holds any more; one key suffices."""
+    """Append that no waiver of the newest batch of a source holds any more; one key suffices.
+
+    Args:
+        evidence: Open for appending.
+        source: Name of the source.
+        reason: Why, in words.
+        by: Name of the person.
+        signer: Any one key of the waiver role.
+        at: Aware UTC.
+
+    Raises:
+        EvidenceMissing: The source was never sealed.
+        VerificationError: The key may not sign waivers.
+    """
     batch = evidence.latest_seal(source, at=at)
     statement = revocation_statement(batch.subjects, reason=reason, by=by, at=at)
     envelope = dsse.sign(statement.to_bytes(), signer)

@@ -54,6 +54,11 @@ class Question:
 def question_about(home: SluiceHome, source: str, *, at: datetime) -> Question | None:
     """Return what to ask about the newest batch of a source; None if it may be trained on.
 
+    Args:
+        home: Paths of the installation.
+        source: Name of the source.
+        at: Aware UTC; keys must be valid then.
+
     Raises:
         GateBlocked: It is blocked, and no waiver could change that.
         ConfigError: The policy in force lets nobody waive it, or names no people.
@@ -105,6 +110,15 @@ def request_answered(
 ) -> bytes:
     """Return the waiver that the first person asks for, signed with that person's key.
 
+    Args:
+        home: Paths of the installation.
+        asked: The question that was answered.
+        reason: Why, in words.
+        hours: How long the waiver holds, in hours.
+        by: Name of the person, as the policy has it.
+        signer: That person's key.
+        at: Aware UTC.
+
     Raises:
         ConfigError: No reason, too long, or a key that is not this person's.
     """
@@ -123,7 +137,17 @@ def request_answered(
 
 
 def require_own_key(home: SluiceHome, source: str, name: str, signer: Signer) -> None:
-    """Raise ConfigError unless the policy gives this key to this person."""
+    """Raise ConfigError unless the policy gives this key to this person.
+
+    Args:
+        home: Paths of the installation.
+        source: Name of the source whose waiver rules count.
+        name: The person.
+        signer: The key.
+
+    Raises:
+        ConfigError: The policy gives the key to somebody else, or to nobody.
+    """
     rules = read_policy(home.policy).for_source(source).waiver
     holder = "" if rules is None else rules.persons.get(signer.public_key.key_id, "")
     if not holder or person_key(holder) != person_key(name):

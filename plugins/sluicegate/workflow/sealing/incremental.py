@@ -44,7 +44,12 @@ class StateFolder:
     source: str
 
     def read(self, trust: TrustPolicy, *, at: datetime) -> Known | None:
-        """Return the verified manifest and state, or None if there is none that holds."""
+        """Return the verified manifest and state, or None if there is none that holds.
+
+        Args:
+            trust: Keys that may have signed it.
+            at: Aware UTC; they must be valid then.
+        """
         try:
             envelope = Envelope.from_bytes(self._bytes(ENVELOPE_FILE), locator=ENVELOPE_FILE)
             statement = trust.verify(envelope, Role.SOURCE, at=at, locator=ENVELOPE_FILE)
@@ -60,7 +65,12 @@ class StateFolder:
         return Known(manifest, state)
 
     def write(self, done: Scan, signer: Signer) -> None:
-        """Keep the state of a scan; the envelope last, so that a crash leaves no state."""
+        """Keep the state of a scan; the envelope last, so that a crash leaves no state.
+
+        Args:
+            done: The scan that was just made.
+            signer: The source role's key.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / ENVELOPE_FILE).unlink(missing_ok=True)
         state = dumps(done.state.to_json())

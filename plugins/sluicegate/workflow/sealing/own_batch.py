@@ -81,6 +81,10 @@ def batch_of_run(
 def require_one(digests: Collection[str], source: str) -> None:
     """Return if there is one batch to judge.
 
+    Args:
+        digests: Identities of the batches, each once.
+        source: Name of the source, for the message.
+
     Raises:
         ConfigError: There are several.
     """

@@ -81,7 +81,17 @@ class RowRecord:
     def asked(
         cls, key: str | None, label: str | None, *, digest: bool, changes: int = 1200
     ) -> RowRecord | None:
-        """Return what to record, or None where neither rows nor their digest is asked for."""
+        """Return what to record, or None where neither rows nor their digest is asked for.
+
+        Args:
+            key: Column that names a row.
+            label: Column whose flips are counted.
+            digest: Whether the table digest is wanted without a key.
+            changes: Changed rows that can be named later.
+
+        Raises:
+            ConfigError: A label without a key.
+        """
         return cls(key, label, changes) if digest or key or label else None
 
 
@@ -259,7 +269,17 @@ def contents_of(
 
 
 def files_table(opened: ByteSource, manifest: Manifest, rows: RowRecord) -> SealedTable:
-    """Read the rows of files that were just sealed, from bytes that match the manifest."""
+    """Read the rows of files that were just sealed, from bytes that match the manifest.
+
+    Args:
+        opened: What was sealed.
+        manifest: Its files.
+        rows: Key, label and size of the sketch.
+
+    Raises:
+        IntegrityError: A file changed since it was sealed.
+        InsufficientData: No file holds a table.
+    """
     from sluicegate.workflow.sealing.table_record import Key, record_sealed
 
     key = None if rows.key is None else Key(rows.key, rows.label)
@@ -273,7 +293,15 @@ def row_envelopes(
     rows: RowRecord | None,
     signers: Sequence[Signer],
 ) -> list[tuple[str, bytes]]:
-    """Return the signed table statement about sealed files, if one is wanted."""
+    """Return the signed table statement about sealed files, if one is wanted.
+
+    Args:
+        opened: What was sealed.
+        source: Name of the source.
+        contents: Its files; a table gets no statement beside its seal.
+        rows: What to record; None for nothing.
+        signers: Keys of the source role.
+    """
     if rows is None or isinstance(contents, SealedTable) or not isinstance(opened, ByteSource):
         return []
     manifest = contents.manifest() if isinstance(contents, MerkleFiles) else contents

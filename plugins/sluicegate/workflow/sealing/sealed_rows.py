@@ -126,6 +126,11 @@ def rows_of(
 def require_same_rows(sealed: SealedTable, found: TableCommitment, *, locator: str) -> None:
     """Return if a table has exactly the sealed rows.
 
+    Args:
+        sealed: From a verified seal.
+        found: Of the rows that were just read.
+        locator: Where they were read, for messages.
+
     Raises:
         DigestMismatch: Says how many buckets differ, never a value.
     """

@@ -80,7 +80,9 @@ def difference(old: Path, new: Path, key: Key, *, contributor: str | None) -> Ta
     Raises:
         InsufficientData: More rows changed than can be named.
         SchemaMismatch: The tables have different columns, or lack one that was asked for.
-        EvidenceMissing, ConfigError: The evidence kept no sketch, or of another key.
+        EvidenceMissing: The evidence kept no table.
+        ConfigError: The evidence kept no sketch, or one of another key or label.
+        MalformedEnvelope: The kept sketch is not of the kept table.
 
     Cost: one or two reads of each table, plus one of each if they differ; memory for the
     sketch and the changes.

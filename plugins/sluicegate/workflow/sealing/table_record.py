@@ -103,7 +103,7 @@ def record_table(
         locator: Name for errors.
         key: Columns of the sketch; None for the digest alone.
         cells: Size of the sketch.
-        only: Buckets whose rows enter the sketch, shape (4096,); all by default.
+        only: Buckets whose rows enter the sketch, bool, shape (4096,); all by default.
 
     Raises:
         SchemaMismatch: No such column, or a type without an encoding.
@@ -182,7 +182,13 @@ def _sealed_batches(source: ByteSource, manifest: Manifest) -> Iterator[pa.Recor
 
 
 def table_statement(source: str, manifest: Manifest, record: TableRecord) -> Statement:
-    """Say which rows the sealed files hold."""
+    """Say which rows the sealed files hold.
+
+    Args:
+        source: Name of the source.
+        manifest: The files.
+        record: Their rows.
+    """
     return _statement(source, manifest, record.sealed())
 
 
@@ -209,6 +215,10 @@ def read_record(folder: Path) -> TableRecord:
 
 def record_from_statement(statement: Statement, *, locator: str) -> TableRecord:
     """Read what `table_statement` wrote.
+
+    Args:
+        statement: Verified, or not to be trusted.
+        locator: Where it comes from, for messages.
 
     Raises:
         MalformedEnvelope: Missing or mistyped fields, or a digest that its buckets contradict.

@@ -90,7 +90,15 @@ class Line:
         return kind, role
 
     def leaf(self, source: str, batch: Digest) -> bytes:
-        """Rebuild the leaf: it must say this kind, source and batch, or no proof of it holds."""
+        """Rebuild the leaf: it must say this kind, source and batch, or no proof of it holds.
+
+        Args:
+            source: Name of the source.
+            batch: Identity of the batch.
+
+        Raises:
+            MalformedEnvelope: The line is of a kind that no folder holds.
+        """
         kind, _ = self.kind(str(batch))
         subject = str(batch)
         if kind is Kind.PROMOTION and self.claimed is not None:
@@ -107,7 +115,12 @@ def read_lines(folder: EvidenceFolder) -> tuple[Line, ...]:
 
 
 def place_of(folder: EvidenceFolder, envelope: bytes) -> int | None:
-    """Return the leaf index that the proof of an envelope names, None without one."""
+    """Return the leaf index that the proof of an envelope names, None without one.
+
+    Args:
+        folder: Holds the proofs, unverified.
+        envelope: Exact bytes.
+    """
     proof = folder.proofs.get(sha256_bytes(envelope).hex)
     try:
         return None if proof is None else TlogProof.parse(proof, locator="proof").index
@@ -116,7 +129,13 @@ def place_of(folder: EvidenceFolder, envelope: bytes) -> int | None:
 
 
 def of_kind(lines: Iterable[Line], kind: Kind, batch: str = "") -> list[Line]:
-    """Return the lines that claim to be of a kind."""
+    """Return the lines that claim to be of a kind.
+
+    Args:
+        lines: Of one folder, unverified.
+        kind: Ledger kind.
+        batch: Digest of the folder's batch, as text; only promotions depend on it.
+    """
     found = []
     for line in lines:
         try:
