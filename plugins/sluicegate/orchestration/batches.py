@@ -1,7 +1,7 @@
 """Which batch a gate task judges, as of which day, and which partitions it consists of.
 
-All of it comes through XCom and templates, so it is a pointer: the gate looks each digest up in
-the ledger and judges what was sealed there.
+All of this comes through XCom and templates, so it is only a pointer: the gate looks each digest up
+in the ledger, and judges what was sealed there.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def judge(
     """Judge what a gate task is set to judge.
 
     Args:
-        task: Its settings.
+        task: The gate task, which holds its settings.
         home: Paths of the installation.
         signers: Gate and ledger keys.
         context: Airflow's task context.
@@ -44,7 +44,7 @@ def judge(
         at: Aware UTC.
 
     Raises:
-        SluicegateError: It could not be judged.
+        SluicegateError: The batch could not be judged.
     """
     from sluicegate.orchestration.stores import filesystem_of
     from sluicegate.workflow.judging.gate import gate_source
@@ -75,14 +75,14 @@ def own_batch(
 ) -> Digest | None:
     """Return the batch that this run sealed, for a gate that names none.
 
-    By the signed provenance of the run; where its seal task found what was sealed before, and so
-    signed nothing, by that task's output.
+    The signed provenance of the run says which. If its seal task signed nothing, because the same
+    batch was sealed before, the output of that task says which.
 
     Args:
         task: The gate.
         home: Paths of the installation.
         context: Airflow's task context.
-        run: Dag, run, task and map index of the gate.
+        run: DAG, run, task and map index of the gate.
         at: Aware UTC.
 
     Returns:
@@ -106,7 +106,7 @@ def own_batch(
 
 
 def _told(task: TrainingGateOperator, context: Mapping[str, Any]) -> Iterator[tuple[str, Digest]]:
-    """Yield what the seal tasks before a gate returned; Airflow knows which map index is meant."""
+    """Yield what the seal tasks before a gate returned; Airflow picks the map index."""
     for before in task.get_flat_relatives(upstream=True):
         if getattr(getattr(before, "operator_class", type(before)), "seals", False):
             said = before.output.resolve(context)
@@ -114,15 +114,15 @@ def _told(task: TrainingGateOperator, context: Mapping[str, Any]) -> Iterator[tu
 
 
 def awaited(**given: Any) -> tuple[str, ...]:
-    """Return what another task is to say; text may be an empty template, for the newest batch."""
+    """Return the names of values that another task must give; empty text means the newest batch."""
     return tuple(name for name, value in given.items() if not isinstance(value, str | None))
 
 
 def _require_awaited(task: TrainingGateOperator) -> None:
-    """Return unless a task that was to name batch or partitions left nothing.
+    """Return if each task that must name batch or partitions did so.
 
     Raises:
-        ConfigError: It did; the newest batch, or one of no partitions, is another than meant.
+        ConfigError: One left nothing; the newest batch, or one without partitions, is not meant.
     """
     for name in task.awaited:
         if getattr(task, name) is None:
@@ -138,13 +138,13 @@ def digest_of(batch: Any, source: str) -> Digest | None:
 
     Args:
         batch: ``{source, digest, ...}``, a digest as text, or nothing.
-        source: The source it must be of.
+        source: The source that the batch must belong to.
 
     Returns:
-        None for nothing, which means the newest batch.
+        The digest; None if nothing is named, which means the newest batch.
 
     Raises:
-        ConfigError: A batch of another source, or no batch.
+        ConfigError: The batch is of another source, or the value names no batch.
     """
     if batch is None or batch in ("", "None"):
         return None
@@ -164,15 +164,15 @@ def parts_of(parts: Iterable[Any] | None) -> list[tuple[str, Digest]] | None:
     """Return source and digest of each partition.
 
     Raises:
-        ConfigError: Not the outputs of seal tasks.
+        ConfigError: A part is not the output of a seal task.
     """
     return None if parts is None else [_pointer(part) for part in parts]
 
 
 def judged_day(context: Mapping[str, Any]) -> datetime | None:
-    """Return the day of a backfilled run, and None for every other.
+    """Return the day of a backfilled run, and None for every other run.
 
-    A run that somebody started by hand with an old date is judged by today's baselines: else
+    A run that somebody started by hand with an old date is judged by today's baselines. Otherwise
     whoever may trigger the DAG would choose the baseline.
     """
     run_type = getattr(context.get("dag_run"), "run_type", None)

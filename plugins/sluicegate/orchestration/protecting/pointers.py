@@ -1,7 +1,7 @@
-"""What the asset events of a run point to. Hints for the look-up, never evidence.
+"""What the asset events of a run point to: hints for the look-up, never evidence.
 
-Anybody who may post an asset event writes its extra, so it is cut, turned into text and
-compared; nothing in it can admit a task.
+Anybody who may post an asset event writes its extra. So it is cut, turned into text and compared,
+and nothing in it can admit a task.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def pointers_of(context: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Return what the newest triggering event of each source points to.
 
     Returns:
-        Source to ``{source, digest, verdict}``, whichever of them are there, as text.
-        Empty for a run started by hand or by time.
+        Source to ``{source, digest, verdict}`` as text; fields may be missing. Empty for a run that
+        was started by hand or by time.
 
     Raises:
         VerificationError: An event points to evidence of another source.

@@ -1,4 +1,4 @@
-"""Which signals of a verdict valid waivers cover; asking for one is `response.waiver`'s part."""
+"""Find which signals of a verdict valid waivers cover. `response.waiver` asks for waivers."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def waived_codes(
     at: datetime,
     asked: datetime | None = None,
 ) -> frozenset[str]:
-    """Return the codes that valid waivers of exactly this verdict cover at a time.
+    """Return the codes that valid waivers of exactly this verdict cover at an instant.
 
     Args:
         evidence: Ledger and trust policy.
         policy: The policy that decides.
-        issued: The verdict.
-        at: Aware UTC.
+        issued: The verdict, verified.
+        at: Aware UTC; waivers and their keys must be valid then.
         asked: When revocations of keys are judged, if later.
 
     Cost: as `waivers_of`.
@@ -45,7 +45,7 @@ def waivers_of(
     at: datetime,
     asked: datetime | None = None,
 ) -> Waived:
-    """Return the waivers that hold at a time for exactly this verdict, and why others do not.
+    """Return the waivers of exactly this verdict that hold at an instant, and why others do not.
 
     Args:
         evidence: Ledger and trust policy.
@@ -54,7 +54,8 @@ def waivers_of(
         at: Aware UTC; waivers and their keys must be valid then.
         asked: When revocations of keys are judged, if later.
 
-    Cost: one proof and two signatures a waiver of the batch; nothing if the policy allows none.
+    Cost: one proof and two signatures for each waiver of the batch; nothing if the policy allows
+        none.
     """
     policy = policy.for_source(issued.verdict.source)
     if policy.waiver is None:

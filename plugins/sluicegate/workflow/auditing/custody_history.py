@@ -41,7 +41,7 @@ class Hold:
 
 
 def is_held(holds: Sequence[Hold], digest: str, at: datetime) -> bool:
-    """Return whether the newest quarantine of a batch that had begun was not over.
+    """Return whether a batch was in quarantine: the newest that had begun was not over.
 
     Args:
         holds: Quarantines of one source, in the order of the log.
@@ -55,8 +55,8 @@ def is_held(holds: Sequence[Hold], digest: str, at: datetime) -> bool:
 def read_holds(evidence: Evidence) -> Mapping[str, list[Hold]]:
     """Return every quarantine by source, in the order of the log.
 
-    As at admission: an entry that does not verify keeps its batch all the same, and one that
-    does not even say since when has kept it always; a release must verify.
+    The rules are those of admission. An entry that does not verify holds its batch all the same. If
+    it does not even say since when, it has always held it. A release must verify.
 
     Cost: one index lookup for a ledger without a quarantine.
     """

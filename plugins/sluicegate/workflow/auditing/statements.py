@@ -1,7 +1,7 @@
-"""The statements of a ledger, each held against the trust policy and its own leaf.
+"""Check each statement of a ledger against the trust policy and its own leaf.
 
-The ledger's own audit says that nothing was taken out or rewritten. This one says whether
-what is in it was worth logging. The steps, and what each stops:
+The ledger's own audit says that nothing was taken out or rewritten. This one says whether the
+statements in it hold. The steps, and what each stops:
 
 1. The kind of the leaf fits the statement          (a baseline filed as a verdict)
 2. The role of that kind signed it, with a key that
@@ -90,7 +90,7 @@ class StatementAudit:
 
     Args:
         trust: Keys by role.
-        ledger: Looked into for the verdict before the first new one.
+        ledger: The log; also searched for the verdict before the first new one.
         at: Aware UTC; when the audit is made.
     """
 
@@ -112,7 +112,7 @@ class StatementAudit:
     def run(self, start: int) -> None:
         """Check every statement from leaf ``start`` on.
 
-        Cost: two parses and one or two signature checks a statement, about 0.2 ms of CPU.
+        Cost: two parses and one or two signature checks for each statement, about 0.2 ms of CPU.
         """
         for record in _records(self._ledger, start):
             self._take(record)
@@ -164,14 +164,14 @@ class StatementAudit:
     def _require_unrevoked(
         self, trust: TrustPolicy, envelope: Envelope, role: Role, time: datetime, where: str
     ) -> None:
-        """A revocation says that nothing a key ever signed counts, whatever its date."""
+        """Raise if a key is revoked now: then nothing that it ever signed counts."""
         try:
             trust.verify(envelope, role, at=time, asked=self._at, locator=where)
         except UntrustedKey as error:
             raise _Revoked(error.what, locator=where) from error
 
     def _role(self, record: LedgerRecord, envelope: Envelope) -> Role:
-        """Return who must have signed; reading the type before verifying only chooses keys."""
+        """Return who must have signed. The type is not verified yet; it only chooses the keys."""
         claimed = Statement.from_bytes(envelope.payload).predicate_type
         kind = record.entry.kind
         if kind in EXPECTED:
@@ -209,7 +209,7 @@ class StatementAudit:
             self._found("BASELINE_UNPROVEN", record, said)
 
     def _has_test_result(self, envelope: str, before: int) -> bool:
-        """Return whether a test result is in the log; equal ones are logged only once."""
+        """Return whether a test result is in the log; equal test results are logged only once."""
         if envelope in self._test_results:
             return True
         record = self._ledger.by_envelope(envelope)
@@ -241,7 +241,7 @@ class StatementAudit:
             self._found("POLICY_WEAKENED", record, f"{clause} ({change} {since})")
 
     def _verdict_before(self, index: int) -> _Judged | None:
-        """Return the newest verdict before ``index``; an audit of new leaves needs one old."""
+        """Return the newest verdict before ``index``; an audit of new leaves compares with it."""
         older = (r for r in self._ledger.find("verdict") if r.index < index)
         record = next(older, None)
         if record is None:
@@ -295,8 +295,8 @@ _CODES: Final[Mapping[type[SluicegateError], str]] = {
 def _is_signed_alone(kind: str, envelope: Envelope) -> bool:
     """Return whether one signature of the role is all that a statement can or need hold.
 
-    A bundle holds one, and the provenance beside it, another leaf, what the policy demands beyond
-    it; whoever may ask for a waiver may end all of a batch.
+    A bundle holds one signature; what the policy demands beyond it is on the provenance, another
+    leaf. A revocation needs one signature: whoever may ask for a waiver may end all of a batch.
     """
     if kind == "seal":
         return True
@@ -304,10 +304,10 @@ def _is_signed_alone(kind: str, envelope: Envelope) -> bool:
 
 
 def envelope_of(record: LedgerRecord) -> Envelope:
-    """Return the envelope of a record; a seal's lies in a Sigstore bundle.
+    """Return the envelope of a record; that of a seal is in a Sigstore bundle.
 
     Raises:
-        MalformedEnvelope: It is none.
+        MalformedEnvelope: The record holds no envelope.
     """
     locator = f"ledger entry {record.index}"
     if record.entry.kind == "seal":
@@ -327,7 +327,7 @@ def _records(ledger: Ledger, start: int) -> Iterator[LedgerRecord]:
 
 
 def _claimed_time(record: LedgerRecord) -> datetime | None:
-    """Return the time a statement gives itself; that it is a claim is what step 5 is for."""
+    """Return the time that a statement gives itself: a claim, which step 5 checks."""
     try:
         body = Statement.from_bytes(envelope_of(record).payload).predicate
     except VerificationError:
@@ -349,7 +349,7 @@ def _require_routing(record: LedgerRecord, statement: Statement) -> None:
             raise _Misrouted("the promotion is of another baseline or source")
         return
     if entry.kind == "baseline":
-        # It is about the baseline, and logged beside the batch that it judged.
+        # The statement is about the baseline, and is logged beside the batch that it judged.
         named: Any = statement.predicate.get("source")
         if named not in (None, entry.source):
             raise _Misrouted("the baseline is of another source", got=str(named)[:64])
@@ -362,10 +362,10 @@ def _require_routing(record: LedgerRecord, statement: Statement) -> None:
 
 
 def kept_policy(raw: bytes | None) -> Policy | None:
-    """Return the policy in the bytes a test result kept, None if nobody can tell."""
+    """Return the policy in the bytes that a test result kept, None if they cannot be read."""
     if raw is None:
         return None
     try:
         return parse_policy(load_yaml(raw, locator="kept policy"), raw, locator="kept policy")
     except ConfigError:
-        return None  # of a later version than this auditor knows: reported as unknown
+        return None  # a later version than this auditor knows is reported as unknown

@@ -1,4 +1,4 @@
-"""Which verdicts were in force when: the ledger read backwards, for runs that are over."""
+"""Which verdicts were in force when, for runs that are over."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PastVerdict:
-    """A verdict that verifies.
+    """A verdict of the past that verifies.
 
     Attributes:
         verdict: What it says.
         envelope: Digest of its envelope, as text.
         index: Its ledger entry.
-        accepted: Whether its own policy lets training start on it.
-        policy: That policy, None if the ledger keeps no text of it.
+        accepted: Whether the policy it was issued under lets training start on it.
+        policy: The policy it was issued under; None if the ledger keeps no text of it.
         test_result: Digest of the envelope of the test result that it names.
     """
 
@@ -76,7 +76,7 @@ class SourceHistory:
     """Seals and verdicts of one source, in the order of the log.
 
     Attributes:
-        seals: When a batch was sealed, and its digest.
+        seals: When each batch was sealed, and its digest.
         verdicts: Verdicts that verify.
         is_waived: Whether waivers let training start on a FAILED verdict at an instant.
         holds: Quarantines of its batches.
@@ -107,7 +107,7 @@ class SourceHistory:
         """Return every verdict that was in force at some instant of a closed interval.
 
         Args:
-            first: Aware UTC; begin of the interval.
+            first: Aware UTC; beginning of the interval.
             last: Aware UTC; its end, not before ``first``.
         """
         moments = {first, last, *(time for time, _ in self.seals)}
@@ -131,7 +131,7 @@ class VerdictHistory:
     def read(cls, evidence: Evidence) -> Self:
         """Read every seal and verdict; what does not verify is left out, and allows nothing.
 
-        Cost: about 1 ms of CPU a verdict and seal.
+        Cost: about 1 ms of CPU for each verdict and each seal.
         """
         seals, verdicts = defaultdict(list), defaultdict(list)
         for record in evidence.ledger.find("provenance", newest_first=False):
@@ -213,7 +213,7 @@ def _judged(evidence: Evidence, record: LedgerRecord) -> PastVerdict | None:
 
 
 def _is_waived(evidence: Evidence, past: PastVerdict, at: datetime) -> bool:
-    """Return whether waivers covered a verdict; one revoked since counts as never given."""
+    """Return whether waivers covered a verdict. One revoked since counts as never given."""
     if past.policy is None:
         return False
     issued = past.issued

@@ -1,8 +1,8 @@
 """The baselines in force, as the ledger says.
 
-The directory is not believed: the newest promotion of a lane counts, and an older signed file
-that somebody puts back is never looked at. The batches behind a baseline are asked again each
-time it judges; see `workflow.baselines.inputs`.
+The directory is not trusted. The newest promotion of a lane counts, and an older signed file that
+somebody puts back is never read. The batches behind a baseline are checked again each time it
+judges; see `workflow.baselines.inputs`.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ def baselines_in_force(
         home: Paths of the installation.
         evidence: Ledger and trust policy.
         source: Name of the source.
-        at: Aware UTC; signatures must hold now, and batches behind a baseline count now.
-        as_of: Those in force then; now when None. The directory's own baseline, which nobody
-            promoted, is the first one, and judges everything before the first promotion.
+        at: Aware UTC; signatures must hold then, and the batches behind a baseline must count then.
+        as_of: Return those that were in force at this instant; ``at`` when None. The baseline of
+            the directory, which nobody promoted, judges everything before the first promotion.
 
     Raises:
         EvidenceMissing: No anchored baseline was ever signed.
@@ -63,7 +63,7 @@ def baselines_in_force(
         VerificationError: A promotion does not hold, or has expired.
         DigestMismatch: The file of a promoted baseline is another one.
 
-    Cost: about 1 ms a promotion and a batch behind it.
+    Cost: about 1 ms for each promotion, and for each batch behind it.
     """
     found: dict[Lane, SignedBaseline] = {}
     for promotion, envelope in _newest_promotions(evidence, source, found, at=at):
@@ -90,9 +90,10 @@ def baselines_in_force(
 def anchored_baseline(
     home: SluiceHome, evidence: Evidence, source: str, *, at: datetime
 ) -> Baseline:
-    """Return the anchored baseline in force, although it or a batch behind it may not count now.
+    """Return the anchored baseline in force, even if it or a batch behind it does not count now.
 
-    For whoever replaces it: a baseline that fell out of force must not keep out its successor.
+    Whoever replaces it needs this: a baseline that fell out of force must not keep out its
+    successor.
 
     Args:
         home: Paths of the installation.
@@ -101,8 +102,8 @@ def anchored_baseline(
         at: Aware UTC; keys must be valid then.
 
     Raises:
-        EvidenceMissing: None was ever signed.
-        VerificationError: It does not hold.
+        EvidenceMissing: No baseline was ever signed.
+        VerificationError: The baseline or a promotion does not hold.
     """
     passed_over: dict[Lane, None] = {}
     for promotion, _ in _newest_promotions(evidence, source, passed_over, at=at):
@@ -117,8 +118,8 @@ def _newest_promotions(
 ) -> Iterator[tuple[Promotion, bytes]]:
     """Yield the newest promotion of each lane with its envelope, and no superseded one.
 
-    A superseded one may have been signed with a key that has expired since. Its claim to be of a
-    lane that is found already can only leave it out, so nobody need verify it.
+    The key of a superseded one may have expired since. Its claim to be of a lane that is found
+    already can only leave it out, so the claim needs no verification.
 
     Raises:
         VerificationError: One that would be the newest of its lane does not hold.
@@ -139,11 +140,11 @@ def _newest_promotions(
 def _require_not_older(
     evidence: Evidence, source: str, baseline: SignedBaseline, where: str
 ) -> None:
-    """Raise if a later baseline has judged; an unverified claim suffices to stop."""
+    """Raise if a later baseline has judged. An unverified claim is enough to stop."""
     for found in evidence.ledger.find(Kind.BASELINE, source):
         body = _claims(evidence.ledger.get_verified(found.index).envelope)
         if body is None or lane_of(body):
-            continue  # a promoted one, that the ledger itself keeps in order
+            continue  # a promoted one; the ledger itself keeps these in order
         used = parse_timestamp(str(body.predicate.get("created")), locator=where)
         if used > baseline.baseline.created:
             raise Rollback(
@@ -164,7 +165,7 @@ def _claims(envelope: bytes) -> Statement | None:
 
 
 def read_body(home: SluiceHome, promotion: Promotion) -> Baseline:
-    """Return the baseline that a promotion names, from bytes that have its digest.
+    """Return the baseline that a promotion names, from a file that has its digest.
 
     Args:
         home: Paths of the installation.
@@ -196,7 +197,7 @@ def read_body(home: SluiceHome, promotion: Promotion) -> Baseline:
 
 
 def body_path(home: SluiceHome, source: str, digest: Digest) -> Path:
-    """Return where a promoted baseline lies: by its digest, so that none replaces another.
+    """Return the file of a promoted baseline, named by digest, so that none replaces another.
 
     Args:
         home: Paths of the installation.

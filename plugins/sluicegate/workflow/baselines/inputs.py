@@ -1,4 +1,4 @@
-"""The batches behind a baseline: whether each may still stand there.
+"""Whether the batches behind a baseline still count.
 
 Training asks this too, so nothing here reads a baseline itself.
 """
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 def require_passed_batch(evidence: Evidence, source: str, digest: Digest, *, at: datetime) -> None:
     """Return if a batch may stand behind a baseline: judged PASSED, enforced, not set aside.
 
-    A verdict that has expired since still says what the batch was, and so does one whose key
-    has expired; a revoked key says nothing. Which baseline had judged it is not asked: after a
-    baseline's key was revoked, batches that passed must be able to bring forth its successor.
+    A verdict still says what the batch was if only the verdict or its key has expired since. A
+    revoked key says nothing. Nobody asks which baseline judged the batch: after the key of a
+    baseline was revoked, a successor must be built from batches that it passed.
 
     Args:
         evidence: Ledger and trust policy.
@@ -41,8 +41,8 @@ def require_passed_batch(evidence: Evidence, source: str, digest: Digest, *, at:
         at: Aware UTC; revocations and quarantines until then count.
 
     Raises:
-        GateBlocked: WARNED, FAILED, waived, judged in shadow mode, or in quarantine.
-        EvidenceMissing: Never judged.
+        GateBlocked: It is WARNED, FAILED, waived, judged in shadow mode, or in quarantine.
+        EvidenceMissing: It was never judged.
         VerificationError: The verdict does not hold.
     """
     where = f"{source}@{digest.short}"
@@ -76,11 +76,11 @@ def require_sound_inputs(evidence: Evidence, promotion: Promotion, *, at: dateti
         at: Aware UTC; revocations and quarantines until then count.
 
     Raises:
-        GateBlocked: One does not, or is in quarantine.
-        EvidenceMissing: One was never judged.
-        VerificationError: A verdict on one does not hold.
+        GateBlocked: A batch did not pass, or is in quarantine.
+        EvidenceMissing: A batch was never judged.
+        VerificationError: The verdict on a batch does not hold.
 
-    Cost: about 2 ms a batch.
+    Cost: about 2 ms for each batch.
     """
     for digest in promotion.inputs:
         try:
@@ -94,7 +94,7 @@ def require_free_inputs(
 ) -> None:
     """Return if no batch behind a baseline that nobody promoted is in quarantine.
 
-    Nobody need have judged them; but whoever set one aside speaks against what was made of it.
+    These batches need no verdict. But whoever set one aside speaks against what was made of it.
 
     Args:
         evidence: Ledger and trust policy.
@@ -103,9 +103,9 @@ def require_free_inputs(
         at: Aware UTC; quarantines until then count.
 
     Raises:
-        GateBlocked: One is.
+        GateBlocked: A batch is in quarantine.
 
-    Cost: one look-up for a source of which nothing was ever set aside.
+    Cost: one look-up, if nothing of the source was ever set aside.
     """
     for name in sorted(evidence.ever_aside(source) & set(inputs)):
         try:

@@ -1,4 +1,4 @@
-"""The evidence of one installation: trust policy and ledger, read with full verification.
+"""Read trust policy and ledger of one installation with full verification.
 
 Everything here starts from public keys. Whatever the ledger's database says is a claim
 until its leaf is included under a signed checkpoint and its envelope verifies.
@@ -52,7 +52,7 @@ class SealedBatch:
         source: Name of the source.
         contents: Its files, whole or in parts, or the rows of a table.
         subjects: How every statement names it.
-        locator: Where the data can be read again.
+        locator: Where the data can be read.
         version: Position among the seals of its source, from 1.
         index: Ledger entry of the seal.
     """
@@ -75,10 +75,10 @@ class SealedBatch:
         return self.contents if isinstance(self.contents, SealedTable) else None
 
     def entries_of(self, paths: Sequence[str]) -> list[FileEntry]:
-        """Return the entries of some files; of a manifest in parts only their parts are read.
+        """Return the entries of some files. Of a manifest in parts, only their parts are read.
 
         Raises:
-            ManifestMismatch: A path that was not sealed.
+            ManifestMismatch: A path was not sealed.
         """
         if isinstance(self.contents, MerkleFiles):
             return self.contents.entries_of(paths)
@@ -88,7 +88,7 @@ class SealedBatch:
 
     @property
     def manifest(self) -> Manifest:
-        """The files; of a manifest in parts all of them are read.
+        """The files. Of a manifest in parts, all parts are read.
 
         Raises:
             ConfigError: The batch is a table and has none.
@@ -105,7 +105,14 @@ class SealedBatch:
 
 @dataclass(frozen=True, slots=True)
 class IssuedVerdict:
-    """A verdict with its place in the ledger, verified."""
+    """A verdict with its place in the ledger, verified.
+
+    Attributes:
+        verdict: What it says.
+        envelope: Digest of its envelope.
+        index: Its ledger entry.
+        test_result: Digest of the envelope of the test result that it names.
+    """
 
     verdict: Verdict
     envelope: Digest
@@ -139,8 +146,8 @@ class Evidence:
     def latest_seal(self, source: str, *, at: datetime) -> SealedBatch:
         """Return the newest sealed batch of a source.
 
-        The newest provenance statement says which that is: sealing the same files again
-        gives the same seal, which the ledger holds once.
+        The newest provenance statement says which batch that is: sealing the same files again gives
+        the same seal, which the ledger holds only once.
 
         Args:
             source: Name of the source.
@@ -182,8 +189,8 @@ class Evidence:
             at: Aware UTC; keys must be valid then.
 
         Raises:
-            EvidenceMissing: Never sealed here.
-            VerificationError: Provenance or seal does not hold.
+            EvidenceMissing: It was never sealed here.
+            VerificationError: The provenance or the seal does not hold.
         """
         record = self._newest("provenance", source, digest)
         if record is None:
@@ -224,7 +231,7 @@ class Evidence:
         )
 
     def append(self, source: str, subject: Digest, envelopes: Iterable[tuple[str, bytes]]) -> None:
-        """Append envelopes about one subject as one durable step.
+        """Append envelopes about one subject in one durable step.
 
         Args:
             source: Name of the source.
@@ -256,7 +263,7 @@ class Evidence:
             The batch of exactly this provenance, read back and verified.
 
         Raises:
-            LedgerConflict: It is not the newest any more: somebody else has that version.
+            LedgerConflict: ``after`` is no longer the newest: somebody else has that version.
         """
         items = _items(source, subject, envelopes)
         newest = None if after is None else after.index
@@ -272,10 +279,10 @@ class Evidence:
             self.recall.catch_up(self.ledger)
 
     def require_signed(self, envelopes: Iterable[Envelope], role: Role, *, at: datetime) -> None:
-        """Raise unless ``role`` signed each envelope; to be asked before one is appended.
+        """Raise unless ``role`` signed each envelope; call this before one is appended.
 
-        What the ledger took it keeps: an envelope that does not verify would stand as the
-        newest about its batch until somebody appends a better one.
+        The ledger keeps what it took: an envelope that does not verify would be the newest about
+        its batch until somebody appends a better one.
 
         Args:
             envelopes: About to be appended.
@@ -283,7 +290,7 @@ class Evidence:
             at: Aware UTC; keys must be valid then.
 
         Raises:
-            VerificationError: Signed with a key that may not, or not often enough.
+            VerificationError: A key that may not sign signed it, or too few keys did.
         """
         for envelope in envelopes:
             self.trust.verify(envelope, role, at=at, locator="new evidence")
@@ -352,7 +359,7 @@ class Evidence:
         *,
         at: datetime,
     ) -> Statement:
-        """Return what was signed by keys that count now, or by certificates that counted then."""
+        """Return what keys that count now have signed, or keys whose certificates counted then."""
         try:
             return verify(self.trust)
         except Expired:
@@ -376,7 +383,7 @@ class Evidence:
     def newest_of(
         self, kind: str, source: str, digest: Digest | None = None
     ) -> LedgerRecord | None:
-        """Return the newest leaf of its kind as the store tells it, and none that hides another.
+        """Return the newest leaf of a kind as the store tells it, if it hides no newer one.
 
         Args:
             kind: Ledger kind of the leaf.
@@ -394,12 +401,12 @@ class Evidence:
         return found
 
     def ever_aside(self, source: str) -> frozenset[str]:
-        """Return the batches that were ever set aside, also those that the store does not tell."""
+        """Return the batches that were ever set aside, even those that the store does not tell."""
         told = {record.entry.subject for record in self.ledger.find(Kind.QUARANTINE, source)}
         return frozenset(told if self.recall is None else told | self.recall.held(source))
 
     def _newest(self, kind: str, source: str, digest: Digest | None = None) -> LedgerRecord | None:
-        """Return the newest leaf of its kind, proven to be under the signed checkpoint."""
+        """Return the newest leaf of a kind, proven to be under the signed checkpoint."""
         found = self.newest_of(kind, source, digest)
         return None if found is None else self.ledger.get_verified(found.index)
 
@@ -430,7 +437,7 @@ def read_trust(path: Path, *, remembered_version: int | None = None) -> TrustPol
     """Read the trust policy.
 
     Args:
-        path: Signed, or unsigned and pinned by its place.
+        path: File of the policy: signed, or unsigned and pinned by its place.
         remembered_version: Highest version that was ever used.
 
     Raises:
@@ -441,7 +448,7 @@ def read_trust(path: Path, *, remembered_version: int | None = None) -> TrustPol
 
 
 def read_trust_file(path: Path) -> TrustFile:
-    """Read the trust policy with its signatures, which hold.
+    """Read the trust policy with its signatures, and verify them.
 
     Raises:
         ConfigError: Missing, unreadable or unusable.
@@ -472,12 +479,13 @@ def open_evidence(
     Args:
         home: Paths of the installation.
         at: Aware UTC; keys must be valid then.
-        ledger_signer: Needed to append, absent to read.
-        memory: What is asked of what this installation remembers.
+        ledger_signer: Needed to append; None to read only.
+        memory: How to use what this installation remembers.
 
     Raises:
-        ConfigError: No usable trust policy, or somebody else could replace it or the policy.
-        EvidenceMissing: No ledger, or nothing is remembered of it.
+        ConfigError: The trust policy is not usable, or somebody else could replace it or the gate
+            policy.
+        EvidenceMissing: There is no ledger, or nothing is remembered of it.
         LedgerError: The ledger cannot be read.
         VerificationError: Trust policy or ledger went back; see `recall`.
     """
@@ -530,15 +538,15 @@ def create_ledger(
     Args:
         home: Paths of the installation.
         at: Aware UTC; the ledger key must be valid then.
-        signer: The ledger's key; by default the file in ``home``.
-        forget: Why what is remembered of a ledger before may be given up.
+        signer: The ledger's key; the file in ``home`` when None.
+        forget: Why what is remembered of an earlier ledger may be given up.
 
     Returns:
         Where it is, for messages.
 
     Raises:
-        ConfigError: No usable trust policy or ledger key, the ledger exists, or another one is
-            remembered.
+        ConfigError: The trust policy or the ledger key is not usable, the ledger exists, or another
+            one is remembered.
     """
     from sluicegate.attest.keys import read_signer
 
@@ -559,7 +567,7 @@ def create_ledger(
 
 
 def _existing(home: SluiceHome, public_key: PublicKey) -> str | None:
-    """Where a ledger is already, whoever's it is; None if there is none."""
+    """Return where a ledger is already, whoever owns it; None if there is none."""
     if not home.ledger_url:
         return str(home.ledger) if home.ledger.exists() else None
     try:
@@ -570,7 +578,7 @@ def _existing(home: SluiceHome, public_key: PublicKey) -> str | None:
 
 
 def migrate_ledger(home: SluiceHome) -> list[int]:
-    """Bring the ledger's tables up to date; returns the versions that were applied.
+    """Bring the ledger's tables up to date, and return the versions that were applied.
 
     Raises:
         LedgerError: The store cannot be changed.

@@ -29,14 +29,14 @@ _MAX_ANSWER_BYTES: Final = 1 << 16
 
 
 def request(evidence: Evidence, old_size: int) -> bytes:
-    """Return the request for a witness that knows a tree of this size.
+    """Return the bytes of a request for a witness that knows a tree of this size.
 
     Args:
         evidence: Ledger and trust policy.
         old_size: Leaves that the witness knows; 0 for a witness that knows none.
 
     Raises:
-        BadProof: The ledger is smaller than that.
+        BadProof: The ledger has fewer leaves.
     """
     note = evidence.ledger.checkpoint()
     return _request(evidence, note, old_size)
@@ -45,7 +45,7 @@ def request(evidence: Evidence, old_size: int) -> bytes:
 def collect(
     evidence: Evidence, home: SluiceHome, urls: Sequence[str], *, at: datetime
 ) -> Mapping[bytes, int]:
-    """Have one checkpoint cosigned by each of these witnesses and keep it.
+    """Have each of these witnesses cosign the ledger's checkpoint, and keep it.
 
     Args:
         evidence: Ledger and trust policy.
@@ -54,7 +54,7 @@ def collect(
         at: Aware UTC; witness keys must be valid then.
 
     Returns:
-        Raw key of each trusted witness that cosigned, with the time it did.
+        Raw key of each trusted witness that cosigned, to the time in seconds since the epoch.
 
     Raises:
         LedgerError: A witness cannot be reached or refuses.
@@ -70,7 +70,7 @@ def collect(
 def accept(
     evidence: Evidence, home: SluiceHome, lines: bytes, *, at: datetime
 ) -> Mapping[bytes, int]:
-    """Take the lines that a witness wrote for a request file; see `collect`.
+    """Keep the lines that a witness wrote for a request file; see `collect`.
 
     Args:
         evidence: Ledger and trust policy.
@@ -148,7 +148,7 @@ def _keep(
 
 
 def _ask(evidence: Evidence, note: bytes, url: str) -> bytes:
-    """Return a witness's lines; it tells the size it knows where ours is not it."""
+    """Return a witness's lines. If it knows another size, it says so and is asked again."""
     status, body = _post(url, _request(evidence, note, 0))
     if status == 409:
         known = parse_decimal(body.decode("ascii", errors="replace").rstrip("\n"), url)

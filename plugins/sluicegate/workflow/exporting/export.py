@@ -1,4 +1,4 @@
-"""Take everything about one batch out of an installation, for somebody who trusts nobody.
+"""Write everything about a batch into a folder, for somebody who trusts nobody.
 
 OUT/seal.sigstore.json, evidence.intoto.jsonl, proofs/   as `sluicegate verify` reads them
 OUT/checkpoint        newest signed checkpoint of the ledger
@@ -45,12 +45,12 @@ OPENLINEAGE_FILE = "openlineage.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """What an export holds beside the evidence itself; all of it is derived.
+    """What an export holds beside the evidence itself. All of it is derived from the evidence.
 
     Attributes:
-        controls: Write the control report.
-        mlbom: Write the ML-BOM.
-        openlineage: Write the OpenLineage event.
+        controls: Whether to write the control report.
+        mlbom: Whether to write the ML-BOM.
+        openlineage: Whether to write the OpenLineage event.
         model: Model file to name in the ML-BOM.
     """
 
@@ -69,12 +69,12 @@ def find_batch(
         evidence: Open ledger and trust policy.
         at: Aware UTC.
         source: Name of the source; its newest batch unless ``digest`` is given.
-        digest: Exact batch.
-        verdict: Envelope digest of a verdict, as a model card keeps it; instead of both.
+        digest: Identity of the exact batch.
+        verdict: Digest of the envelope of a verdict, as a model card keeps it. It replaces both.
 
     Raises:
-        ConfigError: Neither a source nor a verdict.
-        EvidenceMissing: No such verdict or batch.
+        ConfigError: Neither a source nor a verdict is named.
+        EvidenceMissing: There is no such verdict or batch.
     """
     if verdict:
         record = evidence.ledger.by_envelope(verdict)
@@ -137,7 +137,7 @@ def export_run(
 def write_archive(folder: Path, archive: Path) -> Digest:
     """Pack a folder so that the same files always give the same bytes.
 
-    Names are sorted; owner, mode and time are fixed: none of them is evidence.
+    Names are sorted. Owner, mode and time are fixed, because none of them is evidence.
 
     Args:
         folder: Folder that `export_run` wrote.

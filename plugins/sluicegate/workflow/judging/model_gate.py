@@ -1,7 +1,7 @@
-"""Judge a trained model as a batch is judged: challenger against champion on a sealed golden set.
+"""Judge a trained model like a batch: challenger against champion on a sealed golden set.
 
-Where the answers come from is the caller's word: Sluicegate runs no model. What is signed is
-which model files, golden set and answers the comparison was made of.
+Sluicegate runs no model, so the caller says where the answers come from. The verdict signs which
+model files, golden set and answers were compared.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class Contest:
     """What is compared.
 
     Attributes:
-        name: Name of the model, as a source's.
+        name: Name of the model; the rules of source names hold.
         model: Files of the challenger; the verdict binds their digest.
         golden: Name of the sealed source that is the golden set.
         schema: Roles of its columns; label and id are needed.
-        champion: Answers of the model in use: Parquet or CSV with the id and ``prediction``.
-        challenger: Answers of the challenger, the same.
+        champion: Answers of the model in use: Parquet or CSV with id and ``prediction``.
+        challenger: Answers of the challenger, in the same form.
         trained_on: Names of the sealed sources that the challenger was trained on.
     """
 
@@ -69,7 +69,7 @@ class Contest:
 
 
 def model_source(name: str) -> str:
-    """Return how the ledger names a model; no source of data can have this name."""
+    """Return the ledger's name of a model; no source of data can have such a name."""
     return f"model:{check_source_name(name)}"
 
 
@@ -93,13 +93,14 @@ def judge_model(
         filesystem: fsspec file system with credentials, for batches in an object store.
 
     Raises:
-        ConfigError: The policy has no section ``model``, or label, id or training source lack.
-        SchemaMismatch: Answers do not fit the golden set row by row.
+        ConfigError: The policy has no section ``model``; or label, id or training source is
+            missing.
+        SchemaMismatch: The answers are not about exactly the rows of the golden set.
         IntegrityError: Golden set or training data are not what was sealed.
         EvidenceMissing: One of them was never sealed.
         GateBlocked: One of them is in quarantine.
 
-    Cost: one verified read of golden set and training data.
+    Cost: one verified read of the golden set and of the training data.
     """
     from sluicegate.signals.labels.model_comparison import (
         CODES,
@@ -140,7 +141,9 @@ def judge_model(
     for name, batch in trained.items():
         require_free(evidence, name, batch.digest, at=at)
     rows = (
-        batch_table(batch, filesystem, limits=policy.limits, unjudged=[])  # of its own verdict
+        batch_table(
+            batch, filesystem, limits=policy.limits, unjudged=[]
+        )  # their own verdicts name such files
         for batch in trained.values()
     )
     leaked = _leaked(golden, rows, contest.schema)
@@ -198,7 +201,7 @@ def require_model(
         EvidenceMissing: They were never judged.
         GateBlocked: Their newest verdict does not let them pass; or the golden set, or what they
             were trained on, was set aside since.
-        VerificationError: One of these was sealed, or the verdict signed, by a key that is revoked.
+        VerificationError: A revoked key sealed one of these or signed the verdict.
         Expired: It has expired.
     """
     source = model_source(name)
@@ -239,7 +242,7 @@ def _labels(golden: pa.Table, schema: BatchSchema) -> list[str]:
 def _slices(
     golden: pa.Table, names: Iterable[str], contributor: str | None, naming: ContributorNames
 ) -> dict[str, list[str]]:
-    """Return the values to slice by; a finding shows them, so hidden names are hidden here."""
+    """Return the values to slice by. A finding shows them, so hidden names are hidden here."""
     hidden = contributor if naming.hidden else None
     return {
         name: [naming.of(str(v)) if name == hidden else str(v) for v in _texts(golden, name)]

@@ -1,4 +1,4 @@
-"""Ways to evaluate the signals of a batch: directly, or as a Great Expectations suite."""
+"""Two ways to evaluate the signals of a batch: directly, or as a Great Expectations suite."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
 
 _TURNS: Final = 64
-"""Tries of a seal that other seals of its source overtake."""
+"""How often a seal is tried while other seals of its source overtake it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +113,8 @@ def seal_manifest(
     Args:
         manifest: Its files, or its rows.
         source: Name of the source; what consumers ask for.
-        signer: Holds the source role's key, P-256 for files; of a joint signer the first key
-            signs a bundle, and all of them sign the provenance.
+        signer: Holds the source role's key, P-256 for files. If it is a joint signer, its first
+            key signs a bundle, and all its keys sign the provenance.
         at: Aware UTC.
         run: Who seals: orchestrator, DAG, run and task ids, or the command line.
         locator: Where the data can be read again.
@@ -122,7 +122,7 @@ def seal_manifest(
         cosigners: Further keys of the source role, for a threshold or a post-quantum
             signature; they sign the provenance, because a bundle holds one signature.
         inputs: Sealed batches that this one was made from.
-        code_version: Of the code that made the batch.
+        code_version: Version of the code that made the batch.
 
     Returns:
         The seal.
@@ -174,14 +174,14 @@ def seal_into_ledger(
         run: Who seals.
         cosigners: Further keys of the source role.
         inputs: Sealed batches that this one was made from.
-        code_version: Of the code that made the batch.
+        code_version: Version of the code that made the batch.
         rows: Sign the table digest of files too, or keep a sketch of a table.
-        algorithm: Of the file digests, ``sha256`` or ``blake3``. Another one than before gives
-            the batch another identity, so it is sealed and judged anew.
+        algorithm: Algorithm of the file digests, ``sha256`` or ``blake3``. Another one than before
+            gives the batch another identity, so it is sealed and judged anew.
 
     Returns:
-        The batch that was sealed, read back and verified: what this call hashed, whatever others
-        seal meanwhile.
+        The batch that was sealed, read back and verified. It is what this call hashed, whatever
+        others seal meanwhile.
 
     Raises:
         IntegrityError: Unsafe names, or a file that changed while it was read.
@@ -190,7 +190,7 @@ def seal_into_ledger(
         LedgerConflict: Others sealed this source first, 64 times running.
 
     Cost:
-        One read of all bytes; one more with ``rows``.
+        One read of all bytes, and one more with ``rows``.
     """
     opened = open_any(data) if isinstance(data, Path | str) else data
     if isinstance(opened, ByteSource):
@@ -200,14 +200,14 @@ def seal_into_ledger(
         manifest = contents_of(opened, rows, algorithm=algorithm)
     else:
         manifest = evidence.parts.build(large, algorithm=algorithm)
-    # Does not depend on the number; the rows are read once, however often others are first.
+    # Does not depend on the version, so the rows are read once, however often others are first.
     signed_rows = cache(lambda: row_envelopes(opened, source, manifest, rows, [signer, *cosigners]))
 
     def attempt() -> SealedBatch:
         newest = evidence.newest_provenance(source)
         previous, version = _previous(evidence, source, newest, at=at)
         known = None if previous is None else (previous.digest, previous.locator)
-        # What was derived is logged each time: the same output may come of other inputs or code.
+        # A derived batch is logged each time: other inputs or code may give the same output.
         if previous is not None and not inputs and known == (manifest.digest, opened.locator):
             if rows is not None and _lacks_rows(evidence, previous):
                 evidence.append(source, manifest.digest, signed_rows())
@@ -234,7 +234,7 @@ def seal_into_ledger(
 
 
 def in_turn(attempt: Callable[[], SealedBatch]) -> SealedBatch:
-    """Number a seal and append it, again while others took the number meanwhile.
+    """Number a seal and append it; try again while others take the number first.
 
     Raises:
         LedgerConflict: Others were first, 64 times running.
@@ -253,7 +253,7 @@ def contents_of(
     Args:
         opened: Files or rows.
         rows: Sketch to keep of rows.
-        algorithm: Of the file digests; rows are always hashed with SHA-256.
+        algorithm: Algorithm of the file digests; rows are always hashed with SHA-256.
 
     Raises:
         ConfigError: Another algorithm for rows.

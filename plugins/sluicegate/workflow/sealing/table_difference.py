@@ -1,4 +1,4 @@
-"""Name the rows in which two tables differ, in memory for the changes and not for the tables."""
+"""Name the rows in which two tables differ. Memory grows with the changes, not with the tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIRST_CELLS = 12_288
 
 @dataclass(frozen=True, slots=True)
 class RowFacts:
-    """What may be said of one row: never more of its values than these three columns."""
+    """What may be said about one row: never more of its values than these three columns."""
 
     key: str
     label: str | None = None

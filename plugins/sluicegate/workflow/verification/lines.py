@@ -1,9 +1,9 @@
 """The lines of an evidence folder: what each claims to be, and which of them decide.
 
-The order of lines is nobody's word. A line's place is the leaf index of its proof, which the check
-`ledger` verifies. Where places are known the newest of a kind decides, as at admission; where one
-is not known, nothing says that the line is old, and it decides as well: whoever takes proofs away
-never turns what speaks against a batch into history.
+Nobody signed the order of the lines. The place of a line is the leaf index of its proof, which the
+check `ledger` verifies. If all places are known, the newest line of a kind decides, as it does at
+admission. If a line has no known place, nothing says that it is old, so it decides too: whoever
+takes proofs away cannot turn what speaks against a batch into history.
 """
 
 from __future__ import annotations
@@ -62,16 +62,16 @@ class Line:
         return sha256_bytes(self.raw)
 
     def kind(self, batch: str) -> tuple[Kind, Role]:
-        """Return the ledger kind of a statement that is exported with a batch, and who may sign it.
+        """Return which ledger kind the statement is, and which role may sign it.
 
         Args:
-            batch: Digest of the batch, as text.
+            batch: Digest of the folder's batch, as text.
 
         Raises:
-            MalformedEnvelope: It cannot be read, or is of a kind that no folder holds.
+            MalformedEnvelope: The line cannot be read, or is of a kind that no folder holds.
         """
         if self.claimed is None:
-            # Say why.
+            # Raises, and says why.
             payload = Envelope.from_bytes(self.raw, locator="evidence.intoto.jsonl").payload
             Statement.from_bytes(payload)
         assert self.claimed is not None  # noqa: S101 - or one of these two lines had raised
@@ -90,7 +90,7 @@ class Line:
         return kind, role
 
     def leaf(self, source: str, batch: Digest) -> bytes:
-        """Rebuild the leaf: it must say this kind, source and batch, or no proof of it holds.
+        """Rebuild the leaf. No proof of it holds unless it says this kind, source and batch.
 
         Args:
             source: Name of the source.

@@ -89,17 +89,17 @@ def verify_folder(
         at: Aware UTC; keys must be valid then.
         data: Path, glob or URL to compare with the manifest.
         demands: What must hold beyond consistency.
-        only: Of a manifest in parts in a directory, the only files to compare; neither other
-            files nor other parts are read.
+        only: The only files to compare, of a directory whose manifest is in parts; no other
+            file and no other part is read.
 
     Returns:
-        The report; it never raises for evidence that does not hold.
+        The report; evidence that does not hold is a finding, not an error.
 
     Raises:
         EvidenceMissing: There is no folder to verify.
 
     Cost:
-        One signature check a statement, and one read of ``data``.
+        One signature check for each statement, and one read of ``data``.
     """
     if demands.post_quantum:
         trust = trust.requiring(Algorithm.ML_DSA_65)
@@ -179,8 +179,8 @@ class _Verification:
     def _chained(self, envelope: bytes) -> tuple[TrustPolicy, VerificationError | None]:
         """Return the policy with the keys of chains, and why a chain adds none.
 
-        With a timestamp of this envelope those whose certificate was valid then; without, each
-        key within its certificate's validity.
+        If the envelope has a timestamp, a key counts if its certificate was valid then. Without
+        one, each key counts within its certificate's validity.
         """
         trust = self._trust
         if not any(rule.authorities for rule in trust.roles.values()):
@@ -215,7 +215,7 @@ class _Verification:
         return None if line is None else Envelope.from_bytes(line.raw)
 
     def _statement(self, line: Line) -> Found:
-        """What decides must hold; what is superseded, or changes custody, is told."""
+        """Check one line. What decides must hold; what is superseded or changes custody is told."""
         assert self._contents is not None  # noqa: S101 - run() orders the steps
         kind, role = line.kind(str(self._contents.digest))
         if line.number not in self._gone and kind not in _TOLD:
@@ -276,7 +276,7 @@ class _Verification:
         return Found(detail=said)
 
     def _not_replayed(self) -> Found:
-        """The newest version in the folder counts: an older one beside it proves nothing."""
+        """Compare the newest version in the folder; an older one beside it proves nothing."""
         remembered = self._demands.remembered_version or 0
         if not self._versions:
             raise EvidenceMissing(
@@ -335,7 +335,7 @@ class _Verification:
         return Found(detail=f"{len(leaves)} envelopes under signed checkpoints")
 
     def _leaves(self) -> dict[Digest, bytes]:
-        """Rebuild each leaf: it must say its kind, source and batch, or its proof fails."""
+        """Rebuild each leaf from its kind, source and batch; if one is wrong, its proof fails."""
         assert self._contents is not None  # noqa: S101 - run() orders the steps
         digest = self._contents.digest
         leaves = {line.name: line.leaf(self._source, digest) for line in self._lines}
@@ -375,7 +375,7 @@ class _Verification:
 
 @contextmanager
 def _naming(refused: VerificationError | None) -> Iterator[None]:
-    """Say what is wrong with a chain rather than that its key is unknown."""
+    """Say what is wrong with a chain, instead of that its key is unknown."""
     try:
         yield
     except UntrustedKey:
@@ -385,7 +385,7 @@ def _naming(refused: VerificationError | None) -> Iterator[None]:
 
 
 def _revoked_later(trust: TrustPolicy, signers: Sequence[PublicKey]) -> str:
-    """Name keys that counted at the moment in question, and that are revoked since."""
+    """Name the keys that counted at that moment and have been revoked since."""
     revoked = [trust.keys[key.key_id] for key in signers if key.key_id in trust.keys]
     return "".join(
         f"; its key {key.public_key.short} is revoked since {format_timestamp(key.revoked_at)}"
@@ -395,5 +395,5 @@ def _revoked_later(trust: TrustPolicy, signers: Sequence[PublicKey]) -> str:
 
 
 def _one_of(trust: TrustPolicy, role: Role) -> TrustPolicy:
-    """Return the policy under which one signature of a role is enough, for naming its signer."""
+    """Return a policy with which one signature of a role is enough, to name its signer."""
     return trust.with_rule(role, threshold=1, required_algorithms=())
