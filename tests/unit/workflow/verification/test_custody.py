@@ -32,7 +32,7 @@ from sluicegate.workflow.exporting.export import Extras, export_run, find_batch
 from sluicegate.workflow.verification.report import Demands
 from sluicegate.workflow.verification.verify import verify_folder
 
-OLD = Path(__file__).parents[2] / "compat" / "export-before-custody"
+OLD = Path(__file__).parents[3] / "compat" / "export-before-custody"
 
 
 def minutes(n: float) -> datetime:
