@@ -84,7 +84,9 @@ class WaitForVerdictOperator(_SluicegateOperator):
     ) -> None:
         super().__init__(source=source, **kwargs)
         if not poll_s >= 1:
-            raise ConfigError("too many looks into the ledger", locator="poll_s", got=f"{poll_s}")
+            raise ConfigError(
+                "the ledger would be checked too often", locator="poll_s", got=f"{poll_s}"
+            )
         self.poll_s = poll_s
         self.timeout = timeout
 

@@ -124,7 +124,7 @@ class _AsksAPerson(_SluicegateOperator):
         from sluicegate.workflow.response.waiver_question import question_about
 
         if (question := question_about(home, self.source, at=at)) is None:
-            raise ConfigError("nothing is to be waived any more", locator=self.source)
+            raise ConfigError("there is nothing left to waive", locator=self.source)
         return question
 
     def _about(self, question: Question) -> str:
@@ -198,7 +198,7 @@ class RequestWaiverOperator(_AsksAPerson):
         hours = Param(
             min(24, question.max_hours),
             type="number",
-            description=f"hours it shall hold, at most {question.max_hours:g}",
+            description=f"how many hours the waiver holds, at most {question.max_hours:g}",
         )
         raise self._form(
             context,

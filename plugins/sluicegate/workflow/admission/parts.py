@@ -38,7 +38,7 @@ def require_free_parts(evidence: Evidence, test_result: Statement, *, at: dateti
                 except GateBlocked as blocked:
                     raise GateBlocked(
                         blocked.verdict,
-                        f"a partition of the joint batch counts no more: {blocked.what}",
+                        f"a partition of the joint batch no longer counts: {blocked.what}",
                         locator=blocked.locator,
                         next_step="Release it, or seal and judge a whole without it.",
                     ) from None

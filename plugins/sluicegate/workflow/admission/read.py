@@ -203,7 +203,9 @@ def _files(
     batch: SealedBatch, partitions: Sequence[str], files: Sequence[str], filesystem: Any
 ) -> tuple[ByteSource, list[FileEntry]]:
     if isinstance(partitions, str) or isinstance(files, str):
-        raise ConfigError("partitions or files is one text", expected="a list, e.g. ['month=04']")
+        raise ConfigError(
+            "partitions or files is a text and not a list", expected="a list, e.g. ['month=04']"
+        )
     if files and partitions:
         raise ConfigError("name partitions or files, not both", locator=batch.source)
     if marker := next(filter(is_marker, files), None):

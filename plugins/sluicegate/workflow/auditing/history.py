@@ -167,7 +167,7 @@ def roll_back(
         DigestMismatch: Its bytes are no longer those that were sealed.
         GateBlocked: It is in quarantine, or the policy does not accept its newest verdict.
         EvidenceMissing: It was never sealed or judged.
-        VerificationError: What its verdict rests on counts no more.
+        VerificationError: What its verdict rests on no longer counts.
 
     Cost: one read of all bytes.
     """

@@ -100,7 +100,7 @@ def _decided(
 ) -> tuple[Result | None, str]:
     """Return the result and its worst reason; None if an unknown finding could worsen it."""
     if old is None:
-        return None, "the ledger keeps no text of the policy of then"
+        return None, "the ledger keeps no text of the policy of that verdict"
     records = [record for record in records if _stands(record, old, new)]
     again = [(record, reconsidered(record, old, new)) for record in records]
     unknown = {_key(record) for record, found in again if found is None}

@@ -1,4 +1,4 @@
-"""Whether a run that was rightly admitted rests on evidence that counts no more.
+"""Whether a run that was rightly admitted rests on evidence that no longer counts.
 
 The guard checks each piece under a verdict again when a task starts. This checks once more, for
 runs that are over: what was revoked since, and what was set aside. A key that only expired, or was
@@ -60,7 +60,7 @@ class StandingAudit:
         self._inputs: dict[int, frozenset[str]] = {}
 
     def findings(self, past: PastVerdict, start: datetime, where: str) -> Iterator[Finding]:
-        """Yield what a run rests on and what counts no more.
+        """Yield what a run rests on and what no longer counts.
 
         Args:
             past: The verdict that admitted the run.

@@ -117,7 +117,7 @@ def require_free_inputs(
 def _behind(lane: Lane, blocked: GateBlocked) -> GateBlocked:
     return GateBlocked(
         blocked.verdict,
-        f"a batch behind the {lane} baseline counts no more: {blocked.what}",
+        f"a batch behind the {lane} baseline no longer counts: {blocked.what}",
         locator=blocked.locator,
         next_step="Promote or build a baseline without that batch, then run the gate again.",
     )

@@ -1,7 +1,7 @@
 """Check the signed pieces that a verdict rests on: test result, baselines, seal.
 
 Each piece must have held when the verdict was issued, with the revocations of now. What a revoked
-key ever signed counts no more; what only expired since then still counts.
+key ever signed no longer counts; what only expired since then still counts.
 """
 
 from __future__ import annotations
@@ -204,11 +204,11 @@ def _require_about(
 def _fallen(
     issued: IssuedVerdict, piece: str, error: VerificationError, next_step: str
 ) -> VerificationError:
-    """Say which piece under which verdict counts no more, with the code of the reason."""
+    """Say which piece under which verdict no longer counts, with the code of the reason."""
     verdict = issued.verdict
     why = f"{error.locator}: {error.what}" if error.locator else error.what
     return type(error)(
-        f"the {piece} under the verdict (ledger entry {issued.index}) counts no more: {why}",
+        f"the {piece} under the verdict (ledger entry {issued.index}) no longer counts: {why}",
         locator=f"{verdict.source}@{verdict.digest.short}",
         expected=error.expected,
         got=error.got,

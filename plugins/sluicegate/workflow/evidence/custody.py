@@ -61,7 +61,7 @@ def require_free(evidence: Evidence, source: str, digest: Digest, *, at: datetim
         return
     raise Quarantined(
         None,
-        f"the batch is in quarantine since ledger entry {held.index}",
+        f"the batch has been in quarantine since ledger entry {held.index}",
         locator=f"{source}@{digest.short}",
         next_step="Correct the source and seal it again, or run `sluicegate release`.",
     )

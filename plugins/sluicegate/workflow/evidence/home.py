@@ -246,9 +246,9 @@ def one_value(setting: str, airflows: str | None, ours: str | None) -> str:
     values.pop("", None)
     if len(values) > 1:
         raise ConfigError(
-            "two names of one setting say two things",
+            "two names of one setting have different values",
             locator=f"{setting} and {_NAMES[setting]}",
-            next_step="Set one of them, or both to the same.",
+            next_step="Set only one of them, or both to the same value.",
         )
     return next(iter(values.values()), "")
 
@@ -288,7 +288,7 @@ def _absolute(value: str, what: str, next_step: str) -> Path:
     except (RuntimeError, ValueError):  # a user that is not there; characters that no path has
         pass
     raise ConfigError(
-        f"{what} is a relative path, or none at all",
+        f"{what} is not an absolute path",
         expected="an absolute path",
         next_step=next_step,
     )

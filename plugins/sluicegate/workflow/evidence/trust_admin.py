@@ -172,7 +172,7 @@ def write_trust(path: Path, file: TrustFile) -> None:
 
     Args:
         path: File to replace or create.
-        file: What it shall hold.
+        file: The new content.
     """
     write_named(path, file.to_bytes(), "the trust policy cannot be written")
 

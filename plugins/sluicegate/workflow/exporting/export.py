@@ -82,7 +82,7 @@ def find_batch(
             raise EvidenceMissing("the ledger holds no such verdict", locator=verdict[:19])
         source, digest = record.entry.source, record.entry.subject
     if not source:
-        raise ConfigError("what to export?", expected="a source or a verdict")
+        raise ConfigError("nothing says what to export", expected="a source or a verdict")
     if digest:
         return evidence.seal_of(source, Digest.parse(digest), at=at)
     return evidence.latest_seal(source, at=at)
@@ -170,9 +170,7 @@ def _verdict(evidence: Evidence, batch: SealedBatch, at: datetime) -> IssuedVerd
     try:
         return evidence.verdict_of(batch.source, batch.digest, at=at)
     except (EvidenceMissing, VerificationError):
-        return (
-            None  # never judged, or by what counts no more: the evidence is exported all the same
-        )
+        return None  # never judged, or it counts no longer; all other evidence is exported
 
 
 def _model(path: Path) -> ModelFile:

@@ -224,7 +224,7 @@ def _behind(verdict: Verdict) -> Iterator[tuple[str, Digest]]:
 
 def _rules(policy: Policy, contest: Contest, locator: str) -> ModelRules:
     if policy.model is None:
-        raise ConfigError("the policy says nothing of models", locator=locator, expected="model")
+        raise ConfigError("the policy says nothing about models", locator=locator, expected="model")
     if contest.schema.label is None or contest.schema.id is None:
         raise ConfigError("a golden set needs a label and an id column", locator=contest.golden)
     if not contest.trained_on:

@@ -41,7 +41,7 @@ def same_verdict(evidence: Evidence, verdict: Verdict, *, at: datetime) -> Issue
         issued = evidence.verdict_of(verdict.source, verdict.digest, at=at)
         require_standing(evidence, issued, at=at)
     except SluicegateError:
-        return None  # none yet, or one that counts no more
+        return None  # none yet, or one that no longer counts
     found = issued.verdict
     alike = replace(found, issued=verdict.issued, expires=verdict.expires, run=verdict.run)
     in_force = found.issued - at <= CLOCK_SKEW and at < found.expires

@@ -75,7 +75,9 @@ class RowRecord:
 
     def __post_init__(self) -> None:
         if self.key is None and self.label is not None:
-            raise ConfigError("labels are kept by a key", locator="label", expected="a row key")
+            raise ConfigError(
+                "labels can only be kept with a row key", locator="label", expected="a row key"
+            )
 
     @classmethod
     def asked(

@@ -67,7 +67,7 @@ def require_not_held(
         if answer is None:
             raise Quarantined(
                 None,
-                f"the batch is in quarantine since {_where(hold)}, and no release holds",
+                f"the batch has been in quarantine since {_where(hold)}, and no release holds",
                 locator=f"{source}@{digest.short}",
                 next_step="Do not train on it; its owner may correct and seal it, or release it.",
             )

@@ -388,7 +388,7 @@ def _revoked_later(trust: TrustPolicy, signers: Sequence[PublicKey]) -> str:
     """Name the keys that counted at that moment and have been revoked since."""
     revoked = [trust.keys[key.key_id] for key in signers if key.key_id in trust.keys]
     return "".join(
-        f"; its key {key.public_key.short} is revoked since {format_timestamp(key.revoked_at)}"
+        f"; key {key.public_key.short} has been revoked since {format_timestamp(key.revoked_at)}"
         for key in revoked
         if key.revoked_at is not None
     )
