@@ -56,7 +56,7 @@ class Provenance:
         source: Name of the source.
         digest: Identity of the batch.
         version: Position among the seals of this source, from 1; never falls.
-        locator: Where the data can be read again.
+        location: Where the data can be read again.
         sealed_at: Aware UTC.
         run: Who ran it: orchestrator, DAG, run and task ids.
         code_version: Version of the code that sealed.
@@ -66,7 +66,7 @@ class Provenance:
     source: str
     digest: Digest
     version: int
-    locator: str
+    location: str
     sealed_at: datetime
     run: Mapping[str, str]
     code_version: str
@@ -172,9 +172,9 @@ def manifest_from_statement(statement: Statement, *, locator: str) -> Manifest:
 
 def provenance_statement(
     source: str,
-    manifest: Contents,
+    contents: Contents,
     *,
-    locator: str,
+    location: str,
     version: int,
     at: datetime,
     run: Mapping[str, str],
@@ -185,8 +185,8 @@ def provenance_statement(
 
     Args:
         source: Name of the source.
-        manifest: Files or rows of the batch.
-        locator: Where the data can be read again.
+        contents: Files or rows of the batch.
+        location: Where the data can be read again.
         version: Position among the seals of this source, from 1.
         at: Aware; when it was sealed.
         run: Who ran it: orchestrator, DAG, run and task ids.
@@ -202,11 +202,11 @@ def provenance_statement(
     if version < 1:
         raise ConfigError("version of a source starts at 1", locator=source, got=str(version))
     return Statement(
-        (subject_of(source, manifest),),
+        (subject_of(source, contents),),
         PROVENANCE,
         {
             "version": version,
-            "locator": locator,
+            "locator": location,
             "sealedAt": format_timestamp(at),
             "run": dict(run),
             "codeVersion": code_version,
@@ -250,7 +250,7 @@ def provenance_from_statement(statement: Statement, *, locator: str) -> Provenan
                 source=subject.name,
                 digest=identity,
                 version=version,
-                locator=place,
+                location=place,
                 sealed_at=parse_timestamp(sealed_at, locator=f"{locator}: sealedAt"),
                 run=run,
                 code_version=code_version,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from sluicegate.attest.dsse import PAYLOAD_TYPE, Envelope, Signature
 from sluicegate.attest.statement import Statement
 from sluicegate.attest.timestamps import format_timestamp, require_aware
-from sluicegate.attest.trust_format import read_policy, write_policy
+from sluicegate.attest.trust_format import read_trust_policy, write_trust_policy
 from sluicegate.attest.trust_rules import (
     DEFAULT_PREDICATES,
     Role,
@@ -150,7 +150,7 @@ class TrustPolicy:
 
     def to_bytes(self) -> bytes:
         """Write the policy of docs/formats/trust-policy.md, without a signature."""
-        return write_policy(
+        return write_trust_policy(
             self.version,
             self.expires,
             self.keys,
@@ -173,7 +173,7 @@ class TrustPolicy:
         Raises:
             ConfigError: Anything in it is wrong, missing or unknown.
         """
-        return cls(*read_policy(data, locator))
+        return cls(*read_trust_policy(data, locator))
 
     def _check_current(self, at: datetime) -> None:
         if require_aware(at) >= self.expires:

@@ -26,7 +26,7 @@ MAX_POLICY_BYTES: Final = 1024 * 1024
 _TIMES: Final = ("not_before", "not_after", "revoked_at")
 
 
-def write_policy(
+def write_trust_policy(
     version: int,
     expires: datetime,
     keys: Mapping[str, TrustedKey],
@@ -50,7 +50,7 @@ def write_policy(
     return canonical.dumps(value)
 
 
-def read_policy(
+def read_trust_policy(
     data: bytes, locator: str
 ) -> tuple[int, datetime, dict[str, TrustedKey], dict[Role, RoleRule], bool, tuple[str, ...]]:
     """Read a trust policy.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from sluicegate.gate.policy import Result, Severity, SignalRule
+from sluicegate.gate.policy import RESULTS, Result, Severity, SignalRule
 from sluicegate.gate.verdict import Reason
 from sluicegate.signals.decision.record import EXTRA_COLUMNS, SCHEMA, SignalRecord, Status
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 NOBODY: Final = "expected, and nobody evaluated it"
 """End of the message about a finding that is missing; a replay looks for it."""
-
-_WORSE = {Result.PASSED: 0, Result.WARNED: 1, Result.FAILED: 2}
 
 
 def decide(
@@ -47,16 +45,16 @@ def decide(
     for record in records:
         seen.update(_keys(record))
         result = _worst(_result(record, rule) for rule in _rules_of(record, rules))
-        if result is not Result.PASSED:
+        if result is not Status.PASSED:
             reasons.append(Reason(record.code, record.column, result, _message(record)))
     reasons.extend(_unevaluated(key) for key in sorted(required) if not _is_left(key, seen))
     ordered = worst_first(reasons)
-    return (ordered[0].result if ordered else Result.PASSED), ordered
+    return (ordered[0].result if ordered else Status.PASSED), ordered
 
 
 def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
     """Return reasons, the worst first and otherwise in the order given."""
-    return tuple(sorted(reasons, key=lambda reason: -_WORSE[reason.result]))
+    return tuple(sorted(reasons, key=lambda reason: -RESULTS.index(reason.result)))
 
 
 def _keys(record: SignalRecord) -> tuple[str, ...]:
@@ -92,25 +90,23 @@ def _has_extra(record: SignalRecord) -> bool:
 
 
 def _worst(results: Iterable[Result]) -> Result:
-    return max(results, key=lambda result: _WORSE[result])
+    return max(results, key=RESULTS.index)
 
 
 def _unevaluated(key: str) -> Reason:
     code, _, column = key.partition(":")
     where = f"{code}: column {column}" if column else code
-    return Reason(code, column, Result.FAILED, f"{where}: {NOBODY}")
+    return Reason(code, column, Status.FAILED, f"{where}: {NOBODY}")
 
 
 def _result(record: SignalRecord, rule: SignalRule | None) -> Result:
     if record.status is Status.NOT_EVALUATED or _has_nan(record):
         excused = rule is not None and rule.not_evaluated
-        return Result.WARNED if excused else Result.FAILED
-    if record.status is Status.PASSED:
-        return Result.PASSED
-    if rule is None:
+        return Status.WARNED if excused else Status.FAILED
+    if record.status is Status.PASSED or rule is None:
         # Silence is not consent: a signal that nobody named still counts.
-        return Result.FAILED if record.status is Status.FAILED else Result.WARNED
-    return Result.FAILED if rule.severity is Severity.BLOCK else Result.WARNED
+        return record.status
+    return Status.FAILED if rule.severity is Severity.BLOCK else Status.WARNED
 
 
 def _has_nan(record: SignalRecord) -> bool:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.gate.decide import decide, worst_first
-from sluicegate.gate.policy import Result
 from sluicegate.signals.decision.record import (
     CONTRIBUTOR_LIMIT,
     PARTS,
@@ -26,7 +25,7 @@ from sluicegate.signals.decision.tolerance import check_overrides
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sluicegate.gate.policy import Policy, SignalRule
+    from sluicegate.gate.policy import Policy, Result, SignalRule
     from sluicegate.gate.verdict import Reason
 
 _LACKS: Final = {
@@ -97,7 +96,7 @@ def judge(
         alone += absent(policy, {record.code for record in alone})
     alone.sort(key=lambda record: ALONE.index(record.code) if record.code in ALONE else -1)
     reasons = weigh({} if policy is None else policy.signals, compared, alone)
-    result = reasons[0].result if reasons else Result.PASSED
+    result = reasons[0].result if reasons else Status.PASSED
     found = (record for one in compared for record in one.records)
     return Judgement(result, reasons, (*found, *alone))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.gate.layers import merge, require_tighter
@@ -23,6 +23,7 @@ from sluicegate.gate.policy_sections import (
 )
 from sluicegate.gate.waiver_rules import WaiverRules, read_waiver_rules
 from sluicegate.signals.contributors.names import SHOWN, ContributorNames, Display
+from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,12 +50,23 @@ class Mode(StrEnum):
     SHADOW = "shadow"
 
 
-class Result(StrEnum):
-    """What a verdict says; the order is worsening."""
+Result = Literal[Status.PASSED, Status.WARNED, Status.FAILED]
+"""What a verdict says: a status, and never NOT_EVALUATED, which only a policy can excuse."""
 
-    PASSED = "PASSED"
-    WARNED = "WARNED"
-    FAILED = "FAILED"
+RESULTS: Final[tuple[Result, ...]] = (Status.PASSED, Status.WARNED, Status.FAILED)
+"""In the order of worsening."""
+
+
+def result_of(value: object) -> Result:
+    """Return what a verdict says, from its text.
+
+    Raises:
+        ValueError: It is no result; NOT_EVALUATED is none.
+    """
+    for result in RESULTS:
+        if result == value:
+            return result
+    raise ValueError("not the result of a verdict")
 
 
 class Severity(StrEnum):
@@ -179,9 +191,9 @@ def _read(reader: PolicyReader, body: Mapping[str, Any], raw: bytes) -> Policy:
         raise reader.error("version", str(POLICY_VERSION), repr(body["version"]))
     rules = reader.mapping(body["signals"], "signals")
     accept = frozenset(
-        reader.choice(item, Result, "accept") for item in reader.items(body["accept"], "accept")
+        reader.choice(item, RESULTS, "accept") for item in reader.items(body["accept"], "accept")
     )
-    if Result.FAILED in accept:
+    if Status.FAILED in accept:
         raise reader.error("accept", "PASSED or WARNED", "FAILED")
     return Policy(
         digest=sha256_bytes(raw),

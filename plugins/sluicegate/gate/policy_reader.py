@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _E = TypeVar("_E", bound=StrEnum)
 
@@ -67,12 +67,12 @@ class PolicyReader:
             raise self.error(field, "text", kind_of(value))
         return value
 
-    def choice(self, value: Any, kind: type[_E], field: str) -> _E:
-        """Return the member of an enum."""
-        try:
-            return kind(value)
-        except ValueError:
-            raise self.error(field, " or ".join(kind), repr(value)) from None
+    def choice(self, value: Any, choices: Iterable[_E], field: str) -> _E:
+        """Return one of the members of an enum."""
+        for choice in choices:
+            if choice == value:
+                return choice
+        raise self.error(field, " or ".join(choices), repr(value))
 
     def number(self, value: Any, field: str, most: float) -> float:
         """Return a number above 0 and at most ``most``."""

@@ -18,7 +18,8 @@ from sluicegate.attest.statement import Statement, Subject
 from sluicegate.attest.timestamps import format_timestamp, parse_timestamp, require_in_force
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import GateBlocked, MalformedEnvelope
-from sluicegate.gate.policy import Mode, Policy, Result
+from sluicegate.gate.policy import RESULTS, Mode, Policy, Result, result_of
+from sluicegate.signals.decision.record import Status
 from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Verdict:
         # A result that no reason explains cannot be waived: there is nothing to waive.
         worst = any(reason.result is self.result for reason in against)
         return not worst or any(
-            reason.result is not Result.FAILED or reason.code not in waived for reason in against
+            reason.result is not Status.FAILED or reason.code not in waived for reason in against
         )
 
     def summary(self) -> str:
@@ -197,7 +198,7 @@ def verdict_from_statement(statement: Statement, *, locator: str) -> Verdict:
     try:
         body = statement.predicate[_EXTENSION]
         return Verdict(
-            result=Result(body["result"]),
+            result=result_of(body["result"]),
             source=_text(body["source"]),
             digest=Digest.parse(body["digest"]),
             baseline=Digest.parse(body["baseline"]),
@@ -209,7 +210,7 @@ def verdict_from_statement(statement: Statement, *, locator: str) -> Verdict:
             issued=parse_timestamp(statement.predicate["timeCreated"]),
             expires=parse_timestamp(body["expires"]),
             reasons=tuple(
-                Reason(_text(code), _text(column), Result(result), _text(message))
+                Reason(_text(code), _text(column), result_of(result), _text(message))
                 for code, column, result, message in body["reasons"]
             ),
             rolling=Digest.parse(body["rollingBaseline"]) if "rollingBaseline" in body else None,
@@ -253,9 +254,9 @@ def test_result_statement(
     """
     # Two baselines may speak of one signal and column: the worse finding names the test.
     results = {(reason.code, reason.column): reason.result for reason in reversed(verdict.reasons)}
-    names: dict[Result, list[str]] = {result: [] for result in Result}
+    names: dict[Result, list[str]] = {result: [] for result in RESULTS}
     for key in dict.fromkeys((record.code, record.column) for record in records):
-        names[results.get(key, Result.PASSED)].append(":".join(filter(None, key)))
+        names[results.get(key, Status.PASSED)].append(":".join(filter(None, key)))
     return Statement(
         subjects=subjects,
         predicate_type=TEST_RESULT,
@@ -267,9 +268,9 @@ def test_result_statement(
                 _descriptor("suite", verdict.suite),
                 *_rolling(verdict.rolling),
             ],
-            "passedTests": names[Result.PASSED],
-            "warnedTests": names[Result.WARNED],
-            "failedTests": names[Result.FAILED],
+            "passedTests": names[Status.PASSED],
+            "warnedTests": names[Status.WARNED],
+            "failedTests": names[Status.FAILED],
             _EXTENSION: {"records": [record.to_dict() for record in records]},
         },
     )

@@ -34,9 +34,10 @@ def weakened(old: Policy, new: Policy) -> tuple[str, ...]:
     Example:
         >>> from dataclasses import replace
         >>> from sluicegate.digest.algorithms import sha256_bytes
-        >>> from sluicegate.gate.policy import Mode, Policy, Result, Severity, SignalRule
+        >>> from sluicegate.gate.policy import Mode, Policy, Severity, SignalRule
+        >>> from sluicegate.signals.decision.record import Status
         >>> old = Policy(digest=sha256_bytes(b""), mode=Mode.ENFORCE, raw=b"",
-        ...     accept=frozenset({Result.PASSED}), false_block_budget=0.01, verdict_ttl_s=60,
+        ...     accept=frozenset({Status.PASSED}), false_block_budget=0.01, verdict_ttl_s=60,
         ...     signals={"DRIFT": SignalRule(severity=Severity.BLOCK)})
         >>> weakened(old, replace(old, mode=Mode.SHADOW))
         ('mode enforce -> shadow',)

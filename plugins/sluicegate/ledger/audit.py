@@ -19,7 +19,7 @@ from sluicegate.errors import (
 from sluicegate.ledger.checkpoint import Checkpoint, open_checkpoint
 from sluicegate.ledger.frontier import Frontier, n_positions
 from sluicegate.ledger.lookup import rolled_back, stored_frontier
-from sluicegate.ledger.walk import Findings, Walk
+from sluicegate.ledger.walk import Faults, Walk
 
 if TYPE_CHECKING:
     from sluicegate.ledger.note import NoteVerifier
@@ -76,7 +76,7 @@ class _Audit:
     """State of one run; an attribute for each thing that later steps compare with."""
 
     def __init__(self, locator: str) -> None:
-        self.findings = Findings(locator)
+        self.faults = Faults(locator)
         self.n_checked = 0
         self.head: Checkpoint | None = None
 
@@ -88,7 +88,7 @@ class _Audit:
         *,
         only_new: bool,
     ) -> None:
-        found, self.snapshot = self.findings, snapshot
+        found, self.snapshot = self.faults, snapshot
         self.head = self._open_head(verifier)
         if remembered is not None and self.head is not None and self.head.size < remembered.size:
             found.add(rolled_back(remembered, self.head.size, found.locator))
@@ -105,22 +105,22 @@ class _Audit:
     def _open_head(self, verifier: NoteVerifier) -> Checkpoint | None:
         try:
             note = self.snapshot.checkpoint()
-            return open_checkpoint(note, [verifier], locator=self.findings.locator)
+            return open_checkpoint(note, [verifier], locator=self.faults.locator)
         except (VerificationError, LedgerCorrupt) as error:
-            self.findings.add(error)
+            self.faults.add(error)
             return None
 
     def _start(self, trusted: Checkpoint | None) -> Frontier | None:
         if trusted is None:
             return Frontier()
         try:
-            return stored_frontier(self.snapshot, trusted.size, self.findings.locator)
+            return stored_frontier(self.snapshot, trusted.size, self.faults.locator)
         except LedgerCorrupt as error:
-            self.findings.add(error)
+            self.faults.add(error)
             return None
 
     def _walk(self, frontier: Frontier, remembered: Checkpoint | None) -> None:
-        walk = Walk(self.snapshot, frontier, self.findings, remembered)
+        walk = Walk(self.snapshot, frontier, self.faults, remembered)
         try:
             if walk.run():
                 self._compare_head(walk.frontier)
@@ -131,16 +131,16 @@ class _Audit:
         if self.head is None:
             return
         if frontier.size != self.head.size:
-            self.findings.corrupt(
+            self.faults.corrupt(
                 "the ledger holds another number of leaves than was signed",
                 expected=str(self.head.size),
                 got=str(frontier.size),
             )
         elif frontier.root() != self.head.root:
-            self.findings.add(
+            self.faults.add(
                 BadProof(
                     "the leaves do not hash to the signed root",
-                    locator=self.findings.locator,
+                    locator=self.faults.locator,
                     expected=self.head.root.hex()[:12],
                     got=frontier.root().hex()[:12],
                     next_step="Compare with a kept copy; the first wrong node names the place.",
@@ -160,7 +160,7 @@ class _Audit:
         ):
             if count:
                 what = f"the store holds {name} that belong to no signed leaf"
-                self.findings.corrupt(what, expected="0", got=str(count))
+                self.faults.corrupt(what, expected="0", got=str(count))
 
 
 def examine(
@@ -200,12 +200,12 @@ def examine(
         with store.reading() as snapshot:
             audit.run(snapshot, verifier, old, only_new=only_new)
     except LedgerCorrupt as error:  # the store itself cannot make sense of what it holds
-        audit.findings.add(error)
+        audit.faults.add(error)
     head = audit.head
     return AuditReport(
         origin=verifier.name,
         size=0 if head is None else head.size,
         root=b"" if head is None else head.root,
         n_checked=audit.n_checked,
-        findings=tuple(audit.findings.kept),
+        findings=tuple(audit.faults.kept),
     )

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from sluicegate.ledger.scan import Scanned
     from sluicegate.ledger.store import Snapshot
 
-MAX_FINDINGS: Final = 1000
-"""Findings that are kept; more add nothing to the decision that a person must take."""
+MAX_FAULTS: Final = 1000
+"""Faults that are kept; more add nothing to the decision that a person must take."""
 
 
-class Findings:
+class Faults:
     """Everything that is wrong with one ledger, in the order found.
 
     Args:
@@ -37,10 +37,10 @@ class Findings:
         self.locator = locator
         self.kept: list[SluicegateError] = []
 
-    def add(self, finding: SluicegateError) -> None:
+    def add(self, fault: SluicegateError) -> None:
         """Keep one, unless there are too many."""
-        if len(self.kept) < MAX_FINDINGS:
-            self.kept.append(finding)
+        if len(self.kept) < MAX_FAULTS:
+            self.kept.append(fault)
 
     def corrupt(self, what: str, *, at: str = "", expected: str = "", got: str = "") -> None:
         """Keep one about what the store holds."""
@@ -54,7 +54,7 @@ class Walk:
     Args:
         snapshot: What is read.
         frontier: Grows; its hashes are believed.
-        findings: Where to say what is wrong.
+        faults: Where to say what is wrong.
         remembered: Checkpoint to pass through, if it lies ahead.
     """
 
@@ -62,11 +62,11 @@ class Walk:
         self,
         snapshot: Snapshot,
         frontier: Frontier,
-        findings: Findings,
+        faults: Faults,
         remembered: Checkpoint | None,
     ) -> None:
         self._snapshot = snapshot
-        self._findings = findings
+        self._faults = faults
         self._remembered = remembered
         self.frontier = frontier
         self.n_checked = 0
@@ -121,7 +121,7 @@ class Walk:
             if index != frontier.size:
                 # Behind a gap every hash differs, which would say nothing more.
                 got = f"next is {index}"
-                self._findings.corrupt("a leaf is missing", at=f"#{frontier.size}", got=got)
+                self._faults.corrupt("a leaf is missing", at=f"#{frontier.size}", got=got)
                 return False
             for node in frontier.extend(sha256(b"\x00" + leaf).digest()):
                 if stored is not None and stored.get(place) != node:
@@ -134,14 +134,14 @@ class Walk:
         try:
             return self._snapshot.hashes(range(first, end))
         except LedgerCorrupt as error:
-            self._findings.add(error)
+            self._faults.add(error)
             return None
 
     def _envelope_differs(self, index: int, named: bytes, hashed: bytes | None) -> None:
         if hashed is None:
-            self._findings.corrupt("the leaf's envelope is missing", at=f"#{index}")
+            self._faults.corrupt("the leaf's envelope is missing", at=f"#{index}")
         else:
-            self._findings.corrupt(
+            self._faults.corrupt(
                 "the envelope is not the one that the leaf names",
                 at=f"#{index}",
                 expected=named.hex()[:12],
@@ -150,7 +150,7 @@ class Walk:
 
     def _node_differs(self, index: int, place: int, node: bytes, stored: bytes | None) -> None:
         level = place - n_positions(index) + 1
-        self._findings.corrupt(
+        self._faults.corrupt(
             "a node of the tree is missing or not the hash of its children",
             expected=f"{node.hex()[:12]} at level {level}, index {index >> level}",
             got="nothing" if stored is None else stored.hex()[:12],
@@ -161,10 +161,10 @@ class Walk:
         if remembered is None or frontier.size != remembered.size:
             return
         if frontier.root() != remembered.root:
-            self._findings.add(
+            self._faults.add(
                 BadProof(
                     "the ledger forked: it rewrites what it had signed",
-                    locator=self._findings.locator,
+                    locator=self._faults.locator,
                     expected=f"{remembered.root.hex()[:12]} at size {remembered.size}",
                     got=frontier.root().hex()[:12],
                     next_step="Keep both copies; find out who held the ledger's key.",

@@ -13,10 +13,11 @@ from sluicegate.attest.statement import Statement
 from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import EvidenceMissing, GateBlocked, SluicegateError, UntrustedKey
-from sluicegate.gate.policy import Mode, Result
+from sluicegate.gate.policy import Mode
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import verdict_from_statement
 from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.evidence.custody import require_free
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def require_passed_batch(evidence: Evidence, source: str, digest: Digest, *, at:
     verdict = verdict_from_statement(statement, locator=where)
     if (verdict.source, verdict.digest) != (source, digest):
         raise UntrustedKey("the verdict is about another batch", locator=where)
-    if verdict.result is not Result.PASSED or verdict.mode is not Mode.ENFORCE:
+    if verdict.result is not Status.PASSED or verdict.mode is not Mode.ENFORCE:
         raise GateBlocked(
             verdict,
             f"only a batch that passed may stand behind a baseline, and this one is "

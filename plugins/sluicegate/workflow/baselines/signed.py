@@ -1,8 +1,8 @@
-"""Build, sign and read baselines.
+"""The directory of a baseline: write it, signed or not, and read it back.
 
-A baseline directory holds ``baseline.json``: canonical bytes, no raw rows. If the baseline is
-signed, it also holds ``baseline.intoto.json``. This statement of the baseline role says which bytes
-are meant, which batches they came from, and until when they may judge others.
+It holds ``baseline.json``: canonical bytes, no raw rows. If the baseline is signed, it also holds
+``baseline.intoto.json``. This statement of the baseline role says which bytes are meant, which
+batches they came from, and until when they may judge others.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class SignedBaseline:
     promoted: bool = False
 
 
-def build(
+def write_baseline(
     data: Iterable[Path],
     schema: BatchSchema,
     *,
