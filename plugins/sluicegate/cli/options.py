@@ -107,8 +107,8 @@ class Installation:
             memory: What is asked of the memory; by default whatever appends needs it, and what
                 only shows obeys it where it is.
         """
+        from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.evidence.recall import MemoryRule
-        from sluicegate.workflow.evidence.verified import open_evidence
 
         signer = self.signer("ledger") if append else None
         rule = memory or (MemoryRule.REQUIRED if append else MemoryRule.IF_THERE)

@@ -53,7 +53,7 @@ def own_batch(
         SluicegateError: The ledger cannot be read, or what it says does not hold.
     """
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.sealing.own_batch import batch_of_run, require_one
 
     evidence = open_evidence(home, at=at)

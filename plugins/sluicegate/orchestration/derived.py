@@ -69,7 +69,7 @@ def derive(
         ConfigError: The function returned no path.
     """
     from sluicegate.orchestration.keys import signer_for
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.sealing.seal import seal_into_ledger
 
     at = datetime.now(UTC).replace(microsecond=0)

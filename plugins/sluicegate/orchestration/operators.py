@@ -142,7 +142,7 @@ class SealSourceOperator(_SluicegateOperator):
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.sources.open import open_any
         from sluicegate.orchestration.stores import filesystem_of
-        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.sealing.seal import RowRecord, seal_into_ledger
 
         evidence = open_evidence(home, at=at, ledger_signer=self._signer(home, "ledger"))

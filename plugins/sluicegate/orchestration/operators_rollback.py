@@ -42,7 +42,7 @@ class RollbackOperator(TrainingGateOperator):
         from sluicegate.digest.algorithms import Digest
         from sluicegate.workflow.admission.admit import admit_training
         from sluicegate.workflow.auditing.history import roll_back
-        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.evidence.opening import open_evidence
 
         batch = roll_back(
             open_evidence(home, at=at, ledger_signer=self._signer(home, "ledger")),

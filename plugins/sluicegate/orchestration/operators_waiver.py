@@ -291,7 +291,7 @@ class ConfirmWaiverOperator(_AsksAPerson):
         answer: Answer,
         at: datetime,
     ) -> dict[str, str]:
-        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.response.waiver import confirm_waiver
         from sluicegate.workflow.response.waiver_question import require_own_key
 
@@ -310,7 +310,7 @@ class ConfirmWaiverOperator(_AsksAPerson):
         return self._announce(home, context, at)
 
     def _asked_for(self, home: SluiceHome, at: datetime) -> Waiver:
-        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.response.waiver import read_request
 
         request = self.request["request"].encode()

@@ -116,7 +116,7 @@ def _lint(arguments: argparse.Namespace, policy: Policy) -> int:
 def _weights(arguments: argparse.Namespace, policy: Policy) -> int:
     """Write with which weight each row of the newest batch should be drawn for training."""
     from sluicegate.workflow.baselines.sampling import write_weights
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
 
     if arguments.source is None or arguments.out is None:
         raise ConfigError("weights are of a source", expected="--source NAME --out FILE")

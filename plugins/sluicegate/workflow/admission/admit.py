@@ -37,12 +37,7 @@ from sluicegate.workflow.admission.freshness import require_fresh_seal
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.admission.waived import waivers_of
 from sluicegate.workflow.evidence.custody import require_free
-from sluicegate.workflow.evidence.verified import (
-    Evidence,
-    IssuedVerdict,
-    SealedBatch,
-    open_evidence,
-)
+from sluicegate.workflow.evidence.opening import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,7 +45,9 @@ if TYPE_CHECKING:
 
     from sluicegate.gate.limits import Limits
     from sluicegate.gate.policy import Policy
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sluicegate.adapters.files.tabular import TableFiles
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.digest.manifest import FileEntry
-    from sluicegate.workflow.evidence.verified import SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
 
 Kind = Literal["pandas", "arrow", "polars", "duckdb", "spark"]
 

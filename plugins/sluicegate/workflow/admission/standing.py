@@ -30,7 +30,8 @@ from sluicegate.workflow.baselines.rests_on import baselines_of, inputs_of, requ
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 def require_standing(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> None:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.gate.policy import Policy
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 def waived_codes(

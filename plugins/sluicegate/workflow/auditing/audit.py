@@ -24,8 +24,8 @@ from sluicegate.workflow.auditing.standing import StandingAudit
 from sluicegate.workflow.auditing.statements import StatementAudit
 from sluicegate.workflow.auditing.verdict_history import VerdictHistory
 from sluicegate.workflow.auditing.witnesses import Cosigned, witness_findings
+from sluicegate.workflow.evidence.opening import open_evidence, read_trust
 from sluicegate.workflow.evidence.recall import MemoryRule
-from sluicegate.workflow.evidence.verified import open_evidence, read_trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

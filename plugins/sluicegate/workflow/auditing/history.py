@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.policy import Policy
     from sluicegate.gate.verdict import Verdict
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

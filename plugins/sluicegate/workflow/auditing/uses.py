@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.ledger.store import LedgerRecord
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 TRAINED_ON = "trained_on:"
 """How the verdict on a model names the batches that it was trained on."""

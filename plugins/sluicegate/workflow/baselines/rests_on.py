@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.ledger.store import LedgerRecord
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
 
 _AGAIN = "Run the gate again."
 _NEW_BASELINE = (

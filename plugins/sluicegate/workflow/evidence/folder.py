@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from sluicegate.digest.manifest import Manifest
     from sluicegate.ledger.store import LedgerRecord
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 SEAL_FILE = "seal.sigstore.json"
 PLAIN_SEAL_FILE = "seal.dsse.json"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sluicegate.adapters.ledgers.remembered import read_memory, read_version_1
 from sluicegate.errors import EvidenceMissing, SluicegateError
+from sluicegate.workflow.evidence.opening import open_evidence, read_trust_file
 from sluicegate.workflow.evidence.recall import MemoryRule, Recall, begin
-from sluicegate.workflow.evidence.verified import open_evidence, read_trust_file
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -16,7 +16,7 @@ from sluicegate.attest.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.workflow.evidence.verified import IssuedVerdict, SealedBatch
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
 
 _PRODUCER: Final = f"https://sluicegate.dev/sluicegate/{__version__}"
 _RUN_EVENT: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"

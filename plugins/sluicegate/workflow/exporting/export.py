@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict, SealedBatch
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 CHECKPOINT_FILE = "checkpoint"
 TRUST_FILE = "trust.json"

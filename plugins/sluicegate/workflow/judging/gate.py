@@ -22,7 +22,7 @@ from sluicegate.gate.verdict import AS_OF, Verdict, test_result_statement
 from sluicegate.signals.decision.record import SEQUENCE
 from sluicegate.workflow.admission.freshness import require_fresh_seal
 from sluicegate.workflow.baselines.in_force import baselines_in_force
-from sluicegate.workflow.evidence.verified import IssuedVerdict, SealedBatch, open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.judging.over_time import sequence_records
 from sluicegate.workflow.judging.partitions import Part, part_records
 from sluicegate.workflow.judging.reruns import same_verdict
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.workflow.baselines.signed import SignedBaseline
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
     from sluicegate.workflow.evidence.verified import Evidence
 

@@ -24,7 +24,7 @@ from sluicegate.gate.verdict import Verdict, test_result_statement
 from sluicegate.workflow.baselines.rests_on import require_sealed, require_test_result
 from sluicegate.workflow.evidence.custody import require_free
 from sluicegate.workflow.evidence.home import check_source_name
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy_sections import ModelRules
     from sluicegate.profiling.schema import BatchSchema
     from sluicegate.signals.contributors.names import ContributorNames
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
     from sluicegate.workflow.judging.gate import GateSigners
 
 PREDICTION = "prediction"

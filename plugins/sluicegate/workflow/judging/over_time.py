@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy import Policy
     from sluicegate.gate.verdict import Verdict
     from sluicegate.signals.labels.excess import Step
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 N_VERDICTS: Final = 200
 """How many of the newest verdicts are read; each costs two proofs and two signatures."""

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from sluicegate.gate.policy import Policy
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 _NAMED = 5
 

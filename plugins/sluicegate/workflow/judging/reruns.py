@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.gate.verdict import Verdict
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
 
 _TASK: Final = ("orchestrator", "dag_id", "run_id", "task_id", "map_index")
 

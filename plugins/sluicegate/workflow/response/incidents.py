@@ -25,7 +25,7 @@ from sluicegate.gate.policy import Mode
 from sluicegate.gate.verdict import AS_OF, verdict_from_statement
 from sluicegate.ledger.entry import Kind
 from sluicegate.signals.decision.record import Status
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -21,7 +21,7 @@ from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.admission.admit import require_admissible
 from sluicegate.workflow.evidence.custody import open_quarantine
 from sluicegate.workflow.evidence.folder import export_folder
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.judging.gate import gate_source
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.attest.keys import Signer
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict, SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
     from sluicegate.workflow.judging.gate import GateSigners, Runner
 
 QUARANTINE: Final = "quarantine"

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from sluicegate.attest.keys import Signer
     from sluicegate.attest.trust import TrustPolicy
     from sluicegate.gate.policy import Policy
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 def request_waiver(

@@ -17,7 +17,7 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import require_admissible
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.response.waiver import request_waiver
 
 if TYPE_CHECKING:

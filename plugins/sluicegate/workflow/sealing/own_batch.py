@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.ledger.store import LedgerRecord
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 N_SEALS: Final = 200
 """How many of the newest seals of a source are asked for their run."""

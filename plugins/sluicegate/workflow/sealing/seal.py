@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from sluicegate.attest.statement import Subject
     from sluicegate.digest.manifest import Manifest
     from sluicegate.ledger.store import LedgerRecord
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 _TURNS: Final = 64
 """How often a seal is tried while other seals of its source overtake it."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.sealed_table import SealedTable
     from sluicegate.gate.limits import Limits
     from sluicegate.tables.table_digest import TableCommitment
-    from sluicegate.workflow.evidence.verified import SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
 
 
 def batch_table(
