@@ -14,7 +14,7 @@ from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.custody import require_release
 from sluicegate.ledger.entry import Kind
-from sluicegate.workflow.auditing.statements import envelope_of
+from sluicegate.workflow.auditing.leaves import envelope_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

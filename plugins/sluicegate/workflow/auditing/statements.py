@@ -19,56 +19,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from sluicegate.adapters.policy_file import load_yaml
-from sluicegate.attest import predicates
-from sluicegate.attest.bundle import from_bundle
-from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.statement import Statement
-from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
-from sluicegate.attest.trust import Role
+from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.errors import (
     BadSignature,
-    ConfigError,
     Expired,
     MalformedEnvelope,
     SluicegateError,
     UntrustedKey,
     VerificationError,
 )
-from sluicegate.gate.policy import Mode, Policy, parse_policy
+from sluicegate.gate.policy import Mode, Policy
 from sluicegate.gate.promotion import promotion_from_statement
 from sluicegate.gate.verdict import Verdict, policy_from_test_result, verdict_from_statement
 from sluicegate.gate.waiver import is_revocation
 from sluicegate.gate.weakening import weakened
 from sluicegate.workflow.auditing.baseline_history import BaselineAudit
 from sluicegate.workflow.auditing.findings import AuditFinding
+from sluicegate.workflow.auditing.leaves import (
+    EXPECTED,
+    Misrouted,
+    claimed_time,
+    envelope_of,
+    kept_policy,
+    records_from,
+    require_routing,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from sluicegate.attest.trust import TrustPolicy
+    from sluicegate.attest.dsse import Envelope
+    from sluicegate.attest.trust import Role, TrustPolicy
     from sluicegate.ledger.log import Ledger
     from sluicegate.ledger.store import LedgerRecord
-
-EXPECTED: Final = {
-    "seal": (predicates.OMS_SIGNATURE, Role.SOURCE),
-    "provenance": (predicates.PROVENANCE, Role.SOURCE),
-    "baseline": (predicates.BASELINE, Role.BASELINE),
-    "promotion": (predicates.BASELINE, Role.BASELINE),
-    "test-result": (predicates.TEST_RESULT, Role.GATE),
-    "verdict": (predicates.SVR, Role.GATE),
-    "waiver": (predicates.WAIVER, Role.WAIVER),
-}
-"""Ledger kind to the predicate it holds and the role that must have signed. Of other kinds
-the predicate itself says which roles may sign it."""
 
 DISORDER: Final = timedelta(hours=6)
 """How far a statement may lie behind an earlier leaf: a gate notes the time when it starts
 and appends when it is done, and others append meanwhile."""
 
-_TIME_FIELDS: Final = ("sealedAt", "timeCreated", "issuedAt", "createdAt", "created", "issued")
 _HELD_KINDS: Final = frozenset({"seal", "test-result", "baseline"})
 
 
@@ -114,7 +105,7 @@ class StatementAudit:
 
         Cost: two parses and one or two signature checks for each statement, about 0.2 ms of CPU.
         """
-        for record in _records(self._ledger, start):
+        for record in records_from(self._ledger, start):
             self._take(record)
         for record in self._held:
             self._check(record, self._at)
@@ -123,7 +114,7 @@ class StatementAudit:
         if record.entry.kind in _HELD_KINDS:
             self._held.append(record)
             return
-        time = _claimed_time(record)
+        time = claimed_time(record)
         for held in [r for r in self._held if r.entry.subject == record.entry.subject]:
             self._held.remove(held)
             self._check(held, time or self._at)
@@ -134,7 +125,7 @@ class StatementAudit:
         self.n_checked += 1
         try:
             statement = self._verified(record, time)
-            _require_routing(record, statement)
+            require_routing(record, statement)
             if record.entry.kind == "test-result":
                 self._test_results[record.entry.envelope] = self._kept(statement)
             if record.entry.kind == "verdict":
@@ -177,7 +168,7 @@ class StatementAudit:
         if kind in EXPECTED:
             expected, role = EXPECTED[kind]
             if claimed != expected:
-                raise _Misrouted(f"a {kind} leaf holds {claimed}", expected=expected)
+                raise Misrouted(f"a {kind} leaf holds {claimed}", expected=expected)
             return role
         for role, rule in self._trust.roles.items():
             if claimed in rule.predicates:
@@ -187,7 +178,7 @@ class StatementAudit:
     def _verdict(self, record: LedgerRecord, statement: Statement) -> None:
         verdict = verdict_from_statement(statement, locator="verdict")
         if (verdict.source, str(verdict.digest)) != (record.entry.source, record.entry.subject):
-            raise _Misrouted("the verdict inside is about another batch")
+            raise Misrouted("the verdict inside is about another batch")
         if verdict.mode is Mode.SHADOW:
             said = f"verdict {verdict.result} was issued in shadow mode: it stops nothing"
             self._found("VERDICT_SHADOW", record, said)
@@ -270,12 +261,6 @@ class StatementAudit:
         self.findings.append(AuditFinding(code, where, message))
 
 
-class _Misrouted(VerificationError):
-    """The leaf leads to a statement about something else."""
-
-    code = "MISROUTED"
-
-
 class _Revoked(VerificationError):
     """A key that signed it is revoked."""
 
@@ -287,7 +272,7 @@ _CODES: Final[Mapping[type[SluicegateError], str]] = {
     UntrustedKey: "SIGNER_UNTRUSTED",
     Expired: "SIGNER_EXPIRED",
     MalformedEnvelope: "STATEMENT_MALFORMED",
-    _Misrouted: "STATEMENT_MISROUTED",
+    Misrouted: "STATEMENT_MISROUTED",
     _Revoked: "SIGNER_REVOKED",
 }
 
@@ -301,71 +286,3 @@ def _is_signed_alone(kind: str, envelope: Envelope) -> bool:
     if kind == "seal":
         return True
     return kind == "waiver" and is_revocation(Statement.from_bytes(envelope.payload))
-
-
-def envelope_of(record: LedgerRecord) -> Envelope:
-    """Return the envelope of a record; that of a seal is in a Sigstore bundle.
-
-    Raises:
-        MalformedEnvelope: The record holds no envelope.
-    """
-    locator = f"ledger entry {record.index}"
-    if record.entry.kind == "seal":
-        return from_bundle(record.envelope, locator=locator)[0]
-    return Envelope.from_bytes(record.envelope, locator=locator)
-
-
-def _records(ledger: Ledger, start: int) -> Iterator[LedgerRecord]:
-    if start == 0:
-        return ledger.find(newest_first=False)
-    fresh = []
-    for record in ledger.find():
-        if record.index < start:
-            break
-        fresh.append(record)
-    return reversed(fresh)
-
-
-def _claimed_time(record: LedgerRecord) -> datetime | None:
-    """Return the time that a statement gives itself: a claim, which step 5 checks."""
-    try:
-        body = Statement.from_bytes(envelope_of(record).payload).predicate
-    except VerificationError:
-        return None
-    for name in _TIME_FIELDS:
-        if name in body:
-            try:
-                return parse_timestamp(body[name])
-            except MalformedEnvelope:
-                return None
-    return None
-
-
-def _require_routing(record: LedgerRecord, statement: Statement) -> None:
-    entry = record.entry
-    if entry.kind == "promotion":
-        promotion = promotion_from_statement(statement, locator="promotion")
-        if (promotion.source, str(promotion.baseline)) != (entry.source, entry.subject):
-            raise _Misrouted("the promotion is of another baseline or source")
-        return
-    if entry.kind == "baseline":
-        # The statement is about the baseline, and is logged beside the batch that it judged.
-        named: Any = statement.predicate.get("source")
-        if named not in (None, entry.source):
-            raise _Misrouted("the baseline is of another source", got=str(named)[:64])
-        return
-    algorithm, _, value = entry.subject.partition(":")
-    for subject in statement.subjects:
-        if (subject.name, subject.digest.get(algorithm)) == (entry.source, value):
-            return
-    raise _Misrouted("the statement is not about the batch that its leaf names")
-
-
-def kept_policy(raw: bytes | None) -> Policy | None:
-    """Return the policy in the bytes that a test result kept, None if they cannot be read."""
-    if raw is None:
-        return None
-    try:
-        return parse_policy(load_yaml(raw, locator="kept policy"), raw, locator="kept policy")
-    except ConfigError:
-        return None  # a later version than this auditor knows is reported as unknown

@@ -23,7 +23,7 @@ from sluicegate.gate.verdict import (
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.waived import waived_codes
 from sluicegate.workflow.auditing.custody_history import Hold, is_held, read_holds
-from sluicegate.workflow.auditing.statements import envelope_of, kept_policy
+from sluicegate.workflow.auditing.leaves import envelope_of, kept_policy
 from sluicegate.workflow.evidence.batch import IssuedVerdict
 
 if TYPE_CHECKING:

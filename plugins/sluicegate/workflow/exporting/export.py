@@ -23,7 +23,7 @@ from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import ConfigError, EvidenceMissing, VerificationError
 from sluicegate.gate.verdict import policy_from_test_result
 from sluicegate.ledger.entry import Kind
-from sluicegate.workflow.auditing.statements import EXPECTED
+from sluicegate.workflow.auditing.leaves import EXPECTED
 from sluicegate.workflow.evidence.folder import WAIVERS_FILE, export_folder, read_folder
 from sluicegate.workflow.exporting.bill_of_materials import ModelFile, ml_bom, openlineage_event
 from sluicegate.workflow.exporting.control_report import control_report
