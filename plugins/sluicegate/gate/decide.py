@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 NOBODY: Final = "expected, and nobody evaluated it"
-"""End of the message about a finding that is missing; a replay looks for it."""
+"""End of the message about a missing finding; a replay looks for it."""
 
 
 def decide(
@@ -24,17 +24,17 @@ def decide(
 ) -> tuple[Result, tuple[Reason, ...]]:
     """Return the verdict's result and what led to it.
 
-    Monotonic: taking a signal's records away never improves the result, because a signal
-    that is expected and left no record counts as failed. A signal that could not be
+    The result is monotonic: it never improves when a signal's records are taken away, because
+    a signal that is expected and left no record counts as failed. A signal that could not be
     evaluated leaves a NOT_EVALUATED record, which the policy may excuse in words.
 
     Args:
-        records: Findings of one run, at most one a (code, column).
-        rules: How signals count, by ``CODE`` or, before that, ``CODE:column``; those marked
-            required must have left a record. A signal that is not named counts with the
-            severity it gave itself.
-        expected: Further keys of both forms that must have left a record: what the baseline
-            supports.
+        records: Findings of one run, at most one for each code and column.
+        rules: How signals count, by ``CODE:column`` or else by ``CODE``. A signal that is marked
+            required must have left a record. A signal without a rule counts with the severity
+            that it gave itself.
+        expected: Further keys of both forms that must have left a record, because the baseline
+            supports them.
 
     Returns:
         The worst result, and a reason for each record that is not PASSED, worst first.
@@ -53,12 +53,12 @@ def decide(
 
 
 def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
-    """Return reasons, the worst first and otherwise in the order given."""
+    """Return reasons with the worst first; equal ones keep their order."""
     return tuple(sorted(reasons, key=lambda reason: -RESULTS.index(reason.result)))
 
 
 def _keys(record: SignalRecord) -> tuple[str, ...]:
-    """Return the keys under which a record was left; one of the whole batch is of each column."""
+    """Return the keys under which a record was left; one about the batch counts for each column."""
     if record.code == SCHEMA:
         return SCHEMA, EXTRA_COLUMNS
     return record.code, f"{record.code}:{record.column}"
@@ -73,8 +73,8 @@ def _rules_of(
 ) -> tuple[SignalRule | None, ...]:
     """Return the rules that count for a record; two for a batch with columns too many.
 
-    Only what is extra makes ``SCHEMA`` warn: that has a rule of its own if there is one. Where
-    other columns failed too, both count.
+    ``SCHEMA`` warns only about extra columns, which may have a rule of their own. If other
+    columns failed too, both rules count.
     """
     general = rules.get(record.code)
     if record.code != SCHEMA:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sluicegate.ledger.note import NoteVerifier
     from sluicegate.ledger.store import LedgerStore, Snapshot
 
-# Gravest first: a rollback explains all that follows from it, damage explains least.
+# Gravest first: a rollback explains all that follows from it, and damage explains least.
 _GRAVITY: Final = (
     Rollback,
     BadProof,
@@ -42,9 +42,9 @@ class AuditReport:
 
     Attributes:
         origin: Name of the ledger.
-        size: Leaves under the newest checkpoint; 0 if that does not verify.
+        size: Number of leaves under the newest checkpoint; 0 if that does not verify.
         root: Root hash under the newest checkpoint; empty if that does not verify.
-        n_checked: Leaves that were read and hashed.
+        n_checked: Number of leaves that were read and hashed.
         findings: Everything that is wrong, in the order found; at most 1,000.
     """
 
@@ -63,8 +63,12 @@ class AuditReport:
         """Raise the gravest finding, if there is any.
 
         Raises:
-            Rollback, BadProof, BadSignature, UntrustedKey, MalformedEnvelope, LedgerCorrupt:
-                In this order of gravity.
+            Rollback: The gravest.
+            BadProof: The next.
+            BadSignature: The next.
+            UntrustedKey: The next.
+            MalformedEnvelope: The next.
+            LedgerCorrupt: The least grave.
         """
         for grave in _GRAVITY:
             for finding in self.findings:
@@ -73,7 +77,7 @@ class AuditReport:
 
 
 class _Audit:
-    """State of one run; an attribute for each thing that later steps compare with."""
+    """State of one run, with an attribute for each thing that later steps compare with."""
 
     def __init__(self, locator: str) -> None:
         self.faults = Faults(locator)
@@ -148,7 +152,7 @@ class _Audit:
             )
 
     def _count_strays(self) -> None:
-        """Look for rows outside the signed size; those inside were walked over."""
+        """Look for rows outside the signed size; the walk has seen those inside."""
         if self.head is None:
             return
         strays = self.snapshot.strays(self.head.size, n_positions(self.head.size))
@@ -175,20 +179,20 @@ def examine(
     Args:
         store: Where the ledger is.
         verifier: Its public key.
-        remembered: A checkpoint note it once handed out; without one, neither a rollback nor
-            a fork made with the ledger's own key can be seen.
-        only_new: Believe what the remembered checkpoint covers and read only newer rows; the
-            store's own check of its pages, which reads everything, is left out too.
+        remembered: A checkpoint note that it once handed out. Without one, nobody can see a
+            rollback, nor a fork that was made with the ledger's own key.
+        only_new: Believe what the remembered checkpoint covers and read only newer rows. The
+            store's own check of its pages reads everything, so it is left out too.
 
     Returns:
         The report; `require_clean` turns it into an exception.
 
     Raises:
-        ConfigError: `only_new` without a remembered checkpoint.
+        ConfigError: `only_new` needs a remembered checkpoint, and there is none.
         LedgerError: The store cannot be read.
         VerificationError: The remembered checkpoint is not one of this ledger's.
 
-    Cost: reads everything once; about 8 us of CPU a leaf of 1,000 bytes, constant memory.
+    Cost: reads everything once; about 8 us of CPU for a leaf of 1,000 bytes, constant memory.
     """
     old = None
     if remembered is not None:

@@ -1,8 +1,8 @@
-"""The walk of an audit over all leaves: each is hashed, each node on the way compared.
+"""The walk of an audit over all leaves: it hashes each, and compares each node on the way.
 
-A page of leaves that is sound is compared as a whole, with nothing made for each leaf but its
-hash. Where anything differs, the same page is gone through leaf by leaf, which says what and
-where. Both ways compare everything; only what they can say differs.
+A sound page of leaves is compared as a whole, and each leaf costs only its hash. If anything
+differs, the same page is walked leaf by leaf, which says what and where. Both ways compare
+everything. Only their messages differ.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sluicegate.ledger.store import Snapshot
 
 MAX_FAULTS: Final = 1000
-"""Faults that are kept; more add nothing to the decision that a person must take."""
+"""Most faults that are kept: more add nothing to the decision that a person must take."""
 
 
 class Faults:
@@ -38,12 +38,19 @@ class Faults:
         self.kept: list[SluicegateError] = []
 
     def add(self, fault: SluicegateError) -> None:
-        """Keep one, unless there are too many."""
+        """Keep one, unless there are `MAX_FAULTS` already."""
         if len(self.kept) < MAX_FAULTS:
             self.kept.append(fault)
 
     def corrupt(self, what: str, *, at: str = "", expected: str = "", got: str = "") -> None:
-        """Keep one about what the store holds."""
+        """Keep one about what the store holds.
+
+        Args:
+            what: One clause that says what is wrong.
+            at: Place in the ledger, as ``#7`` for a leaf.
+            expected: What should have been there.
+            got: What was there instead; digests are cut to 12 hex digits by the caller.
+        """
         locator = self.locator + at
         self.add(LedgerCorrupt(what, locator=locator, expected=expected, got=got))
 
@@ -52,10 +59,10 @@ class Walk:
     """Goes over the leaves from a frontier on.
 
     Args:
-        snapshot: What is read.
-        frontier: Grows; its hashes are believed.
-        faults: Where to say what is wrong.
-        remembered: Checkpoint to pass through, if it lies ahead.
+        snapshot: State of the store that is read.
+        frontier: Where the walk starts; it grows, and its hashes are believed.
+        faults: Takes what is wrong.
+        remembered: Checkpoint that the walk must pass through, if it lies ahead.
     """
 
     def __init__(
@@ -75,10 +82,10 @@ class Walk:
         """Go to the end.
 
         Returns:
-            False if a leaf is missing, behind which nothing was read.
+            False if a leaf is missing; nothing behind it was read.
 
         Raises:
-            LedgerCorrupt: A row is none that a ledger writes; nothing behind it was read.
+            LedgerCorrupt: No ledger writes a row like one of these; nothing behind it was read.
         """
         self._compare_remembered()
         for page in self._snapshot.scan(self.frontier.size):
@@ -87,7 +94,7 @@ class Walk:
         return True
 
     def _is_sound(self, page: Sequence[Scanned]) -> bool:
-        """Say whether a page is one complete subtree with nothing wrong; then it is passed."""
+        """Say whether a page is one complete subtree with nothing wrong, and pass it if it is."""
         size = self.frontier.size
         if size % N_LEAVES or len(page) != N_LEAVES or self._turns_within(size):
             return False
@@ -119,7 +126,7 @@ class Walk:
                 self._envelope_differs(index, named, hashed)
             self.n_checked += 1
             if index != frontier.size:
-                # Behind a gap every hash differs, which would say nothing more.
+                # Behind a gap every hash differs, and that would say nothing more.
                 got = f"next is {index}"
                 self._faults.corrupt("a leaf is missing", at=f"#{frontier.size}", got=got)
                 return False
