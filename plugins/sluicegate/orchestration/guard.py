@@ -292,7 +292,7 @@ def _fail(error: Exception) -> NoReturn:
 
     said = f"{REFUSED}[GUARD_ERROR] the guard itself failed: {_described(error)}"
     _log.error(said)
-    # Without its cause: Airflow would print what a library quotes, and nobody's own frames.
+    # Without its cause: Airflow would print its text, in which a library may quote anything.
     raise AirflowFailException(said) from (error if os.environ.get(DEBUG) else None)
 
 

@@ -122,7 +122,7 @@ class _Trace:
 
 
 def text_tree(top: Step) -> list[str]:
-    """Return one line a step, indented below what was made of it."""
+    """Return a line for each step, indented below the batch that was made of it."""
     lines = []
     for depth, step in top.walk():
         lead = "   " * (depth - 1) + "└─ " if depth else ""
