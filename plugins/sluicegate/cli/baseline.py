@@ -100,7 +100,8 @@ def _promote(arguments: argparse.Namespace) -> int:
     """Propose or confirm a promotion."""
     from sluicegate.cli.response.release import digest_of
     from sluicegate.gate.promotion import Lane
-    from sluicegate.workflow.baselines.in_force import baselines_in_force, passed_batches
+    from sluicegate.workflow.baselines.in_force import baselines_in_force
+    from sluicegate.workflow.baselines.inputs import passed_batches
     from sluicegate.workflow.baselines.promotion import confirm, propose
 
     place, source = installation_of(arguments), arguments.source

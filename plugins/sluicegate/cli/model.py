@@ -17,7 +17,7 @@ from sluicegate.cli.options import (
 if TYPE_CHECKING:
     import argparse
 
-    from sluicegate.workflow.evidence.verified import IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
 
 
 def register(commands: Subparsers) -> None:

@@ -122,8 +122,8 @@ class Installation:
         Raises:
             SluicegateError: As `open_evidence`.
         """
+        from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.evidence.recall import MemoryRule
-        from sluicegate.workflow.evidence.verified import open_evidence
 
         signer = self.signer("ledger") if append else None
         rule = memory or (MemoryRule.REQUIRED if append else MemoryRule.IF_THERE)

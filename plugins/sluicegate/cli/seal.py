@@ -216,7 +216,7 @@ def _manifest(arguments: argparse.Namespace, source: ByteSource, signer: Signer)
     import secrets
 
     from sluicegate.errors import ConfigError
-    from sluicegate.workflow.evidence.verified import read_trust
+    from sluicegate.workflow.evidence.opening import read_trust
     from sluicegate.workflow.sealing.incremental import StateFolder, scan_again
 
     if arguments.trust is None:

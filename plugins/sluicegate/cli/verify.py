@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from sluicegate.errors import ConfigError
     from sluicegate.workflow.evidence.large import MANIFEST_DIRECTORY
-    from sluicegate.workflow.evidence.verified import read_trust
+    from sluicegate.workflow.evidence.opening import read_trust
     from sluicegate.workflow.verification.report import HEADER, Demands
     from sluicegate.workflow.verification.verify import verify_folder
 

@@ -18,13 +18,15 @@ from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.evidence.home import SluiceHome
-from sluicegate.workflow.evidence.verified import Evidence, create_ledger, open_evidence
+from sluicegate.workflow.evidence.opening import create_ledger, open_evidence
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sluicegate.workflow.evidence.verified import Evidence
 
 AT = datetime.now(UTC).replace(microsecond=0)
 RUN = {"orchestrator": "test"}

@@ -165,8 +165,8 @@ def _guard() -> list[tuple[str, str, str]]:
 
 def _installation(home: SluiceHome) -> list[tuple[str, str, str]]:
     from sluicegate.adapters.policy_file import read_policy
+    from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.evidence.recall import MemoryRule
-    from sluicegate.workflow.evidence.verified import open_evidence
 
     def signer(role: str) -> Callable[[], str]:
         def members() -> str:
@@ -228,7 +228,7 @@ def _private(directory: Path) -> str:
 
 
 def _trust(path: Path) -> str:
-    from sluicegate.workflow.evidence.verified import read_trust
+    from sluicegate.workflow.evidence.opening import read_trust
 
     policy = read_trust(path)
     return f"version {policy.version}, expires {policy.expires.date().isoformat()}"
@@ -237,9 +237,9 @@ def _trust(path: Path) -> str:
 def _memory(home: SluiceHome) -> str:
     """Say what is remembered, if ledger and trust policy still extend it."""
     from sluicegate.attest.timestamps import format_timestamp
+    from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.evidence.recall import MemoryRule
     from sluicegate.workflow.evidence.remember import require_remembered
-    from sluicegate.workflow.evidence.verified import open_evidence
 
     path, evidence = home.memory, open_evidence(home, at=now(), memory=MemoryRule.UNASKED)
     note = require_remembered(home, evidence, MemoryRule.REQUIRED)

@@ -126,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
     place = installation_of(arguments)
     home = place.home
     if arguments.action == "init":
-        from sluicegate.workflow.evidence.verified import create_ledger
+        from sluicegate.workflow.evidence.opening import create_ledger
 
         signer = place.signer("ledger")
         where = create_ledger(home, at=place.at, signer=signer, forget=arguments.forget)
@@ -171,7 +171,7 @@ def _remember(place: Installation, arguments: argparse.Namespace) -> int:
 
 
 def _migrate(home: SluiceHome, arguments: argparse.Namespace) -> int:
-    from sluicegate.workflow.evidence.verified import migrate_ledger
+    from sluicegate.workflow.evidence.opening import migrate_ledger
 
     applied = migrate_ledger(home)
     text = f"migrated to version {applied[-1]}" if applied else "nothing to migrate"

@@ -120,7 +120,7 @@ def _lint(arguments: argparse.Namespace, policy: Policy) -> int:
 def _weights(arguments: argparse.Namespace, policy: Policy) -> int:
     """Write the weight with which training should draw each row of the newest batch."""
     from sluicegate.workflow.baselines.sampling import write_weights
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
 
     if arguments.source is None or arguments.out is None:
         raise ConfigError("weights belong to a source", expected="--source NAME --out FILE")

@@ -78,7 +78,7 @@ def install(places: DemoPlaces) -> None:
 
 
 def _create_keys(home: SluiceHome) -> None:
-    from sluicegate.workflow.evidence.verified import create_ledger
+    from sluicegate.workflow.evidence.opening import create_ledger
 
     home.keys.mkdir(parents=True, mode=0o700)
     public = {}

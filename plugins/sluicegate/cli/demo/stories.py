@@ -14,7 +14,7 @@ from sluicegate.cli.options import now
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError
 from sluicegate.workflow.evidence.folder import export_folder
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from sluicegate.workflow.evidence.verified import IssuedVerdict, SealedBatch
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
 
 
 def register(commands: Subparsers) -> None:
