@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Findings:
     """Evaluate every signal the baseline supports, without Great Expectations."""
-    from sluicegate.signals.evaluate import evaluate, expected_codes
+    from sluicegate.signals.evaluate import evaluate
+    from sluicegate.signals.registry import expected_codes
 
     result = evaluate(
         baseline,
