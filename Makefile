@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint dev doctor requirements clean
+.PHONY: demo test lint pages dev doctor requirements clean
 
 demo: $(READY)  ## six stories through a real Airflow; KEEP=1 leaves it running
 	$(BIN)/sluicegate demo $(if $(KEEP),--keep)
@@ -17,6 +17,9 @@ lint: $(READY)  ## formatting, style, types, layers
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+pages: $(READY)  ## tables, suites and schemas that follow from the registry of signals
+	$(BIN)/python docs/pages.py
 
 dev: $(READY)  ## the environment, with commit hooks
 	$(BIN)/pre-commit install
