@@ -89,19 +89,26 @@ def wait_until(
 ) -> _T:
     """Return the first answer of ``look`` that is not None.
 
+    An API server on a busy machine may not answer one look in time; the next look asks again.
+
     Raises:
-        SluicegateError: Nothing came in ``timeout_s`` seconds.
+        SluicegateError: Nothing came in ``timeout_s`` seconds; its cause is the last look's error.
     """
     deadline = time.monotonic() + timeout_s
-    while (found := look()) is None:
+    while True:
+        failed = None
+        try:
+            if (found := look()) is not None:
+                return found
+        except AirflowApiError as error:
+            failed = error
         if time.monotonic() > deadline:
             raise SluicegateError(
                 f"{what} did not happen in {timeout_s:.0f} s",
                 locator=locator,
                 next_step="Read the logs of the Airflow components.",
-            )
+            ) from failed
         time.sleep(_POLL_S)
-    return found
 
 
 def _run(dag_id: str, run_id: str) -> str:
