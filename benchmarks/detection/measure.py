@@ -29,8 +29,8 @@ from attacks import (
 )
 from sluicegate.gate.decide import decide
 from sluicegate.signals.evaluate import evaluate, expected_codes
-from sluicegate.signals.excess import read_step
-from sluicegate.signals.label_flips import information_limit
+from sluicegate.signals.labels.excess import read_step
+from sluicegate.signals.labels.flips import information_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from sources import Source, Split
 
+    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.evaluate import CheckResult
-    from sluicegate.signals.excess import Step
-    from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.signals.labels.excess import Step
 
 Record = dict[str, Any]
 STEPS = 10

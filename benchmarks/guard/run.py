@@ -30,12 +30,12 @@ from sluicegate.attest.trust import Role, trust_policy
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.ledger.entry import Entry
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baseline import build
-from sluicegate.workflow.evidence import create_ledger, open_evidence
-from sluicegate.workflow.gate import GateSigners, gate_source
-from sluicegate.workflow.home import SluiceHome
-from sluicegate.workflow.runners import evaluate_directly
-from sluicegate.workflow.seal import seal_into_ledger
+from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.evidence.home import SluiceHome
+from sluicegate.workflow.evidence.verified import create_ledger, open_evidence
+from sluicegate.workflow.judging.gate import GateSigners, gate_source
+from sluicegate.workflow.judging.runners import evaluate_directly
+from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 SOURCE = "measured"
 SCHEMA = {"id": "id", "label": "label", "contributor": "who"}

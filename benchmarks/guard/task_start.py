@@ -10,7 +10,7 @@ import sys
 import time
 
 from sluicegate.orchestration.guard import GuardHook
-from sluicegate.orchestration.protection import Protection
+from sluicegate.orchestration.protecting.protection import Protection
 from sluicegate.orchestration.settings import Settings
 
 SOURCE = "measured"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from sluicegate.adapters.table_commitment import commit_batches
+from sluicegate.adapters.engines.table_commitment import commit_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sluicegate.adapters.ledger_sqlite import open_ledger
+from sluicegate.adapters.ledgers.sqlite import open_ledger
 from sluicegate.ledger.entry import Entry
 from sluicegate.ledger.keys import CallableSigner
 from sluicegate.ledger.proof import verify_proof

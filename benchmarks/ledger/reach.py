@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from append_and_prove import ORIGIN, PUBLIC_KEY, SIGNER, bare, cpu_ms, fill, item, opened
 
-from sluicegate.adapters import ledger_postgres
+from sluicegate.adapters.ledgers import postgres as ledger_postgres
 from sluicegate.ledger.proof import verify_proof
 
 if TYPE_CHECKING:

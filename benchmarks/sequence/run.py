@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "detection"))
 
 from measure import STEPS, Unit, run
 
-from sluicegate.signals.tails import binomial_lower
+from sluicegate.signals.decision.tails import binomial_lower
 
 SOURCES = ("flights", "diamonds", "reviews")
 N_BASELINE, N_BATCH = 3000, 1500

@@ -10,17 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sluicegate.workflow.check import check
-    from sluicegate.workflow.read import load_verified, open_verified
+    from sluicegate.workflow.admission.read import load_verified, open_verified
+    from sluicegate.workflow.judging.check import check
 
 __version__ = "0.1.0"
 
 __all__ = ["__version__", "check", "load_verified", "open_verified"]
 
 _LAZY = {
-    "check": "sluicegate.workflow.check",
-    "load_verified": "sluicegate.workflow.read",
-    "open_verified": "sluicegate.workflow.read",
+    "check": "sluicegate.workflow.judging.check",
+    "load_verified": "sluicegate.workflow.admission.read",
+    "open_verified": "sluicegate.workflow.admission.read",
 }
 
 

@@ -27,7 +27,7 @@ def fake_admission():
             raise GateBlocked(None, "the verdict is FAILED", locator="bad")
         return {source: Admission(source) for source in sources}
 
-    module = types.ModuleType("sluicegate.workflow.admit")
+    module = types.ModuleType("sluicegate.workflow.admission.admit")
     module.admit_training = admit_training
     sys.modules[module.__name__] = module
 

@@ -10,7 +10,7 @@ import pytest
 from sluicegate.attest.keys import Algorithm, generate
 from sluicegate.errors import ConfigError
 from sluicegate.orchestration.keys import signer_for
-from sluicegate.workflow.home import SluiceHome
+from sluicegate.workflow.evidence.home import SluiceHome
 
 home = SluiceHome(Path(sys.argv[1]))
 signer = generate(Algorithm.ED25519)

@@ -20,12 +20,12 @@ from tests.unit.workflow.conftest import Site, built_site  # noqa: F401 - a fixt
 
 from sluicegate.cli.demo.airflow_instance import AirflowInstance
 from sluicegate.cli.demo.airflow_rest import wait_until
-from sluicegate.workflow.audit import audit, open_for_audit
-from sluicegate.workflow.audit_runs import RunRules
-from sluicegate.workflow.collect_records import collect_records
-from sluicegate.workflow.gate import GateSigners, gate_source
-from sluicegate.workflow.run_records import RunRecords
-from sluicegate.workflow.runners import evaluate_directly
+from sluicegate.workflow.auditing.audit import audit, open_for_audit
+from sluicegate.workflow.auditing.collect_records import collect_records
+from sluicegate.workflow.auditing.run_records import RunRecords
+from sluicegate.workflow.auditing.runs import RunRules
+from sluicegate.workflow.judging.gate import GateSigners, gate_source
+from sluicegate.workflow.judging.runners import evaluate_directly
 
 pytestmark = pytest.mark.demo
 

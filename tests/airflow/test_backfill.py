@@ -11,10 +11,10 @@ from sluicegate.attest.keys import read_signer
 from sluicegate.cli.demo.airflow_rest import wait_until
 from sluicegate.gate.policy import Result
 from sluicegate.gate.verdict import AS_OF
-from sluicegate.workflow.evidence import open_evidence
-from sluicegate.workflow.gate import GateSigners, gate_source
-from sluicegate.workflow.runners import evaluate_directly
-from sluicegate.workflow.seal import seal_into_ledger
+from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.judging.gate import GateSigners, gate_source
+from sluicegate.workflow.judging.runners import evaluate_directly
+from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 pytestmark = pytest.mark.airflow
 

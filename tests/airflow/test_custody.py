@@ -13,7 +13,7 @@ from sluicegate.attest import dsse
 from sluicegate.attest.statement import Statement
 from sluicegate.cli.demo.airflow_rest import AirflowApiError
 from sluicegate.gate.promotion import Lane
-from sluicegate.workflow.baselines import baselines_in_force
+from sluicegate.workflow.baselines.in_force import baselines_in_force
 
 pytestmark = pytest.mark.airflow
 

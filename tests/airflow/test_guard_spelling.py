@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.unit.workflow.conftest import Site, rows, write
 
-from sluicegate.workflow.read import load_verified
+from sluicegate.workflow.admission.read import load_verified
 
 pytestmark = pytest.mark.airflow
 

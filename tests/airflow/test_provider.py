@@ -7,7 +7,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from sluicegate.adapters.key_settings import SIGNING_ROLES
+from sluicegate.adapters.keys.settings import SIGNING_ROLES
 from sluicegate.orchestration.provider import get_provider_info
 from sluicegate.orchestration.settings import Settings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.workflow.conftest import AT, Site, built_site  # noqa: F401 - a fixture
 
-from sluicegate.workflow.lineage import trace
+from sluicegate.workflow.exporting.lineage import trace
 
 pytest.importorskip("airflow.providers.openlineage")
 pytestmark = pytest.mark.airflow

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 from tests.unit.workflow.conftest import AT, built_site, site  # noqa: F401 - fixtures
 
-from sluicegate.workflow.export import Extras, export_run, find_batch
+from sluicegate.workflow.exporting.export import Extras, export_run, find_batch
 
 jsonschema = pytest.importorskip("jsonschema")
 referencing = pytest.importorskip("referencing")

@@ -10,7 +10,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sluicegate.adapters.ledger_sqlite import open_ledger
+from sluicegate.adapters.ledgers.sqlite import open_ledger
 from sluicegate.errors import BadProof
 from sluicegate.ledger.entry import Entry
 from sluicegate.ledger.keys import CallableSigner, Ed25519Verifier
@@ -98,7 +98,7 @@ def test_their_consistency_check_accepts_every_proof_of_ours(log):
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """Their reader over our export; 70,000 is the example of tlog-tiles."""
-    from sluicegate.adapters.tile_files import TileDirectory, export_tiles
+    from sluicegate.adapters.ledgers.tile_files import TileDirectory, export_tiles
 
     place = tmp_path_factory.mktemp("tiles")
     signer = CallableSigner(ORIGIN, PUBLIC, PRIVATE.sign)

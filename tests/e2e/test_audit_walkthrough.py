@@ -18,9 +18,9 @@ from tests.unit.workflow.conftest import AT, SCHEMA, Site, built_site  # noqa: F
 
 from sluicegate.cli.main import main
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.audit_findings import KINDS
-from sluicegate.workflow.baseline import build
-from sluicegate.workflow.run_records import AdmissionTrace, DagRecord, RunRecords, TaskTry
+from sluicegate.workflow.auditing.findings import KINDS
+from sluicegate.workflow.auditing.run_records import AdmissionTrace, DagRecord, RunRecords, TaskTry
+from sluicegate.workflow.baselines.signed import build
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
 STEPS = re.findall(r"^```bash\n(.*?)^```\n```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -61,8 +61,8 @@ def work(built_site, tmp_path_factory):  # noqa: F811 - the fixture
 
 
 def _verdict(home: Path) -> str:
-    from sluicegate.workflow.evidence import open_evidence
-    from sluicegate.workflow.home import SluiceHome
+    from sluicegate.workflow.evidence.home import SluiceHome
+    from sluicegate.workflow.evidence.verified import open_evidence
 
     evidence = open_evidence(SluiceHome(home), at=datetime.now(UTC))
     return next(evidence.ledger.find("verdict", "flights")).entry.envelope

@@ -12,7 +12,12 @@ import yaml
 from sluicegate import errors
 from sluicegate.cli.main import COMMANDS, build_parser, main
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.workflow.home import ENV_ADMITTED, ENV_AIRFLOW_HOME_SETTING, ENV_HOME, SluiceHome
+from sluicegate.workflow.evidence.home import (
+    ENV_ADMITTED,
+    ENV_AIRFLOW_HOME_SETTING,
+    ENV_HOME,
+    SluiceHome,
+)
 
 REPO = Path(__file__).resolve().parents[2]
 PAGES = [REPO / "README.md", REPO / "CHANGELOG.md", *sorted((REPO / "docs").rglob("*.md"))]

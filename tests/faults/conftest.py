@@ -16,8 +16,8 @@ from tests.unit.workflow.conftest import built_site, site  # noqa: F401 - fixtur
 from sluicegate.cli.main import main
 from sluicegate.cli.options import now
 from sluicegate.errors import SluicegateError
-from sluicegate.workflow.admit import admit_training
-from sluicegate.workflow.evidence import open_evidence
+from sluicegate.workflow.admission.admit import admit_training
+from sluicegate.workflow.evidence.verified import open_evidence
 
 BAD, UNCHECKED, WRONG = 1, 2, 64
 

@@ -17,7 +17,7 @@ from sluicegate.attest.keys import Algorithm, generate
 from sluicegate.attest.trust import Role, trust_policy
 from sluicegate.cli.options import now
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baseline import build
+from sluicegate.workflow.baselines.signed import build
 
 # Policy --------------------------------------------------------------------------------------
 

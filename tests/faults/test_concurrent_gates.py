@@ -16,8 +16,8 @@ from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest.predicates import provenance_from_statement
 from sluicegate.attest.secret import Secret
 from sluicegate.attest.trust import Role
-from sluicegate.workflow.evidence import create_ledger, open_evidence
-from sluicegate.workflow.home import SluiceHome
+from sluicegate.workflow.evidence.home import SluiceHome
+from sluicegate.workflow.evidence.verified import create_ledger, open_evidence
 
 RUN_S = 120
 BATCHES = {"clean": "PASSED", "other": "PASSED", "poisoned": "FAILED"}
@@ -26,7 +26,8 @@ BATCHES = {"clean": "PASSED", "other": "PASSED", "poisoned": "FAILED"}
 CHILD = """
 import sys, time
 from pathlib import Path
-import sluicegate.workflow.gate, sluicegate.workflow.runners, sluicegate.workflow.seal
+import sluicegate.workflow.judging.gate, sluicegate.workflow.judging.runners
+import sluicegate.workflow.sealing.seal
 import sluicegate.signals.evaluate
 from sluicegate.cli.main import main
 

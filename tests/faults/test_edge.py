@@ -19,12 +19,12 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from tests.unit.workflow.conftest import built_site, site  # noqa: F401 - fixtures
 
-from sluicegate.cli import doctor
+from sluicegate.cli.administration import doctor
 from sluicegate.cli.main import main
 from sluicegate.cli.options import now
 from sluicegate.errors import ConfigError, SluicegateError
-from sluicegate.workflow.home import ENV_ADMITTED
-from sluicegate.workflow.read import load_verified
+from sluicegate.workflow.admission.read import load_verified
+from sluicegate.workflow.evidence.home import ENV_ADMITTED
 
 SECRET = "INSERT INTO leaf VALUES ('hunter2')"
 FOREIGN = [
@@ -162,7 +162,7 @@ def test_malformed_pointer_of_the_guard_is_refused(site, monkeypatch, text):  # 
 def test_task_ends_with_a_code_and_without_the_library_s_text(error):
     from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-    from sluicegate.orchestration.task_edge import mapped_errors
+    from sluicegate.orchestration.protecting.task_edge import mapped_errors
 
     with pytest.raises(AirflowException) as caught, mapped_errors():
         raise error
@@ -172,7 +172,7 @@ def test_task_ends_with_a_code_and_without_the_library_s_text(error):
 
 
 def test_task_of_an_author_keeps_the_author_s_error():
-    from sluicegate.orchestration.task_edge import mapped_errors
+    from sluicegate.orchestration.protecting.task_edge import mapped_errors
 
     with pytest.raises(ZeroDivisionError), mapped_errors(foreign=False):
         _ = 1 // 0

@@ -16,9 +16,9 @@ from sluicegate.cli.options import now
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.signals.evaluate import expected_codes
-from sluicegate.workflow.baseline import read_baseline
-from sluicegate.workflow.evidence import open_evidence
-from sluicegate.workflow.home import ENV_AIRFLOW_HOME_SETTING
+from sluicegate.workflow.baselines.signed import read_baseline
+from sluicegate.workflow.evidence.home import ENV_AIRFLOW_HOME_SETTING
+from sluicegate.workflow.evidence.verified import open_evidence
 
 pytestmark = [pytest.mark.airflow, pytest.mark.demo]
 

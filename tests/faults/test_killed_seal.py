@@ -10,7 +10,7 @@ import pytest
 
 from sluicegate.cli.main import main
 from sluicegate.errors import ConfigError
-from sluicegate.workflow.aside import written_aside
+from sluicegate.workflow.exporting.aside import written_aside
 
 # Killed at the last file that a folder gets, or at the manifest in parts before it.
 DIES = """

@@ -27,11 +27,11 @@ from sluicegate.cli.baseline import read_schema
 from sluicegate.cli.main import main
 from sluicegate.errors import ConfigError, InternalError, SluicegateError, SystemTrouble
 from sluicegate.gate.promotion import Lane
-from sluicegate.workflow.admit import admit_training
-from sluicegate.workflow.baselines import baselines_in_force
-from sluicegate.workflow.evidence import open_evidence, read_trust
-from sluicegate.workflow.export import Extras, export_run
-from sluicegate.workflow.waiver import confirm_waiver, request_waiver
+from sluicegate.workflow.admission.admit import admit_training
+from sluicegate.workflow.baselines.in_force import baselines_in_force
+from sluicegate.workflow.evidence.verified import open_evidence, read_trust
+from sluicegate.workflow.exporting.export import Extras, export_run
+from sluicegate.workflow.response.waiver import confirm_waiver, request_waiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable

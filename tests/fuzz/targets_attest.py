@@ -28,8 +28,8 @@ from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
 from sluicegate.gate.verdict import Reason, Verdict, policy_from_test_result, verdict_from_statement
 from sluicegate.gate.verdict import test_result_statement as result_statement
 from sluicegate.gate.waiver import Waiver, waiver_from_statement
-from sluicegate.workflow.run_records import FORMAT, RunRecords
-from sluicegate.workflow.table_record import (
+from sluicegate.workflow.auditing.run_records import FORMAT, RunRecords
+from sluicegate.workflow.sealing.table_record import (
     Key,
     record_from_statement,
     record_table,

@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tests.fuzz.target import Target
 
-from sluicegate.adapters.check_history import TYPE, parse_check
+from sluicegate.adapters.files.tabular import TableFiles
 from sluicegate.adapters.gx.suite import load_suite
 from sluicegate.adapters.policy_file import load_yaml
+from sluicegate.adapters.reports.check_history import TYPE, parse_check
 from sluicegate.adapters.sources.declared import DeclaredSchema
 from sluicegate.adapters.sources.rows import open_rows
 from sluicegate.adapters.sources.text_rows import CsvRows, JsonLinesRows
-from sluicegate.adapters.tabular import TableFiles
 from sluicegate.digest import canonical
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.incremental import ScanState
@@ -27,7 +27,7 @@ from sluicegate.profiling.columns import infer_column
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.layout import Layout
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.baseline import Baseline, build_baseline
+from sluicegate.signals.baseline.build import Baseline, build_baseline
 from sluicegate.tables.row_schema import TableSchema
 from sluicegate.tables.sketch import Sketch
 from sluicegate.tables.table_digest import TableDigest

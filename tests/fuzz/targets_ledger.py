@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.fuzz.target import Target
 
-from sluicegate.adapters.remembered import Memory, parse_memory
+from sluicegate.adapters.ledgers.remembered import Memory, parse_memory
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from sluicegate.ledger.cosignature import Cosigner, CosignerKey, cosigners, with_lines

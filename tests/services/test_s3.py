@@ -18,10 +18,10 @@ from sluicegate.errors import (
     UnsafePath,
 )
 from sluicegate.gate.policy import Result
-from sluicegate.workflow.gate import GateSigners, gate_source
-from sluicegate.workflow.read import stream_verified
-from sluicegate.workflow.runners import evaluate_directly
-from sluicegate.workflow.seal import seal_into_ledger
+from sluicegate.workflow.admission.read import stream_verified
+from sluicegate.workflow.judging.gate import GateSigners, gate_source
+from sluicegate.workflow.judging.runners import evaluate_directly
+from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 URL = "s3://training/batch"
 

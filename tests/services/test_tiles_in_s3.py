@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 from ledger_stores import SqliteSite, make_item
 
-from sluicegate.adapters.tile_files import TileDirectory, export_tiles, read_tile, tile_place
+from sluicegate.adapters.ledgers.tile_files import (
+    TileDirectory,
+    export_tiles,
+    read_tile,
+    tile_place,
+)
 from sluicegate.errors import EvidenceMissing, LedgerCorrupt, Rollback
 from sluicegate.ledger.tiles import tile_path, verify_tiles
 

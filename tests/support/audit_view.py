@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sluicegate.workflow.audit import audit, open_for_audit
-from sluicegate.workflow.audit_runs import RunRules
-from sluicegate.workflow.collect_records import collect_records
+from sluicegate.workflow.auditing.audit import audit, open_for_audit
+from sluicegate.workflow.auditing.collect_records import collect_records
+from sluicegate.workflow.auditing.runs import RunRules
 
 SLACK = timedelta(seconds=1)
 """One machine, one clock: a minute would forgive what happens in seconds here."""

@@ -15,8 +15,8 @@ from sluicegate.cli.demo.installation import _create_keys
 from sluicegate.cli.options import now
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baseline import build
-from sluicegate.workflow.home import SluiceHome
+from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.evidence.home import SluiceHome
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,12 +19,12 @@ from sluicegate.errors import SluicegateError
 from sluicegate.gate.waiver import Waiver
 from sluicegate.ledger.entry import Entry
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baseline import build
-from sluicegate.workflow.evidence import read_trust
-from sluicegate.workflow.gate import Findings, GateSigners, gate_source
-from sluicegate.workflow.quarantine import quarantine_batch
-from sluicegate.workflow.runners import evaluate_directly
-from sluicegate.workflow.seal import seal_into_ledger
+from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.judging.gate import Findings, GateSigners, gate_source
+from sluicegate.workflow.judging.runners import evaluate_directly
+from sluicegate.workflow.response.quarantine import quarantine_batch
+from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 N_ROWS = 1500
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from sluicegate.attest import dsse
 from sluicegate.attest.keys import Algorithm, JointSigner, generate, read_signer, write_key_pair
 from sluicegate.attest.trust import Role, trust_policy
-from sluicegate.workflow.baseline import STATEMENT_FILE
+from sluicegate.workflow.baselines.signed import STATEMENT_FILE
 
 if TYPE_CHECKING:
     from tests.unit.workflow.conftest import Site
 
     from sluicegate.attest.keys import Signer
-    from sluicegate.workflow.home import SluiceHome
+    from sluicegate.workflow.evidence.home import SluiceHome
 
 HYBRID = (Role.SOURCE, Role.GATE, Role.BASELINE, Role.WAIVER)
 

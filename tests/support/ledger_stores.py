@@ -6,7 +6,8 @@ import sqlite3
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from sluicegate.adapters import ledger_postgres, ledger_sqlite
+from sluicegate.adapters.ledgers import postgres as ledger_postgres
+from sluicegate.adapters.ledgers import sqlite as ledger_sqlite
 from sluicegate.ledger.entry import Entry
 from sluicegate.ledger.keys import CallableSigner
 

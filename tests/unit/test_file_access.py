@@ -13,7 +13,7 @@ from tests.unit.workflow.conftest import AT, built_site, site  # noqa: F401 - fi
 from sluicegate.cli.main import main
 from sluicegate.errors import ConfigError
 from sluicegate.file_access import Insiders, readers, require_safe, writers
-from sluicegate.workflow.admit import admit_training
+from sluicegate.workflow.admission.admit import admit_training
 
 OTHER, GROUP = 12_345, 12_346
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sluicegate.errors import GateBlocked, LedgerConflict, SluicegateError
 from sluicegate.gate.policy import Result
 from sluicegate.gate.verdict import Reason
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.record import Family, SignalRecord, Status
 from sluicegate.untrusted import MOST, visible
 
 HOSTILE = "col\x1b[2J\x1b]0;x\x07\r\n2026-01-01 INFO admitted\u202e\u200b\u2028\ud800"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from sluicegate.adapters.named_file import read_named
+from sluicegate.adapters.files.named_file import read_named
 from sluicegate.errors import ConfigError
 from sluicegate.gate.layers import merge, require_tighter
 from sluicegate.gate.policy import Policy, parse_policy

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluicegate.cli.airflow_login import add_login, log_in
+from sluicegate.cli.administration.airflow_login import add_login, log_in
 from sluicegate.cli.options import (
     Subparsers,
     add_at,
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from sluicegate.workflow.audit import Audit
-    from sluicegate.workflow.audit_witnesses import Cosigned
-    from sluicegate.workflow.evidence import Evidence
-    from sluicegate.workflow.home import SluiceHome
-    from sluicegate.workflow.run_records import RunRecords
+    from sluicegate.workflow.auditing.audit import Audit
+    from sluicegate.workflow.auditing.run_records import RunRecords
+    from sluicegate.workflow.auditing.witnesses import Cosigned
+    from sluicegate.workflow.evidence.home import SluiceHome
+    from sluicegate.workflow.evidence.verified import Evidence
 
 _MAX_LAG_HOURS = 24 * 366
 
@@ -116,9 +116,9 @@ def _add_airflow(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit and print every finding."""
-    from sluicegate.adapters.named_file import write_named
-    from sluicegate.workflow.audit import audit, open_for_audit
-    from sluicegate.workflow.audit_runs import RunRules
+    from sluicegate.adapters.files.named_file import write_named
+    from sluicegate.workflow.auditing.audit import audit, open_for_audit
+    from sluicegate.workflow.auditing.runs import RunRules
 
     at, home = at_of(arguments), home_of(arguments)
     evidence = open_for_audit(home, at=at)
@@ -147,8 +147,8 @@ def _remembered(
 
     To skip what a checkpoint covers takes one of the auditor's own.
     """
-    from sluicegate.adapters.named_file import read_named
-    from sluicegate.workflow.remember import require_remembered
+    from sluicegate.adapters.files.named_file import read_named
+    from sluicegate.workflow.evidence.remember import require_remembered
 
     if arguments.remembered is not None:
         return read_named(arguments.remembered, "the checkpoint cannot be read")
@@ -156,8 +156,8 @@ def _remembered(
 
 
 def _cosigned(named: Path | None, home: SluiceHome, hours: float) -> Cosigned:
-    from sluicegate.adapters.named_file import read_named
-    from sluicegate.workflow.audit_witnesses import Cosigned
+    from sluicegate.adapters.files.named_file import read_named
+    from sluicegate.workflow.auditing.witnesses import Cosigned
 
     if not 0 <= hours <= _MAX_LAG_HOURS:
         expected = f"0 to {_MAX_LAG_HOURS} hours"
@@ -189,8 +189,8 @@ def _lines(found: Audit) -> list[str]:
 
 
 def _records(arguments: argparse.Namespace) -> RunRecords | None:
-    from sluicegate.adapters.named_file import write_named
-    from sluicegate.workflow.run_records import read_records
+    from sluicegate.adapters.files.named_file import write_named
+    from sluicegate.workflow.auditing.run_records import read_records
 
     if arguments.airflow_url and arguments.airflow_runs:
         raise ConfigError("one of --airflow-url and --airflow-runs", locator="audit")
@@ -206,7 +206,7 @@ def _records(arguments: argparse.Namespace) -> RunRecords | None:
 
 
 def _collect(arguments: argparse.Namespace) -> RunRecords:
-    from sluicegate.workflow.collect_records import collect_records
+    from sluicegate.workflow.auditing.collect_records import collect_records
 
     api = log_in(arguments)
     since = None

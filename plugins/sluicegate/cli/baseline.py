@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluicegate.adapters.named_file import read_named
+from sluicegate.adapters.files.named_file import read_named
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.cli.options import (
     Subparsers,
@@ -83,10 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _promote(arguments: argparse.Namespace) -> int:
     """Propose or confirm a promotion."""
-    from sluicegate.cli.release import digest_of
+    from sluicegate.cli.response.release import digest_of
     from sluicegate.gate.promotion import Lane
-    from sluicegate.workflow.baselines import baselines_in_force, passed_batches
-    from sluicegate.workflow.promotion import confirm, propose
+    from sluicegate.workflow.baselines.in_force import baselines_in_force, passed_batches
+    from sluicegate.workflow.baselines.promotion import confirm, propose
 
     place, source = installation_of(arguments), arguments.source
     home, at, evidence = place.home, place.at, place.evidence(append=True)
@@ -141,7 +141,7 @@ def _promote(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     """List the baselines in force."""
-    from sluicegate.workflow.baselines import baselines_in_force
+    from sluicegate.workflow.baselines.in_force import baselines_in_force
 
     place = installation_of(arguments)
     found = baselines_in_force(place.home, place.evidence(), arguments.source, at=place.at)
@@ -177,8 +177,8 @@ def _require_positive(number: int, option: str) -> None:
 
 def _build(arguments: argparse.Namespace) -> int:
     """Build, and sign when a key is given."""
-    from sluicegate.workflow.baseline import build
-    from sluicegate.workflow.home import check_source_name
+    from sluicegate.workflow.baselines.signed import build
+    from sluicegate.workflow.evidence.home import check_source_name
 
     if arguments.key is not None:
         check_source_name(arguments.source)

@@ -47,9 +47,9 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, print, write; 0 when training may start."""
-    from sluicegate.adapters.named_file import write_named, writing
-    from sluicegate.workflow.check import check
-    from sluicegate.workflow.stopped import reason_lines
+    from sluicegate.adapters.files.named_file import write_named, writing
+    from sluicegate.workflow.admission.stopped import reason_lines
+    from sluicegate.workflow.judging.check import check
 
     done = check(
         arguments.batch,
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         write_named(arguments.json, done.to_json().encode(), "the result cannot be written")
     if arguments.rows is not None:
-        from sluicegate.adapters.row_report import write_rows
+        from sluicegate.adapters.reports.rows import write_rows
 
         with writing(arguments.rows, "the row report cannot be written") as draft:
             write_rows(done.found, draft)

@@ -11,7 +11,7 @@ from sluicegate.errors import ConfigError
 if TYPE_CHECKING:
     import argparse
 
-    from sluicegate.workflow.table_difference import TableDifference
+    from sluicegate.workflow.sealing.table_difference import TableDifference
 
 
 def register(commands: Subparsers) -> None:
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _run_rows(arguments)
     if arguments.label or arguments.contributor:
         raise ConfigError("rows are compared by a key", locator="--label", expected="--key COLUMN")
-    from sluicegate.workflow.folder import read_manifest
+    from sluicegate.workflow.evidence.folder import read_manifest
 
     diff = read_manifest(arguments.a).diff(read_manifest(arguments.b))
     kinds = {
@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_rows(arguments: argparse.Namespace) -> int:
-    from sluicegate.workflow.table_difference import difference, is_evidence
-    from sluicegate.workflow.table_record import Key
+    from sluicegate.workflow.sealing.table_difference import difference, is_evidence
+    from sluicegate.workflow.sealing.table_record import Key
 
     if is_evidence(arguments.b):
         raise ConfigError(

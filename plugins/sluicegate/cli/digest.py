@@ -49,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_table(arguments: argparse.Namespace) -> int:
-    from sluicegate.adapters.table_commitment import commit_batches
-    from sluicegate.workflow.sealed_rows import rows_of
+    from sluicegate.adapters.engines.table_commitment import commit_batches
+    from sluicegate.workflow.sealing.sealed_rows import rows_of
 
     made = commit_batches(rows_of(arguments.source), locator=arguments.source)
     emit(

@@ -41,8 +41,8 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export and print what was written."""
-    from sluicegate.workflow.aside import written_aside
-    from sluicegate.workflow.export import Extras, export_run, find_batch, write_archive
+    from sluicegate.workflow.exporting.aside import written_aside
+    from sluicegate.workflow.exporting.export import Extras, export_run, find_batch, write_archive
 
     place = installation_of(arguments)
     at, evidence = place.at, place.evidence()

@@ -48,11 +48,11 @@ def register(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Seal if asked, judge, append, print."""
     from sluicegate.adapters.policy_file import read_policy
-    from sluicegate.workflow.gate import gate_source
-    from sluicegate.workflow.own_batch import batch_of_run
-    from sluicegate.workflow.runners import evaluate_directly, suite_runner
-    from sluicegate.workflow.seal import seal_into_ledger
-    from sluicegate.workflow.stopped import reason_lines
+    from sluicegate.workflow.admission.stopped import reason_lines
+    from sluicegate.workflow.judging.gate import gate_source
+    from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
+    from sluicegate.workflow.sealing.own_batch import batch_of_run
+    from sluicegate.workflow.sealing.seal import seal_into_ledger
 
     place, by = installation_of(arguments), command_line_run()
     home, at = place.home, place.at

@@ -31,9 +31,9 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Trace, print and draw."""
-    from sluicegate.adapters.named_file import write_named
+    from sluicegate.adapters.files.named_file import write_named
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.workflow.lineage import svg, text_tree, trace
+    from sluicegate.workflow.exporting.lineage import svg, text_tree, trace
 
     place = installation_of(arguments)
     digest = Digest.parse(arguments.digest) if arguments.digest else None

@@ -31,9 +31,9 @@ _INTERRUPTED = 130  # 128 and SIGINT, as a shell says it
 
 _OPTION = re.compile(r"--?[a-z][a-z-]*")
 
-COMMANDS = (
-    "keygen",
-    "trust",
+_MODULES = (
+    "administration.keygen",
+    "administration.trust",
     "seal",
     "verify",
     "digest",
@@ -41,23 +41,25 @@ COMMANDS = (
     "diff",
     "baseline",
     "check",
-    "policy",
+    "administration.policy",
     "gate",
     "model",
-    "waive",
-    "quarantine",
-    "release",
-    "rollback",
-    "history",
-    "ledger",
+    "response.waive",
+    "response.quarantine",
+    "response.release",
+    "response.rollback",
+    "response.history",
+    "administration.ledger",
     "lineage",
-    "uses",
-    "witness",
+    "response.uses",
+    "administration.witness",
     "audit",
     "export",
     "demo",
-    "doctor",
+    "administration.doctor",
 )
+COMMANDS = {module.rpartition(".")[2]: module for module in _MODULES}
+"""Command to module below `sluicegate.cli`, in the order in which help lists them."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -72,7 +74,7 @@ class Parser(argparse.ArgumentParser):
 
 def _without_values(message: str) -> str:
     """Return a message of argparse without what was typed: it may be a pasted secret."""
-    from sluicegate.adapters.key_reference import name_or_not
+    from sluicegate.adapters.keys.reference import name_or_not
 
     what, _, typed = message.partition("unrecognized arguments: ")
     if typed:
@@ -95,8 +97,8 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"sluicegate {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name in COMMANDS:
-        import_module(f"sluicegate.cli.{name}").register(commands)
+    for module in COMMANDS.values():
+        import_module(f"sluicegate.cli.{module}").register(commands)
     return parser
 
 
@@ -141,7 +143,7 @@ def _report(error: SluicegateError, *, as_json: bool) -> None:
     if as_json:
         with suppress(OutputLost):
             write_out(json.dumps({"error": error.to_dict()}, sort_keys=True))
-    from sluicegate.workflow.stopped import block
+    from sluicegate.workflow.admission.stopped import block
 
     sys.stderr.write(f"sluicegate: {block(error)}\n")
 

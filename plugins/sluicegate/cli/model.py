@@ -17,7 +17,7 @@ from sluicegate.cli.options import (
 if TYPE_CHECKING:
     import argparse
 
-    from sluicegate.workflow.evidence import IssuedVerdict
+    from sluicegate.workflow.evidence.verified import IssuedVerdict
 
 
 def register(commands: Subparsers) -> None:
@@ -72,7 +72,7 @@ def _check(arguments: argparse.Namespace) -> int:
     """Judge and print; a verdict that does not pass is exit code 1."""
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.cli.baseline import read_schema
-    from sluicegate.workflow.model_gate import Contest, judge_model
+    from sluicegate.workflow.judging.model_gate import Contest, judge_model
 
     place = installation_of(arguments)
     contest = Contest(
@@ -95,7 +95,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _verify(arguments: argparse.Namespace) -> int:
     """Print the verdict that lets the files pass, or raise."""
-    from sluicegate.workflow.model_gate import require_model
+    from sluicegate.workflow.judging.model_gate import require_model
 
     place = installation_of(arguments)
     issued = require_model(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.errors import ConfigError, VerificationError
 from sluicegate.untrusted import visible
-from sluicegate.workflow.home import ENV_AIRFLOW_HOME_SETTING, ENV_HOME, SluiceHome
+from sluicegate.workflow.evidence.home import ENV_AIRFLOW_HOME_SETTING, ENV_HOME, SluiceHome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from sluicegate.attest.contents import Contents
     from sluicegate.attest.keys import Signer
     from sluicegate.errors import SluicegateError
-    from sluicegate.workflow.evidence import Evidence
-    from sluicegate.workflow.gate import GateSigners
-    from sluicegate.workflow.recall import MemoryRule
+    from sluicegate.workflow.evidence.recall import MemoryRule
+    from sluicegate.workflow.evidence.verified import Evidence
+    from sluicegate.workflow.judging.gate import GateSigners
 
 _AIRFLOW_SETTING: Final = "AIRFLOW__SLUICEGATE__"
 
@@ -95,7 +95,7 @@ class Installation:
 
     def gate_signers(self) -> GateSigners:
         """Return the keys of a gate run."""
-        from sluicegate.workflow.gate import GateSigners
+        from sluicegate.workflow.judging.gate import GateSigners
 
         return GateSigners(gate=self.signer("gate"), ledger=self.signer("ledger"))
 
@@ -107,8 +107,8 @@ class Installation:
             memory: What is asked of the memory; by default whatever appends needs it, and what
                 only shows obeys it where it is.
         """
-        from sluicegate.workflow.evidence import open_evidence
-        from sluicegate.workflow.recall import MemoryRule
+        from sluicegate.workflow.evidence.recall import MemoryRule
+        from sluicegate.workflow.evidence.verified import open_evidence
 
         signer = self.signer("ledger") if append else None
         rule = memory or (MemoryRule.REQUIRED if append else MemoryRule.IF_THERE)
@@ -207,7 +207,7 @@ def given_role_key_of(arguments: argparse.Namespace, role: str) -> Signer | None
 def _role_signer(
     role: str, directory: Path | None, given: Sequence[str], public_key: Path | None = None
 ) -> Signer:
-    from sluicegate.adapters.role_keys import role_signer
+    from sluicegate.adapters.keys.roles import role_signer
 
     return role_signer(
         role,
@@ -220,7 +220,7 @@ def _role_signer(
 
 
 def _role_and_reference(text: str) -> tuple[str, str]:
-    from sluicegate.adapters.key_settings import SIGNING_ROLES
+    from sluicegate.adapters.keys.settings import SIGNING_ROLES
 
     role, _, reference = text.partition("=")
     # The text is not shown: somebody may have pasted the key itself.

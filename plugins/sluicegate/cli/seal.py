@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.contents import Contents
     from sluicegate.attest.keys import Signer
     from sluicegate.digest.manifest import Manifest
-    from sluicegate.workflow.seal import RowRecord, Seal
+    from sluicegate.workflow.sealing.seal import RowRecord, Seal
 
 
 def register(commands: Subparsers) -> None:
@@ -110,10 +110,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Seal without a ledger; Airflow's SealSourceOperator and `gate` use one."""
     from sluicegate.adapters.sources.open import open_any
     from sluicegate.adapters.sources.protocol import ByteSource
-    from sluicegate.workflow.aside import written_aside
-    from sluicegate.workflow.folder import write_folder
-    from sluicegate.workflow.home import check_source_name
-    from sluicegate.workflow.seal import seal_manifest
+    from sluicegate.workflow.evidence.folder import write_folder
+    from sluicegate.workflow.evidence.home import check_source_name
+    from sluicegate.workflow.exporting.aside import written_aside
+    from sluicegate.workflow.sealing.seal import seal_manifest
 
     check_source_name(arguments.name)
     signer = role_key_of(arguments, "source")
@@ -165,9 +165,9 @@ def _contents(
 ) -> Contents:
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.errors import ConfigError
-    from sluicegate.workflow.large import MANIFEST_DIRECTORY, build_parts, large_root
-    from sluicegate.workflow.seal import contents_of
-    from sluicegate.workflow.sealed_rows import refuse_layout_of
+    from sluicegate.workflow.evidence.large import MANIFEST_DIRECTORY, build_parts, large_root
+    from sluicegate.workflow.sealing.seal import contents_of
+    from sluicegate.workflow.sealing.sealed_rows import refuse_layout_of
 
     if isinstance(source, ByteSource):
         refuse_layout_of(source, source.names())
@@ -185,7 +185,7 @@ def _contents(
 
 
 def _row_record(arguments: argparse.Namespace) -> RowRecord | None:
-    from sluicegate.workflow.seal import RowRecord
+    from sluicegate.workflow.sealing.seal import RowRecord
 
     return RowRecord.asked(
         arguments.row_key, arguments.label, digest=arguments.table, changes=arguments.changes
@@ -193,7 +193,7 @@ def _row_record(arguments: argparse.Namespace) -> RowRecord | None:
 
 
 def _table_envelope(seal: Seal, source: ByteSource, record: RowRecord, signer: Signer) -> bytes:
-    from sluicegate.workflow.seal import row_envelopes
+    from sluicegate.workflow.sealing.seal import row_envelopes
 
     ((_kind, envelope),) = row_envelopes(source, seal.source, seal.contents, record, [signer])
     return envelope
@@ -206,8 +206,8 @@ def _manifest(arguments: argparse.Namespace, source: ByteSource, signer: Signer)
     import secrets
 
     from sluicegate.errors import ConfigError
-    from sluicegate.workflow.evidence import read_trust
-    from sluicegate.workflow.incremental import StateFolder, scan_again
+    from sluicegate.workflow.evidence.verified import read_trust
+    from sluicegate.workflow.sealing.incremental import StateFolder, scan_again
 
     if arguments.trust is None:
         raise ConfigError("--incremental needs --trust", next_step="Name the trust policy.")
@@ -235,7 +235,7 @@ def _directory(source: ByteSource, option: str) -> Path:
 def _write_croissant(arguments: argparse.Namespace, manifest: Contents) -> None:
     import json
 
-    from sluicegate.adapters.named_file import write_named
+    from sluicegate.adapters.files.named_file import write_named
     from sluicegate.adapters.sources.croissant import croissant_of
     from sluicegate.digest.manifest import Manifest
 

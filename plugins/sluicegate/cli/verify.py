@@ -92,10 +92,10 @@ def register(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Verify and print every finding."""
     from sluicegate.errors import ConfigError
-    from sluicegate.workflow.evidence import read_trust
-    from sluicegate.workflow.large import MANIFEST_DIRECTORY
-    from sluicegate.workflow.verify import verify_folder
-    from sluicegate.workflow.verify_report import HEADER, Demands
+    from sluicegate.workflow.evidence.large import MANIFEST_DIRECTORY
+    from sluicegate.workflow.evidence.verified import read_trust
+    from sluicegate.workflow.verification.report import HEADER, Demands
+    from sluicegate.workflow.verification.verify import verify_folder
 
     trust = read_trust(arguments.trust, remembered_version=arguments.remembered_trust_version)
     if arguments.only and not (arguments.evidence / MANIFEST_DIRECTORY).is_dir():
@@ -130,6 +130,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _authority(path: Path | None) -> bytes:
-    from sluicegate.adapters.named_file import read_named
+    from sluicegate.adapters.files.named_file import read_named
 
     return b"" if path is None else read_named(path, "the authority cannot be read")

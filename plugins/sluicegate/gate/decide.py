@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sluicegate.gate.policy import Result, Severity, SignalRule
 from sluicegate.gate.verdict import Reason
-from sluicegate.signals.record import EXTRA_COLUMNS, SCHEMA, SignalRecord, Status
+from sluicegate.signals.decision.record import EXTRA_COLUMNS, SCHEMA, SignalRecord, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

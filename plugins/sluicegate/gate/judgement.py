@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from sluicegate.gate.decide import decide, worst_first
 from sluicegate.gate.policy import Result
-from sluicegate.signals.record import (
+from sluicegate.signals.decision.record import (
     CONTRIBUTOR_LIMIT,
     PARTS,
     SEQUENCE,
@@ -21,7 +21,7 @@ from sluicegate.signals.record import (
     SignalRecord,
     Status,
 )
-from sluicegate.signals.tolerance import check_overrides
+from sluicegate.signals.decision.tolerance import check_overrides
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

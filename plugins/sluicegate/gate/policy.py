@@ -22,14 +22,14 @@ from sluicegate.gate.policy_sections import (
     read_promoted,
 )
 from sluicegate.gate.waiver_rules import WaiverRules, read_waiver_rules
-from sluicegate.signals.contributor_names import SHOWN, ContributorNames, Display
+from sluicegate.signals.contributors.names import SHOWN, ContributorNames, Display
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sluicegate.gate.policy_sections import Freshness, ModelRules
     from sluicegate.gate.promotion import Lane
-    from sluicegate.signals.contributor_rules import ContributorLimits
+    from sluicegate.signals.contributors.rules import ContributorLimits
 
 POLICY_VERSION = 1
 _REQUIRED = frozenset(

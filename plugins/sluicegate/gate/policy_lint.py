@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sluicegate.gate.limits import DEFAULT
 from sluicegate.gate.policy import Mode, Severity
-from sluicegate.signals.record import CONTRIBUTOR_LIMIT
+from sluicegate.signals.decision.record import CONTRIBUTOR_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sluicegate.attest.timestamps import require_dated
 from sluicegate.errors import Expired
 from sluicegate.gate.promotion import Lane
-from sluicegate.signals.contributor_rules import ContributorLimits
+from sluicegate.signals.contributors.rules import ContributorLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

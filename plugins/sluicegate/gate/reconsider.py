@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from sluicegate.signals.record import EXTRA_COLUMNS, SCHEMA, SignalRecord, Status
+from sluicegate.signals.decision.record import EXTRA_COLUMNS, SCHEMA, SignalRecord, Status
 
 if TYPE_CHECKING:
     from sluicegate.gate.policy import Policy

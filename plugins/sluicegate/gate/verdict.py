@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from sluicegate.signals.record import SignalRecord
+    from sluicegate.signals.decision.record import SignalRecord
 
 VERIFIER_ID = "https://sluicegate.dev/gate/v1"
 _EXTENSION = "sluicegate"

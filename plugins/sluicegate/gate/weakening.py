@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sluicegate.signals.record import EXTRA_COLUMNS
+from sluicegate.signals.decision.record import EXTRA_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy import Policy, SignalRule
     from sluicegate.gate.policy_sections import Freshness, ModelRules
     from sluicegate.gate.waiver_rules import WaiverRules
-    from sluicegate.signals.contributor_rules import ContributorLimits
+    from sluicegate.signals.contributors.rules import ContributorLimits
 
 
 def weakened(old: Policy, new: Policy) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sluicegate.workflow.home import check_source_name
-from sluicegate.workflow.protected import ASSET_SCHEME, source_of_uri
+from sluicegate.workflow.admission.protected import ASSET_SCHEME, source_of_uri
+from sluicegate.workflow.evidence.home import check_source_name
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import ConfigError
-from sluicegate.workflow.home import check_source_name
+from sluicegate.workflow.evidence.home import check_source_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from sluicegate.digest.algorithms import Digest
     from sluicegate.orchestration.operators import TrainingGateOperator
-    from sluicegate.workflow.evidence import IssuedVerdict, SealedBatch
-    from sluicegate.workflow.gate import GateSigners
-    from sluicegate.workflow.home import SluiceHome
+    from sluicegate.workflow.evidence.home import SluiceHome
+    from sluicegate.workflow.evidence.verified import IssuedVerdict, SealedBatch
+    from sluicegate.workflow.judging.gate import GateSigners
 
 
 def judge(
@@ -47,8 +47,8 @@ def judge(
         SluicegateError: It could not be judged.
     """
     from sluicegate.orchestration.stores import filesystem_of
-    from sluicegate.workflow.gate import gate_source
-    from sluicegate.workflow.runners import evaluate_directly, suite_runner
+    from sluicegate.workflow.judging.gate import gate_source
+    from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
     _require_awaited(task)
     return gate_source(
@@ -93,8 +93,8 @@ def own_batch(
         SluicegateError: The ledger cannot be read, or what it says does not hold.
     """
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.workflow.evidence import open_evidence
-    from sluicegate.workflow.own_batch import batch_of_run, require_one
+    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.sealing.own_batch import batch_of_run, require_one
 
     evidence = open_evidence(home, at=at)
     found = batch_of_run(evidence, task.source, run, at=at, before=task.upstream_task_ids)

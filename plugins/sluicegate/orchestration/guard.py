@@ -23,16 +23,16 @@ from airflow.policies import hookimpl
 
 from sluicegate import __version__
 from sluicegate.errors import ConfigError, InternalError, SluicegateError, VerificationError
-from sluicegate.orchestration.author_code import is_mapped, may_change_when_expanded
-from sluicegate.orchestration.protection import Protection, protection_of
+from sluicegate.orchestration.protecting.author_code import is_mapped, may_change_when_expanded
+from sluicegate.orchestration.protecting.protection import Protection, protection_of
 from sluicegate.orchestration.settings import Settings
-from sluicegate.workflow.home import ENV_ADMITTED
+from sluicegate.workflow.evidence.home import ENV_ADMITTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from sluicegate.workflow.admitted import Admitted
-    from sluicegate.workflow.home import SluiceHome
+    from sluicegate.workflow.admission.admitted import Admitted
+    from sluicegate.workflow.evidence.home import SluiceHome
 
 _log = logging.getLogger("sluicegate.guard")
 
@@ -182,7 +182,7 @@ class GuardHook:
                 got=self.broken,
                 next_step="Repair the setting or the DAG; see the dag-processor's log.",
             )
-        from sluicegate.orchestration.references import sources_at_run
+        from sluicegate.orchestration.protecting.references import sources_at_run
 
         sources = sources_at_run(self.protection, context, settings)
         if not sources and not self.protection.certain:
@@ -194,7 +194,7 @@ class GuardHook:
                 locator=self.protection.reason,
                 next_step='Declare inlets=[verified_asset("...")] or schedule the DAG on it.',
             )
-        from sluicegate.workflow.admitted import Admitted
+        from sluicegate.workflow.admission.admitted import Admitted
 
         home = settings.home()
         verdicts = admit(context, sources, home)
@@ -214,7 +214,7 @@ class GuardHook:
         holds the task's token, and records the host itself. Anybody in this process could write the
         same. That gains nothing: the audit looks the verdict up and asks whether it was in force.
         """
-        from sluicegate.workflow.run_records import ADMITTED_KEY
+        from sluicegate.workflow.auditing.run_records import ADMITTED_KEY
 
         settings = "" if self.settings is None else self.settings.digest
         guard = {"version": __version__, "settings": settings}
@@ -239,8 +239,8 @@ def admit(context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome
     Raises:
         SluicegateError: A source has no valid verdict.
     """
-    from sluicegate.orchestration.pointers import pointers_of, require_same_batch
-    from sluicegate.workflow.admit import admit_training
+    from sluicegate.orchestration.protecting.pointers import pointers_of, require_same_batch
+    from sluicegate.workflow.admission.admit import admit_training
 
     pointers = pointers_of(context)
     admissions = admit_training(home, sources, pointers, at=datetime.now(UTC))
@@ -277,7 +277,7 @@ def _run_author_hook(hook: Callable[..., Any], context: Mapping[str, Any]) -> No
 
 
 def _refuse(error: SluicegateError) -> NoReturn:
-    from sluicegate.orchestration.ending import ending
+    from sluicegate.orchestration.protecting.ending import ending
 
     _log.error("%s%s", REFUSED, error)
     raise ending(error, REFUSED, final=True) from None

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from sluicegate.errors import ConfigError
 from sluicegate.foreign import coded
 from sluicegate.orchestration.assets import verified_asset
-from sluicegate.workflow.admitted import Admitted
-from sluicegate.workflow.home import check_source_name
+from sluicegate.workflow.admission.admitted import Admitted
+from sluicegate.workflow.evidence.home import check_source_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,8 +65,8 @@ def _require_admission(names: tuple[str, ...]) -> None:
     """
     from airflow.sdk import get_current_context
 
-    from sluicegate.orchestration.ending import ending
     from sluicegate.orchestration.guard import REFUSED, admit, settings
+    from sluicegate.orchestration.protecting.ending import ending
 
     try:
         home = settings().home()

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from sluicegate.adapters.role_keys import role_signer
+from sluicegate.adapters.keys.roles import role_signer
 from sluicegate.orchestration.settings import SECTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sluicegate.attest.keys import Signer
-    from sluicegate.workflow.home import SluiceHome
+    from sluicegate.workflow.evidence.home import SluiceHome
 
 
 def signer_for(

@@ -26,7 +26,7 @@ from airflow.sdk.bases.notifier import BaseNotifier
 from sluicegate.errors import GateBlocked
 from sluicegate.orchestration.settings import Settings
 from sluicegate.untrusted import visible
-from sluicegate.workflow.home import check_source_name
+from sluicegate.workflow.evidence.home import check_source_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ class IncidentNotifier(BaseNotifier):
         self.send(visible(subject), text).notify(context)
 
     def _message(self, context: Mapping[str, Any]) -> tuple[str, str] | None:
-        from sluicegate.workflow.incidents import incident_of
+        from sluicegate.workflow.response.incidents import incident_of
 
         home = Settings.from_airflow(os.environ).home()
         ti, error = context["ti"], context.get("exception")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sluicegate.gate.verdict import Verdict
-    from sluicegate.orchestration.lineage import Derived
+    from sluicegate.orchestration.derived import Derived
 
 NAMESPACE: Final = "sluicegate"
 

@@ -16,14 +16,14 @@ from airflow.sdk import BaseOperator
 from sluicegate.orchestration.assets import verified_asset
 from sluicegate.orchestration.batches import awaited, judge
 from sluicegate.orchestration.settings import Settings
-from sluicegate.workflow.home import check_source_name
+from sluicegate.workflow.evidence.home import check_source_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sluicegate.attest.keys import Signer
     from sluicegate.gate.verdict import Verdict
-    from sluicegate.workflow.home import SluiceHome
+    from sluicegate.workflow.evidence.home import SluiceHome
 
 
 class _SluicegateOperator(BaseOperator):
@@ -49,7 +49,7 @@ class _SluicegateOperator(BaseOperator):
         return self._mapped(lambda home, at: self._run(home, context, at))
 
     def _mapped(self, step: Callable[[SluiceHome, datetime], dict[str, str]]) -> dict[str, str]:
-        from sluicegate.orchestration.task_edge import mapped_errors
+        from sluicegate.orchestration.protecting.task_edge import mapped_errors
 
         at = datetime.now(UTC).replace(microsecond=0)
         with mapped_errors():
@@ -132,8 +132,8 @@ class SealSourceOperator(_SluicegateOperator):
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.sources.open import open_any
         from sluicegate.orchestration.stores import filesystem_of
-        from sluicegate.workflow.evidence import open_evidence
-        from sluicegate.workflow.seal import RowRecord, seal_into_ledger
+        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.sealing.seal import RowRecord, seal_into_ledger
 
         evidence = open_evidence(home, at=at, ledger_signer=self._signer(home, "ledger"))
         batch = seal_into_ledger(
@@ -195,7 +195,7 @@ class TrainingGateOperator(_SluicegateOperator):
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.policy_file import read_policy
-        from sluicegate.workflow.gate import GateSigners
+        from sluicegate.workflow.judging.gate import GateSigners
 
         signers = GateSigners(self._signer(home, "gate"), self._signer(home, "ledger"))
         issued, batch = judge(self, home, signers, context, run=run_of(context), at=at)

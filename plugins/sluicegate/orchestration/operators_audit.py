@@ -15,16 +15,16 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from sluicegate.errors import ConfigError
+from sluicegate.orchestration.protecting.task_edge import mapped_errors
 from sluicegate.orchestration.settings import Settings
-from sluicegate.orchestration.task_edge import mapped_errors
 from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sluicegate.workflow.audit import Audit
-    from sluicegate.workflow.home import SluiceHome
-    from sluicegate.workflow.run_records import RunRecords
+    from sluicegate.workflow.auditing.audit import Audit
+    from sluicegate.workflow.auditing.run_records import RunRecords
+    from sluicegate.workflow.evidence.home import SluiceHome
 
 
 class LedgerAuditOperator(BaseOperator):
@@ -90,9 +90,9 @@ class LedgerAuditOperator(BaseOperator):
         return found.counts
 
     def _audit(self, settings: Settings) -> Audit:
-        from sluicegate.workflow.audit import audit, open_for_audit
-        from sluicegate.workflow.audit_runs import RunRules
-        from sluicegate.workflow.audit_witnesses import Cosigned
+        from sluicegate.workflow.auditing.audit import audit, open_for_audit
+        from sluicegate.workflow.auditing.runs import RunRules
+        from sluicegate.workflow.auditing.witnesses import Cosigned
 
         home, at = settings.home(), datetime.now(UTC).replace(microsecond=0)
         memory = _outside(Path(self.memory), home)
@@ -117,7 +117,7 @@ class LedgerAuditOperator(BaseOperator):
         from airflow.sdk import Connection
 
         from sluicegate.adapters.airflow_rest import AirflowApi
-        from sluicegate.workflow.collect_records import collect_records
+        from sluicegate.workflow.auditing.collect_records import collect_records
 
         connection = Connection.get(self.airflow_conn_id)
         host = connection.host or ""

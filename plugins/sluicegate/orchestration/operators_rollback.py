@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from sluicegate.workflow.home import SluiceHome
+    from sluicegate.workflow.evidence.home import SluiceHome
 
 
 class RollbackOperator(TrainingGateOperator):
@@ -39,9 +39,9 @@ class RollbackOperator(TrainingGateOperator):
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.policy_file import read_policy
         from sluicegate.digest.algorithms import Digest
-        from sluicegate.workflow.admit import admit_training
-        from sluicegate.workflow.evidence import open_evidence
-        from sluicegate.workflow.history import roll_back
+        from sluicegate.workflow.admission.admit import admit_training
+        from sluicegate.workflow.auditing.history import roll_back
+        from sluicegate.workflow.evidence.verified import open_evidence
 
         batch = roll_back(
             open_evidence(home, at=at, ledger_signer=self._signer(home, "ledger")),

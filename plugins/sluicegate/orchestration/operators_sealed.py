@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.decorators.python import _PythonDecoratedOperator
 from airflow.sdk import get_current_context
 
-from sluicegate.orchestration.lineage import code_version, derive
+from sluicegate.orchestration.derived import code_version, derive
 from sluicegate.orchestration.operators import run_of
+from sluicegate.orchestration.protecting.task_edge import mapped_errors
 from sluicegate.orchestration.settings import Settings
-from sluicegate.orchestration.task_edge import mapped_errors
 
 if TYPE_CHECKING:
-    from sluicegate.orchestration.lineage import Derived
+    from sluicegate.orchestration.derived import Derived
 
 
 class SealedTaskOperator(_PythonDecoratedOperator):

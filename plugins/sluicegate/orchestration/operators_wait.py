@@ -21,7 +21,7 @@ from sluicegate.orchestration.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from sluicegate.workflow.home import SluiceHome
+    from sluicegate.workflow.evidence.home import SluiceHome
 
 
 class VerdictTrigger(BaseTrigger):
@@ -48,7 +48,7 @@ class VerdictTrigger(BaseTrigger):
         yield TriggerEvent({"source": self.source})  # type: ignore[no-untyped-call]
 
     def _is_admitted(self) -> bool:
-        from sluicegate.workflow.admit import admit_training
+        from sluicegate.workflow.admission.admit import admit_training
 
         try:
             home = Settings.from_airflow(os.environ).home()
@@ -89,7 +89,7 @@ class WaitForVerdictOperator(_SluicegateOperator):
         self.timeout = timeout
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
-        from sluicegate.workflow.admit import admit_training
+        from sluicegate.workflow.admission.admit import admit_training
 
         del context
         try:

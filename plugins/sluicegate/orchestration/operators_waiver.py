@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from airflow.sdk import TaskGroup
 
     from sluicegate.gate.waiver import Waiver
-    from sluicegate.workflow.home import SluiceHome
-    from sluicegate.workflow.waiver_question import Question
+    from sluicegate.workflow.evidence.home import SluiceHome
+    from sluicegate.workflow.response.waiver_question import Question
 
 DEFAULT_PATIENCE: Final = timedelta(hours=72)
 
@@ -121,7 +121,7 @@ class _AsksAPerson(_SluicegateOperator):
         return self._decide(home, context, question, answer, at)
 
     def _question(self, home: SluiceHome, at: datetime) -> Question:
-        from sluicegate.workflow.waiver_question import question_about
+        from sluicegate.workflow.response.waiver_question import question_about
 
         if (question := question_about(home, self.source, at=at)) is None:
             raise ConfigError("nothing is to be waived any more", locator=self.source)
@@ -189,7 +189,7 @@ class RequestWaiverOperator(_AsksAPerson):
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from airflow.sdk import Param
 
-        from sluicegate.workflow.waiver_question import question_about
+        from sluicegate.workflow.response.waiver_question import question_about
 
         question = question_about(home, self.source, at=at)
         if question is None:
@@ -221,7 +221,7 @@ class RequestWaiverOperator(_AsksAPerson):
         answer: Answer,
         at: datetime,
     ) -> dict[str, str]:
-        from sluicegate.workflow.waiver_question import request_answered
+        from sluicegate.workflow.response.waiver_question import request_answered
 
         try:
             reason, hours = answer.text("reason"), answer.number("hours", question.max_hours)
@@ -291,9 +291,9 @@ class ConfirmWaiverOperator(_AsksAPerson):
         answer: Answer,
         at: datetime,
     ) -> dict[str, str]:
-        from sluicegate.workflow.evidence import open_evidence
-        from sluicegate.workflow.waiver import confirm_waiver
-        from sluicegate.workflow.waiver_question import require_own_key
+        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.response.waiver import confirm_waiver
+        from sluicegate.workflow.response.waiver_question import require_own_key
 
         signer = self._signer(home, f"waiver_{answer.by}")
         require_own_key(home, self.source, answer.by, signer)
@@ -310,8 +310,8 @@ class ConfirmWaiverOperator(_AsksAPerson):
         return self._announce(home, context, at)
 
     def _asked_for(self, home: SluiceHome, at: datetime) -> Waiver:
-        from sluicegate.workflow.evidence import open_evidence
-        from sluicegate.workflow.waiver import read_request
+        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.response.waiver import read_request
 
         request = self.request["request"].encode()
         _, asked_for = read_request(open_evidence(home, at=at), request, at=at, locator="XCom")
@@ -337,7 +337,7 @@ def _already_admitted(home: SluiceHome, source: str, at: datetime) -> dict[str, 
     """Return a pointer if people waived it by other means; skip if nobody had to."""
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.errors import GateBlocked
-    from sluicegate.workflow.admit import admit_training
+    from sluicegate.workflow.admission.admit import admit_training
 
     admission = admit_training(home, [source], at=at)[source]
     try:
@@ -348,6 +348,6 @@ def _already_admitted(home: SluiceHome, source: str, at: datetime) -> dict[str, 
 
 
 def _admitted(home: SluiceHome, source: str, at: datetime) -> dict[str, str]:
-    from sluicegate.workflow.admit import admit_training
+    from sluicegate.workflow.admission.admit import admit_training
 
     return admit_training(home, [source], at=at)[source].pointer

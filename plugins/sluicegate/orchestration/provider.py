@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sluicegate import __version__
-from sluicegate.adapters.key_settings import ENV_COSIGN, ENV_KEY, SIGNING_ROLES
+from sluicegate.adapters.keys.settings import ENV_COSIGN, ENV_KEY, SIGNING_ROLES
 from sluicegate.orchestration.settings import DEFAULT_PROTECT_TAGS, SECTION
-from sluicegate.workflow.home import ENV_HOME, ENV_LEDGER, ENV_REMEMBERED
-from sluicegate.workflow.protected import ASSET_SCHEME
+from sluicegate.workflow.admission.protected import ASSET_SCHEME
+from sluicegate.workflow.evidence.home import ENV_HOME, ENV_LEDGER, ENV_REMEMBERED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from sluicegate.attest.secret import Secret
 from sluicegate.errors import ConfigError
-from sluicegate.workflow.home import (
+from sluicegate.workflow.admission.protected import ASSET_SCHEME
+from sluicegate.workflow.evidence.home import (
     ENV_HOME,
     ENV_LEDGER,
     ENV_REMEMBERED,
     SluiceHome,
     one_value,
 )
-from sluicegate.workflow.protected import ASSET_SCHEME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.signals.tolerance import tolerance_for
+from sluicegate.signals.decision.tolerance import tolerance_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.profiling.counts import Profile
-    from sluicegate.signals.contributor_names import ContributorNames
-    from sluicegate.signals.label_conflicts import ConflictCount
-    from sluicegate.signals.label_trusted import TrustedCount
-    from sluicegate.signals.repeats import Spectrum
-    from sluicegate.signals.stored_baseline import Baseline
-    from sluicegate.signals.time_burst import ArrivalCount
-    from sluicegate.signals.token_table import TokenTable
-    from sluicegate.signals.value_pairs import PairTable
+    from sluicegate.signals.arrival.time_burst import ArrivalCount
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.contributors.names import ContributorNames
+    from sluicegate.signals.copies.conflicts import ConflictCount
+    from sluicegate.signals.copies.repeats import Spectrum
+    from sluicegate.signals.labels.trusted import TrustedCount
+    from sluicegate.signals.triggers.pair_table import PairTable
+    from sluicegate.signals.triggers.token_table import TokenTable
 
 Counts = NDArray[np.int64]
 MIN_ROWS = 50

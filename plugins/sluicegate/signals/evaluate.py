@@ -10,35 +10,27 @@ import pyarrow as pa
 
 from sluicegate.errors import ConfigError
 from sluicegate.profiling.columns import Kind
-from sluicegate.signals import (
-    completeness,
-    contributor_labels,
-    contributor_new,
-    dictionary,
-    drift,
-    duplicates,
-    hidden_unicode,
-    label_conflicts,
-    label_flips,
-    label_new_class,
-    label_prior,
-    label_trusted,
-    leakage,
-    outliers,
-    schema_match,
-    sequence,
-    time_burst,
-    trigger,
-    trigger_pairs,
-)
+from sluicegate.signals.arrival import time_burst
+from sluicegate.signals.columns import completeness, drift, outliers, schema_match
+from sluicegate.signals.columns.shapes import Shape, shape_of
 from sluicegate.signals.comparison import Comparison
-from sluicegate.signals.contributor_names import SHOWN, ContributorNames
-from sluicegate.signals.correction import decide
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.contributors import newcomers as contributor_new
+from sluicegate.signals.contributors.names import SHOWN, ContributorNames
+from sluicegate.signals.copies import conflicts as label_conflicts
+from sluicegate.signals.copies import duplicates, leakage
+from sluicegate.signals.decision.correction import decide
+from sluicegate.signals.decision.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.tolerance import check_overrides
+from sluicegate.signals.labels import contributor_skew, sequence
+from sluicegate.signals.labels import flips as label_flips
+from sluicegate.signals.labels import new_class as label_new_class
+from sluicegate.signals.labels import prior as label_prior
+from sluicegate.signals.labels import trusted as label_trusted
 from sluicegate.signals.rows import row_scores
 from sluicegate.signals.scan import Scan
-from sluicegate.signals.shapes import Shape, shape_of
-from sluicegate.signals.tolerance import check_overrides
+from sluicegate.signals.text import dictionary, hidden_unicode
+from sluicegate.signals.triggers import associations as trigger
+from sluicegate.signals.triggers import pairs as trigger_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,9 +39,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sluicegate.profiling.columns import Column
-    from sluicegate.signals.excess import Step
-    from sluicegate.signals.finding import Finding
-    from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.decision.finding import Finding
+    from sluicegate.signals.labels.excess import Step
 
 _SIGNALS: tuple[Callable[[Comparison], list[Finding]], ...] = (
     schema_match.findings,
@@ -60,7 +52,7 @@ _SIGNALS: tuple[Callable[[Comparison], list[Finding]], ...] = (
     label_flips.findings,
     label_trusted.findings,
     contributor_new.findings,
-    contributor_labels.findings,
+    contributor_skew.findings,
     duplicates.findings,
     label_conflicts.findings,
     leakage.findings,
@@ -209,7 +201,7 @@ def expected_codes(baseline: Baseline) -> tuple[str, ...]:
     if contributor is not None:
         codes |= {contributor_new.NEW, contributor_new.FLOOD}
         if label is not None and baseline.profile.contributors:
-            codes.add(contributor_labels.CODE)
+            codes.add(contributor_skew.CODE)
     reference = baseline.contamination
     present = {
         duplicates.CODE: reference.spectra,

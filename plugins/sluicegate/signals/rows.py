@@ -12,24 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sluicegate.signals import (
-    dictionary,
-    duplicates,
-    hidden_unicode,
-    label_trusted,
-    leakage,
-    outliers,
-    trigger,
-    trigger_pairs,
-)
-from sluicegate.signals.burst_rows import burst_probability
-from sluicegate.signals.conflict_rows import conflict_probability
-from sluicegate.signals.label_conflicts import CODE as CONFLICTS
-from sluicegate.signals.label_flips import CODE as FLIPS
-from sluicegate.signals.label_rows import flip_posterior
-from sluicegate.signals.record import SignalRecord, Status
-from sluicegate.signals.time_burst import CODE as BURST
-from sluicegate.signals.value_pairs import rows_in
+from sluicegate.signals.arrival.burst_rows import burst_probability
+from sluicegate.signals.arrival.time_burst import CODE as BURST
+from sluicegate.signals.columns import outliers
+from sluicegate.signals.copies import duplicates, leakage
+from sluicegate.signals.copies.conflict_rows import conflict_probability
+from sluicegate.signals.copies.conflicts import CODE as CONFLICTS
+from sluicegate.signals.decision.record import SignalRecord, Status
+from sluicegate.signals.labels import trusted as label_trusted
+from sluicegate.signals.labels.flipped_rows import flip_posterior
+from sluicegate.signals.labels.flips import CODE as FLIPS
+from sluicegate.signals.text import dictionary, hidden_unicode
+from sluicegate.signals.triggers import associations as trigger
+from sluicegate.signals.triggers import pairs as trigger_pairs
+from sluicegate.signals.triggers.pair_table import rows_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

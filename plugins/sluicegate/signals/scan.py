@@ -12,12 +12,8 @@ from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.distinct import Distinct
 from sluicegate.profiling.fingerprints import N_TABLES
 from sluicegate.profiling.layout import Encoded, encode_batch, unique_column, without_index
-from sluicegate.signals.contributor_names import SHOWN, ContributorNames
-from sluicegate.signals.label_conflicts import ConflictCount
-from sluicegate.signals.label_scores import N_BINS
-from sluicegate.signals.label_trusted import TrustedCount
-from sluicegate.signals.leakage import matches
-from sluicegate.signals.outliers import (
+from sluicegate.signals.arrival.time_burst import ArrivalCount
+from sluicegate.signals.columns.outliers import (
     Extremes,
     extremeness,
     extremes,
@@ -25,21 +21,25 @@ from sluicegate.signals.outliers import (
     outermost,
     tail_scores,
 )
-from sluicegate.signals.pair_counts import PairCounts
+from sluicegate.signals.contributors.names import SHOWN, ContributorNames
+from sluicegate.signals.copies.conflicts import ConflictCount
+from sluicegate.signals.copies.leakage import matches
+from sluicegate.signals.copies.pair_counts import PairCounts
+from sluicegate.signals.labels.margins import N_BINS
+from sluicegate.signals.labels.second_opinion import flip_odds
+from sluicegate.signals.labels.trusted import TrustedCount
 from sluicegate.signals.row_facts import RowFacts, row_facts
-from sluicegate.signals.second_opinion import flip_odds
-from sluicegate.signals.text_scores import DocScores, WordWeights, add_text_cells, doc_scores
-from sluicegate.signals.time_burst import ArrivalCount
-from sluicegate.signals.value_pairs import group_codes
+from sluicegate.signals.text.class_scores import DocScores, WordWeights, add_text_cells, doc_scores
+from sluicegate.signals.triggers.pair_table import group_codes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pyarrow as pa
 
-    from sluicegate.signals.stored_baseline import Baseline
-    from sluicegate.signals.token_table import TokenTable
-    from sluicegate.signals.value_pairs import PairTable
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.triggers.pair_table import PairTable
+    from sluicegate.signals.triggers.token_table import TokenTable
 
 Counts = NDArray[np.int64]
 MAX_NAMED_ROWS = 200_000

@@ -30,8 +30,8 @@ def seal_elsewhere(path):
 
     from sluicegate.orchestration.keys import signer_for
     from sluicegate.orchestration.settings import Settings
-    from sluicegate.workflow.evidence import open_evidence
-    from sluicegate.workflow.seal import seal_into_ledger
+    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.sealing.seal import seal_into_ledger
 
     home, at = Settings.from_airflow(os.environ).home(), datetime.now(UTC).replace(microsecond=0)
     evidence = open_evidence(home, at=at, ledger_signer=signer_for("ledger", home))

@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.attacks.formats.cases import CASES, Fate, csv, parquet
-from tests.unit.adapters.test_table_engines import digest, spark  # noqa: F401 - a fixture
+from tests.unit.adapters.engines.test_table import digest, spark  # noqa: F401 - a fixture
 from tests.unit.workflow.conftest import AT, built_site, flipped, rows, site  # noqa: F401
 
-from sluicegate.adapters import formats
+from sluicegate.adapters.files import formats
 from sluicegate.errors import ConfigError, GateBlocked, UnreadableData
 from sluicegate.gate.policy import Result
-from sluicegate.signals.record import UNJUDGED as CODE
-from sluicegate.workflow.check import check
-from sluicegate.workflow.read import load_verified, open_verified, stream_verified
+from sluicegate.signals.decision.record import UNJUDGED as CODE
+from sluicegate.workflow.admission.read import load_verified, open_verified, stream_verified
+from sluicegate.workflow.judging.check import check
 
 GOOD, MORE = rows(2), rows(3)
 POISON = flipped(MORE, "c1")
@@ -146,7 +146,7 @@ def test_file_that_nobody_judged_blocks_and_is_named(site, name):  # noqa: F811
 @named(Fate.UNJUDGED)
 def test_no_baseline_is_built_over_a_file_that_nobody_read(site, name):  # noqa: F811
     from sluicegate.profiling.schema import BatchSchema
-    from sluicegate.workflow.baseline import build
+    from sluicegate.workflow.baselines.signed import build
 
     batch = batch_of(site, CASES[name], POISON)
     schema = BatchSchema.from_mapping({"id": "id", "label": "label"}, locator="schema")
@@ -197,7 +197,7 @@ def test_verdict_of_before_such_files_were_looked_for_hands_nothing_out(site, mo
         return (formats.Format.MARKER, "") if kind is formats.Format.UNKNOWN else (kind, why)
 
     with monkeypatch.context() as old:
-        old.setattr("sluicegate.adapters.tabular.format_of", blind)
+        old.setattr("sluicegate.adapters.files.tabular.format_of", blind)
         assert gated(site, batch).result is not Result.FAILED
     for read in (open_verified, stream_verified):
         with pytest.raises(UnreadableData, match=r"no reader knows .*b\.jsonl"):

@@ -15,15 +15,15 @@ from tests.attacks.formats.cases import csv, parquet
 from tests.attacks.formats.test_beside import checked, put
 from tests.unit.workflow.conftest import AT, built_site, rows, site  # noqa: F401
 
-from sluicegate.adapters.bounds import Meter, decoded_bytes, values_in_lists
-from sluicegate.adapters.parquet_footer import declared_values
-from sluicegate.adapters.tabular import open_batches
+from sluicegate.adapters.files.bounds import Meter, decoded_bytes, values_in_lists
+from sluicegate.adapters.files.parquet_footer import declared_values
+from sluicegate.adapters.files.tabular import open_batches
 from sluicegate.errors import ConfigError, UnreadableData
 from sluicegate.gate.limits import DEFAULT, FREE_BYTES, Limits
 from sluicegate.gate.policy import parse_policy
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baseline import build
-from sluicegate.workflow.read import load_verified, stream_verified
+from sluicegate.workflow.admission.read import load_verified, stream_verified
+from sluicegate.workflow.baselines.signed import build
 
 GROUP_ROWS = 8_000_000
 

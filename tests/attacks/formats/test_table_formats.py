@@ -7,13 +7,13 @@ from tests.attacks.formats.cases import CASES, TABLES, parquet
 from tests.attacks.formats.test_beside import checked, put
 from tests.unit.workflow.conftest import AT, built_site, flipped, rows, site  # noqa: F401
 
-from sluicegate.adapters.table_layouts import layout_of
+from sluicegate.adapters.files.table_layouts import layout_of
 from sluicegate.cli.main import main
 from sluicegate.errors import UnreadableData
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baseline import build
-from sluicegate.workflow.quarantine import quarantine_batch
-from sluicegate.workflow.read import load_verified, open_verified, stream_verified
+from sluicegate.workflow.admission.read import load_verified, open_verified, stream_verified
+from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.response.quarantine import quarantine_batch
 
 LIVE, DELETED = rows(2), flipped(rows(3), "c1")
 every = pytest.mark.parametrize("name", TABLES)
@@ -52,7 +52,7 @@ def test_seal_of_the_command_line_refuses_it(site, name, capsys):  # noqa: F811
 @every
 def test_gate_and_every_verified_read_refuse_what_was_sealed_before(site, name, monkeypatch):  # noqa: F811
     """Admitted by a version that did not look: nothing is handed out any more."""
-    from sluicegate.adapters import table_layouts, tabular
+    from sluicegate.adapters.files import table_layouts, tabular
 
     what, root = table_of(site, name)
     with monkeypatch.context() as old:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluicegate.adapters import bounds
-from sluicegate.adapters.tabular import open_batches
+from sluicegate.adapters.files import bounds
+from sluicegate.adapters.files.tabular import open_batches
 from sluicegate.digest.manifest import build_manifest, verify_manifest
 from sluicegate.errors import ManifestMismatch, UnreadableData, UnsafePath
 
@@ -147,7 +147,7 @@ def test_column_metadata_that_would_end_the_process_are_refused():
         lying.append(out.getvalue().replace(optional, required).hex())
     program = (
         "import sys\n"
-        "from sluicegate.adapters.tabular import open_batches\n"
+        "from sluicegate.adapters.files.tabular import open_batches\n"
         "from sluicegate.errors import UnreadableData\n"
         "for line in sys.stdin:\n"
         "    try:\n"

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluicegate.adapters.table_commitment import commit_batches
-from sluicegate.adapters.tabular import open_batches
+from sluicegate.adapters.engines.table_commitment import commit_batches
+from sluicegate.adapters.files.tabular import open_batches
 
 ROWS = [
     {"id": 1, "label": "cat", "x": 0.5},

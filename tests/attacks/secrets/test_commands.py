@@ -18,7 +18,7 @@ from tests.support.command_lines import command_lines, run_in_process
 from tests.support.key_spellings import Canary, accepted, refused
 from tests.unit.workflow.conftest import Site, built_site  # noqa: F401 - a fixture
 
-from sluicegate.adapters.key_settings import SIGNING_ROLES
+from sluicegate.adapters.keys.settings import SIGNING_ROLES
 from sluicegate.cli.main import COMMANDS, build_parser, main
 
 # Commands are run in one process here: what they leave open, the end of theirs would close.

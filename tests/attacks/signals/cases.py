@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.attacks.signals import changes
 from tests.attacks.signals.world import limits, models, over_time
 
-from sluicegate.signals.record import Status
+from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

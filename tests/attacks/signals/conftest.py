@@ -7,7 +7,7 @@ from tests.attacks.signals.changes import GOLDEN_SEED, N_BATCH, N_GOLDEN
 from tests.attacks.signals.world import World
 from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows
 
-from sluicegate.signals.baseline import build_baseline
+from sluicegate.signals.baseline.build import build_baseline
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,11 @@ from tests.attacks.signals.world import verdict
 
 from sluicegate.errors import InsufficientData
 from sluicegate.gate.policy import Result, Severity
+from sluicegate.signals.decision.record import Status
+from sluicegate.signals.decision.tolerance import FLOORS, SEQUENCE_FLOORS
 from sluicegate.signals.evaluate import expected_codes
-from sluicegate.signals.model_comparison import CODES as MODEL_CODES
-from sluicegate.signals.model_comparison import ModelTolerances, compare_models
-from sluicegate.signals.record import Status
-from sluicegate.signals.tolerance import FLOORS, SEQUENCE_FLOORS
+from sluicegate.signals.labels.model_comparison import CODES as MODEL_CODES
+from sluicegate.signals.labels.model_comparison import ModelTolerances, compare_models
 
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "plugins" / "sluicegate"

@@ -8,8 +8,8 @@ from tests.attacks.signals import changes
 from tests.attacks.signals.cases import CASES
 from tests.unit.signals.conftest import make_rows
 
+from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.signals.record import Status
 
 ATTACKS = {code: case.change for code, case in CASES.items() if case.change is not None}
 MANY = {

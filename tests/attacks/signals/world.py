@@ -10,11 +10,15 @@ from tests.unit.signals.conftest import make_rows
 
 from sluicegate.gate.decide import decide
 from sluicegate.gate.policy import Severity, SignalRule
-from sluicegate.signals.contributor_limits import limit_records
-from sluicegate.signals.contributor_rules import ContributorLimits
+from sluicegate.signals.contributors.limits import limit_records
+from sluicegate.signals.contributors.rules import ContributorLimits
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.signals.model_comparison import ModelTolerances, compare_models, leakage_record
-from sluicegate.signals.sequence import step_of
+from sluicegate.signals.labels.model_comparison import (
+    ModelTolerances,
+    compare_models,
+    leakage_record,
+)
+from sluicegate.signals.labels.sequence import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,8 +27,8 @@ if TYPE_CHECKING:
     from tests.attacks.signals.changes import Change
 
     from sluicegate.gate.policy import Result
-    from sluicegate.signals.record import SignalRecord
-    from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.decision.record import SignalRecord
 
     Probe = Callable[["World"], tuple[SignalRecord, ...]]
 

@@ -9,10 +9,10 @@ import uuid
 import pytest
 from ledger_stores import ORIGIN, PUBLIC, SIGNER, PostgresSite, make_item
 
-from sluicegate.adapters import ledger_postgres
-from sluicegate.adapters.ledger_postgres_address import Address
-from sluicegate.adapters.ledger_postgres_schema import CURRENT, STEPS
-from sluicegate.adapters.ledger_tables import metadata
+from sluicegate.adapters.ledgers import postgres as ledger_postgres
+from sluicegate.adapters.ledgers.postgres_address import Address
+from sluicegate.adapters.ledgers.postgres_schema import CURRENT, STEPS
+from sluicegate.adapters.ledgers.tables import metadata
 from sluicegate.errors import (
     ConfigError,
     EvidenceMissing,
@@ -392,8 +392,8 @@ def test_remote_server_must_show_a_certificate_unless_the_url_says_otherwise():
 
 def test_scan_gives_the_same_rows_as_plain_sql_however_they_are_cut(site, item, monkeypatch):
     """Envelopes of no, one and many limits of a batch; a missing one; places within a page."""
-    from sluicegate.adapters import ledger_postgres_scan
-    from sluicegate.adapters.ledger_sql import SqlSnapshot
+    from sluicegate.adapters.ledgers import postgres_scan as ledger_postgres_scan
+    from sluicegate.adapters.ledgers.sql import SqlSnapshot
 
     with site.opened() as ledger:
         ledger.append_many([item(f"{n} {'x' * (n % 7) * 40}") for n in range(50)])

@@ -13,7 +13,7 @@ from itertools import starmap
 import pytest
 from ledger_stores import PostgresSite, SqliteSite
 
-from sluicegate.adapters import ledger_sqlite
+from sluicegate.adapters.ledgers import sqlite as ledger_sqlite
 from sluicegate.errors import BadProof, LedgerCorrupt, LedgerError, Rollback, VerificationError
 from sluicegate.ledger.frontier import n_positions
 from sluicegate.ledger.proof import verify_proof

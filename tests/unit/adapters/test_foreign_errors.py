@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sluicegate.adapters.files.tabular import open_batches
 from sluicegate.adapters.foreign_errors import shown
-from sluicegate.adapters.tabular import open_batches
 from sluicegate.errors import SluicegateError
 
 ROW = "jane.doe@example.org"

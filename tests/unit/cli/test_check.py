@@ -13,7 +13,7 @@ from tests.unit.signals.conftest import SCHEMA, make_rows, put
 import sluicegate
 from sluicegate.cli import main as cli
 from sluicegate.errors import MalformedEnvelope, SchemaMismatch, UnreadableData
-from sluicegate.workflow.baseline import build
+from sluicegate.workflow.baselines.signed import build
 
 
 @pytest.fixture(scope="module")

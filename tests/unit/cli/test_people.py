@@ -11,7 +11,7 @@ from tests.support.waiver_site import name_approvers
 from tests.unit.workflow.conftest import AT, RUN, built_site, site  # noqa: F401 - fixtures
 
 from sluicegate.cli.main import main
-from sluicegate.workflow.quarantine import quarantine_batch
+from sluicegate.workflow.response.quarantine import quarantine_batch
 
 ROLES = ("source", "gate", "baseline", "waiver_alice")
 

@@ -8,8 +8,8 @@ import os
 import pytest
 
 from sluicegate.cli import main as cli
-from sluicegate.workflow import large
-from sluicegate.workflow.incremental import STATE_FILE
+from sluicegate.workflow.evidence import large
+from sluicegate.workflow.sealing.incremental import STATE_FILE
 
 
 @pytest.fixture

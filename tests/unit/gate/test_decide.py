@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sluicegate.gate.decide import decide
 from sluicegate.gate.policy import Result, Severity, SignalRule
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 CODES = ["SCHEMA", "LABEL_FLIPS", "DRIFT_NUMERIC"]
 ORDER = [Result.PASSED, Result.WARNED, Result.FAILED]

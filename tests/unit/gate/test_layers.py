@@ -21,8 +21,8 @@ from sluicegate.gate.policy_lint import warnings
 from sluicegate.gate.policy_sections import Freshness
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.weakening import weakened
-from sluicegate.signals.contributor_names import ContributorNames
-from sluicegate.signals.contributor_rules import ContributorLimits
+from sluicegate.signals.contributors.names import ContributorNames
+from sluicegate.signals.contributors.rules import ContributorLimits
 
 if TYPE_CHECKING:
     from pathlib import Path

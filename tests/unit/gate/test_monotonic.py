@@ -12,7 +12,7 @@ from tests.unit.gate.test_verdict import AT, FAILED, POLICY, verdict
 from sluicegate.errors import GateBlocked
 from sluicegate.gate.decide import decide, worst_first
 from sluicegate.gate.policy import Mode, Result, Severity, SignalRule
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 CODES = ["SCHEMA", "COMPLETENESS", "LABEL_PRIOR", "LABEL_FLIPS"]
 WORST = {Result.PASSED: 0, Result.WARNED: 1, Result.FAILED: 2}

@@ -11,9 +11,9 @@ from tests.unit.gate.test_verdict import POLICY
 
 from sluicegate.gate.policy import Severity, SignalRule
 from sluicegate.gate.reconsider import reconsidered
-from sluicegate.signals.correction import decide
-from sluicegate.signals.finding import Candidate, Finding
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.correction import decide
+from sluicegate.signals.decision.finding import Candidate, Finding
+from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 CODES = ("LABEL_FLIPS", "DRIFT_CATEGORICAL", "LEAKAGE")
 LEARNED = 0.1

@@ -16,7 +16,7 @@ from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import Mode, Result, parse_policy
 from sluicegate.gate.verdict import Reason, Verdict, verdict_from_statement
 from sluicegate.gate.verdict import test_result_statement as details_statement
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 POLICY = parse_policy(yaml.safe_load(DEFAULT_POLICY), DEFAULT_POLICY.encode(), locator="default")

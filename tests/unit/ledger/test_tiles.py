@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.adapters.tile_files import TileDirectory, export_tiles, read_tile, tile_place
+from sluicegate.adapters.ledgers.tile_files import (
+    TileDirectory,
+    export_tiles,
+    read_tile,
+    tile_place,
+)
 from sluicegate.errors import (
     BadProof,
     ConfigError,

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from sluicegate.adapters.witness_store import SqliteWitnessStore
+from sluicegate.adapters.ledgers.witness_store import SqliteWitnessStore
 from sluicegate.errors import (
     BadSignature,
     ConfigError,

@@ -10,7 +10,7 @@ import pytest
 from tests.unit.workflow.conftest import built_site, site  # noqa: F401 - fixtures
 
 from sluicegate.errors import ConfigError
-from sluicegate.workflow.admitted import Admitted
+from sluicegate.workflow.admission.admitted import Admitted
 
 pytestmark = pytest.mark.airflow
 pytest.importorskip("airflow")
@@ -77,7 +77,7 @@ def test_without_an_accepting_verdict_no_line_of_it_runs(train, judged):
 def test_its_inlets_make_the_guard_protect_it(train):
     from airflow.sdk import DAG
 
-    from sluicegate.orchestration.protection import protection_of
+    from sluicegate.orchestration.protecting.protection import protection_of
     from sluicegate.orchestration.settings import Settings
 
     with DAG("guarded", schedule=None) as dag:

@@ -7,7 +7,7 @@ import pytest
 from sluicegate.attest.keys import Algorithm, generate
 from sluicegate.errors import ConfigError
 from sluicegate.orchestration import keys
-from sluicegate.workflow.home import SluiceHome
+from sluicegate.workflow.evidence.home import SluiceHome
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from tests.support.mail_server import mail_server, smtp_connection, web_hook
 from tests.unit.workflow.conftest import AT, built_site, site  # noqa: F401 - fixtures
 
-from sluicegate.workflow.gate import GateSigners, gate_source
-from sluicegate.workflow.runners import evaluate_directly
+from sluicegate.workflow.judging.gate import GateSigners, gate_source
+from sluicegate.workflow.judging.runners import evaluate_directly
 
 pytestmark = pytest.mark.airflow
 pytest.importorskip("airflow")

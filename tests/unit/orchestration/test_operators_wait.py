@@ -84,7 +84,7 @@ def test_guard_does_not_make_the_waiting_task_wait_for_itself(wait):
     from airflow.sdk import DAG
 
     from sluicegate.orchestration.operators_wait import WaitForVerdictOperator
-    from sluicegate.orchestration.protection import protection_of
+    from sluicegate.orchestration.protecting.protection import protection_of
     from sluicegate.orchestration.settings import Settings
 
     class Mine(WaitForVerdictOperator):

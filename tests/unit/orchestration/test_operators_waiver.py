@@ -11,7 +11,7 @@ from tests.support.waiver_site import name_approvers
 from tests.unit.workflow.conftest import AT, built_site, site  # noqa: F401 - fixtures
 
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.workflow.admit import admit_training
+from sluicegate.workflow.admission.admit import admit_training
 
 pytestmark = pytest.mark.airflow
 pytest.importorskip("airflow")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.baseline import build_baseline
+from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.evaluate import evaluate
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)

@@ -12,9 +12,9 @@ from sluicegate.profiling import distinct
 from sluicegate.profiling.distinct import Distinct
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals import scan as scans
-from sluicegate.signals.baseline import build_baseline
+from sluicegate.signals.baseline.build import build_baseline
+from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.signals.record import Status
 
 
 def rows(n, seed, *, copies=0, of=1):

@@ -11,10 +11,10 @@ from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows, put
 
 from sluicegate.errors import ConfigError
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.baseline import build_baseline
+from sluicegate.signals.baseline.build import build_baseline
+from sluicegate.signals.decision.record import Status
+from sluicegate.signals.decision.tolerance import FLOORS
 from sluicegate.signals.evaluate import evaluate, expected_codes
-from sluicegate.signals.record import Status
-from sluicegate.signals.tolerance import FLOORS
 
 BAD = (Status.FAILED, Status.WARNED, Status.NOT_EVALUATED)
 

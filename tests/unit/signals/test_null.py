@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from tests.unit.signals.conftest import make_rows
 
+from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.signals.record import Status
 
 RUNS = 60
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from tests.unit.signals.conftest import make_rows, put
 
+from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.signals.record import Status
 
 N = 1500
 FAILED, WARNED, PASSED = Status.FAILED, Status.WARNED, Status.PASSED

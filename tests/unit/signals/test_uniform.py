@@ -11,11 +11,11 @@ import pytest
 from tests.unit.signals.conftest import CREATED
 
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.baseline import build_baseline
-from sluicegate.signals.distance import chi_square_p, listed_distance
+from sluicegate.signals.baseline.build import build_baseline
+from sluicegate.signals.decision.distance import chi_square_p, listed_distance
+from sluicegate.signals.decision.tails import kolmogorov_sf, mean_excess_p, rate_excess_p
+from sluicegate.signals.decision.tolerance import FLOORS
 from sluicegate.signals.evaluate import evaluate, expected_codes
-from sluicegate.signals.tails import kolmogorov_sf, mean_excess_p, rate_excess_p
-from sluicegate.signals.tolerance import FLOORS
 
 RUNS = 40
 N_ROWS = 1000

@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 import pytest
+from tests.unit.workflow.auditing.test_runs import FIT, GATE, codes, found, gate, records, tried
 from tests.unit.workflow.conftest import AT
-from tests.unit.workflow.test_audit_runs import FIT, GATE, codes, found, gate, records, tried
 
-from sluicegate.workflow.collect_records import collect_records
-from sluicegate.workflow.run_records import AdmissionTrace, AssetUse, DagRecord, RunRecords
+from sluicegate.workflow.auditing.collect_records import collect_records
+from sluicegate.workflow.auditing.run_records import AdmissionTrace, AssetUse, DagRecord, RunRecords
 
 OTHER_TASK = {"dag_id": "report", "task_id": "plot"}
 OTHER = {"dag_id": "report", "run_id": "r1", "task_id": "plot"}

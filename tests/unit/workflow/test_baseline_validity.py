@@ -14,7 +14,7 @@ from sluicegate.attest.keys import Algorithm, generate
 from sluicegate.attest.statement import Statement
 from sluicegate.attest.timestamps import parse_timestamp
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baseline import STATEMENT_FILE, build
+from sluicegate.workflow.baselines.signed import STATEMENT_FILE, build
 
 if TYPE_CHECKING:
     from pathlib import Path

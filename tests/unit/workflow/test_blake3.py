@@ -9,11 +9,11 @@ from sluicegate import load_verified
 from sluicegate.digest.manifest import build_manifest
 from sluicegate.errors import DigestMismatch
 from sluicegate.gate.policy import Result
-from sluicegate.workflow.evidence import read_trust
-from sluicegate.workflow.folder import export_folder
-from sluicegate.workflow.gate import _is_among
-from sluicegate.workflow.seal import seal_into_ledger
-from sluicegate.workflow.verify import verify_folder
+from sluicegate.workflow.evidence.folder import export_folder
+from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.judging.gate import _is_among
+from sluicegate.workflow.sealing.seal import seal_into_ledger
+from sluicegate.workflow.verification.verify import verify_folder
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows, put
 
 import sluicegate
+from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.signals.record import Status
-from sluicegate.workflow.baseline import build, read_baseline
+from sluicegate.workflow.baselines.signed import build, read_baseline
 
 FORMAT = Path(__file__).parents[3] / "docs" / "formats" / "check.schema.json"
 

@@ -18,10 +18,10 @@ from sluicegate.cli.main import main
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.ledger.entry import Kind
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.contributor_names import pseudonym
-from sluicegate.workflow.baseline import build
-from sluicegate.workflow.gate import GateSigners, gate_source
-from sluicegate.workflow.runners import evaluate_directly, suite_runner
+from sluicegate.signals.contributors.names import pseudonym
+from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.judging.gate import GateSigners, gate_source
+from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
 CANARY = "zoe-canary"
 FLIPPER, FLOODER, NEW = f"{CANARY}-1\x1b[31m", f"{CANARY}-2", f"{CANARY}-new"

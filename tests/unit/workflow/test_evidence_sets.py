@@ -32,9 +32,9 @@ from sluicegate.gate.policy import Result
 from sluicegate.gate.verdict import Reason
 from sluicegate.gate.verdict import test_result_statement as findings_of
 from sluicegate.gate.waiver import Waiver, revocation_statement
-from sluicegate.workflow.admit import admit_training
-from sluicegate.workflow.evidence import create_ledger
-from sluicegate.workflow.seal import seal_into_ledger
+from sluicegate.workflow.admission.admit import admit_training
+from sluicegate.workflow.evidence.verified import create_ledger
+from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 CODE = "LABEL_FLIPS"
 KINDS = ("seal", "PASSED", "WARNED", "FAILED", "waiver", "revocation", "quarantine", "release")

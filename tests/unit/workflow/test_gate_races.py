@@ -12,9 +12,9 @@ from tests.unit.workflow.conftest import AT, rows, write
 from sluicegate.attest.timestamps import CLOCK_SKEW
 from sluicegate.errors import EvidenceMissing, Expired, IntegrityError, SluicegateError
 from sluicegate.gate.policy import Result
-from sluicegate.workflow.admit import admit_training
-from sluicegate.workflow.audit import audit
-from sluicegate.workflow.runners import evaluate_directly
+from sluicegate.workflow.admission.admit import admit_training
+from sluicegate.workflow.auditing.audit import audit
+from sluicegate.workflow.judging.runners import evaluate_directly
 
 
 def test_two_gates_at_once_on_one_batch_leave_one_sound_ledger(site):

@@ -13,9 +13,9 @@ from tests.support.waiver_site import name_approvers
 from tests.unit.workflow.conftest import AT, RUN, Site
 
 from sluicegate.errors import SluicegateError
-from sluicegate.workflow.admit import admit_training
-from sluicegate.workflow.gate import GateSigners, gate_source
-from sluicegate.workflow.runners import evaluate_directly
+from sluicegate.workflow.admission.admit import admit_training
+from sluicegate.workflow.judging.gate import GateSigners, gate_source
+from sluicegate.workflow.judging.runners import evaluate_directly
 
 
 @pytest.fixture(scope="module")

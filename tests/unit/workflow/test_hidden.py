@@ -6,10 +6,10 @@ import sqlite3
 
 import pytest
 from tests.unit.workflow.conftest import AT, rows, write
-from tests.unit.workflow.test_quarantine import aside
+from tests.unit.workflow.response.test_quarantine import aside
 
 from sluicegate.errors import GateBlocked, LedgerCorrupt
-from sluicegate.workflow.admit import admit_training
+from sluicegate.workflow.admission.admit import admit_training
 
 
 def others(site, n_leaves):

@@ -24,16 +24,16 @@ from sluicegate.errors import (
     ManifestMismatch,
 )
 from sluicegate.ledger.entry import Kind
-from sluicegate.workflow import large
-from sluicegate.workflow.audit_data import data_findings
-from sluicegate.workflow.evidence import read_trust
-from sluicegate.workflow.folder import export_folder, read_manifest
-from sluicegate.workflow.quarantine import quarantine_batch
-from sluicegate.workflow.seal import RowRecord, seal_into_ledger
-from sluicegate.workflow.verify import verify_folder
+from sluicegate.workflow.auditing.data import data_findings
+from sluicegate.workflow.evidence import large
+from sluicegate.workflow.evidence.folder import export_folder, read_manifest
+from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.response.quarantine import quarantine_batch
+from sluicegate.workflow.sealing.seal import RowRecord, seal_into_ledger
+from sluicegate.workflow.verification.verify import verify_folder
 
 if TYPE_CHECKING:
-    from sluicegate.workflow.large import PartFolder
+    from sluicegate.workflow.evidence.large import PartFolder
 
 N_FILES = 60
 

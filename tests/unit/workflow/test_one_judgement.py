@@ -14,10 +14,10 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.cli import main as cli
 from sluicegate.errors import ConfigError
 from sluicegate.gate.judgement import asks
-from sluicegate.workflow.check import check
-from sluicegate.workflow.gate import GateSigners, gate_source
-from sluicegate.workflow.policy_replay import replay
-from sluicegate.workflow.runners import evaluate_directly, suite_runner
+from sluicegate.workflow.auditing.policy_replay import replay
+from sluicegate.workflow.judging.check import check
+from sluicegate.workflow.judging.gate import GateSigners, gate_source
+from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
 N_POLICIES = 24
 SIGNALS = ("COMPLETENESS", "DRIFT_NUMERIC", "DRIFT_NUMERIC:y", "LABEL_PRIOR", "LABEL_FLIPS")

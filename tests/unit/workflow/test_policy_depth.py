@@ -13,7 +13,7 @@ from sluicegate.cli.main import main
 from sluicegate.errors import EvidenceMissing, Expired, GateBlocked
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import Result
-from sluicegate.workflow.admit import admit_training
+from sluicegate.workflow.admission.admit import admit_training
 
 
 def demand(site, **sections):

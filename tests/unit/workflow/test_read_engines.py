@@ -7,10 +7,10 @@ import os
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.adapters.test_table_engines import digest, spark  # noqa: F401 - a fixture
+from tests.unit.adapters.engines.test_table import digest, spark  # noqa: F401 - a fixture
 from tests.unit.workflow.conftest import AT, flipped, rows
 
-from sluicegate.adapters.sources.hive import partition_values
+from sluicegate.adapters.files.hive import partition_values
 from sluicegate.errors import (
     ChangedDuringRead,
     ConfigError,
@@ -19,8 +19,8 @@ from sluicegate.errors import (
     SchemaMismatch,
     UnreadableData,
 )
-from sluicegate.workflow import read
-from sluicegate.workflow.read import load_verified, open_verified, stream_verified
+from sluicegate.workflow.admission import read
+from sluicegate.workflow.admission.read import load_verified, open_verified, stream_verified
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_open_verified_yields_every_file_of_a_partition(admitted):
 
 
 def test_column_named_like_a_partition_is_refused(admitted):
-    from sluicegate.adapters.sources.hive import with_partitions
+    from sluicegate.adapters.files.hive import with_partitions
 
     batch = pa.RecordBatch.from_pydict({"month": [4]})
     with pytest.raises(SchemaMismatch, match="month"):

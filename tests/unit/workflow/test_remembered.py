@@ -11,10 +11,10 @@ import stat
 
 import pytest
 from tests.unit.workflow.conftest import AT, Site, rows, write
-from tests.unit.workflow.test_quarantine import aside, back
+from tests.unit.workflow.response.test_quarantine import aside, back
 
-from sluicegate.adapters import remembered
-from sluicegate.adapters.remembered import (
+from sluicegate.adapters.ledgers import remembered
+from sluicegate.adapters.ledgers.remembered import (
     Memory,
     begin_memory,
     parse_memory,
@@ -39,11 +39,11 @@ from sluicegate.ledger.entry import Entry
 from sluicegate.ledger.keys import CallableSigner
 from sluicegate.ledger.log import Ledger
 from sluicegate.ledger.standing import Standing
-from sluicegate.workflow.admit import admit_training
-from sluicegate.workflow.evidence import create_ledger, open_evidence
-from sluicegate.workflow.home import SluiceHome
-from sluicegate.workflow.recall import MemoryRule
-from sluicegate.workflow.remember import remember_ledger
+from sluicegate.workflow.admission.admit import admit_training
+from sluicegate.workflow.evidence.home import SluiceHome
+from sluicegate.workflow.evidence.recall import MemoryRule
+from sluicegate.workflow.evidence.remember import remember_ledger
+from sluicegate.workflow.evidence.verified import create_ledger, open_evidence
 
 
 @pytest.fixture

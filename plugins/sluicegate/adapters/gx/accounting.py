@@ -15,7 +15,7 @@ from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF
 from sluicegate.adapters.gx.suite import expectation_types
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.digest.canonical import dumps
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -46,7 +46,7 @@ def sql_batches(url: Any, selectable: Any) -> Iterator[pa.RecordBatch]:
     import sqlalchemy as sa
     from sqlalchemy.dialects import postgresql
 
-    from sluicegate.adapters.table_engines import postgres_batches
+    from sluicegate.adapters.engines.table import postgres_batches
 
     if url.get_backend_name() != "postgresql":
         raise ConfigError(

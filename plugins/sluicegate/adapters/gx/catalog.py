@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sluicegate.signals.record import Family
+from sluicegate.signals.decision.record import Family
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -42,7 +42,7 @@ from sluicegate.adapters.gx.catalog import CATALOG
 from sluicegate.adapters.gx.judge import Judge, find_judge
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import MalformedEnvelope
-from sluicegate.signals.record import SignalRecord, Status
+from sluicegate.signals.decision.record import SignalRecord, Status
 from sluicegate.untrusted import html_text
 
 METRIC = "sluicegate.records"

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.errors import ConfigError, DataError, SluicegateError
-from sluicegate.signals.contributor_names import SHOWN, ContributorNames, Display
+from sluicegate.signals.contributors.names import SHOWN, ContributorNames, Display
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import pyarrow as pa
 
-    from sluicegate.signals.record import SignalRecord
-    from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.decision.record import SignalRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,14 +20,14 @@ from sluicegate.adapters.gx.accounting import SuiteOutcome, account
 from sluicegate.adapters.gx.judge import Judge, judging, place
 from sluicegate.adapters.gx.suite import expectation_types
 from sluicegate.errors import ConfigError
-from sluicegate.signals.contributor_names import SHOWN, ContributorNames
+from sluicegate.signals.contributors.names import SHOWN, ContributorNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
-    from sluicegate.signals.stored_baseline import Baseline
+    from sluicegate.signals.baseline.stored import Baseline
 
 
 def run_suite(

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote, unquote, urlsplit
 
-from sluicegate.adapters.sources.open import CROISSANT_SCHEME
+from sluicegate.adapters.files.table_layouts import peek_at
+from sluicegate.adapters.sources.protocol import CROISSANT_SCHEME
 from sluicegate.adapters.sources.url_list import SCHEMES, UrlItem, check_url
-from sluicegate.adapters.table_layouts import peek_at
 from sluicegate.digest.algorithms import SHA256, Digest
 from sluicegate.digest.canonical import loads
 from sluicegate.digest.file_hash import hash_file

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from sluicegate.adapters.table_layouts import peek_at
+from sluicegate.adapters.files.table_layouts import peek_at
 from sluicegate.digest.algorithms import SHA256
 from sluicegate.digest.manifest import Manifest, build_manifest
 from sluicegate.digest.names import SINGLE_FILE

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from sluicegate.adapters.table_layouts import PEEK_BYTES
+from sluicegate.adapters.files.table_layouts import PEEK_BYTES
 from sluicegate.digest.algorithms import SHA256, Digest
 from sluicegate.digest.hashers import hasher_of
 from sluicegate.digest.manifest import FileEntry, Manifest

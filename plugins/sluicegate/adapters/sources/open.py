@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.sources.local import GLOB_SCHEME, GlobFiles, LocalFiles, has_wildcard
+from sluicegate.adapters.sources.protocol import CROISSANT_SCHEME
 from sluicegate.credentials import without_credentials
 from sluicegate.errors import ConfigError
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sluicegate.adapters.sources.protocol import ByteSource, Source
-
-CROISSANT_SCHEME: Final = "croissant:"
-"""Marks a locator that is a Croissant file whose files are the source."""
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 

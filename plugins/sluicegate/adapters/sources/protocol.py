@@ -6,7 +6,7 @@ read again and compared. Tables and queries are rows: they have no bytes of thei
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.digest.manifest import FileEntry, Manifest
+
+CROISSANT_SCHEME: Final = "croissant:"
+"""Marks a locator that is a Croissant file whose files are the source."""
 
 
 @runtime_checkable

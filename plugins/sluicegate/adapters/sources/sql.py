@@ -76,7 +76,7 @@ class SqlRows:
         """
         scheme = urlsplit(self.url).scheme
         if scheme in {"postgresql", "postgres"}:
-            from sluicegate.adapters.table_engines import postgres_batches
+            from sluicegate.adapters.engines.table import postgres_batches
 
             yield from postgres_batches(self.url, self.select)
         elif scheme == "sqlite":
@@ -151,7 +151,7 @@ class SqlRows:
         )
 
     def _duckdb(self) -> Iterator[pa.RecordBatch]:
-        from sluicegate.adapters.table_engines import duckdb_batches
+        from sluicegate.adapters.engines.table import duckdb_batches
 
         path = self._path()
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import sluicegate
 from sluicegate.errors import ConfigError
-from sluicegate.workflow.home import setting_names
+from sluicegate.workflow.evidence.home import setting_names
 
 DEMO_USER = "admin"
 DEMO_VIEWER = "vera"

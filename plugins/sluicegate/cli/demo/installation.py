@@ -12,7 +12,7 @@ from sluicegate.attest.trust import Role, trust_policy
 from sluicegate.cli.demo.flights import FLIGHTS_SCHEMA, write_flights
 from sluicegate.cli.options import now
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.workflow.home import SluiceHome
+from sluicegate.workflow.evidence.home import SluiceHome
 
 SOURCE = "flights"
 BASELINE_MONTHS = (1, 2, 3)
@@ -74,7 +74,7 @@ def install(places: DemoPlaces) -> None:
 
 
 def _create_keys(home: SluiceHome) -> None:
-    from sluicegate.workflow.evidence import create_ledger
+    from sluicegate.workflow.evidence.verified import create_ledger
 
     home.keys.mkdir(parents=True, mode=0o700)
     public = {}
@@ -93,7 +93,7 @@ def _create_keys(home: SluiceHome) -> None:
 
 def _build_baseline(places: DemoPlaces) -> None:
     from sluicegate.profiling.schema import BatchSchema
-    from sluicegate.workflow.baseline import build
+    from sluicegate.workflow.baselines.signed import build
 
     build(
         [places.month(number) for number in BASELINE_MONTHS],

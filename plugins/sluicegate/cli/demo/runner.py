@@ -18,7 +18,7 @@ from sluicegate.cli.demo.airflow_instance import AirflowInstance
 from sluicegate.cli.demo.installation import DemoPlaces, examples, install
 from sluicegate.cli.demo.stories import STORIES, Outcome, Stage
 from sluicegate.errors import ConfigError, SluicegateError
-from sluicegate.workflow.home import ENV_AIRFLOW_HOME_SETTING
+from sluicegate.workflow.evidence.home import ENV_AIRFLOW_HOME_SETTING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from sluicegate.cli.demo.installation import SOURCE, DemoPlaces
 from sluicegate.cli.options import now
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError
-from sluicegate.workflow.evidence import open_evidence
-from sluicegate.workflow.folder import export_folder
+from sluicegate.workflow.evidence.folder import export_folder
+from sluicegate.workflow.evidence.verified import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

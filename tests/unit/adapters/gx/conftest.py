@@ -11,7 +11,7 @@ import pytest
 
 from sluicegate.adapters.gx.suite import load_suite
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.baseline import build_baseline
+from sluicegate.signals.baseline.build import build_baseline
 
 EXPECTATIONS = Path(__file__).parents[4] / "expectations"
 

@@ -25,9 +25,9 @@ from sluicegate.adapters.gx.batch_rows import sql_batches
 from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF
 from sluicegate.errors import ConfigError
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.baseline import build_baseline
+from sluicegate.signals.baseline.build import build_baseline
+from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.signals.record import Status
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of Great Expectations and of pyspark
 SUITES = Path(__file__).parents[4] / "expectations"

@@ -9,7 +9,7 @@ import pytest
 
 from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF
 from sluicegate.adapters.gx.judge import judging
-from sluicegate.signals.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 pytestmark = pytest.mark.filterwarnings("ignore:::great_expectations", "ignore:::marshmallow")
 

@@ -14,7 +14,7 @@ from sluicegate.adapters.gx.judge import judging
 from sluicegate.adapters.gx.suite import expectation_types
 from sluicegate.errors import ConfigError, InsufficientData
 from sluicegate.signals import evaluate as core
-from sluicegate.signals.record import Status
+from sluicegate.signals.decision.record import Status
 
 FLIPS = "expect_labels_to_agree_with_baseline"
 

@@ -13,7 +13,7 @@ import pytest
 from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF
 from sluicegate.adapters.gx.suite import expectation_types, load_suite
 from sluicegate.errors import ConfigError
-from sluicegate.signals.tolerance import FLOORS
+from sluicegate.signals.decision.tolerance import FLOORS
 
 EXPECTATIONS = Path(__file__).parents[4] / "expectations"
 PARAMETERS = {key: {"$PARAMETER": key} for key in ("baseline", "limits")}

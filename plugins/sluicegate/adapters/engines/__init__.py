@@ -1,0 +1,1 @@
+"""Rows in Spark, DuckDB, PostgreSQL, pandas: read, counted, handed over."""

@@ -1,0 +1,1 @@
+"""Stores of ledgers, of witnesses and of what was seen of them before."""

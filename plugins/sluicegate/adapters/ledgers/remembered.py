@@ -1,0 +1,349 @@
+"""What an installation remembers of its ledger and trust policy, in one small file.
+
+One checkpoint is enough to notice that the whole store went back or forked; what stood about each
+source then, that a leaf was taken out or hidden from a lookup; the trust policy, that an older or
+an unsigned one was put in its place. The file lies outside the home directory and the ledger's
+store: docs/adr/0014-remembered-state.md says where, and what its editor could do. Its format is
+docs/formats/remembered.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sluicegate.adapters.ledgers.tile_files import share, write_atomically
+from sluicegate.attest.trust_file import TrustFile
+from sluicegate.digest import canonical
+from sluicegate.digest.algorithms import Digest
+from sluicegate.errors import BadProof, ConfigError, EvidenceMissing, LedgerError, MalformedEnvelope
+from sluicegate.ledger.entry import MAX_SOURCE_CHARS
+from sluicegate.ledger.standing import OF_BATCH, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from sluicegate.ledger.log import Ledger
+
+MAX_BYTES: Final = 8 << 20
+"""Largest file: 20,000 sources, or 90,000 batches that were ever set aside. The trust policy in it
+has 2 MiB at most."""
+
+REMEMBER: Final = "sluicegate ledger remember"
+"""The command with which an administrator says that what is there now is to be remembered."""
+
+_KEYS: Final = {"v", "began", "checkpoint", "sources", "trust"}
+_SOURCE_KEYS: Final = {"batch", "provenance", "since", "newest", "held"}
+_MAY_NOT_WRITE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+_log = logging.getLogger("sluicegate.memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What was seen last.
+
+    Attributes:
+        checkpoint: Signed note of the ledger.
+        trust: The trust policy's file, as it was read.
+        standings: What stood about each source under that checkpoint.
+        began: When and why this memory was begun, for people.
+    """
+
+    checkpoint: bytes
+    trust: bytes
+    standings: Mapping[str, Standing] = field(default_factory=dict)
+    began: str = ""
+
+    def to_bytes(self) -> bytes:
+        """Write the file of docs/formats/remembered.md.
+
+        Raises:
+            LedgerError: More than `MAX_BYTES`.
+        """
+        data = canonical.dumps(
+            {
+                "v": 2,
+                "began": self.began,
+                "checkpoint": self.checkpoint.decode(),
+                "sources": {name: _written(item) for name, item in self.standings.items()},
+                "trust": self.trust.decode(),
+            }
+        )
+        if len(data) > MAX_BYTES:
+            raise LedgerError(
+                "there is more to remember than the memory may hold",
+                expected=f"at most {MAX_BYTES} bytes",
+                got=str(len(data)),
+                next_step="Start a new ledger for new sources.",
+            )
+        return data
+
+
+def read_memory(path: Path) -> Memory:
+    """Read what is remembered.
+
+    Raises:
+        EvidenceMissing: There is no such file, which never means that there is nothing to see.
+        LedgerError: It cannot be read, or is of an older version.
+        MalformedEnvelope: It is no such file.
+    """
+    return parse_memory(_read(path), locator=str(path))
+
+
+def read_version_1(path: Path) -> bytes | None:
+    """Return the checkpoint in a file that an older Sluicegate wrote; None if it is none."""
+    value = _loaded(_read(path), str(path))
+    if isinstance(value, dict) and value.get("v") == 1 and isinstance(value.get("checkpoint"), str):
+        return str(value["checkpoint"]).encode()
+    return None
+
+
+def parse_memory(data: bytes, *, locator: str) -> Memory:
+    """Read the bytes of such a file.
+
+    Raises:
+        LedgerError: They are an older version's.
+        MalformedEnvelope: They are no such file's.
+    """
+    value = _loaded(data, locator)
+    if isinstance(value, dict) and value.get("v") == 1:
+        raise LedgerError(
+            "the memory was written by an older version, which saw less",
+            locator=locator,
+            expected="version 2",
+            got="version 1",
+            next_step=f"Run once: {REMEMBER}. It holds the ledger against what is remembered.",
+        )
+    if not isinstance(value, dict) or set(value) != _KEYS or value["v"] != 2:
+        raise _malformed(locator)
+    texts = [value[name] for name in ("checkpoint", "trust", "began")]
+    sources = value["sources"]
+    if not all(isinstance(text, str) for text in texts) or not isinstance(sources, dict):
+        raise _malformed(locator)
+    standings = {name: _standing(name, item, locator) for name, item in sources.items()}
+    return Memory(texts[0].encode(), texts[1].encode(), standings, texts[2])
+
+
+def remember(path: Path, ledger: Ledger, memory: Memory, *, appends: bool) -> None:
+    """Remember what was just verified, unless somebody remembered more meanwhile.
+
+    Args:
+        path: The file, which exists.
+        ledger: Verifies the checkpoints.
+        memory: Extends what the caller read from the file.
+        appends: Whether the caller appended. One that only reads, and may not write here, leaves
+            that to those who append: a memory that training cannot edit is the better one.
+
+    Raises:
+        EvidenceMissing: The file vanished meanwhile.
+        BadProof: Somebody remembered another history of this length meanwhile.
+        LedgerError: It cannot be written.
+
+    Cost: nothing is written when nothing is new.
+    """
+    try:
+        with _locked(path):
+            old = read_memory(path)
+            merged = _merged(ledger, old, memory)
+            if merged != old:
+                write_atomically(path, merged.to_bytes())
+    except OSError as error:
+        if appends or error.errno not in _MAY_NOT_WRITE:
+            raise _failed("written", path, error) from error
+        _log.info("this user may only read %s; whoever appends writes it", path)
+
+
+def begin_memory(path: Path, memory: Memory, *, home: Path) -> Path | None:
+    """Write the first memory of an installation, or on purpose another one.
+
+    Args:
+        path: The file; its directory is made.
+        memory: What is there now.
+        home: Whoever may write there may write the directory, if it is made.
+
+    Returns:
+        Where the file that was there before is kept now; None if there was none.
+
+    Raises:
+        LedgerError: It cannot be written.
+    """
+    kept = path.with_name(f"{path.name}.forgotten-{memory.began[:19].replace(':', '')}")
+    try:
+        _make_directory(path.parent, home)
+        with _locked(path):
+            was_there = path.exists()
+            if was_there:
+                # A copy first: a crash in between must not leave an installation without one.
+                write_atomically(kept, path.read_bytes())
+            write_atomically(path, memory.to_bytes())
+            if not was_there:
+                share(path, path.parent.stat())
+    except OSError as error:
+        raise _failed("written", path, error) from error
+    return kept if was_there else None
+
+
+def require_writable(path: Path) -> None:
+    """Check that this user can write the memory, before something is appended to the ledger.
+
+    Raises:
+        LedgerError: It cannot.
+    """
+    try:
+        with _locked(path):
+            if not os.access(path.parent, os.W_OK, effective_ids=True):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise _failed("written", path, error) from error
+
+
+def require_place(path: Path, *, may_replace: bool, home: Path) -> None:
+    """Check that a first memory can be written, before anything else is made.
+
+    Args:
+        path: The file.
+        may_replace: Whether one that is there may be given up.
+        home: As `begin_memory`.
+
+    Raises:
+        ConfigError: Something is remembered there already.
+        LedgerError: Nothing can be written there.
+    """
+    if path.exists() and not may_replace:
+        raise ConfigError(
+            "something is remembered here already, of this ledger or of one before",
+            locator=str(path),
+            next_step='If that ledger is given up on purpose, add --forget "why".',
+        )
+    try:
+        _make_directory(path.parent, home)
+        with _locked(path):
+            pass
+    except OSError as error:
+        raise _failed("written", path, error) from error
+
+
+def _merged(ledger: Ledger, old: Memory, new: Memory) -> Memory:
+    """Return what is newer in each of two, both of which were verified."""
+    before, after = (
+        ledger.verify_checkpoint(memory.checkpoint, locator="remembered") for memory in (old, new)
+    )
+    trust = _newer_trust(old.trust, new.trust)
+    if before.size > after.size:
+        return replace(old, trust=trust)
+    standings = dict(new.standings)
+    if before.size == after.size:
+        if before.root != after.root:
+            raise BadProof("two histories of this length were signed", locator=ledger.locator)
+        for name, standing in old.standings.items():
+            if standing.since < standings[name].since:
+                standings[name] = standing  # it covers more: somebody read all leaves for it
+    return Memory(new.checkpoint, trust, standings, old.began)
+
+
+def _newer_trust(old: bytes, new: bytes) -> bytes:
+    if old == new:
+        return new
+    before, after = (TrustFile.from_bytes(data, locator="remembered") for data in (old, new))
+    return old if before.policy.version > after.policy.version else new
+
+
+def _written(standing: Standing) -> dict[str, Any]:
+    return {
+        "batch": standing.batch,
+        "provenance": standing.provenance,
+        "since": standing.since,
+        "newest": dict(standing.newest),
+        "held": dict(standing.held),
+    }
+
+
+def _standing(source: str, value: Any, locator: str) -> Standing:
+    """Read one source strictly: what is left out here would be believed not to exist."""
+    if not isinstance(value, dict) or set(value) != _SOURCE_KEYS or len(source) > MAX_SOURCE_CHARS:
+        raise _malformed(locator)
+    batch, newest, held = value["batch"], value["newest"], value["held"]
+    if not isinstance(batch, str) or not isinstance(newest, dict) or not isinstance(held, dict):
+        raise _malformed(locator)
+    indexes = [value["since"], *newest.values(), *held.values()]
+    least = 0 if batch else -1
+    if not set(newest) <= OF_BATCH or not all(_is_index(index, 0) for index in indexes):
+        raise _malformed(locator)
+    if not _is_index(value["provenance"], least):
+        raise _malformed(locator)
+    for digest in (*([batch] if batch else []), *held):
+        Digest.parse(digest)
+    return Standing(batch, value["provenance"], value["since"], newest, held)
+
+
+def _is_index(value: Any, least: int) -> bool:
+    return type(value) is int and value >= least
+
+
+def _loaded(data: bytes, locator: str) -> Any:
+    try:
+        return canonical.loads(data, locator=locator, max_bytes=MAX_BYTES)
+    except MalformedEnvelope as error:
+        raise _malformed(locator) from error
+
+
+def _malformed(locator: str) -> MalformedEnvelope:
+    return MalformedEnvelope(
+        "not what an installation remembers",
+        locator=locator,
+        next_step="Find out who edited it. "
+        f'Then restore it, or run: {REMEMBER} --forget "why it may be lost".',
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)  # more is refused below, however much it is
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise EvidenceMissing(
+            "what this installation remembers of its ledger is not there",
+            locator=str(path),
+            next_step="If it was there before, find out who removed it. At the first use of a "
+            f"ledger that exists, run once: {REMEMBER}.",
+        ) from error
+    except OSError as error:
+        raise _failed("read", path, error) from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One process at a time; a lock of its own file, because the other one is replaced."""
+    lock = path.with_name(f".{path.name}.lock")
+    is_new = not lock.exists()
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if is_new:
+            share(lock, path.parent.stat())
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _make_directory(directory: Path, home: Path) -> None:
+    if not directory.exists():
+        directory.mkdir(exist_ok=True)
+        # The users that sign share the home by owner or group; root may run the first command.
+        share(directory, home.stat())
+
+
+def _failed(what: str, path: Path, error: OSError) -> LedgerError:
+    return LedgerError(
+        f"what is remembered of the ledger cannot be {what}",
+        locator=str(path),
+        got=error.strerror or type(error).__name__,
+        next_step="Give this user access, or a place of its own: [sluicegate] remembered.",
+    )

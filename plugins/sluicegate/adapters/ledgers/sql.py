@@ -1,0 +1,303 @@
+"""A ledger's reads and writes in portable SQL (SQLAlchemy Core); the tables are `ledger_tables`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from sqlalchemy import bindparam, exists, func, insert, or_, select, true, update
+from sqlalchemy.exc import IntegrityError
+
+from sluicegate.adapters.ledgers.tables import checkpoint, envelope, leaf, node, stream
+from sluicegate.digest.algorithms import SHA256, Digest
+from sluicegate.errors import LedgerConflict, LedgerCorrupt
+from sluicegate.ledger.entry import Entry, LeafForm
+from sluicegate.ledger.scan import NOT_A_LEAF, PageReader
+from sluicegate.ledger.store import Strays
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import Column, ColumnElement, Connection, Select, Table
+
+    from sluicegate.ledger.scan import Row, Scanned
+    from sluicegate.ledger.store import Growth, LedgerRecord, Query
+
+T = TypeVar("T")
+
+_CHUNK: Final = 500
+"""Values in one IN list; SQLite before 3.32 allows 999."""
+
+_FETCHED: Final = 64
+"""Leaves that a scan holds in memory with their envelopes."""
+
+_LEAVES: Final = select(
+    leaf.c.idx, stream.c.kind, stream.c.source, leaf.c.subject, leaf.c.envelope
+).join_from(leaf, stream, leaf.c.stream == stream.c.id)
+
+_ENVELOPES: Final = select(envelope.c.idx, envelope.c.body)
+_NODES: Final = select(node.c.position, node.c.hash)
+_STREAMS: Final = select(stream.c.source, stream.c.kind, stream.c.id)
+
+PAGE: Final = (
+    select(leaf.c.idx, leaf.c.stream, leaf.c.subject, leaf.c.envelope, envelope.c.body)
+    .join_from(leaf, envelope, envelope.c.idx == leaf.c.idx, isouter=True)
+    .where(leaf.c.idx >= bindparam("start"))
+    .order_by(leaf.c.idx)
+    .limit(bindparam("count"))
+)
+"""Leaves with their envelopes from an index on."""
+
+_RUN: Final = (
+    select(node.c.hash)
+    .where(node.c.position >= bindparam("first"), node.c.position < bindparam("end"))
+    .order_by(node.c.position)
+)
+
+
+class SqlSnapshot:
+    """One open transaction's view of the tables; meets ledger.store.Snapshot.
+
+    Args:
+        connection: Inside a transaction.
+        locator: Path or URL without secrets, for messages.
+    """
+
+    def __init__(self, connection: Connection, locator: str) -> None:
+        self._connection = connection
+        self._locator = locator
+
+    def checkpoint(self) -> bytes:
+        """Return the stored head."""
+        notes = self._heads()
+        if len(notes) != 1:
+            raise self._corrupt("no single checkpoint is stored", got=f"{len(notes)} rows")
+        return self._bytes(notes[0], "checkpoint")
+
+    def entries(self, indexes: Sequence[int]) -> Mapping[int, Entry]:
+        """Return leaves by index."""
+        return {row[0]: self._entry(row) for row in self._where_in(_LEAVES, leaf.c.idx, indexes)}
+
+    def envelopes(self, indexes: Sequence[int]) -> Mapping[int, bytes]:
+        """Return envelopes by index."""
+        return {
+            index: self._bytes(body, f"envelope {index}")
+            for index, body in self._where_in(_ENVELOPES, envelope.c.idx, indexes)
+        }
+
+    def hashes(self, positions: Sequence[int]) -> Mapping[int, bytes]:
+        """Return inner-node hashes by position."""
+        return {
+            place: self._hash(hashed, place)
+            for place, hashed in self._where_in(_NODES, node.c.position, positions)
+        }
+
+    def find(
+        self, query: Query, *, newest_first: bool, start: int | None, limit: int
+    ) -> list[tuple[int, Entry]]:
+        """Return leaves that match."""
+        wanted = _matching(query)
+        if start is not None:
+            wanted = wanted.where(leaf.c.idx <= start if newest_first else leaf.c.idx >= start)
+        order = leaf.c.idx.desc() if newest_first else leaf.c.idx.asc()
+        rows = self._connection.execute(wanted.order_by(order).limit(limit))
+        return [(row[0], self._entry(row)) for row in rows]
+
+    def logged(self, envelopes: Sequence[str]) -> list[tuple[int, Entry]]:
+        """Return leaves by envelope digest, oldest first."""
+        digests = [Digest.parse(text).raw for text in envelopes]
+        rows = self._where_in(_LEAVES, leaf.c.envelope, digests)
+        return sorted([(row[0], self._entry(row)) for row in rows], key=lambda item: item[0])
+
+    def scan(self, start: int) -> Iterator[Sequence[Scanned]]:
+        """Read leaves with their envelopes, page by page."""
+        return PageReader(self._forms(), self._rows, self._not_a_leaf).pages(start)
+
+    def hash_run(self, first: int, count: int) -> bytes:
+        """Return inner-node hashes that stand side by side."""
+        wanted = {"first": first, "end": first + count}
+        hashes = [row[0] for row in self._connection.execute(_RUN, wanted).fetchall()]
+        try:
+            sound = set(map(len, hashes)) <= {32}
+            return b"".join(hashes) if sound else self._hash(None, first)
+        except TypeError:  # not all are bytes
+            return self._hash(None, first)
+
+    def strays(self, size: int, n_hashes: int) -> Strays:
+        """Count rows outside a size."""
+        unused = ~exists().where(leaf.c.stream == stream.c.id)
+        return Strays(
+            leaves=self._count(leaf.c.idx, _outside(leaf.c.idx, size)),
+            envelopes=self._count(envelope.c.idx, _outside(envelope.c.idx, size)),
+            hashes=self._count(node.c.position, _outside(node.c.position, n_hashes)),
+            streams=self._count(stream.c.id, unused),
+        )
+
+    def damage(self, *, thorough: bool = True) -> Sequence[str]:  # noqa: ARG002
+        """Return nothing: what is portable is checked by the ledger itself."""
+        return ()
+
+    def _heads(self) -> Sequence[object]:
+        return self._connection.execute(select(checkpoint.c.note)).scalars().all()
+
+    def _where_in(
+        self, wanted: Select[Any], column: Column[Any], values: Sequence[object]
+    ) -> Iterator[Any]:
+        """Read the rows of a statement without conditions whose column has one of the values."""
+        for part in chunks(values):
+            yield from self._connection.execute(wanted.where(column.in_(part)))
+
+    def _rows(self, start: int, count: int) -> Iterable[Row]:
+        """Read leaves with their envelopes from an index on, not all in memory at once."""
+        with self._connection.execute(PAGE, paging(start, count)) as result:
+            for part in result.partitions(_FETCHED):
+                yield from part
+
+    def _forms(self) -> dict[int, LeafForm]:
+        forms = {}
+        for number, source, kind in self._connection.execute(select(stream)):
+            try:
+                forms[number] = LeafForm(kind, source)
+            except NOT_A_LEAF as error:
+                raise self._corrupt("a stream has no name of ours", f"stream {number}") from error
+        return forms
+
+    def _count(self, column: Column[Any], which: ColumnElement[bool]) -> int:
+        return int(self._connection.execute(select(func.count(column)).where(which)).scalar_one())
+
+    def _entry(self, row: Any) -> Entry:
+        index, kind, source, subject, digest = row[:5]
+        try:
+            return Entry(kind, source, unpack_digest(subject), f"{SHA256}:{digest.hex()}")
+        except NOT_A_LEAF as error:
+            raise self._not_a_leaf(index) from error
+
+    def _not_a_leaf(self, index: int) -> LedgerCorrupt:
+        return self._corrupt("a row is not a leaf that this version writes", f"leaf {index}")
+
+    def _hash(self, value: object, place: int) -> bytes:
+        hashed = self._bytes(value, f"node {place}")
+        if len(hashed) != 32:
+            raise self._corrupt("a tree node is not 32 bytes long", f"node {place}")
+        return hashed
+
+    def _bytes(self, value: object, what: str) -> bytes:
+        if not isinstance(value, bytes):
+            raise self._corrupt("a column holds no bytes", what, got=type(value).__name__)
+        return value
+
+    def _corrupt(self, what: str, at: str = "", got: str = "") -> LedgerCorrupt:
+        return LedgerCorrupt(
+            what,
+            locator=f"{self._locator} {at}".strip(),
+            got=got,
+            next_step="Keep the file as evidence and compare it with a backup.",
+        )
+
+
+class SqlTransaction(SqlSnapshot):
+    """A snapshot that can grow; meets ledger.store.Transaction."""
+
+    def grow(self, growth: Growth) -> None:
+        """Write one append."""
+        # The swap comes first: in databases that lock rows it is what makes others wait.
+        if self._swap(growth.old_checkpoint, growth.new_checkpoint) != 1:
+            raise LedgerConflict(
+                self._count(leaf.c.idx, true()), "another writer was first", locator=self._locator
+            )
+        streams = self._streams(growth.records)
+        rows = [_leaf_row(record, streams) for record in growth.records]
+        bodies = [{"idx": record.index, "body": record.envelope} for record in growth.records]
+        nodes = [
+            {"position": growth.position + offset, "hash": hashed}
+            for offset, hashed in enumerate(growth.hashes)
+        ]
+        try:
+            self._insert([(leaf, rows), (envelope, bodies), (node, nodes)])
+        except IntegrityError as error:
+            what = "rows stand behind the signed end of the ledger"
+            raise self._corrupt(what) from error
+
+    def _swap(self, old: bytes, new: bytes) -> int:
+        """Replace the head if it is still the old one; returns the number of rows replaced."""
+        swap = update(checkpoint).where(checkpoint.c.id == 1, checkpoint.c.note == bindparam("old"))
+        values = {"old": old, "new": new}
+        return self._connection.execute(swap.values(note=bindparam("new")), values).rowcount
+
+    def _insert(self, tables: Sequence[tuple[Table, Sequence[Mapping[str, Any]]]]) -> None:
+        """Insert rows into tables, in order; a table may get none."""
+        for table, rows in tables:
+            if rows:
+                self._connection.execute(insert(table), rows)
+
+    def _streams(self, records: Sequence[LedgerRecord]) -> dict[tuple[str, str], int]:
+        """Ids of the records' (source, kind) pairs, new ones inserted."""
+        wanted = sorted({(record.entry.source, str(record.entry.kind)) for record in records})
+        ids = self._known_streams([source for source, _ in wanted])
+        missing = [pair for pair in wanted if pair not in ids]
+        if missing:
+            highest = self._connection.execute(select(func.max(stream.c.id))).scalar() or 0
+            new = dict(zip(missing, range(highest + 1, highest + 1 + len(missing)), strict=True))
+            rows = [{"id": id_, "source": pair[0], "kind": pair[1]} for pair, id_ in new.items()]
+            self._insert([(stream, rows)])
+            ids |= new
+        return ids
+
+    def _known_streams(self, sources: Sequence[str]) -> dict[tuple[str, str], int]:
+        return {
+            (source, kind): number
+            for source, kind, number in self._where_in(_STREAMS, stream.c.source, sources)
+        }
+
+
+def pack_digest(text: str) -> bytes:
+    """Return a digest as ``algorithm:`` and its raw bytes; half the size of the text."""
+    digest = Digest.parse(text)
+    return digest.algorithm.encode("ascii") + b":" + digest.raw
+
+
+def unpack_digest(data: bytes) -> str:
+    """Invert `pack_digest`; whether the result is a digest is the caller's check."""
+    algorithm, _, raw = data.partition(b":")
+    return f"{algorithm.decode('ascii')}:{raw.hex()}"
+
+
+def _leaf_row(record: LedgerRecord, streams: Mapping[tuple[str, str], int]) -> dict[str, object]:
+    entry = record.entry
+    return {
+        "idx": record.index,
+        "stream": streams[entry.source, str(entry.kind)],
+        "subject": pack_digest(entry.subject),
+        "envelope": Digest.parse(entry.envelope).raw,
+    }
+
+
+def _matching(query: Query) -> Select[Any]:
+    ids = select(stream.c.id)
+    if query.source is not None:
+        ids = ids.where(stream.c.source == query.source)
+    if query.kind is not None:
+        ids = ids.where(stream.c.kind == str(query.kind))
+    wanted = _LEAVES
+    if query.source is not None and query.kind is not None:
+        # One stream: its index is in order of idx already, so the newest is one step away.
+        wanted = wanted.where(leaf.c.stream == ids.scalar_subquery())
+    elif query.source is not None or query.kind is not None:
+        wanted = wanted.where(leaf.c.stream.in_(ids))
+    if query.subject is not None:
+        wanted = wanted.where(leaf.c.subject == pack_digest(query.subject))
+    return wanted
+
+
+def paging(start: int, count: int) -> dict[str, int]:
+    """Return the parameters of `PAGE`."""
+    return {"start": start, "count": count}
+
+
+def _outside(column: Column[Any], size: int) -> ColumnElement[bool]:
+    return or_(column < 0, column >= size)
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut values into lists that a statement can name."""
+    for begin in range(0, len(values), _CHUNK):
+        yield values[begin : begin + _CHUNK]

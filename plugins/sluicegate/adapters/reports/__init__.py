@@ -1,0 +1,1 @@
+"""What a check leaves behind for people: history, page, plots, rows."""

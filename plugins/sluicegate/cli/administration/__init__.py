@@ -1,0 +1,1 @@
+"""Commands of those who run an installation: keys, trust, policy, ledger, witnesses."""

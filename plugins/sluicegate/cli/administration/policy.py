@@ -1,0 +1,210 @@
+"""`sluicegate policy`: check a policy file before a gate relies on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.cli.options import (
+    Installation,
+    Subparsers,
+    add_home,
+    add_json,
+    command,
+    emit,
+    home_of,
+    now,
+    table,
+)
+from sluicegate.errors import ConfigError, Outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+    from sluicegate.gate.policy import Policy
+
+
+def register(commands: Subparsers) -> None:
+    """Add the command and its actions."""
+    parser = command(
+        commands,
+        "policy",
+        run,
+        "write a policy to start from, check one, and show what it demands",
+        [
+            "sluicegate policy init policy.yaml",
+            "sluicegate policy lint policy.yaml",
+            "sluicegate policy lint policy.yaml --strict",
+            "sluicegate policy explain policy.yaml --source flights",
+            "sluicegate policy test policy.yaml --home sluice --source flights",
+            "sluicegate policy weights policy.yaml --source flights --out weights.parquet",
+        ],
+    )
+    parser.add_argument("action", choices=["init", "lint", "explain", "test", "weights"])
+    parser.add_argument("policy", type=Path)
+    parser.add_argument("--source", help="with test and explain: only this source")
+    parser.add_argument("--out", type=Path, help="with weights: Parquet file to write")
+    parser.add_argument("--strict", action="store_true", help="with lint: a warning is exit code 1")
+    add_home(parser)
+    add_json(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a new policy, or read one strictly; explain also lists its rules."""
+    from sluicegate.adapters.policy_file import read_policy
+    from sluicegate.gate.judgement import require_usable
+
+    if arguments.action == "init":
+        _write_default(arguments.policy)
+    policy = read_policy(arguments.policy)
+    require_usable(policy)
+    if arguments.action == "test":
+        return _test(arguments, policy)
+    if arguments.action == "weights":
+        return _weights(arguments, policy)
+    if arguments.action == "lint":
+        return _lint(arguments, policy)
+    policy = policy.for_source(arguments.source) if arguments.source else policy
+    rules = [
+        (
+            code,
+            rule.severity.value,
+            "learned" if rule.tolerance is None else f"{rule.tolerance:g}",
+            rule.not_evaluated or "blocks",
+        )
+        for code, rule in sorted(policy.signals.items())
+    ]
+    head = (
+        f"policy {policy.digest.short}: {policy.mode.value}, accepts "
+        f"{' and '.join(sorted(policy.accept))}, verdicts valid {policy.verdict_ttl_s / 3600:g} h, "
+        f"at most {policy.false_block_budget:.2%} false blocks a run"
+    )
+    lines = [head]
+    if arguments.action == "explain":
+        lines += table(rules, ("SIGNAL", "WHEN IT FIRES", "TOLERANCE", "WHEN NOT EVALUATED"))
+        lines += _sections(policy)
+    emit(
+        {
+            "digest": str(policy.digest),
+            "mode": policy.mode.value,
+            "signals": {code: severity for code, severity, *_ in rules},
+        },
+        lines,
+        as_json=arguments.json,
+    )
+    return 0
+
+
+def _lint(arguments: argparse.Namespace, policy: Policy) -> int:
+    """Say what a reviewer should ask about; only with --strict a warning is a failure."""
+    from sluicegate.adapters.gx.catalog import CATALOG
+    from sluicegate.gate.judgement import ALONE
+    from sluicegate.gate.policy_lint import warnings
+
+    found = warnings(policy, {*CATALOG, *ALONE})
+    emit(
+        {"digest": str(policy.digest), "mode": policy.mode.value, "warnings": list(found)},
+        [
+            f"policy {policy.digest.short}: {policy.mode.value}, {len(found)} warnings",
+            *(f"  {said}" for said in found),
+        ],
+        as_json=arguments.json,
+    )
+    return Outcome.CHECKED_AND_BAD.value if found and arguments.strict else 0
+
+
+def _weights(arguments: argparse.Namespace, policy: Policy) -> int:
+    """Write with which weight each row of the newest batch should be drawn for training."""
+    from sluicegate.workflow.baselines.sampling import write_weights
+    from sluicegate.workflow.evidence.verified import open_evidence
+
+    if arguments.source is None or arguments.out is None:
+        raise ConfigError("weights are of a source", expected="--source NAME --out FILE")
+    home, at = home_of(arguments), now()
+    n_rows, n_reduced = write_weights(
+        home, open_evidence(home, at=at), policy, arguments.source, arguments.out, at=at
+    )
+    emit(
+        {"rows": n_rows, "reduced": n_reduced, "out": str(arguments.out)},
+        [f"{n_reduced} of {n_rows} rows weigh less than 1: {arguments.out}"],
+        as_json=arguments.json,
+    )
+    return 0
+
+
+def _sections(policy: Policy) -> list[str]:
+    """Return the optional sections in words."""
+    lines = []
+    if (fresh := policy.freshness) is not None:
+        ages = (("sealed", fresh.sealed_s), ("baseline", fresh.baseline_s))
+        said = [f"{name} at most {age / 3600:g} h ago" for name, age in ages if age is not None]
+        lines.append(f"freshness: {', '.join(said)}")
+    if policy.promoted:
+        lines.append(f"baselines that must be promoted: {', '.join(sorted(policy.promoted))}")
+    if policy.contributors is not None:
+        set_ = policy.contributors.changed(type(policy.contributors)())
+        lines.append(f"contributors: {', '.join(f'{name} {here:g}' for name, here, _ in set_)}")
+    if policy.naming.hidden:
+        lines.append("contributor names: hidden, each is called by its pseudonym")
+    if (waiver := policy.waiver) is not None:
+        lines.append(
+            f"waivers: {waiver.approvers} people may waive {', '.join(sorted(waiver.allow))} "
+            f"for {waiver.max_s / 3600:g} h"
+        )
+    if (model := policy.model) is not None:
+        limits = ("regression", "class_regression", "slice_regression", "disagreement", "leakage")
+        said = [f"max_{name} {getattr(model, f'max_{name}'):g}" for name in limits]
+        by = f", sliced by {', '.join(model.slices)}" if model.slices else ""
+        lines.append(f"model: {', '.join(said)}{by}")
+    if policy.sources:
+        lines.append(f"tighter rules for {', '.join(sorted(policy.sources))} (--source shows them)")
+    return lines
+
+
+def _test(arguments: argparse.Namespace, policy: Policy) -> int:
+    """Show what the policy would have decided; blocking a past batch is no error."""
+    from sluicegate.workflow.auditing.policy_replay import replay
+
+    place = Installation(home_of(arguments), now(), {})
+    found = list(replay(place.audited(), policy, arguments.source, at=place.at))
+    rows = [
+        (
+            str(item.index),
+            item.source,
+            item.digest.rpartition(":")[2][:12],
+            item.was.value,
+            item.would_be.value if item.would_be else "unknown",
+            item.why,
+        )
+        for item in found
+    ]
+    emit(
+        {
+            "policy": str(policy.digest),
+            "would_block": sum(not item.starts and item.would_be is not None for item in found),
+            "would_pass": sum(item.starts for item in found),
+            "unknown": sum(item.would_be is None for item in found),
+            "verdicts": [
+                {
+                    "index": item.index,
+                    "source": item.source,
+                    "digest": item.digest,
+                    "was": item.was.value,
+                    "would_be": item.would_be.value if item.would_be else None,
+                    "starts": item.starts,
+                    "why": item.why,
+                }
+                for item in found
+            ],
+        },
+        table(rows, ("ENTRY", "SOURCE", "DIGEST", "WAS", "WOULD BE", "WHY")),
+        as_json=arguments.json,
+    )
+    return 0
+
+
+def _write_default(path: Path) -> None:
+    from sluicegate.adapters.files.named_file import write_named
+    from sluicegate.gate.default_policy import DEFAULT_POLICY
+
+    write_named(path, DEFAULT_POLICY.encode(), "the policy cannot be written", new=True)

@@ -1,0 +1,89 @@
+"""Run the function of a sealed task, and seal what it wrote with what it started from."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.digest.algorithms import DIR_HASH_1, sha256_bytes
+from sluicegate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sluicegate.workflow.evidence.home import SluiceHome
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What a sealed task has established, as pointers that may travel through Airflow.
+
+    Attributes:
+        output: ``{source, digest, index}`` of the batch that was made.
+        inputs: ``{source, digest}`` of each batch it was made of.
+    """
+
+    output: dict[str, str]
+    inputs: tuple[dict[str, str], ...]
+
+
+def code_version(function: Callable[..., Any]) -> str:
+    """Return the name of a function and the digest of its source text.
+
+    A digest of the text, because a DAG file need not be in any repository; it covers this
+    function alone, not what it calls.
+    """
+    name = f"{function.__module__}.{function.__qualname__}"
+    try:
+        source = inspect.getsource(function).encode()
+    except (OSError, TypeError):
+        source = function.__code__.co_code
+    return f"{name} {sha256_bytes(source)}"
+
+
+def derive(
+    function: Callable[[], Any],
+    *,
+    home: SluiceHome,
+    output: str,
+    inputs: Sequence[str],
+    code: str,
+    run: Mapping[str, str],
+) -> Derived:
+    """Run a function and seal the path that it returns with the inputs it started from.
+
+    Raises:
+        SluicegateError: An input is not sealed, or the output cannot be.
+    """
+    from sluicegate.orchestration.keys import signer_for
+    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.sealing.seal import seal_into_ledger
+
+    at = datetime.now(UTC).replace(microsecond=0)
+    before = open_evidence(home, at=at)
+    subjects = tuple(before.latest_seal(name, at=at).subjects[0] for name in inputs)
+    path = function()
+    if not isinstance(path, str | Path):
+        raise ConfigError("a sealed task returns the path of its output", locator=output)
+    # Keys are opened after the function has run; that is tidy, not a barrier.
+    at = datetime.now(UTC).replace(microsecond=0)
+    batch = seal_into_ledger(
+        Path(path),
+        output,
+        evidence=open_evidence(home, at=at, ledger_signer=signer_for("ledger", home)),
+        signer=signer_for("source", home),
+        at=at,
+        run=run,
+        inputs=subjects,
+        code_version=code,
+    )
+    return Derived(
+        {"source": batch.source, "digest": str(batch.digest), "index": str(batch.index)},
+        tuple(
+            {"source": item.name, "digest": f"{DIR_HASH_1}:{item.digest[DIR_HASH_1]}"}
+            for item in subjects
+        ),
+    )

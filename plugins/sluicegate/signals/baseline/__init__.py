@@ -1,0 +1,1 @@
+"""What clean batches look like: learned once, stored, read by every signal."""

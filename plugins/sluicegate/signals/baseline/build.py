@@ -1,0 +1,216 @@
+"""Build a baseline: fix cells, count, fit the reference model, learn drift budgets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sluicegate.errors import ConfigError, InsufficientData, SchemaMismatch
+from sluicegate.profiling.buffers import plain, primitive
+from sluicegate.profiling.columns import infer_column
+from sluicegate.profiling.counts import Profile
+from sluicegate.profiling.layout import Encoded, Layout, encode_batch, without_index
+from sluicegate.profiling.projection import Projection, learn_projection, project
+from sluicegate.signals.arrival.reference import learn_arrival
+from sluicegate.signals.baseline.learn_contamination import LearnedRows, learn_contamination
+from sluicegate.signals.baseline.learn_tolerances import contributors_of, learn_tolerances
+from sluicegate.signals.baseline.stored import Baseline
+from sluicegate.signals.copies.learn_known_rows import learn_trusted
+from sluicegate.signals.decision.budget import assign_blocks
+from sluicegate.signals.labels.reference import LabelReference, learn_reference
+from sluicegate.signals.labels.reference_model import modelled_classes
+from sluicegate.signals.labels.second_opinion import learn_second_opinion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from sluicegate.profiling.schema import BatchSchema
+
+MIN_BASELINE_ROWS = 200
+"""Fewer rows cannot support a budget or a model: two blocks of one hundred."""
+VALID_FOR = timedelta(days=180)
+_NAMED = 20  # columns that a message lists
+
+
+def build_baseline(
+    batches: Iterable[pa.RecordBatch],
+    schema: BatchSchema,
+    *,
+    created: datetime,
+    seed: int,
+    golden: Iterable[pa.RecordBatch] | None = None,
+    valid_for: timedelta = VALID_FOR,
+) -> Baseline:
+    """Build a baseline from clean, trusted rows.
+
+    Args:
+        batches: Record batches of one Arrow schema.
+        schema: Roles of columns.
+        created: Time of building, aware UTC.
+        seed: Decides everything that is random; the same rows in the same order and the same
+            seed give the same bytes.
+        golden: Rows that must never appear in training, for leakage.
+        valid_for: How long the baseline may be used.
+
+    Raises:
+        ConfigError: ``created`` is naive, or the schema names a column that is not there.
+        InsufficientData: Fewer than 200 rows.
+        SchemaMismatch: Batches of different Arrow schemas, or repeated column names.
+
+    Cost: the rows as Arrow, a byte a value for cells, and six model fits on at most 40,000
+    rows; about 5 CPU s for 100,000 rows of 15 columns.
+    """
+    if created.tzinfo is None:
+        raise ConfigError("created has no time zone", expected="aware datetime")
+    golden = None if golden is None else list(golden)
+    table = _table(batches)
+    _require_columns(table, schema)
+    whole = _whole(table)
+    projections = _projections(whole, schema)
+    whole = project(projections, whole)
+    layout = _layout(whole, schema, projections)
+    encoded = encode_batch(layout, whole)
+    profile = Profile.empty(layout)
+    profile.add(encoded)
+    blocks = assign_blocks(table.num_rows, _times(table, schema), np.random.default_rng(seed))
+    classes = () if layout.label is None else modelled_classes(encoded.slot, layout.n_slots - 2)
+    rows = learn_contamination(
+        layout, whole, encoded, classes=classes, blocks=blocks, golden=golden, seed=seed
+    )
+    trusted, trusted_budget = learn_trusted(layout, whole, encoded, golden=golden, seed=seed)
+    labels, unlabelled = _labels(layout, encoded, rows, classes, blocks=blocks, seed=seed)
+    if labels is not None:
+        second = learn_second_opinion(
+            layout,
+            encoded,
+            whole,
+            labels.class_index(encoded.slot),
+            n_classes=len(classes),
+            seed=seed,
+        )
+        labels = replace(labels, second=second)
+    return Baseline(
+        layout=layout,
+        profile=profile,
+        created=created,
+        expires=created + valid_for,
+        seed=seed,
+        tolerances={
+            **learn_tolerances(layout, encoded, blocks),
+            **rows.tolerances,
+            **trusted_budget,
+        },
+        labels=labels,
+        unlabelled=unlabelled,
+        contamination=replace(
+            rows.reference, trusted=trusted, arrival=learn_arrival(layout, whole, encoded)
+        ),
+    )
+
+
+def _table(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    parts = list(batches)
+    try:
+        table = pa.Table.from_batches(parts, None if parts else pa.schema([]))
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise SchemaMismatch(
+            "baseline parts differ in their columns", got=str(error)[:200]
+        ) from error
+    if table.num_rows < MIN_BASELINE_ROWS:
+        raise InsufficientData(
+            "too few rows for a baseline",
+            expected=f"at least {MIN_BASELINE_ROWS}",
+            got=str(table.num_rows),
+        )
+    names = table.schema.names
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise SchemaMismatch("column names repeat in the baseline", got=", ".join(repeated))
+    return table.select([f.name for f in without_index(table.schema)]).combine_chunks()
+
+
+def _require_columns(table: pa.Table, schema: BatchSchema) -> None:
+    named = [schema.id, schema.label, schema.contributor, schema.timestamp]
+    wanted = [n for n in (*named, *schema.text, *schema.embedding) if n is not None]
+    lacking = [name for name in wanted if name not in table.schema.names]
+    if lacking:
+        raise ConfigError(
+            "schema names columns that the data do not have",
+            locator="schema",
+            expected=f"some of {', '.join(table.schema.names[:_NAMED])}",
+            got=", ".join(lacking),
+            next_step="Correct the names in the schema.",
+        )
+
+
+def _projections(whole: pa.RecordBatch, schema: BatchSchema) -> tuple[Projection, ...]:
+    learned = (learn_projection(name, whole.column(name)) for name in schema.embedding)
+    return tuple(projection for projection in learned if projection is not None)
+
+
+def _layout(
+    whole: pa.RecordBatch, schema: BatchSchema, projections: tuple[Projection, ...]
+) -> Layout:
+    names = whole.schema.names
+    columns = tuple(
+        infer_column(name, whole.column(name), role=schema.role(name)) for name in names
+    )
+    return Layout(columns, schema, projections)
+
+
+def _whole(table: pa.Table) -> pa.RecordBatch:
+    arrays = [plain(table.column(i)) for i in range(table.num_columns)]
+    return pa.RecordBatch.from_arrays(arrays, names=table.schema.names)
+
+
+def _times(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None:
+    """Return times as integers; None without a usable timestamp column."""
+    if schema.timestamp is None:
+        return None
+    array = plain(table.column(schema.timestamp))
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        ranks = pc.rank(array, sort_keys="ascending", tiebreaker="min")
+        return primitive(pc.cast(ranks, pa.int64()), np.int64)  # type: ignore[return-value]
+    if pa.types.is_date(array.type):
+        array = pc.cast(array, pa.timestamp("ms"))
+    if pa.types.is_timestamp(array.type):
+        array = array.view(pa.int64())
+    if not (pa.types.is_integer(array.type) or pa.types.is_floating(array.type)):
+        return None
+    ranks = pc.rank(array, sort_keys="ascending", tiebreaker="min")
+    return primitive(pc.cast(ranks, pa.int64()), np.int64)  # type: ignore[return-value]
+
+
+def _labels(
+    layout: Layout,
+    encoded: Encoded,
+    rows: LearnedRows,
+    classes: tuple[int, ...],
+    *,
+    blocks: NDArray[np.int64],
+    seed: int,
+) -> tuple[LabelReference | None, str]:
+    if layout.label is None or encoded.label is None:
+        return None, ""
+    index, names = contributors_of(encoded)
+    features = tuple(c for c in layout.features if c.binned or c.listed) + rows.score_columns
+    found = learn_reference(
+        classes,
+        features,
+        {**encoded.cells, **rows.score_cells},
+        encoded.slot,
+        contributor=index,
+        names=names,
+        blocks=blocks,
+        seed=seed,
+    )
+    return (None, found) if isinstance(found, str) else (found, "")
+
+
+__all__ = ["MIN_BASELINE_ROWS", "VALID_FOR", "Baseline", "build_baseline"]

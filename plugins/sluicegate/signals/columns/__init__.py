@@ -1,0 +1,1 @@
+"""Signals of single columns: schema, missing values, drift, outliers."""

@@ -1,0 +1,81 @@
+"""SCHEMA: the batch has the baseline's columns, once each, of the same kinds.
+
+Null hypothesis: none; these are facts, not samples. Minimum n: 0. An extra column (a load date,
+a partition key) is named as not judged and does not alarm by default, because it changes no
+column that the baseline knows; with a tolerance ``SCHEMA:extra`` of 0 it warns, and a policy's
+rule of that name says whether that blocks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from sluicegate.profiling.encode import comparable
+from sluicegate.signals.decision.finding import Candidate, Finding
+from sluicegate.signals.decision.record import EXTRA_COLUMNS, SCHEMA, Family, Status
+
+if TYPE_CHECKING:
+    from sluicegate.signals.comparison import Comparison
+
+CODE = SCHEMA
+_ANY = 1e9  # more extra columns than a batch can have
+
+
+def findings(comparison: Comparison) -> list[Finding]:
+    """Return one finding for the whole batch, with a candidate for each kind of change."""
+    seen = Counter(field.name for field in comparison.fields)
+    types = {field.name: field.type for field in comparison.fields}
+    columns = {c.name: c for c in comparison.baseline.layout.columns}
+    changes = {
+        "missing": sorted(set(columns) - set(seen)),
+        "repeated": sorted(name for name, count in seen.items() if count > 1),
+        "type-changed": sorted(
+            n for n, c in columns.items() if seen[n] == 1 and not comparable(c, types[n])
+        ),
+        "extra": sorted(set(seen) - set(columns)),
+    }
+    total = max(len(columns), 1)
+    candidates = [
+        Candidate(
+            effect=len(names) / total,
+            bound=len(names) / total,
+            tolerance=_tolerance(comparison, change),
+            p_value=0.0 if names else 1.0,
+            text=_text(change, names),
+            hint="Ask the owner of the source whether the format changed; rebuild the baseline.",
+            severity=Status.WARNED if change == "extra" else Status.FAILED,
+        )
+        for change, names in changes.items()
+    ]
+    return [
+        Finding(
+            code=CODE,
+            family=Family.SCHEMA,
+            null_hypothesis="none: an exact comparison of columns and their kinds",
+            effect_unit="share of the baseline's columns",
+            n_baseline=comparison.baseline.n_rows,
+            n_batch=comparison.profile.n_rows,
+            candidates=candidates,
+            exact=True,
+            evidence={k: v[:50] for k, v in changes.items() if v},
+        )
+    ]
+
+
+def _tolerance(comparison: Comparison, change: str) -> float:
+    if change == "extra":
+        return comparison.overrides.get(EXTRA_COLUMNS, _ANY)
+    return comparison.tolerance(CODE, "")
+
+
+def _text(change: str, names: list[str]) -> str:
+    if not names:
+        return f"no {change} column"
+    judged = " (not judged)" if change == "extra" else ""
+    return f"{len(names)} {change} column(s){judged}: {_listed(names)}"
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(name[:64] for name in names[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,1 @@
+"""Signals of who delivers rows, how much, and with which labels."""

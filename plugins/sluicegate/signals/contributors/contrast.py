@@ -1,0 +1,195 @@
+"""One contributor against its own past and against the rest of the batch.
+
+A score with expectation 0 on clean rows (flip score, or class indicator less its share) is
+averaged over a contributor's rows. From that average are taken the contributor's own
+baseline average, shrunk to the common one by how much contributors differ, and what the rest
+of the same batch moved: a season that moves everyone moves no contrast.
+Source: difference in differences (Angrist and Pischke 2008, section 5.2); shrinkage and
+between-group variance by moments (DerSimonian and Laird 1986; Morris 1983).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluicegate.signals.decision.budget import between_variance, prediction_bound
+
+Floats = NDArray[np.float64]
+_MIN_CELL_ROWS = 20  # a block-by-contributor mean of fewer rows says nothing about the spread
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What contributors do by themselves.
+
+    Attributes:
+        between: Variance of contributors' baseline means around the common mean.
+        within: Prediction bound of one contributor's contrast in one more block.
+    """
+
+    between: float
+    within: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Contrast of one contributor.
+
+    Attributes:
+        excess: Mean score beyond its own past and the rest of the batch.
+        error: Standard error of the excess under the null.
+    """
+
+    excess: float
+    error: float
+
+
+def contrasts(
+    n: Floats,
+    total: Floats,
+    *,
+    n_base: Floats,
+    total_base: Floats,
+    variance: Floats,
+    between: float,
+) -> list[Contrast]:
+    """Return the contrast of every contributor.
+
+    Args:
+        n: Rows of each contributor in the batch, float64, shape (k,), > 0.
+        total: Sum of its scores in the batch.
+        n_base: Rows in the baseline, 0 for a new contributor.
+        total_base: Sum of its scores in the baseline.
+        variance: Variance of one row's score under the null, > 0.
+        between: Variance of contributors' true means.
+    """
+    kappa = variance / max(between, 1e-12)
+    own = total_base / (n_base + kappa)
+    expected = own * n
+    rest_n = n.sum() - n
+    rest_shift = np.divide(
+        (total.sum() - total) - (expected.sum() - expected),
+        rest_n,
+        out=np.zeros_like(n),
+        where=rest_n > 0,
+    )
+    # With hardly any rest its noise would drown the contributor; the error says so.
+    rest_error = np.divide(variance, rest_n, out=np.zeros_like(n), where=rest_n > 0)
+    excess = total / n - own - rest_shift
+    error = np.sqrt(variance / n + variance / (n_base + kappa) + rest_error)
+    return [Contrast(float(e), float(s)) for e, s in zip(excess, error, strict=True)]
+
+
+def share_contrasts(
+    n: Floats, hits: Floats, *, n_base: Floats, hits_base: Floats, share: float, between: float
+) -> list[Contrast]:
+    """Return how far each contributor's share of a class is from its expectation.
+
+    The rest of the batch moves a contributor on the scale of log-odds: when everybody's share
+    halves, a contributor that had twice the share of the others loses twice as much.
+
+    Args:
+        n: Rows of each contributor in the batch, float64, shape (k,), > 0.
+        hits: Rows of the class among them.
+        n_base: Rows in the baseline, 0 for a new contributor.
+        hits_base: Rows of the class among them.
+        share: Share of the class in the baseline, in (0, 1).
+        between: Variance of contributors' true shares.
+    """
+    variance = share * (1.0 - share)
+    kappa = variance / max(between, 1e-12)
+    own = (hits_base + kappa * share) / (n_base + kappa)
+    rest_n, rest_hits = n.sum() - n, hits.sum() - hits
+    rest_own = np.divide(
+        (own * n).sum() - own * n, rest_n, out=np.full_like(n, share), where=rest_n > 0
+    )
+    shift = _logit((rest_hits + share) / (rest_n + 1.0)) - _logit(rest_own)
+    expected = 1.0 / (1.0 + np.exp(-(_logit(own) + np.where(rest_n > 0, shift, 0.0))))
+    noise = expected * (1.0 - expected)
+    rest_error = np.divide(noise, rest_n, out=np.zeros_like(n), where=rest_n > 0)
+    error = np.sqrt(noise / n + noise / (n_base + kappa) + rest_error)
+    excess = hits / n - expected
+    return [Contrast(float(e), float(s)) for e, s in zip(excess, error, strict=True)]
+
+
+def _logit(share: Floats) -> Floats:
+    clipped = np.clip(share, 1e-6, 1.0 - 1e-6)
+    logits: Floats = np.log(clipped / (1.0 - clipped))
+    return logits
+
+
+def learn_share_spread(n: Floats, hits: Floats, share: float) -> Spread:
+    """Learn the same spread as `learn_spread` for shares of a class, moved on log-odds.
+
+    Args:
+        n: Rows by block and contributor, float64, shape (n_blocks, k).
+        hits: Rows of the class, same shape.
+        share: Share of the class in all rows, in (0, 1).
+    """
+    between = learn_spread(n, hits - share * n, share * (1.0 - share)).between
+    rows, total = n.sum(axis=0), hits.sum(axis=0)
+    shifts, noises = [], []
+    for block in range(n.shape[0]):
+        here = n[block] > 0
+        found = share_contrasts(
+            n[block, here],
+            hits[block, here],
+            n_base=(rows - n[block])[here],
+            hits_base=(total - hits[block])[here],
+            share=share,
+            between=between,
+        )
+        for contrast, k in zip(found, n[block, here], strict=True):
+            if k >= _MIN_CELL_ROWS:
+                shifts.append(contrast.excess)
+                noises.append(contrast.error**2)
+    enough = int((rows >= _MIN_CELL_ROWS).sum())
+    return Spread(between, _widened(np.array(shifts), np.array(noises), enough))
+
+
+def learn_spread(n: Floats, total: Floats, variance: float) -> Spread:
+    """Learn how contributors differ and how they move between blocks of the baseline.
+
+    Args:
+        n: Rows by block and contributor, float64, shape (n_blocks, k).
+        total: Sums of scores, same shape.
+        variance: Variance of one row's score.
+    """
+    rows, sums = n.sum(axis=0), total.sum(axis=0)
+    enough = rows >= _MIN_CELL_ROWS
+    between = between_variance(sums[enough] / rows[enough], variance / rows[enough])
+    shifts, noises = _block_contrasts(n, total, variance)
+    return Spread(between, _widened(shifts, noises, int(enough.sum())))
+
+
+def _widened(shifts: Floats, noises: Floats, n_contributors: int) -> float:
+    """A bound for the largest of several contributors is wider than for one."""
+    if shifts.size < 2:
+        return 0.0
+    return prediction_bound(shifts, noises) * math.sqrt(
+        1.0 + math.log(max(n_contributors, 1)) / 3.0
+    )
+
+
+def _block_contrasts(n: Floats, total: Floats, variance: float) -> tuple[Floats, Floats]:
+    rows, sums = n.sum(axis=0), total.sum(axis=0)
+    all_rows, all_sums = n.sum(axis=1), total.sum(axis=1)
+    shifts, noises = [], []
+    for block in range(n.shape[0]):
+        for c in np.flatnonzero((n[block] >= _MIN_CELL_ROWS) & (rows - n[block] > 0)):
+            own = (sums[c] - total[block, c]) / (rows[c] - n[block, c])
+            rest_n = all_rows[block] - n[block, c]
+            if rest_n <= 0:
+                continue
+            others = (all_rows.sum() - rows[c]) - rest_n
+            before = ((all_sums.sum() - sums[c]) - (all_sums[block] - total[block, c])) / max(
+                others, 1.0
+            )
+            rest = (all_sums[block] - total[block, c]) / rest_n - before
+            shifts.append(total[block, c] / n[block, c] - own - rest)
+            noises.append(variance * (1 / n[block, c] + 1 / (rows[c] - n[block, c]) + 1 / rest_n))
+    return np.array(shifts), np.array(noises)

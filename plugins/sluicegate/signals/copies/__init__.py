@@ -1,0 +1,1 @@
+"""Signals of rows that repeat, leak or contradict each other."""

@@ -1,0 +1,142 @@
+"""What the baseline keeps of conflicting labels: a spectrum of groups, and known features."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
+
+from sluicegate.profiling.tokens import mix
+from sluicegate.signals.copies.known_rows import KnownRows, learn_known_rows, packed
+from sluicegate.signals.copies.pair_counts import group_conflicts
+from sluicegate.signals.decision.budget import prediction_bound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from sluicegate.profiling.layout import Encoded, Layout
+    from sluicegate.signals.copies.known_rows import Hashes
+
+TABLES: Final = (0, 2)
+"""Which tables of fingerprints are compared: equal rows, near-equal rows."""
+WITHIN: Final = ("equal rows of the batch", "near-equal rows of the batch")
+AGAINST: Final = ("equal rows of the baseline", "near-equal rows of the baseline")
+
+Spectrum = tuple[tuple[int, int, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictTable:
+    """One table of fingerprints.
+
+    Attributes:
+        spectrum: Group size, number of groups, their conflicts together (`Conflicts`).
+        known: Fingerprints with their class.
+    """
+
+    spectrum: Spectrum
+    known: KnownRows
+
+    @property
+    def n_rows(self) -> int:
+        """Baseline rows with a label."""
+        return sum(size * number for size, number, _ in self.spectrum)
+
+    def expected(self, n: int) -> float:
+        """Return the conflicts to expect among n rows of this source.
+
+        A group that keeps at least two of its rows keeps their chance to disagree, so below the
+        baseline's size conflicts are thinned like the rows in such groups; above, they grow
+        like the rows that collide.
+        """
+        m = self.n_rows
+        if m == 0:
+            return 0.0
+        size, number, halves = np.array(self.spectrum, dtype=np.float64).T
+        share = min(n / m, 1.0)
+        thinned = float((halves * share * (1.0 - (1.0 - share) ** (size - 1.0))).sum())
+        if n <= m:
+            return thinned
+        colliding = float((size * number)[size > 1].sum()) / m
+        if colliding <= 0.0:
+            return 0.0
+        grown = -math.expm1(math.log1p(-min(colliding, 1.0 - 1e-12)) * n / m)
+        return thinned / m * grown / colliding * n
+
+    def disagreement(self, least: int = 50) -> float:
+        """Return conflicts per row that shares its features; 0 of fewer than ``least`` rows."""
+        rows = sum(size * number for size, number, _ in self.spectrum if size > 1)
+        return sum(halves for _, _, halves in self.spectrum) / rows if rows >= least else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {"spectrum": [list(item) for item in self.spectrum], "known": self.known.to_json()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        spectrum = tuple((int(a), int(b), float(c)) for a, b, c in value["spectrum"])
+        if any(a < 1 or b < 1 or not 0.0 <= c <= a * b for a, b, c in spectrum):
+            raise ValueError("a spectrum of conflicts is out of range")
+        return cls(spectrum, KnownRows.from_json(value["known"]))
+
+
+def row_hashes(prints: Hashes) -> Hashes:
+    """Return fingerprints as `known_rows` wants them: a sum of hashes, scrambled once more."""
+    return mix(prints)
+
+
+def learn_conflicts(
+    layout: Layout, encoded: Encoded, prints: Hashes, blocks: NDArray[np.int64]
+) -> tuple[tuple[ConflictTable, ...], dict[str, float]]:
+    """Learn how often rows of the baseline with equal features disagree.
+
+    Args:
+        layout: Columns.
+        encoded: All baseline rows.
+        prints: Their fingerprints, uint64, shape (4, n_rows).
+        blocks: Block of each row.
+
+    Returns:
+        The tables, none without classes or features; and budgets by kind of conflict.
+    """
+    label = layout.label
+    if label is None or not label.listed or encoded.label is None:
+        return (), {}
+    if not any(c.binned or c.listed for c in layout.features):
+        return (), {}
+    rows = np.flatnonzero(encoded.label < len(label.categories))
+    tables, budgets = [], {}
+    for table, within, against in zip(TABLES, WITHIN, AGAINST, strict=True):
+        hashes, cells = row_hashes(prints[table][rows]), encoded.label[rows]
+        known, budgets[against] = learn_known_rows(hashes, cells, blocks[rows])
+        learned = ConflictTable(_spectrum(packed(hashes, cells)), known)
+        budgets[within] = _budget(learned, packed(hashes, cells), blocks[rows])
+        tables.append(learned)
+    return tuple(tables), budgets
+
+
+def _spectrum(keys: Hashes) -> Spectrum:
+    size, halves = group_conflicts(*np.unique(keys, return_counts=True))
+    values, inverse, number = np.unique(size, return_inverse=True, return_counts=True)
+    together = np.bincount(inverse, weights=halves, minlength=values.size)
+    columns: Sequence[list[Any]] = (values.tolist(), number.tolist(), together.tolist())
+    return tuple(zip(*columns, strict=True))
+
+
+def _budget(table: ConflictTable, keys: Hashes, blocks: NDArray[np.int64]) -> float:
+    """Conflicts inside each block beyond those that the whole baseline leads one to expect."""
+    excess, noise = [], []
+    for block in range(int(blocks.max(initial=0)) + 1):
+        own = keys[blocks == block]
+        if own.size == 0:
+            continue
+        found = float(group_conflicts(*np.unique(own, return_counts=True))[1].sum())
+        expected = table.expected(own.size)
+        excess.append((found - expected) / own.size)
+        noise.append(max(expected, 0.5) / own.size**2)
+    return min(prediction_bound(np.array(excess), np.array(noise)), 1.0)

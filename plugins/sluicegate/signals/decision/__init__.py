@@ -1,0 +1,1 @@
+"""From what the signals measured to records: tails, tolerances, one budget of false alarms."""

@@ -1,0 +1,90 @@
+"""What a signal measured, before the decision that needs all signals of the run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.signals.decision.record import Family, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One question inside a signal, e.g. one contributor or one class.
+
+    Attributes:
+        subject: Who or what it is about, for messages; "" for the whole column.
+        effect: Size of the change, in the unit of the finding.
+        bound: Lower confidence bound of the effect.
+        tolerance: Largest accepted change, in the same unit.
+        p_value: Chance of such a change under the null, uncorrected.
+        text: Sizes in words.
+        hint: What a person should do.
+        severity: Status if it fires.
+        depth: How narrow the subject is; of fired candidates the narrowest is shown.
+    """
+
+    subject: str = ""
+    effect: float
+    bound: float
+    tolerance: float
+    p_value: float
+    text: str = ""
+    hint: str = ""
+    severity: Status = Status.FAILED
+    depth: int = 0
+
+    @property
+    def computable(self) -> bool:
+        """Whether all numbers are finite; a NaN must never pass."""
+        return all(
+            math.isfinite(v) for v in (self.effect, self.bound, self.tolerance, self.p_value)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One signal on one column, with all its candidates.
+
+    Exactly one of ``candidates`` and ``reason`` is non-empty.
+
+    Attributes:
+        code: Stable identifier.
+        family: Budget family.
+        column: Column name or "".
+        null_hypothesis: What the p-values assume.
+        effect_unit: Unit of effect, bound and tolerance.
+        n_baseline: Rows behind the baseline side.
+        n_batch: Rows behind the batch side.
+        candidates: Questions asked; the finding's p-value is Bonferroni-corrected over them.
+        exact: True for facts without chance (schema): p-values are ignored.
+        reason: Why nothing could be computed.
+        evidence: JSON-able detail.
+    """
+
+    code: str
+    family: Family
+    column: str = ""
+    null_hypothesis: str = ""
+    effect_unit: str = ""
+    n_baseline: int = 0
+    n_batch: int = 0
+    candidates: Sequence[Candidate] = ()
+    exact: bool = False
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def p_value(self) -> float:
+        """Smallest p-value of the candidates, corrected for their number."""
+        smallest = min((c.p_value for c in self.candidates), default=1.0)
+        return min(1.0, smallest * len(self.candidates))
+
+
+def not_evaluated(code: str, family: Family, reason: str, *, column: str = "") -> Finding:
+    """Return the finding of a signal that could not be computed."""
+    return Finding(code=code, family=family, column=column, reason=reason)

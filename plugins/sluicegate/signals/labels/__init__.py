@@ -1,0 +1,1 @@
+"""Signals of labels, and the reference models that they ask."""

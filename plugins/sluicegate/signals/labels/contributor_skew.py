@@ -1,0 +1,183 @@
+"""CONTRIBUTOR_LABEL_SKEW: no contributor's class shares leave its own past and its peers.
+
+Null hypothesis: a contributor's share of each class equals what its rows' features (by the
+reference model, if there is one), its past, and the movement of everyone else predict.
+Minimum n: 50 rows; contributors with fewer than 5
+rows are not asked. Source: see `contrast`; tail by `tails.mean_excess_p`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluicegate.signals.contributors.contrast import contrasts, share_contrasts
+from sluicegate.signals.decision.correction import percent
+from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
+from sluicegate.signals.decision.record import Family
+from sluicegate.signals.decision.tails import tail_p
+from sluicegate.signals.labels.reference import UNIT
+
+if TYPE_CHECKING:
+    from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.contributors.contrast import Contrast
+
+CODE = "CONTRIBUTOR_LABEL_SKEW"
+_MIN_ROWS = 5
+Floats = NDArray[np.float64]
+
+
+def findings(comparison: Comparison) -> list[Finding]:
+    """Return one finding if the baseline has both label and contributor."""
+    layout = comparison.baseline.layout
+    column, label = layout.schema.contributor, layout.label
+    if column is None or label is None or not comparison.baseline.profile.contributors:
+        return []
+    reason = comparison.missing(column) or comparison.missing(label.name)
+    candidates = [] if reason else _candidates(comparison, column)
+    if not reason and not candidates:
+        reason = f"no contributor with at least {_MIN_ROWS} labelled rows"
+    if reason:
+        return [not_evaluated(CODE, Family.CONTAMINATION, reason, column=column)]
+    return [
+        Finding(
+            code=CODE,
+            family=Family.CONTAMINATION,
+            column=column,
+            null_hypothesis="each contributor's class shares follow its past and its peers",
+            effect_unit="share of rows",
+            n_baseline=comparison.baseline.n_rows,
+            n_batch=comparison.profile.n_rows,
+            candidates=candidates,
+            evidence={"contributors": len(comparison.profile.contributors)},
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Rows by contributor and class, batch and baseline, int as float64, shape (k, classes)."""
+
+    names: list[str]
+    now: Floats
+    past: Floats
+    share: Floats
+
+
+def _sums(comparison: Comparison) -> _Sums | None:
+    base, batch = comparison.baseline.profile.contributors, comparison.profile.contributors
+    known = comparison.baseline.layout.n_slots - 2
+    names = [k for k in sorted(x for x in batch if x is not None) if batch[k][:known].sum()]
+    slots = np.sum([row[:known] for row in base.values()], axis=0, dtype=np.float64)
+    if not names or not slots.sum():
+        return None
+    zero = np.zeros(known)
+    now = np.array([batch[k][:known] for k in names], dtype=np.float64)
+    past = np.array([base[k][:known] if k in base else zero for k in names], dtype=np.float64)
+    return _Sums(names, now, past, slots / slots.sum())
+
+
+def _candidates(comparison: Comparison, column: str) -> list[Candidate]:
+    if comparison.baseline.labels is not None and comparison.flip_counts:
+        return _explained(comparison, column)
+    sums = _sums(comparison)
+    if sums is None:
+        return []
+    classes = np.flatnonzero((sums.share > 0) & (sums.share < 1))
+    return [c for y in classes for c in _of_class(comparison, column, sums, int(y))]
+
+
+def _of_class(comparison: Comparison, column: str, sums: _Sums, y: int) -> list[Candidate]:
+    share, rows, old = float(sums.share[y]), sums.now.sum(axis=1), sums.past.sum(axis=1)
+    learned = comparison.baseline.tolerances
+    found = share_contrasts(
+        rows,
+        sums.now[:, y],
+        n_base=old,
+        hits_base=sums.past[:, y],
+        share=share,
+        between=learned.get(f"{CODE}.between.{y}:{column}", 0.0),
+    )
+    within = learned.get(f"{CODE}.within.{y}:{column}", 0.0)
+    return _asked(comparison, column, sums, y, found=found, within=within)
+
+
+def _explained(comparison: Comparison, column: str) -> list[Candidate]:
+    """With a model: rows of a class beyond what the contributor's own features predict."""
+    reference, counts = comparison.baseline.labels, comparison.flip_counts
+    if reference is None or not counts:
+        return []
+    names = [k for k in sorted(x for x in counts if x is not None) if counts[k].sum()]
+    if not names:
+        return []
+    k = len(reference.model.classes)
+    zero, none = np.zeros(k), np.zeros((k, 1), dtype=np.int64)
+    base = reference.scale.contributors
+    now = np.array([counts[n].sum(axis=1) for n in names], dtype=np.float64)
+    past = np.array([base.get(n, none).sum(axis=1) for n in names], dtype=np.float64)
+    expected = np.array([comparison.predicted[n] for n in names]) / UNIT
+    before = np.array([reference.predicted.get(n, zero) for n in names]) / UNIT
+    total = past.sum(axis=0) + 1.0
+    sums = _Sums(names, now, past, total / total.sum())
+    out = []
+    for y in range(k):
+        found = contrasts(
+            now.sum(axis=1),
+            now[:, y] - expected[:, y],
+            n_base=past.sum(axis=1),
+            total_base=past[:, y] - before[:, y],
+            variance=np.full(len(names), reference.skew_variance[y]),
+            between=reference.skew[y].between,
+        )
+        out += _asked(comparison, column, sums, y, found=found, within=reference.skew[y].within)
+    return out
+
+
+def _asked(
+    comparison: Comparison,
+    column: str,
+    sums: _Sums,
+    y: int,
+    *,
+    found: list[Contrast],
+    within: float,
+) -> list[Candidate]:
+    share, rows, old = float(sums.share[y]), sums.now.sum(axis=1), sums.past.sum(axis=1)
+    floor = comparison.tolerance(CODE, column)
+    out = []
+    for i in np.flatnonzero(rows >= _MIN_ROWS):
+        excess, error, weight = found[i].excess, found[i].error, float(rows[i] / rows.sum())
+        bound, tolerance = (excess - 1.645 * error) * weight, max(floor, within * weight)
+        expected = sums.past[i, y] / old[i] if old[i] else share
+        subject = comparison.naming.subject(sums.names[i])
+        out.append(
+            Candidate(
+                subject=subject,
+                effect=excess * weight,
+                bound=bound,
+                tolerance=tolerance,
+                p_value=_p_value(share, excess, error),
+                text=f"{percent(sums.now[i, y] / rows[i])} of its labels are "
+                f"{_class_name(comparison, y)} (baseline {percent(expected)}): "
+                f"{percent(excess * weight)} of the batch beyond its past and its peers",
+                hint=f"Review {subject} or exclude its rows.",
+            )
+        )
+    return out
+
+
+def _p_value(share: float, excess: float, error: float) -> float:
+    support, weights = np.array([-share, 1.0 - share]), np.array([1.0 - share, share])
+    return tail_p(support, weights, share * (1 - share) / error**2, excess)
+
+
+def _class_name(comparison: Comparison, slot: int) -> str:
+    label, reference = comparison.baseline.layout.label, comparison.baseline.labels
+    if reference is not None and comparison.flip_counts:
+        slot = reference.model.classes[slot]
+    if label is not None and label.listed and label.n_cells == comparison.baseline.layout.n_slots:
+        return label.categories[slot][:64]
+    return f"class group {slot}"

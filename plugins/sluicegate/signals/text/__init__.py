@@ -1,0 +1,1 @@
+"""Signals of the words and characters of texts."""

@@ -1,0 +1,1 @@
+"""Signals of what is both new and tied to a label."""

@@ -1,0 +1,235 @@
+"""TRIGGER_TOKENS and TRIGGER_VALUES: nothing both new and tied to a label.
+
+Null hypothesis: a token (word, pair of words, or exact value of a column) is no more frequent
+than in the baseline, or, if it is, says nothing about the label beyond what the baseline
+knows. Both must be rejected: an innocent new word is new, a class's own word is tied, only a
+trigger is both. Minimum n: 5 rows with the token. The search over all tokens is corrected
+twice: novelty over every token asked, association over the novel ones only (selected by
+totals, which under the null say nothing about the split by label).
+Source: intersection-union test, Berger 1982; Chen et al. 2018 (triggers repeat).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from sluicegate.signals.comparison import MIN_ROWS
+from sluicegate.signals.decision.correction import percent
+from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
+from sluicegate.signals.decision.record import Family
+from sluicegate.signals.decision.tails import binomial_lower, binomial_sf, rate_excess_p
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.triggers.token_table import TokenTable
+
+TOKENS = "TRIGGER_TOKENS"
+VALUES = "TRIGGER_VALUES"
+MIN_ROWS_WITH_TOKEN = 5
+_PRIOR_ROWS = 10.0  # weight of the class's overall share against the token's own past
+_NOVEL = 0.01
+_MAX_NOVEL = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Association:
+    """A token that is both more frequent than before and tied to a class.
+
+    Attributes:
+        cell: Table cell.
+        class_index: Class it is tied to.
+        rows: Batch rows with the token.
+        rows_of_class: Those of the class.
+        rows_before: Baseline rows with the token.
+        effect: Rows of the class beyond expectation, at most the new ones, as a share of the
+            batch.
+        bound: Lower 95 % bound of the effect.
+        p_value: Corrected over the search.
+    """
+
+    cell: int
+    class_index: int
+    rows: int
+    rows_of_class: int
+    rows_before: int
+    effect: float
+    bound: float
+    p_value: float
+
+
+class Counted(Protocol):
+    """Rows by cell and class."""
+
+    @property
+    def counts(self) -> NDArray[Any]:
+        """Integers, shape (n_cells, n_classes)."""
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows of each class, shape (n_classes,)."""
+
+
+def associations(
+    batch: Counted,
+    base: Counted,
+    moved: NDArray[np.float64] | None = None,
+    mixed: float = 0.0,
+) -> list[Association]:
+    """Search the table.
+
+    Args:
+        batch: Counts of the batch.
+        base: Counts of the baseline, same classes.
+        moved: How many times its share of the baseline each cell may hold without being new,
+            float64, shape (n_cells,), >= 1; None for once.
+        mixed: Share of the new rows that may carry any one label without being tied to it.
+
+    Returns:
+        Associations of novel tokens, smallest p-value first.
+
+    Cost: one vectorised pass over the table, and an exact tail for each novel token.
+    """
+    k, j = batch.counts.sum(axis=1), base.counts.sum(axis=1)
+    n, m = int(batch.rows.sum()), int(base.rows.sum())
+    if n == 0 or m == 0:
+        return []
+    asked = np.flatnonzero(k >= MIN_ROWS_WITH_TOKEN)
+    # A rough normal screen keeps the exact test to tokens that could matter.
+    growth = np.ones(k.size) if moved is None else moved
+    usual = n * growth[asked]
+    rate = (k[asked] + j[asked]) / (usual + m)
+    z = (k[asked] / usual - j[asked] / m) / np.sqrt(rate * (1 / usual + 1 / m))
+    close = asked[z > 1.5]
+    novelty = {
+        int(c): rate_excess_p(int(k[c]), n * float(growth[c]), int(j[c]), m) * asked.size
+        for c in close
+    }
+    novel = sorted((c for c, p in novelty.items() if p <= _NOVEL), key=lambda c: (novelty[c], c))
+    novel = novel[:_MAX_NOVEL]
+    prior = (batch.rows + 1.0) / (n + batch.rows.size)
+    found = [
+        association
+        for c in novel
+        for association in _of_token(
+            int(c),
+            batch,
+            base,
+            prior,
+            novelty=novelty[c],
+            n_novel=len(novel),
+            growth=0.0 if moved is None else float(growth[c]),
+            mixed=mixed,
+        )
+    ]
+    return sorted(found, key=lambda a: (a.p_value, -a.effect, a.cell))
+
+
+def _of_token(
+    cell: int,
+    batch: Counted,
+    base: Counted,
+    prior: NDArray[np.float64],
+    *,
+    novelty: float,
+    n_novel: int,
+    growth: float,
+    mixed: float,
+) -> list[Association]:
+    counts, before = batch.counts[cell], base.counts[cell]
+    k, j = int(counts.sum()), int(before.sum())
+    n, m = int(batch.rows.sum()), int(base.rows.sum())
+    # Planted rows are among those that are new in a cell; without growth all count as new.
+    new, surely_new = k / n - growth * j / m, binomial_lower(k, n) - growth * j / m
+    usual = (before + _PRIOR_ROWS * prior) / (j + _PRIOR_ROWS)
+    expected = usual + np.maximum(mixed - usual, 0.0) * max(new, 0.0) * n / k
+    out = []
+    for y in np.flatnonzero(counts > k * expected):
+        hits, q = int(counts[y]), float(expected[y])
+        # The expectation itself is known only to about sqrt(q(1-q)/(j+10)).
+        q_upper = min(q + np.sqrt(q * (1 - q) / (j + 10.0)) * (j > 0), 1.0)
+        tied = binomial_sf(hits, k, q_upper) * n_novel * counts.size
+        out.append(
+            Association(
+                cell=cell,
+                class_index=int(y),
+                rows=k,
+                rows_of_class=hits,
+                rows_before=j,
+                effect=min((hits - k * q) / n, new),
+                bound=min((binomial_lower(hits, k) - q) * k / n, surely_new),
+                p_value=min(1.0, max(novelty, tied)),
+            )
+        )
+    return out
+
+
+def findings(comparison: Comparison) -> list[Finding]:
+    """Return one finding a text column, and one for all values of the other features."""
+    reference = comparison.baseline.contamination
+    found = [
+        _finding(comparison, TOKENS, name, text.table, comparison.token_tables.get(name))
+        for name, text in sorted(reference.texts.items())
+    ]
+    if reference.values is not None:
+        found.append(_finding(comparison, VALUES, "", reference.values, comparison.value_table))
+    return found
+
+
+def _finding(
+    comparison: Comparison, code: str, column: str, base: TokenTable, batch: TokenTable | None
+) -> Finding:
+    label = comparison.baseline.layout.label
+    reason = comparison.missing(label.name) if label else "no label"
+    reason = reason or (comparison.missing(column) if column else comparison.lacking_feature())
+    if not reason and batch is not None and batch.rows.sum() < MIN_ROWS:
+        reason = f"{batch.rows.sum()} rows with a known label in the batch, {MIN_ROWS} needed"
+    if reason or batch is None:
+        return not_evaluated(code, Family.CONTAMINATION, reason or "not counted", column=column)
+    found = associations(batch, base)
+    tolerance = comparison.tolerance(code, column)
+    thing = "token" if column else "value"
+    candidates = [_as_candidate(a, thing, tolerance) for a in found[:1]] or [
+        Candidate(effect=0.0, bound=0.0, tolerance=tolerance, p_value=1.0, text=f"no new {thing}")
+    ]
+    return Finding(
+        code=code,
+        family=Family.CONTAMINATION,
+        column=column,
+        null_hypothesis=f"no {thing} is both more frequent than before and tied to a label",
+        effect_unit="share of rows",
+        n_baseline=int(base.rows.sum()),
+        n_batch=int(batch.rows.sum()),
+        candidates=candidates,
+        evidence={"associations": [_evidence(a, comparison.token_names) for a in found[:10]]},
+    )
+
+
+def _as_candidate(a: Association, thing: str, tolerance: float) -> Candidate:
+    return Candidate(
+        effect=a.effect,
+        bound=a.bound,
+        tolerance=tolerance,
+        p_value=a.p_value,
+        text=f"a {thing} of {a.rows} rows ({a.rows_before} in the baseline) goes with one label "
+        f"in {percent(a.rows_of_class / a.rows)} of them",
+        hint="Look at the named rows: a trigger that a model would learn looks like this.",
+    )
+
+
+def _evidence(a: Association, names: Mapping[int, str]) -> dict[str, object]:
+    return {
+        "cell": a.cell,
+        "token": names.get(a.cell, "")[:40],
+        "class": a.class_index,
+        "rows": a.rows,
+        "rows_of_class": a.rows_of_class,
+        "rows_before": a.rows_before,
+        "p_value": a.p_value,
+    }

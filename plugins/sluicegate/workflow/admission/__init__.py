@@ -1,0 +1,1 @@
+"""Whether a training task may start, and the verified read that follows."""

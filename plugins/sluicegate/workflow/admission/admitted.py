@@ -1,0 +1,98 @@
+"""What the guard admitted a task to, and by which installation: one pointer, left whole.
+
+Admission and verified read must ask the same ledger. The settings of an installation have two
+names each, and author code runs between the two, so the read takes what admitted from here and
+from nowhere else. A pointer all the same: whatever it names is verified again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sluicegate.errors import ConfigError
+from sluicegate.workflow.evidence.home import ENV_ADMITTED, SluiceHome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+_TASK: Final = ("AIRFLOW_CTX_DAG_ID", "AIRFLOW_CTX_TASK_ID", "AIRFLOW_CTX_DAG_RUN_ID")
+"""Variables that Airflow sets for each task before the guard runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An admission.
+
+    Attributes:
+        home: Installation that admitted.
+        verdicts: Source to digest of the envelope of its verdict.
+    """
+
+    home: SluiceHome
+    verdicts: Mapping[str, str]
+
+    def leave(self, environ: MutableMapping[str, str], *, task: Mapping[str, str]) -> None:
+        """Leave the pointer, and one value only for each setting.
+
+        Args:
+            environ: The process's environment, which its children inherit, or one that an
+                operator gives to its child instead.
+            task: The process's environment, where Airflow says which task this is.
+        """
+        self.home.export(environ)
+        environ.update({name: task[name] for name in _TASK if name in task})
+        pointer = {"by": self.home.environ, "sources": dict(self.verdicts), "task": _task(task)}
+        environ[ENV_ADMITTED] = json.dumps(pointer, sort_keys=True)
+
+    @classmethod
+    def found(cls, environ: Mapping[str, str]) -> Admitted | None:
+        """Return the admission of this task, or None if no guard left one.
+
+        Raises:
+            ConfigError: Something else stands in its place.
+        """
+        text = environ.get(ENV_ADMITTED, "")
+        if not text:
+            return None
+        pointer = _parsed(text)
+        if any(now := _task(environ)) and pointer["task"] != now:
+            return None  # of an earlier task in the same process, as `airflow dags test` runs them
+        return cls(SluiceHome.from_environ(pointer["by"]), pointer["sources"])
+
+    def require(self, source: str) -> None:
+        """Refuse to read what the task was not admitted to.
+
+        Raises:
+            ConfigError: The task does not declare ``source``.
+        """
+        if source not in self.verdicts:
+            raise ConfigError(
+                "the task was not admitted to this source",
+                locator=source,
+                expected=f"one of {', '.join(sorted(self.verdicts))}",
+                next_step=f'Declare it: add verified_asset("{source}") to the task\'s inlets.',
+            )
+
+
+def _task(environ: Mapping[str, str]) -> list[str]:
+    return [environ.get(name, "") for name in _TASK]
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        pointer = json.loads(text)
+        texts = [pointer["by"], pointer["sources"]]
+        if any(not isinstance(v, str) for item in texts for pair in item.items() for v in pair):
+            raise TypeError  # noqa: TRY301 - one place words every defect
+        if not isinstance(pointer["task"], list):
+            raise TypeError  # noqa: TRY301 - as above
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ConfigError(
+            "not the admission that the guard leaves",
+            locator=ENV_ADMITTED,
+            got=type(error).__name__,
+            next_step="Do not set it; the guard does.",
+        ) from error
+    return dict(pointer)

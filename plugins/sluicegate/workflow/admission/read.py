@@ -1,0 +1,262 @@
+"""Verified read: training code gets only bytes that match an accepted verdict.
+
+What is hashed is what is parsed, never a second read: small files are hashed in memory, large
+ones while they are copied to disk that has no name (`digest.verified_copy` argues why).
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from sluicegate.adapters.files.formats import is_marker
+from sluicegate.adapters.sources.open import open_source
+from sluicegate.errors import ConfigError, ManifestMismatch
+from sluicegate.workflow.admission.admit import Admission, admit_training
+from sluicegate.workflow.admission.admitted import Admitted
+from sluicegate.workflow.evidence.home import SluiceHome
+from sluicegate.workflow.sealing.sealed_rows import refuse_layout_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from sluicegate.adapters.files.tabular import TableFiles
+    from sluicegate.adapters.sources.protocol import ByteSource
+    from sluicegate.digest.manifest import FileEntry
+    from sluicegate.workflow.evidence.verified import SealedBatch
+
+Kind = Literal["pandas", "arrow", "polars", "duckdb", "spark"]
+
+STREAM_IN_MEMORY_BYTES: Final = 32 * 1024 * 1024
+"""Files up to this size are verified in memory when streaming; larger ones through disk."""
+
+
+def open_verified(
+    source: str,
+    *,
+    partitions: Sequence[str] = (),
+    files: Sequence[str] = (),
+    home: SluiceHome | None = None,
+    at: datetime | None = None,
+    filesystem: Any = None,
+) -> Iterator[tuple[str, bytes]]:
+    """Yield the files of an admitted batch, each only after its bytes matched the seal.
+
+    Args:
+        source: Name of the source.
+        partitions: Read only the files in these directories, e.g. ``month=04``; all when empty.
+        files: Read only these paths, in this order, and look at nothing else: neither whether
+            other files were added, nor at other parts of a manifest in parts.
+        home: Paths of the installation; the one that admitted the task, or the environment's,
+            when None.
+        at: Aware UTC; now when None.
+        filesystem: fsspec file system with credentials, for a batch in an object store.
+
+    Yields:
+        Path inside the batch and its bytes, in manifest order. Markers such as ``_SUCCESS`` are
+        verified and not handed out.
+
+    Raises:
+        SluicegateError: The source is not admitted (before the first file); in a guarded task
+            also a source that the task does not declare, or another installation.
+        UnreadableData: A file that no reader knows, unless the verdict names it (``UNJUDGED``).
+        IntegrityError: A file is missing, extra, changed, or changes while it is read.
+
+    Cost:
+        One read and one SHA-256 of the bytes; memory of the largest file.
+    """
+    admission = _admission(source, home, at)
+    data, entries = _files(admission.batch, partitions, files, filesystem)
+    reader = _reader(admission, data)
+    for entry in entries:
+        content = data.read_verified(entry)
+        if reader.accepts(entry.path, content):
+            yield entry.path, content
+
+
+def stream_verified(
+    source: str,
+    *,
+    partitions: Sequence[str] = (),
+    files: Sequence[str] = (),
+    home: SluiceHome | None = None,
+    at: datetime | None = None,
+    filesystem: Any = None,
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of an admitted batch with bounded memory.
+
+    Args:
+        source: Name of the source.
+        partitions: As `open_verified`.
+        files: As `open_verified`.
+        home: As `open_verified`.
+        at: As `open_verified`.
+        filesystem: As `open_verified`.
+
+    Yields:
+        Record batches of at most 65,536 rows, files in manifest order; no row of a file
+        before all its bytes matched.
+
+    Raises:
+        SluicegateError: As `open_verified`; UnreadableData if the bytes are no table.
+
+    Cost:
+        As `open_verified`, and one write of every file above 32 MiB; memory of a row group.
+    """
+    admission = _admission(source, home, at)
+    if admission.batch.table is not None:
+        yield from _rows(admission, (*partitions, *files), filesystem)
+        return
+    data, entries = _files(admission.batch, partitions, files, filesystem)
+    reader = _reader(admission, data)
+    for entry in entries:
+        if entry.size_bytes <= STREAM_IN_MEMORY_BYTES:
+            yield from reader.rows_of(entry.path, data.view_verified(entry))
+        else:
+            with closing(data.copy_verified(entry)) as copy:
+                yield from reader.rows_of(entry.path, copy)
+    reader.end()
+
+
+def load_verified(
+    source: str,
+    *,
+    as_: Kind = "pandas",
+    partitions: Sequence[str] = (),
+    files: Sequence[str] = (),
+    home: SluiceHome | None = None,
+    at: datetime | None = None,
+    filesystem: Any = None,
+    session: Any = None,
+) -> pd.DataFrame | pa.Table | Any:
+    """Read an admitted batch of tables into memory.
+
+    Bytes are hashed as they are read and parsed from memory, so what was checked is what
+    is used even if the file changes a moment later.
+
+    Args:
+        source: Name of the source, as its seal and verdict call it.
+        as_: Kind of table to return; polars and duckdb are extras.
+        partitions: As `open_verified`.
+        files: As `open_verified`.
+        home: As `open_verified`.
+        at: Aware UTC; now when None.
+        filesystem: fsspec file system with credentials, for a batch in an object store.
+        session: SparkSession for ``spark``; DuckDB connection for ``duckdb``, a new one when
+            None.
+
+    Returns:
+        All rows of the batch, files in manifest order.
+
+    Raises:
+        SluicegateError: As ``open_verified``; UnreadableData if the bytes are not a table;
+            ConfigError if the engine is not installed or has no session.
+    """
+    from sluicegate.adapters.engines.hand_over import convert
+
+    admission = _admission(source, home, at)
+    if admission.batch.table is not None:
+        import pyarrow as pa
+
+        rows = pa.Table.from_batches(_rows(admission, (*partitions, *files), filesystem))
+        return convert(rows, as_, session)
+    data, entries = _files(admission.batch, partitions, files, filesystem)
+    reader = _reader(admission, data)
+    return convert(reader.table((e.path, data.view_verified(e)) for e in entries), as_, session)
+
+
+def _reader(admission: Admission, data: ByteSource) -> TableFiles:
+    """Return a reader that takes what the verdict speaks of.
+
+    A file that no reader knows is handed out only where the verdict names such files: whoever
+    admits it, by policy or waiver, then knew. A verdict of before they were looked for does not.
+    """
+    from sluicegate.adapters.files.tabular import TableFiles
+    from sluicegate.signals.decision.record import UNJUDGED
+
+    named = any(reason.code == UNJUDGED for reason in admission.issued.verdict.reasons)
+    return TableFiles(data.locator, admission.limits, unjudged=[] if named else None)
+
+
+def _rows(
+    admission: Admission, partitions: Sequence[str], filesystem: Any
+) -> Iterator[pa.RecordBatch]:
+    from sluicegate.adapters.files.bounds import Meter
+    from sluicegate.adapters.sources.rows import open_rows
+    from sluicegate.workflow.sealing.sealed_rows import verified_rows
+
+    batch = admission.batch
+    if partitions:
+        raise ConfigError("a table has no partitions or files", locator=batch.source)
+    assert batch.table is not None  # noqa: S101 - the callers ask
+    rows = verified_rows(open_rows(batch.locator, url=filesystem), batch.table)
+    return Meter(admission.limits, batch.source).counted(rows)
+
+
+def _files(
+    batch: SealedBatch, partitions: Sequence[str], files: Sequence[str], filesystem: Any
+) -> tuple[ByteSource, list[FileEntry]]:
+    if isinstance(partitions, str) or isinstance(files, str):
+        raise ConfigError("partitions or files is one text", expected="a list, e.g. ['month=04']")
+    if files and partitions:
+        raise ConfigError("name partitions or files, not both", locator=batch.source)
+    if marker := next(filter(is_marker, files), None):
+        raise ConfigError("is a marker and holds no data", locator=f"{batch.source}: {marker!a}")
+    if files:
+        chosen, data = batch.entries_of(files), open_source(batch.locator, filesystem=filesystem)
+        refuse_layout_of(data, files)
+        return data, chosen
+    sealed = batch.manifest
+    data = open_source(batch.locator, filesystem=filesystem)
+    refuse_layout_of(data, sealed.paths)
+    _require_same_files(data, set(sealed.paths))
+    if not partitions:
+        return data, list(sealed.entries)
+    from sluicegate.adapters.files.hive import select_partitions
+
+    return data, select_partitions(sealed.entries, partitions, locator=batch.source)
+
+
+def _admission(source: str, home: SluiceHome | None, at: datetime | None) -> Admission:
+    pointers = {}
+    if (admitted := Admitted.found(os.environ)) is not None:
+        admitted.require(source)
+        home = _same_home(admitted.home, home)
+        pointers = {source: {"verdict": admitted.verdicts[source]}}
+    home = home or SluiceHome.from_environ(os.environ)
+    return admit_training(home, [source], pointers, at=at or datetime.now(UTC))[source]
+
+
+def _same_home(admitted: SluiceHome, asked: SluiceHome | None) -> SluiceHome:
+    """What admitted is what reads."""
+    if asked is not None and (asked.root.resolve(), asked.ledger_url) != (
+        admitted.root.resolve(),
+        admitted.ledger_url,
+    ):
+        raise ConfigError(
+            "another installation than the one that admitted this task",
+            locator=str(asked.root),
+            expected=str(admitted.root),
+            next_step="Leave `home` out in a guarded task.",
+        )
+    return admitted
+
+
+def _require_same_files(data: ByteSource, sealed: set[str]) -> None:
+    """Compare names first: an added file is not read, and must still be reported."""
+    found = set(data.names())
+    if sealed != found:
+        extra, missing = sorted(found - sealed), sorted(sealed - found)
+        raise ManifestMismatch(
+            "files were added or removed after the seal",
+            locator=data.locator,
+            expected=f"{len(sealed)} sealed files",
+            got=f"{len(extra)} extra ({', '.join(extra[:3])}), "
+            f"{len(missing)} missing ({', '.join(missing[:3])})",
+            next_step="Restore the sealed batch, or seal and gate it again.",
+        )

@@ -1,0 +1,87 @@
+"""What a person reads where something was stopped: what, where, how much, and what to run next.
+
+Commands, the gate's task and the guard show the same text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sluicegate.errors import (
+    ConfigError,
+    DataError,
+    EvidenceMissing,
+    Expired,
+    GateBlocked,
+    IntegrityError,
+    LedgerCorrupt,
+    LedgerError,
+    SluicegateError,
+    VerificationError,
+)
+from sluicegate.gate.decide import NOBODY
+from sluicegate.gate.verdict import Verdict
+from sluicegate.untrusted import visible
+from sluicegate.workflow.evidence.home import SOURCE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sluicegate.gate.verdict import Reason
+
+_NO_FINDING: Final = (
+    "The baseline has nothing that this signal looks at, or the suite leaves it out. If the source "
+    "need not have it, write `required: false` into its rule of the policy."
+)
+
+# The first that fits; the last two fit anything.
+_COMMANDS: Final[tuple[tuple[type[SluicegateError], str], ...]] = (
+    (GateBlocked, "sluicegate history {source}"),
+    (IntegrityError, "sluicegate history {source}"),
+    (EvidenceMissing, "sluicegate gate {source}"),
+    (Expired, "sluicegate gate {source}"),
+    (VerificationError, "sluicegate audit"),
+    (LedgerCorrupt, "sluicegate ledger verify"),
+    (LedgerError, "sluicegate doctor"),
+    (DataError, "sluicegate doctor"),
+    (ConfigError, "sluicegate doctor"),
+    (SluicegateError, "sluicegate doctor"),
+)
+
+
+def reason_lines(reasons: Iterable[Reason]) -> list[str]:
+    """Return every reason of a verdict, one a line, worst first as they come.
+
+    Args:
+        reasons: Of a verdict or a check.
+    """
+    lines = []
+    for reason in reasons:
+        lines.append(f"  {reason.result.value}  {visible(reason.message)}")
+        if reason.message.endswith(NOBODY):
+            lines.append(f"          {_NO_FINDING}")
+    return lines
+
+
+def block(error: SluicegateError, *, command: bool = False) -> str:
+    """Return all that a person should read about an error.
+
+    Args:
+        error: What stopped it. Its own text says what, where, and what to do.
+        command: Whether to name the command that shows more.
+
+    Returns:
+        The error in one line, each reason of the verdict that blocks, and the command.
+    """
+    lines = [visible(str(error))]
+    if isinstance(error, GateBlocked) and isinstance(error.verdict, Verdict):
+        lines += reason_lines(error.verdict.reasons)
+    if command:
+        lines.append(f"  Next: {_command(error)}")
+    return "\n".join(lines)
+
+
+def _command(error: SluicegateError) -> str:
+    named = error.locator.partition("@")[0]
+    source = named if SOURCE_NAME.fullmatch(named) else "SOURCE"
+    return next(text for kind, text in _COMMANDS if isinstance(error, kind)).format(source=source)

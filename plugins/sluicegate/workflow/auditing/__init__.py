@@ -1,0 +1,1 @@
+"""Hold what ran against what the ledger allowed."""

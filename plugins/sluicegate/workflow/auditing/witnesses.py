@@ -1,0 +1,99 @@
+"""Did enough witnesses see this ledger, and does it still hold what they saw?
+
+The cosigned checkpoint is of some earlier moment, because every append makes a new head. So
+three things are asked of it: a quorum signed it, the ledger extends it, and what was added
+since has not waited longer than the auditor allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from sluicegate.attest.timestamps import format_timestamp
+from sluicegate.attest.trust import Role
+from sluicegate.errors import BadProof, Rollback, SluicegateError
+from sluicegate.ledger.cosignature import require_quorum
+from sluicegate.workflow.auditing.findings import Finding
+from sluicegate.workflow.evidence.witnessing import witness_keys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sluicegate.workflow.evidence.verified import Evidence
+
+DEFAULT_LAG: Final = timedelta(hours=24)
+"""How long leaves may wait for their quorum; witnesses are asked by a nightly task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cosigned:
+    """What the auditor knows of the witnesses.
+
+    Attributes:
+        note: Newest checkpoint that was cosigned; empty if there is none.
+        lag: How long leaves may wait for a quorum, 0 or more.
+    """
+
+    note: bytes = b""
+    lag: timedelta = DEFAULT_LAG
+
+    @classmethod
+    def read(cls, path: Path, lag: timedelta = DEFAULT_LAG) -> Cosigned:
+        """Read the checkpoint that `ledger cosign` keeps; none if there is no file."""
+        try:
+            return cls(path.read_bytes(), lag)
+        except FileNotFoundError:
+            return cls(lag=lag)
+
+
+def witness_findings(evidence: Evidence, cosigned: Cosigned, *, at: datetime) -> list[Finding]:
+    """Compare a ledger with what its witnesses cosigned.
+
+    A trust policy that names no witness asks for none, and nothing is found.
+
+    Args:
+        evidence: Open ledger and trust policy.
+        cosigned: Checkpoint and lag.
+        at: Aware UTC; witness keys must be valid then.
+
+    Cost: a signature a witness and O(log n) hashes.
+    """
+    rule = evidence.trust.roles.get(Role.WITNESS)
+    if rule is None:
+        return []
+    try:
+        if not cosigned.note:
+            return [_lacking(f"no cosigned checkpoint; {rule.threshold} witnesses are needed")]
+        # 1. It is of this ledger                       (somebody else's cosigned head)
+        old = evidence.ledger.verify_checkpoint(cosigned.note, locator="cosigned checkpoint")
+        # 2. Enough different witnesses signed it       (an operator who asked nobody)
+        times = require_quorum(
+            cosigned.note,
+            witness_keys(evidence, at=at),
+            rule.threshold,
+            locator="cosigned checkpoint",
+        )
+        # 3. The ledger still holds what they saw       (fork, rollback)
+        head = evidence.ledger.require_extends(cosigned.note)
+    except (Rollback, BadProof) as error:
+        return [Finding(f"LEDGER_{error.code}", error.locator or "ledger", str(error))]
+    except SluicegateError as error:
+        return [_lacking(str(error))]
+    # 4. What came later did not wait too long          (a ledger that stopped asking)
+    newest = sorted(times.values(), reverse=True)[rule.threshold - 1]
+    late = head.size > old.size and at.timestamp() - newest > cosigned.lag.total_seconds()
+    return [_waiting(head.size - old.size, newest, cosigned.lag)] if late else []
+
+
+def _waiting(n_leaves: int, since_s: int, lag: timedelta) -> Finding:
+    since = format_timestamp(datetime.fromtimestamp(since_s, UTC))
+    hours = lag.total_seconds() / 3600
+    return _lacking(
+        f"{n_leaves} leaves were added since the quorum of {since}, more than {hours:g} hours ago"
+    )
+
+
+def _lacking(why: str) -> Finding:
+    return Finding("WITNESS_QUORUM", "checkpoint", why)

@@ -1,0 +1,1 @@
+"""Build, sign and promote baselines, and find those in force."""

@@ -1,0 +1,226 @@
+"""Build, sign and read baselines.
+
+A baseline directory holds ``baseline.json`` (canonical bytes, no raw rows) and, when
+signed, ``baseline.intoto.json``: a statement by the baseline role about exactly those
+bytes, which batches they came from, and until when they may judge others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sluicegate import __version__
+from sluicegate.adapters.files.named_file import read_named, write_named
+from sluicegate.attest import dsse
+from sluicegate.attest.dsse import Envelope
+from sluicegate.attest.predicates import BASELINE
+from sluicegate.attest.statement import Statement, Subject
+from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
+from sluicegate.attest.trust import Role, TrustPolicy
+from sluicegate.digest.algorithms import Digest, sha256_bytes
+from sluicegate.digest.manifest import build_manifest
+from sluicegate.errors import (
+    BadProof,
+    DigestMismatch,
+    EvidenceMissing,
+    Expired,
+    MalformedEnvelope,
+    UnreadableData,
+)
+from sluicegate.gate.limits import DEFAULT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from sluicegate.attest.keys import Signer
+    from sluicegate.gate.limits import Limits
+    from sluicegate.profiling.schema import BatchSchema
+    from sluicegate.signals.baseline.stored import Baseline
+
+BASELINE_FILE = "baseline.json"
+STATEMENT_FILE = "baseline.intoto.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBaseline:
+    """A baseline whose signature was verified.
+
+    Attributes:
+        baseline: The parsed baseline.
+        inputs: Digests of the batches it was built from.
+        envelope: Exact bytes of the signed statement.
+        promoted: Whether a promotion in the ledger put it in force.
+    """
+
+    baseline: Baseline
+    inputs: frozenset[str]
+    envelope: bytes
+    promoted: bool = False
+
+
+def build(
+    data: Iterable[Path],
+    schema: BatchSchema,
+    *,
+    out: Path,
+    at: datetime,
+    golden: Path | None = None,
+    source: str = "",
+    signer: Signer | None = None,
+    ttl: timedelta = timedelta(days=365),
+    seed: int = 0,
+    limits: Limits = DEFAULT,
+) -> Baseline:
+    """Build a baseline from trusted data and write it, signed if there is a signer.
+
+    Args:
+        data: Parquet files or directories, each one batch.
+        schema: Roles of the columns.
+        out: Directory to write; existing files in it are replaced.
+        at: Aware UTC; when it is built.
+        golden: Held-out trusted data whose leakage into batches is checked.
+        source: Name of the source whose batches it will judge; needed to sign.
+        signer: Holds the baseline role's key.
+        ttl: How long the baseline may judge.
+        seed: Seed of every random choice, so that a rebuild gives the same bytes.
+        limits: How much may be decoded of each batch.
+
+    Returns:
+        The baseline.
+
+    Raises:
+        UnreadableData: Also a file that no reader knows: what nobody read, nobody trusts.
+
+    Cost:
+        One pass over the data for counts, and the calibration by resampling.
+    """
+    from sluicegate.adapters.files.tabular import open_batches
+    from sluicegate.signals.baseline.build import build_baseline
+
+    paths = list(data)
+    baseline = build_baseline(
+        (batch for path in paths for batch in open_batches(path, limits=limits)),
+        schema,
+        created=at,
+        seed=seed,
+        golden=None if golden is None else open_batches(golden, limits=limits),
+        valid_for=ttl,  # the file and the statement about it must not expire at two times
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    body = baseline.to_bytes()
+    write_named(out / BASELINE_FILE, body, "the baseline cannot be written")
+    if signer is not None:
+        statement = Statement(
+            subjects=(Subject(f"baseline:{source}", {"sha256": sha256_bytes(body).hex}),),
+            predicate_type=BASELINE,
+            predicate={
+                "source": source,
+                "inputs": sorted(str(build_manifest(path).digest) for path in paths),
+                "rows": baseline.n_rows,
+                "created": format_timestamp(at),
+                "expires": format_timestamp(at + ttl),
+                "codeVersion": __version__,
+            },
+        )
+        signed = dsse.sign(statement.to_bytes(), signer).to_bytes()
+        write_named(out / STATEMENT_FILE, signed, "the baseline's statement cannot be written")
+    return baseline
+
+
+def read_baseline(directory: Path) -> tuple[Baseline, bytes]:
+    """Read a baseline without trusting it; for checks that issue no verdict.
+
+    Returns:
+        The baseline and its exact bytes.
+
+    Raises:
+        UnreadableData: Missing or unreadable.
+        MalformedEnvelope: Not a baseline, or edited.
+    """
+    from sluicegate.signals.baseline.stored import Baseline
+
+    path = directory / BASELINE_FILE
+    body = _read_body(path)
+    return Baseline.from_bytes(body, locator=str(path)), body
+
+
+def read_signed_baseline(
+    directory: Path, source: str, trust: TrustPolicy, *, at: datetime
+) -> SignedBaseline:
+    """Read the baseline that judges ``source``, verified.
+
+    Args:
+        directory: Where ``build`` wrote it.
+        source: Name of the source about to be judged.
+        trust: Names the baseline role's keys.
+        at: Aware UTC.
+
+    Raises:
+        EvidenceMissing: There is no signed statement.
+        VerificationError: Signature, role, source or bytes do not fit, or it expired.
+    """
+    statement_path = directory / STATEMENT_FILE
+    envelope = read_named(
+        statement_path,
+        "the baseline is not there, or not signed",
+        error=EvidenceMissing,
+        next_step="Check the name of the source, or run `sluicegate baseline build --key`.",
+    )
+    where = str(statement_path)
+    statement = trust.verify(
+        Envelope.from_bytes(envelope, locator=where), Role.BASELINE, at=at, locator=where
+    )
+    inputs = _require_bound(statement, source, at=at, where=where)
+    body_path = directory / BASELINE_FILE
+    body = _read_body(body_path)
+    signed = Digest("sha256", statement.subjects[0].digest.get("sha256", ""))
+    if sha256_bytes(body) != signed:
+        raise DigestMismatch(
+            "the baseline is not the one that was signed",
+            locator=str(body_path),
+            expected=signed.short,
+            got=sha256_bytes(body).short,
+            next_step="Restore the signed baseline, or build and sign it again.",
+        )
+    from sluicegate.signals.baseline.stored import Baseline
+
+    return SignedBaseline(Baseline.from_bytes(body, locator=str(body_path)), inputs, envelope)
+
+
+def _require_bound(
+    statement: Statement, source: str, *, at: datetime, where: str
+) -> frozenset[str]:
+    try:
+        named = str(statement.predicate["source"])
+        expires = parse_timestamp(statement.predicate["expires"])
+        inputs = frozenset(str(item) for item in statement.predicate["inputs"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise MalformedEnvelope("not a baseline statement", locator=where) from error
+    if named != source:
+        raise BadProof(
+            "the baseline was signed for another source",
+            locator=where,
+            expected=source,
+            got=named,
+        )
+    if at >= expires:
+        raise Expired(
+            "the baseline has expired",
+            locator=where,
+            expected=f"use before {format_timestamp(expires)}",
+            got=format_timestamp(at),
+            next_step="Build and sign a new baseline from recent PASSED batches.",
+        )
+    return inputs
+
+
+def _read_body(path: Path) -> bytes:
+    return read_named(
+        path,
+        "the baseline cannot be read",
+        error=UnreadableData,
+        next_step="Name the directory that `sluicegate baseline build` wrote, or build one.",
+    )

@@ -1,0 +1,1 @@
+"""The evidence of one installation: home, trust policy, ledger, memory, folders."""

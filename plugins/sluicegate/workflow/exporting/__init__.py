@@ -1,0 +1,1 @@
+"""Take evidence out of an installation."""

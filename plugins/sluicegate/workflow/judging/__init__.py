@@ -1,0 +1,1 @@
+"""Judge batches and models, and record the verdict."""

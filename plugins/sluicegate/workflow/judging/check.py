@@ -1,0 +1,199 @@
+"""Judge a batch against a baseline without signing: the command and Python share this."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.adapters.files.tabular import open_batches
+from sluicegate.adapters.policy_file import read_policy
+from sluicegate.adapters.reports.check_history import TYPE, read_history
+from sluicegate.adapters.reports.html_report import html_report
+from sluicegate.adapters.reports.rows import row_table
+from sluicegate.gate.judgement import ALONE, Compared, judge, require_usable
+from sluicegate.gate.limits import DEFAULT
+from sluicegate.gate.policy import Result
+from sluicegate.signals.contributors.limits import LimitCounts
+from sluicegate.signals.contributors.names import SHOWN
+from sluicegate.signals.evaluate import evaluate, expected_findings
+from sluicegate.workflow.baselines.signed import read_baseline
+from sluicegate.workflow.judging.unjudged import unjudged_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from os import PathLike
+
+    import pyarrow as pa
+
+    from sluicegate.adapters.files.formats import Unjudged
+    from sluicegate.digest.algorithms import Digest
+    from sluicegate.gate.policy import Policy
+    from sluicegate.gate.verdict import Reason
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.evaluate import CheckResult
+
+_BUDGET = 0.01  # without a policy: one clean batch in a hundred
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A finished check.
+
+    Attributes:
+        verdict: PASSED, WARNED or FAILED.
+        accepted: Whether the policy lets training start with this verdict.
+        reasons: What led to the verdict, worst first.
+        found: Records and row scores.
+        baseline: Digest of the baseline's bytes.
+        policy: Digest of the policy's bytes, or None for none.
+        not_asked: Sections of the policy that only the gate can ask: they need signed evidence.
+    """
+
+    verdict: Result
+    accepted: bool
+    reasons: tuple[Reason, ...]
+    found: CheckResult
+    baseline: Digest
+    policy: Digest | None
+    not_asked: tuple[str, ...] = ()
+
+    @property
+    def records(self) -> tuple[SignalRecord, ...]:
+        """One finding a signal and column."""
+        return self.found.records
+
+    @property
+    def rows(self) -> pa.Table:
+        """One line a row of the batch, in its order: id, score, flagged, reasons."""
+        return row_table(self.found)
+
+    def to_json(self) -> str:
+        """Return OUT.json (docs/formats/check.md): indented, keys sorted, finite numbers."""
+        value = {
+            "type": TYPE,
+            "baseline": str(self.baseline),
+            "policy": None if self.policy is None else str(self.policy),
+            "verdict": self.verdict.value,
+            "batch_score": self.found.batch_score,
+            "n_rows": self.found.n_rows,
+            "signals": [record.to_dict() for record in self.found.records],
+            "reasons": [
+                {"code": r.code, "column": r.column, "result": r.result.value, "message": r.message}
+                for r in self.reasons
+            ],
+        }
+        return json.dumps(_finite(value), indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+    def to_html(self) -> str:
+        """Return a self-contained page for a person; loads nothing."""
+        return html_report(
+            self.found,
+            verdict=self.verdict.value,
+            reasons=[reason.message for reason in self.reasons],
+            baseline=str(self.baseline),
+            policy="none" if self.policy is None else str(self.policy),
+        )
+
+
+def check(
+    batch: str | PathLike[str],
+    *,
+    baseline: str | PathLike[str],
+    policy: str | PathLike[str] | None = None,
+    history: str | PathLike[str] | None = None,
+    rows: bool = True,
+    source: str = "",
+) -> Checked:
+    """Judge a batch.
+
+    Args:
+        batch: Parquet or CSV file, or directory. A file in it that no reader knows is a finding.
+        baseline: Directory that `sluicegate baseline build` wrote.
+        policy: Policy file; without it every signal counts with its own severity.
+        history: Directory of OUT.json files of earlier checks of the same source, judged
+            together with the batch in order of name. Nothing is written there.
+        rows: Whether to score rows; without, `Checked.rows` names none and memory does not grow
+            with the batch. The verdict is the same.
+        source: Name of the source, for a policy that has rules of its own for it.
+
+    Raises:
+        SluicegateError: The batch, baseline, policy or history cannot be used.
+
+    Cost: one pass over the batch.
+
+    Example: ``sluicegate.check("july.parquet", baseline="baseline").verdict``
+    """
+    rules = None if policy is None else read_policy(Path(policy))
+    if rules is not None:
+        require_usable(rules)
+        rules = rules.for_source(source)
+    reference, _body = read_baseline(Path(baseline))
+    digest = reference.digest
+    past = None if history is None else read_history(Path(history), digest)
+    contributors = None if rules is None else rules.contributors
+    naming = SHOWN if rules is None else rules.naming
+    counts = None if contributors is None else LimitCounts(reference.schema, contributors, naming)
+    unjudged: list[Unjudged] = []
+    limits = DEFAULT if rules is None else rules.limits
+    found = evaluate(
+        reference,
+        _counted(open_batches(Path(batch), limits=limits, unjudged=unjudged), counts),
+        tolerances={} if rules is None else rules.tolerances,
+        false_block_budget=_BUDGET if rules is None else rules.false_block_budget,
+        history=past,
+        rows=rows,
+        naming=naming,
+    )
+    limited = () if counts is None else counts.records(reference.known_contributors)
+    return _decided(found, (*limited, *unjudged_records(unjudged)), rules, reference)
+
+
+def _counted(
+    batches: Iterable[pa.RecordBatch], counts: LimitCounts | None
+) -> Iterator[pa.RecordBatch]:
+    """Count who delivered the rows while they pass by; data are read once."""
+    for batch in batches:
+        if counts is not None:
+            counts.update(batch)
+        yield batch
+
+
+def _decided(
+    found: CheckResult,
+    limited: tuple[SignalRecord, ...],
+    rules: Policy | None,
+    reference: Baseline,
+) -> Checked:
+    own = tuple(record for record in found.records if record.code not in ALONE)
+    alone = [*limited, *(record for record in found.records if record.code in ALONE)]
+    judged = judge(rules, [Compared(own, expected_findings(reference))], alone)
+    started = judged.result is not Result.FAILED if rules is None else rules.starts(judged.result)
+    return Checked(
+        verdict=judged.result,
+        accepted=started,
+        reasons=judged.reasons,
+        found=replace(found, records=judged.records),
+        baseline=reference.digest,
+        policy=None if rules is None else rules.digest,
+        not_asked=() if rules is None else _not_asked(rules),
+    )
+
+
+def _not_asked(rules: Policy) -> tuple[str, ...]:
+    asked = {"freshness": rules.freshness is not None, "promoted": bool(rules.promoted)}
+    return tuple(name for name, is_set in asked.items() if is_set)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN; a number that is none becomes null, which no reader takes for 0."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,260 @@
+"""Judge a sealed batch of a source and record the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sluicegate import __version__
+from sluicegate.adapters.policy_file import read_policy
+from sluicegate.adapters.sources.open import open_source
+from sluicegate.attest import dsse
+from sluicegate.attest.timestamps import format_timestamp
+from sluicegate.attest.trust import Role
+from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest, sha256_bytes
+from sluicegate.digest.canonical import dumps
+from sluicegate.errors import ConfigError, EvidenceMissing
+from sluicegate.gate.judgement import Compared, asks, judge, require_usable
+from sluicegate.gate.promotion import Lane
+from sluicegate.gate.verdict import AS_OF, Verdict, test_result_statement
+from sluicegate.signals.decision.record import SEQUENCE
+from sluicegate.workflow.admission.freshness import require_fresh_seal
+from sluicegate.workflow.baselines.in_force import baselines_in_force
+from sluicegate.workflow.evidence.verified import IssuedVerdict, SealedBatch, open_evidence
+from sluicegate.workflow.judging.over_time import sequence_records
+from sluicegate.workflow.judging.partitions import Part, part_records
+from sluicegate.workflow.judging.reruns import same_verdict
+from sluicegate.workflow.judging.unjudged import unjudged_records
+from sluicegate.workflow.sealing.sealed_rows import batch_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from sluicegate.adapters.files.formats import Unjudged
+    from sluicegate.attest.keys import Signer
+    from sluicegate.gate.judgement import Judgement
+    from sluicegate.gate.policy import Policy
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.workflow.baselines.signed import SignedBaseline
+    from sluicegate.workflow.evidence.home import SluiceHome
+    from sluicegate.workflow.evidence.verified import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a runner found: the records, and the digest of the list it was told to evaluate."""
+
+    records: tuple[SignalRecord, ...]
+    suite: Digest
+
+
+Runner = Callable[["pa.Table", "Baseline", "Policy"], Findings]
+
+
+@dataclass(frozen=True, slots=True)
+class GateSigners:
+    """Keys that a gate task needs; training tasks never see them."""
+
+    gate: Signer
+    ledger: Signer
+
+
+def gate_source(
+    home: SluiceHome,
+    source: str,
+    *,
+    signers: GateSigners,
+    at: datetime,
+    run: Mapping[str, str],
+    runner: Runner,
+    filesystem: Any = None,
+    digest: Digest | None = None,
+    as_of: datetime | None = None,
+    parts: Sequence[Part] | None = None,
+) -> tuple[IssuedVerdict, SealedBatch]:
+    """Judge a sealed batch of a source, sign the verdict and append it.
+
+    Args:
+        home: Paths of the installation.
+        source: Name of the source.
+        signers: Gate and ledger keys.
+        at: Aware UTC.
+        run: Who judges: orchestrator, DAG, run and task ids, or the command line.
+        runner: Evaluates the signals, with Great Expectations or without.
+        filesystem: fsspec file system with credentials, for a batch in an object store.
+        digest: Judge this sealed batch; the newest when None.
+        as_of: Judge as this day would have: by the baselines in force then. Now when None.
+        parts: Partitions that the batch consists of; each needs a verdict of its own.
+
+    Returns:
+        The verdict, whatever it says, and the batch it speaks of. An earlier one, if the same
+        task of the same run issued it and would say the same again.
+
+    Raises:
+        SluicegateError: It could not be judged; then no verdict exists and nothing trains.
+
+    Cost:
+        One verified read of the batch, its profile, and two signatures.
+    """
+    rules = read_policy(home.policy)
+    policy = rules.for_source(source)
+    require_usable(policy)
+    evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
+    if digest is None:
+        batch = evidence.latest_seal(source, at=at)
+    else:
+        batch = evidence.seal_of(source, digest, at=at)
+    then = at if as_of is None else min(as_of, at)
+    baselines = baselines_in_force(home, evidence, source, at=at, as_of=then)
+    for lane, baseline in baselines.items():
+        if _is_among(batch, baseline.inputs, filesystem):
+            raise ConfigError(
+                f"the batch is part of the {lane} baseline that would judge it",
+                locator=f"{source}@{batch.digest.short}",
+                next_step="Judge it against a baseline built from other batches.",
+            )
+    _require_fresh(evidence, batch, baselines, policy, at=at, then=then)
+    unjudged: list[Unjudged] = []
+    table = batch_table(batch, filesystem, limits=policy.limits, unjudged=unjudged)
+    compared, suite = _compare(runner, table, baselines, policy)
+    alone = [*unjudged_records(unjudged), *_limits(table, baselines[Lane.ANCHORED], policy)]
+    if parts is not None:
+        alone += part_records(evidence, rules, batch, parts, at=at)
+    if asks(policy, SEQUENCE):
+        anchored, own = baselines[Lane.ANCHORED].baseline.digest, compared[0].records
+        alone += sequence_records(evidence, policy, batch, anchored, own, at=at, then=then)
+    judged = judge(policy, compared, alone)
+    if then < at:
+        run = {**run, AS_OF: format_timestamp(then)}
+    verdict = _verdict(batch, baselines, policy, judged, suite, at=at, run=run)
+    if (again := same_verdict(evidence, verdict, at=at)) is not None:
+        return again, batch
+    envelopes = _sign(verdict, batch, judged, policy, signers.gate)
+    evidence.require_signed(
+        [dsse.Envelope.from_bytes(envelope) for _, envelope in envelopes], Role.GATE, at=at
+    )
+    # The anchored one last: what is exported is the newest of its kind.
+    used = [("baseline", baselines[lane].envelope) for lane in reversed(Lane) if lane in baselines]
+    evidence.append(source, batch.digest, [*used, *envelopes])
+    return evidence.verdict_of(source, batch.digest, at=at), batch
+
+
+def _require_fresh(
+    evidence: Evidence,
+    batch: SealedBatch,
+    baselines: Mapping[Lane, SignedBaseline],
+    policy: Policy,
+    *,
+    at: datetime,
+    then: datetime,
+) -> None:
+    where = f"{batch.source}@{batch.digest.short}"
+    if missing := sorted(lane for lane in policy.promoted if not _is_promoted(baselines, lane)):
+        raise EvidenceMissing(
+            f"the policy asks for a promoted {missing[0]} baseline",
+            locator=where,
+            next_step="Promote one with `sluicegate baseline promote`.",
+        )
+    require_fresh_seal(evidence, policy, batch.source, batch.digest, at=at)
+    if policy.freshness is not None:
+        built = (signed.baseline.created for signed in baselines.values())
+        # The first baseline also judges what is older than itself.
+        then = min(at, max(then, *(signed.baseline.created for signed in baselines.values())))
+        policy.freshness.require_baselines(built, at=then, locator=where)
+
+
+def _is_promoted(baselines: Mapping[Lane, SignedBaseline], lane: Lane) -> bool:
+    return lane in baselines and baselines[lane].promoted
+
+
+def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bool:
+    """Return whether a baseline was built from a batch, whatever either was hashed with."""
+    if str(batch.digest) in inputs:
+        return True
+    named = {name.partition(":")[0] for name in inputs} - {batch.digest.algorithm}
+    others = [algorithm for algorithm, name in FILE_IDENTITIES.items() if name in named]
+    if batch.table is not None or not others:
+        return False
+    data = open_source(batch.locator, filesystem=filesystem)
+    return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
+
+
+def _compare(
+    runner: Runner, table: pa.Table, baselines: Mapping[Lane, SignedBaseline], policy: Policy
+) -> tuple[list[Compared], Digest]:
+    """Compare with each baseline; they share the budget of false blocks."""
+    from sluicegate.signals.evaluate import expected_findings
+
+    shared = replace(policy, false_block_budget=policy.false_block_budget / len(baselines))
+    compared, suites = [], []
+    for lane in (lane for lane in Lane if lane in baselines):
+        baseline = baselines[lane].baseline
+        found = runner(table, baseline, shared)
+        own = found.records if lane is Lane.ANCHORED else tuple(map(_of_rolling, found.records))
+        compared.append(Compared(own, expected_findings(baseline)))
+        suites.append(found.suite)
+    suite = suites[0] if len(set(suites)) == 1 else sha256_bytes(dumps([str(s) for s in suites]))
+    return compared, suite
+
+
+def _limits(table: pa.Table, anchored: SignedBaseline, policy: Policy) -> tuple[SignalRecord, ...]:
+    """Hold the batch against what one contributor may deliver."""
+    if policy.contributors is None:
+        return ()
+    from sluicegate.signals.contributors.limits import limit_records
+
+    baseline = anchored.baseline
+    known = baseline.known_contributors
+    return limit_records(table, baseline.schema, known, policy.contributors, policy.naming)
+
+
+def _of_rolling(record: SignalRecord) -> SignalRecord:
+    return replace(
+        record,
+        message=f"rolling baseline: {record.message or record.code}",
+        evidence={**record.evidence, "baseline": Lane.ROLLING.value},
+    )
+
+
+def _verdict(
+    batch: SealedBatch,
+    baselines: Mapping[Lane, SignedBaseline],
+    policy: Policy,
+    judged: Judgement,
+    suite: Digest,
+    *,
+    at: datetime,
+    run: Mapping[str, str],
+) -> Verdict:
+    rolling = baselines.get(Lane.ROLLING)
+    return Verdict(
+        result=judged.result,
+        source=batch.source,
+        digest=batch.digest,
+        baseline=baselines[Lane.ANCHORED].baseline.digest,
+        rolling=None if rolling is None else rolling.baseline.digest,
+        policy=policy.digest,
+        suite=suite,
+        code_version=__version__,
+        run=run,
+        mode=policy.mode,
+        issued=at,
+        expires=at + timedelta(seconds=policy.verdict_ttl_s),
+        reasons=judged.reasons,
+    )
+
+
+def _sign(
+    verdict: Verdict, batch: SealedBatch, judged: Judgement, policy: Policy, signer: Signer
+) -> list[tuple[str, bytes]]:
+    """Return the signed test result and the signed verdict that names it."""
+    details = test_result_statement(verdict, judged.records, batch.subjects, policy=policy.raw)
+    details_envelope = dsse.sign(details.to_bytes(), signer).to_bytes()
+    statement = verdict.to_statement(batch.subjects, sha256_bytes(details_envelope))
+    return [
+        ("test-result", details_envelope),
+        ("verdict", dsse.sign(statement.to_bytes(), signer).to_bytes()),
+    ]

@@ -1,0 +1,56 @@
+"""Ways to evaluate the signals of a batch: directly, or as a Great Expectations suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sluicegate.digest.algorithms import sha256_bytes
+from sluicegate.digest.canonical import dumps
+from sluicegate.workflow.judging.gate import Findings, Runner
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from sluicegate.gate.policy import Policy
+    from sluicegate.signals.baseline.stored import Baseline
+
+
+def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Findings:
+    """Evaluate every signal the baseline supports, without Great Expectations."""
+    from sluicegate.signals.evaluate import evaluate, expected_codes
+
+    result = evaluate(
+        baseline,
+        table.to_batches(),
+        tolerances=policy.tolerances,
+        false_block_budget=policy.false_block_budget,
+        rows=False,
+        naming=policy.naming,
+    )
+    suite = sha256_bytes(dumps(sorted(expected_codes(baseline))))
+    return Findings(result.records, suite)
+
+
+def suite_runner(path: Path) -> Runner:
+    """Return a runner for the Great Expectations suite in ``path``.
+
+    Cost:
+        Importing Great Expectations takes seconds; it happens inside the returned runner.
+    """
+
+    def run(table: pa.Table, baseline: Baseline, policy: Policy) -> Findings:
+        from sluicegate.adapters.gx import load_suite, run_suite
+
+        outcome = run_suite(
+            table,
+            suite_json=load_suite(path),
+            baseline=baseline,
+            tolerances=policy.tolerances,
+            false_block_budget=policy.false_block_budget,
+            naming=policy.naming,
+        )
+        return Findings(outcome.records, outcome.suite_digest)
+
+    return run

@@ -1,0 +1,1 @@
+"""Seal sources, and read the rows of what was sealed."""

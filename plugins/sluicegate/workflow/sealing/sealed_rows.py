@@ -1,0 +1,159 @@
+"""Rows of a sealed batch, handed over only after they matched what was sealed.
+
+A batch of files is hashed file by file. A table has no bytes of its own: its rows are read
+once, kept on private disk while they are hashed, and handed over from there. A second read
+could see another state of the database.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.adapters.sources.rows import is_rows, open_rows
+from sluicegate.errors import DigestMismatch
+from sluicegate.gate.limits import DEFAULT, UNLIMITED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from sluicegate.adapters.files.formats import Unjudged
+    from sluicegate.adapters.sources.protocol import ByteSource, RowSource
+    from sluicegate.attest.sealed_table import SealedTable
+    from sluicegate.gate.limits import Limits
+    from sluicegate.tables.table_digest import TableCommitment
+    from sluicegate.workflow.evidence.verified import SealedBatch
+
+
+def batch_table(
+    batch: SealedBatch,
+    filesystem: Any = None,
+    *,
+    limits: Limits = DEFAULT,
+    unjudged: list[Unjudged] | None = None,
+) -> pa.Table:
+    """Read all rows of a sealed batch into memory.
+
+    Args:
+        batch: Verified.
+        filesystem: fsspec file system with credentials, or a function of the locator that
+            returns one; for a database the same with its URL.
+        limits: How much may be decoded.
+        unjudged: Where files that no reader knows are noted; without it they are an error.
+
+    Raises:
+        IntegrityError: The bytes or rows are not the sealed ones.
+        UnreadableData: They cannot be read, are no table, or are more than the limits.
+
+    Cost: one read; memory for all rows.
+    """
+    import pyarrow as pa
+
+    from sluicegate.adapters.files.bounds import Meter
+    from sluicegate.adapters.files.tabular import TableFiles
+    from sluicegate.adapters.sources.open import open_source
+
+    if batch.table is not None:
+        rows = verified_rows(open_rows(batch.locator, url=filesystem), batch.table)
+        return pa.Table.from_batches(Meter(limits, batch.source).counted(rows))
+    data = open_source(batch.locator, filesystem=filesystem)
+    entries = batch.manifest.entries
+    refuse_layout_of(data, [entry.path for entry in entries])
+    files = TableFiles(data.locator, limits, unjudged)
+    return files.table((entry.path, data.view_verified(entry)) for entry in entries)
+
+
+def refuse_layout_of(data: ByteSource, paths: Sequence[str]) -> None:
+    """Return if a source's files are only files, and not the inside of another kind of table.
+
+    Args:
+        data: The source; nothing of it is read but the begin of what may be metadata.
+        paths: Its files.
+
+    Raises:
+        UnreadableData: They are one.
+    """
+    from sluicegate.adapters.files.table_layouts import refuse_table_layout
+
+    refuse_table_layout(paths, locator=data.locator, root=data.place, peek=data.peek)
+
+
+def verified_rows(rows: RowSource, sealed: SealedTable) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a source if they are the sealed ones.
+
+    Args:
+        rows: Read once, whole.
+        sealed: From a verified seal.
+
+    Raises:
+        DigestMismatch: Before the first row: one row more, less or different.
+
+    Cost: one read, one table digest, and one write and read of the rows on private disk.
+    """
+    import pyarrow as pa
+
+    from sluicegate.adapters.engines.table_commitment import commit_batches
+
+    with tempfile.TemporaryFile() as kept:
+        found = commit_batches(_copied(rows.batches(), kept), locator=rows.locator)
+        require_same_rows(sealed, found, locator=rows.locator)
+        kept.seek(0)
+        with pa.ipc.open_stream(kept) as reader:
+            yield from reader
+
+
+def rows_of(
+    locator: str | Path, *, unjudged: list[Unjudged] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows that a locator names: of a database, a declared text file, or files.
+
+    Args:
+        locator: What to read.
+        unjudged: Where files that no reader knows are noted; without it they are an error.
+    """
+    from pathlib import Path
+
+    from sluicegate.adapters.files.tabular import open_batches
+
+    if is_rows(str(locator)):
+        return open_rows(str(locator)).batches()
+    return open_batches(Path(locator), limits=UNLIMITED, unjudged=unjudged)
+
+
+def require_same_rows(sealed: SealedTable, found: TableCommitment, *, locator: str) -> None:
+    """Return if a table has exactly the sealed rows.
+
+    Raises:
+        DigestMismatch: Says how many buckets differ, never a value.
+    """
+    if found.digest == sealed.digest:
+        return
+    size = len(sealed.buckets) // 4096
+    pairs = (
+        sealed.buckets[i : i + size] != found.buckets[i : i + size]
+        for i in range(0, len(sealed.buckets), size)
+    )
+    same_columns = found.schema.to_json() == [list(pair) for pair in sealed.columns]
+    difference = f"{sum(pairs)} of 4096 buckets differ" if same_columns else "columns differ"
+    raise DigestMismatch(
+        f"are not the rows that were sealed: {difference}",
+        locator=locator[:200],
+        expected=f"{sealed.n_rows} rows, {sealed.digest.short}",
+        got=f"{found.n_rows} rows, {found.digest.short}",
+        next_step="Restore the sealed rows, or seal the new ones after a review.",
+    )
+
+
+def _copied(batches: Iterator[pa.RecordBatch], kept: Any) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    writer = None
+    for batch in batches:
+        writer = writer or pa.ipc.new_stream(kept, batch.schema)
+        writer.write_batch(batch)
+        yield batch
+    if writer is not None:
+        writer.close()

@@ -1,0 +1,1 @@
+"""Verify an evidence folder offline, with public keys only."""
