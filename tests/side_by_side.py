@@ -40,8 +40,10 @@ ALL = Plan("tests", ("tests/airflow", "tests/e2e"))
 QUICK = Plan(
     "tests/unit",
     ("tests/unit/workflow", "tests/unit/orchestration"),
-    # Whoever makes a test slow sees it here.
-    ("-m", "not slow", "--durations=5", "--durations-min=1"),
+    (
+        *("-m", "not slow", "--hypothesis-profile=quick"),
+        *("--durations=5", "--durations-min=1"),  # whoever makes a test slow sees it here
+    ),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -49,7 +50,9 @@ def schema():
     return jsonschema.Draft202012Validator(value)
 
 
+@cache
 def checked(site, name, **settings):
+    """Check one batch; the same check gives the same, so it is made once."""
     return sluicegate.check(site / f"{name}.parquet", baseline=site / "baseline", **settings)
 
 

@@ -25,6 +25,11 @@ from sluicegate.workflow.admission.read import load_verified, open_verified, str
 
 @pytest.fixture
 def admitted(site):
+    site.once(_admit)
+    return site
+
+
+def _admit(site):
     (site.clean / "part.parquet").unlink()
     for month, part in (("04", rows(2).slice(0, 1000)), ("05", rows(2).slice(1000))):
         (site.clean / f"month={month}").mkdir()
@@ -33,7 +38,6 @@ def admitted(site):
     site.accept_extra_columns()
     site.seal(site.clean)
     site.gate()
-    return site
 
 
 def load(site, **options):
