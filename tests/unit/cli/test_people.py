@@ -71,6 +71,7 @@ ACTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", ACTS)
 def test_only_the_key_of_its_role_acts_and_the_audit_finds_nothing(place, act, capsys):
     right, before, command = ACTS[act]

@@ -68,6 +68,7 @@ def story(site, monkeypatch):  # noqa: F811 - the fixture
     return call_back
 
 
+@pytest.mark.slow
 def test_blocked_batches_in_a_row_are_one_message_and_one_recovery(story):
     site = story.site  # noqa: F811 - its own installation
     assert story(site.clean) == []
@@ -116,6 +117,7 @@ def test_rerun_whose_verdict_stands_is_not_told_twice_and_one_that_cannot_judge_
     assert subject == "src: the gate could not judge"
 
 
+@pytest.mark.slow
 def test_backfill_is_one_message_however_its_days_alternate(story):
     bad, good = story.site.poisoned, story.site.clean
     said = [
@@ -186,6 +188,7 @@ def test_mail_server_gets_one_message_for_the_incident_and_one_for_its_end(site,
     assert "LABEL_FLIPS" in mails[0].as_string()
 
 
+@pytest.mark.slow
 def test_web_hook_gets_the_same_through_a_notifier_of_ones_own(site, monkeypatch):  # noqa: F811
     import httpx
     from airflow.sdk.bases.notifier import BaseNotifier

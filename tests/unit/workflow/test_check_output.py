@@ -18,6 +18,8 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.workflow.baselines.signed import build, read_baseline
 
+pytestmark = pytest.mark.slow  # ten batches are checked
+
 FORMAT = Path(__file__).parents[3] / "docs" / "formats" / "check.schema.json"
 
 

@@ -169,6 +169,7 @@ def test_swapped_file_is_an_error_in_every_engine(admitted):
         assert load(admitted, as_=kind, partitions=["month=04"]) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # pyspark's own
 def test_spark_gets_the_same_rows_of_the_batch_and_of_a_partition(admitted, spark):  # noqa: F811
     frame = load(admitted, as_="spark", session=spark)
