@@ -62,8 +62,9 @@ COVERED_BY = {
         signals.labels.reference_model signals.text.hidden_unicode signals.triggers.associations""",
     "unit/workflow/admission/test_admit.py": "workflow.admission.freshness",
     "unit/workflow/admission/test_standing.py": "workflow.baselines.rests_on",
-    "unit/workflow/auditing/test_audit.py": """workflow.auditing.baselines workflow.auditing.standing
-        workflow.auditing.statements workflow.auditing.verdict_history""",
+    "unit/workflow/auditing/test_audit.py": """workflow.auditing.baselines
+        workflow.auditing.standing workflow.auditing.statements
+        workflow.auditing.verdict_history""",
     "unit/workflow/auditing/test_dag_text.py": "workflow.admission.protected",
     "unit/workflow/auditing/test_uses.py": "cli.response.uses",
     "unit/workflow/exporting/test_export.py": "workflow.exporting.bill_of_materials",
