@@ -177,13 +177,13 @@ def _require_positive(number: int, option: str) -> None:
 
 def _build(arguments: argparse.Namespace) -> int:
     """Build, and sign when a key is given."""
-    from sluicegate.workflow.baselines.signed import build
+    from sluicegate.workflow.baselines.signed import write_baseline
     from sluicegate.workflow.evidence.home import check_source_name
 
     if arguments.key is not None:
         check_source_name(arguments.source)
     _require_positive(arguments.days, "--days")
-    baseline = build(
+    baseline = write_baseline(
         arguments.data,
         read_schema(arguments.schema),
         out=arguments.out,

@@ -75,7 +75,7 @@ def _lines(found: TableDifference) -> list[str]:
     kinds = (("changed", found.changed), ("added", found.added), ("removed", found.removed))
     lines = [f"{kind}  {name}" for kind, names in kinds for name in names]
     flips = [
-        f"label flip  {old} -> {new}  {n} rows" + (f"  by {who}" if who else "")
-        for (old, new, who), n in sorted(found.flips.items())
+        f"label flip  {old} -> {new}  {n} rows" + (f"  by {contributor}" if contributor else "")
+        for (old, new, contributor), n in sorted(found.flips.items())
     ]
     return [*lines, *flips] or ["no difference"]

@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             run=by,
             algorithm=arguments.hash,
         )
+    policy = read_policy(home.policy)
     issued, batch = gate_source(
         home,
         arguments.source,
@@ -76,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         run=by,
         runner=suite_runner(arguments.suite) if arguments.suite else evaluate_directly,
         digest=None if named is None else named.digest,
+        policy=policy,
     )
     verdict = issued.verdict
     emit(
@@ -97,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         as_json=arguments.json,
     )
     try:
-        verdict.require_passed(read_policy(home.policy), at=at)
+        verdict.require_passed(policy, at=at)
     except SluicegateError as error:
         # The result is printed already: a second JSON object would break its reader.
         sys.stderr.write(f"sluicegate: {error}\n")

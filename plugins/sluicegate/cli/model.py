@@ -84,13 +84,17 @@ def _check(arguments: argparse.Namespace) -> int:
         challenger=arguments.challenger,
         trained_on=arguments.trained_on,
     )
+    policy = read_policy(place.home.policy)
     issued = judge_model(
-        place.home, contest, signers=place.gate_signers(), run=command_line_run(), at=place.at
+        place.home,
+        contest,
+        signers=place.gate_signers(),
+        run=command_line_run(),
+        at=place.at,
+        policy=policy,
     )
     _print(issued, as_json=arguments.json)
-    policy = read_policy(place.home.policy).for_source(issued.verdict.source)
-    accepted = issued.verdict.result in policy.accept or issued.verdict.mode.value == "shadow"
-    return 0 if accepted else 1
+    return 0 if policy.for_source(issued.verdict.source).starts(issued.verdict.result) else 1
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -113,20 +113,20 @@ def run(arguments: argparse.Namespace) -> int:
     from sluicegate.workflow.evidence.folder import write_folder
     from sluicegate.workflow.evidence.home import check_source_name
     from sluicegate.workflow.exporting.aside import written_aside
-    from sluicegate.workflow.sealing.seal import seal_manifest
+    from sluicegate.workflow.sealing.seal import sign_seal
 
     check_source_name(arguments.name)
     signer = role_key_of(arguments, "source")
-    source = open_any(_locator(arguments))
+    source = open_any(_location(arguments))
     with written_aside(arguments.out) as folder:
         contents = _contents(arguments, source, signer, folder)
-        seal = seal_manifest(
+        seal = sign_seal(
             contents,
             arguments.name,
             signer=signer,
             at=now(),
             run=command_line_run(),
-            locator=source.locator,
+            location=source.location,
             version=arguments.source_version,
         )
         envelopes = [seal.provenance]
@@ -151,13 +151,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _locator(arguments: argparse.Namespace) -> str:
+def _location(arguments: argparse.Namespace) -> str:
     """Return what to open: with --columns the rows of a text file, not its bytes."""
     if arguments.columns is None:
         return str(arguments.source)
-    from sluicegate.adapters.sources.rows import read_columns, text_locator
+    from sluicegate.adapters.sources.rows import read_columns, text_location
 
-    return text_locator(arguments.source, read_columns(arguments.columns))
+    return text_location(arguments.source, read_columns(arguments.columns))
 
 
 def _contents(
@@ -229,19 +229,19 @@ def _directory(source: ByteSource, option: str) -> Path:
 
     if isinstance(source, LocalFiles) and source.root.is_dir():
         return source.root
-    raise ConfigError(f"{option} needs a directory", locator=source.locator)
+    raise ConfigError(f"{option} needs a directory", locator=source.location)
 
 
-def _write_croissant(arguments: argparse.Namespace, manifest: Contents) -> None:
+def _write_croissant(arguments: argparse.Namespace, contents: Contents) -> None:
     import json
 
     from sluicegate.adapters.files.named_file import write_named
     from sluicegate.adapters.sources.croissant import croissant_of
     from sluicegate.digest.manifest import Manifest
 
-    assert isinstance(manifest, Manifest)  # noqa: S101 - _contents refused anything else
+    assert isinstance(contents, Manifest)  # noqa: S101 - _contents refused anything else
     document = croissant_of(
-        manifest,
+        contents,
         name=arguments.name,
         at=now(),
         license_url=arguments.license,

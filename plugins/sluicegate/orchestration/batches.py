@@ -7,70 +7,28 @@ the ledger and judges what was sealed there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import ConfigError
 from sluicegate.workflow.evidence.home import check_source_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
+    from airflow.sdk import BaseOperator
+
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.orchestration.operators import TrainingGateOperator
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import IssuedVerdict, SealedBatch
-    from sluicegate.workflow.judging.gate import GateSigners
-
-
-def judge(
-    task: TrainingGateOperator,
-    home: SluiceHome,
-    signers: GateSigners,
-    context: Mapping[str, Any],
-    *,
-    run: Mapping[str, str],
-    at: datetime,
-) -> tuple[IssuedVerdict, SealedBatch]:
-    """Judge what a gate task is set to judge.
-
-    Args:
-        task: Its settings.
-        home: Paths of the installation.
-        signers: Gate and ledger keys.
-        context: Airflow's task context.
-        run: Who judges.
-        at: Aware UTC.
-
-    Raises:
-        SluicegateError: It could not be judged.
-    """
-    from sluicegate.orchestration.stores import filesystem_of
-    from sluicegate.workflow.judging.gate import gate_source
-    from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
-
-    _require_awaited(task)
-    return gate_source(
-        home,
-        task.source,
-        signers=signers,
-        at=at,
-        run=run,
-        runner=suite_runner(Path(task.suite)) if task.suite else evaluate_directly,
-        filesystem=lambda locator: filesystem_of(locator, task.conn_id),
-        digest=digest_of(task.batch, task.source) or own_batch(task, home, context, run, at=at),
-        as_of=judged_day(context),
-        parts=parts_of(task.parts),
-    )
 
 
 def own_batch(
-    task: TrainingGateOperator,
     home: SluiceHome,
-    context: Mapping[str, Any],
+    source: str,
     run: Mapping[str, str],
     *,
+    before: Collection[str],
+    told: Iterable[tuple[str, Digest]],
     at: datetime,
 ) -> Digest | None:
     """Return the batch that this run sealed, for a gate that names none.
@@ -79,10 +37,12 @@ def own_batch(
     signed nothing, by that task's output.
 
     Args:
-        task: The gate.
         home: Paths of the installation.
-        context: Airflow's task context.
+        source: The gate's source.
         run: Dag, run, task and map index of the gate.
+        before: Ids of the tasks directly before the gate.
+        told: Source and digest that the seal tasks before the gate returned; only read where the
+            provenance names no batch.
         at: Aware UTC.
 
     Returns:
@@ -97,16 +57,21 @@ def own_batch(
     from sluicegate.workflow.sealing.own_batch import batch_of_run, require_one
 
     evidence = open_evidence(home, at=at)
-    found = batch_of_run(evidence, task.source, run, at=at, before=task.upstream_task_ids)
+    found = batch_of_run(evidence, source, run, at=at, before=before)
     if found is not None:
         return found.digest
-    told = {str(digest) for name, digest in _told(task, context) if name == task.source}
-    require_one(told, task.source)
-    return Digest.parse(told.pop()) if told else None
+    named = {str(digest) for name, digest in told if name == source}
+    require_one(named, source)
+    return Digest.parse(named.pop()) if named else None
 
 
-def _told(task: TrainingGateOperator, context: Mapping[str, Any]) -> Iterator[tuple[str, Digest]]:
-    """Yield what the seal tasks before a gate returned; Airflow knows which map index is meant."""
+def sealed_before(task: BaseOperator, context: Mapping[str, Any]) -> Iterator[tuple[str, Digest]]:
+    """Yield what the seal tasks before a task returned; Airflow knows which map index is meant.
+
+    Args:
+        task: Any task of the running DAG.
+        context: Airflow's task context.
+    """
     for before in task.get_flat_relatives(upstream=True):
         if getattr(getattr(before, "operator_class", type(before)), "seals", False):
             said = before.output.resolve(context)
@@ -118,17 +83,22 @@ def awaited(**given: Any) -> tuple[str, ...]:
     return tuple(name for name, value in given.items() if not isinstance(value, str | None))
 
 
-def _require_awaited(task: TrainingGateOperator) -> None:
+def require_left(source: str, left: Mapping[str, Any]) -> None:
     """Return unless a task that was to name batch or partitions left nothing.
 
+    Args:
+        source: The gate's source.
+        left: What each such task left, by the gate's argument.
+
     Raises:
-        ConfigError: It did; the newest batch, or one of no partitions, is another than meant.
+        ConfigError: One left nothing; the newest batch, or one of no partitions, is another
+            than meant.
     """
-    for name in task.awaited:
-        if getattr(task, name) is None:
+    for name, value in left.items():
+        if value is None:
             raise ConfigError(
                 f"the task that was to name the gate's {name} left nothing",
-                locator=task.source,
+                locator=source,
                 next_step="Clear that task and this one.",
             )
 

@@ -85,7 +85,9 @@ def _guard_of(task: Any) -> GuardHook | None:
         protection = protection_of(task, settings())
         return None if protection is None else GuardHook(settings(), protection)
     except Exception as error:  # noqa: BLE001 - fail closed for this task, open for no other
-        return GuardHook(None, Protection(reason="guard error", sources=()), broken=_kind(error))
+        return GuardHook(
+            None, Protection(reason="guard error", sources=()), broken=_described(error)
+        )
 
 
 def _install(task: Any, guard: GuardHook) -> None:
@@ -222,7 +224,7 @@ class GuardHook:
         try:
             context["ti"].xcom_push(key=ADMITTED_KEY, value=value)
         except Exception as error:  # noqa: BLE001 - the decision stands, the audit will ask about it
-            _log.warning("Sluicegate could not note its decision: %s", _kind(error))
+            _log.warning("Sluicegate could not note its decision: %s", _described(error))
 
 
 def admit(context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome) -> dict[str, str]:
@@ -289,13 +291,13 @@ def _fail(error: Exception) -> NoReturn:
 
     from sluicegate.foreign import DEBUG
 
-    said = f"{REFUSED}[GUARD_ERROR] the guard itself failed: {_kind(error)}"
+    said = f"{REFUSED}[GUARD_ERROR] the guard itself failed: {_described(error)}"
     _log.error(said)
     # Without its cause: Airflow would print what a library quotes, and nobody's own frames.
     raise AirflowFailException(said) from (error if os.environ.get(DEBUG) else None)
 
 
-def _kind(error: Exception) -> str:
+def _described(error: Exception) -> str:
     """Return an error's kind and coded text; its own text may quote anything."""
     if isinstance(error, SluicegateError):
         return str(error)

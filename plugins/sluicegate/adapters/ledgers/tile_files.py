@@ -105,10 +105,10 @@ def tile_place(locator: str | Path, *, filesystem: Any = None) -> TilePlace:
 
     source = open_source(locator, filesystem=filesystem)
     if isinstance(source, StoreFiles):
-        return TileStore(source.filesystem, source.path, source.locator)
+        return TileStore(source.filesystem, source.path, source.location)
     if isinstance(source, LocalFiles):
-        return TileDirectory(Path(source.locator))
-    raise ConfigError("tiles cannot be written there", locator=source.locator)
+        return TileDirectory(Path(source.location))
+    raise ConfigError("tiles cannot be written there", locator=source.location)
 
 
 def export_tiles(ledger: Ledger, place: TilePlace) -> bytes:

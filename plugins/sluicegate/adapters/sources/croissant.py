@@ -150,7 +150,7 @@ class CroissantFiles:
     document: Path
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Absolute path behind ``croissant:``."""
         return f"{CROISSANT_SCHEME}{self.document.resolve()}"
 
@@ -176,7 +176,7 @@ class CroissantFiles:
         """
         if algorithm != SHA256:
             raise ConfigError(
-                "a Croissant file promises SHA-256", locator=self.locator, got=algorithm
+                "a Croissant file promises SHA-256", locator=self.location, got=algorithm
             )
         entries = []
         for path, digest in self._promised().items():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sluicegate.digest.manifest import FileEntry
 
 GLOB_SCHEME: Final = "glob:"
-"""Marks a locator whose stars are a pattern and not part of a file's name."""
+"""Marks a location whose stars are a pattern and not part of a file's name."""
 
 _MAGIC: Final = re.compile(r"[*?\[]")
 
@@ -37,7 +37,7 @@ class LocalFiles:
     root: Path
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Absolute path."""
         return str(self.root.resolve())
 
@@ -107,7 +107,7 @@ class GlobFiles:
         return cls(Path(*parts[:first]), "/".join(parts[first:]))
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Pattern below the absolute base."""
         return f"{GLOB_SCHEME}{self.base.resolve()}/{self.pattern}"
 
@@ -154,7 +154,7 @@ class GlobFiles:
         if not kept:
             raise UnreadableData(
                 "no file matches the pattern",
-                locator=ascii(self.locator)[1:-1],
+                locator=ascii(self.location)[1:-1],
                 next_step="Check the pattern; an empty source cannot be sealed.",
             )
         return kept

@@ -58,12 +58,12 @@ class StoreFiles:
     Attributes:
         filesystem: An fsspec file system with its credentials; never shown, never stored.
         path: Path inside it, without protocol.
-        locator: URL without credentials.
+        location: URL without credentials.
     """
 
     filesystem: Any = field(repr=False)
     path: str
-    locator: str
+    location: str
 
     def names(self) -> list[str]:
         """List the objects."""
@@ -124,7 +124,7 @@ class StoreFiles:
             return copy_stream(read_into, entry, self._name(entry.path))
 
     def _list(self) -> dict[str, StoredObject]:
-        with self._errors(self.locator):
+        with self._errors(self.location):
             self.filesystem.invalidate_cache()
             if self.filesystem.isfile(self.path):
                 return {SINGLE_FILE: _stored(self.path, self.filesystem.info(self.path))}
@@ -138,10 +138,10 @@ class StoreFiles:
         if not found:
             raise UnreadableData(
                 "holds no object",
-                locator=self.locator,
+                locator=self.location,
                 next_step="Check the URL and its credentials; an empty source cannot be sealed.",
             )
-        check_paths(sorted(found), locator=self.locator)
+        check_paths(sorted(found), locator=self.location)
         return found
 
     def _hash(self, algorithm: str, item: tuple[str, StoredObject]) -> FileEntry:
@@ -181,7 +181,7 @@ class StoreFiles:
         return self.path if path == SINGLE_FILE else f"{self.path.rstrip('/')}/{path}"
 
     def _name(self, path: str) -> str:
-        return self.locator if path == SINGLE_FILE else f"{self.locator.rstrip('/')}/{path}"
+        return self.location if path == SINGLE_FILE else f"{self.location.rstrip('/')}/{path}"
 
     @contextmanager
     def _errors(self, name: str) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""Open whatever a locator names."""
+"""Open whatever a location names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 def open_source(
-    locator: str | Path,
+    location: str | Path,
     *,
     filesystem: Any = None,
     storage_options: Mapping[str, Any] | None = None,
@@ -28,11 +28,11 @@ def open_source(
     """Open a file, directory, glob, or prefix of an object store.
 
     Args:
-        locator: Path; path with wildcards; ``glob:PATTERN``; ``croissant:FILE``; or a URL of
+        location: Path; path with wildcards; ``glob:PATTERN``; ``croissant:FILE``; or a URL of
             any protocol that fsspec knows (``s3://``, ``gs://``, ``abfs://``, ``https://``, ``file://``).
         filesystem: An fsspec file system that already holds its credentials, as Airflow's
             object storage gives one for a connection, or a function that returns one for
-            the locator; otherwise one is made.
+            the location; otherwise one is made.
         storage_options: Arguments for making one: keys, endpoint.
 
     Returns:
@@ -40,9 +40,9 @@ def open_source(
 
     Raises:
         ConfigError: Unknown protocol, a library that is not installed, or credentials
-            written into the locator, which would be signed into provenance for all to read.
+            written into the location, which would be signed into provenance for all to read.
     """
-    text = str(locator)
+    text = str(location)
     scheme = _SCHEME.match(text)
     if text.startswith(CROISSANT_SCHEME):
         from sluicegate.adapters.sources.croissant import CroissantFiles
@@ -65,11 +65,11 @@ def open_source(
     return _open_store(text, filesystem, dict(storage_options or {}))
 
 
-def open_any(locator: str | Path, *, filesystem: Any = None) -> Source:
+def open_any(location: str | Path, *, filesystem: Any = None) -> Source:
     """Open files or rows.
 
     Args:
-        locator: As `open_source`, or a locator of rows (`adapters.sources.rows`).
+        location: As `open_source`, or a location of rows (`adapters.sources.rows`).
         filesystem: As `open_source`; for a database its URL with user and password.
 
     Raises:
@@ -77,9 +77,9 @@ def open_any(locator: str | Path, *, filesystem: Any = None) -> Source:
     """
     from sluicegate.adapters.sources.rows import is_rows, open_rows
 
-    if is_rows(str(locator)):
-        return open_rows(str(locator), url=filesystem)
-    return open_source(locator, filesystem=filesystem)
+    if is_rows(str(location)):
+        return open_rows(str(location), url=filesystem)
+    return open_source(location, filesystem=filesystem)
 
 
 def _open_store(url: str, filesystem: Any, options: dict[str, Any]) -> ByteSource:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sluicegate.digest.manifest import FileEntry, Manifest
 
 CROISSANT_SCHEME: Final = "croissant:"
-"""Marks a locator that is a Croissant file whose files are the source."""
+"""Marks a location that is a Croissant file whose files are the source."""
 
 
 @runtime_checkable
@@ -25,7 +25,7 @@ class ByteSource(Protocol):
     """Named bytes: a file, a directory, a glob, or objects below a prefix of a store."""
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Text that `open_source` opens again; it goes into provenance and holds no secret."""
         ...
 
@@ -96,7 +96,7 @@ class RowSource(Protocol):
     """Rows of a table, a query, or a text format with a declared schema."""
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Where the rows came from, without credentials."""
         ...
 

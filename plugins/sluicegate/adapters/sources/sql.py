@@ -46,7 +46,7 @@ class SqlRows:
     query: str
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Place and query, as `open_rows` opens them again."""
         return f"{self.place}#{self.query}"
 

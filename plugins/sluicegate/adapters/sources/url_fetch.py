@@ -64,7 +64,7 @@ class FetchLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Fetched:
     """What one URL gave; goes into the report.
 
     Attributes:
@@ -116,7 +116,7 @@ def fetch_item(
     *,
     limits: FetchLimits,
     clock: Callable[[], float],
-) -> Outcome:
+) -> Fetched:
     """Download one item and compare its digest.
 
     Args:
@@ -153,7 +153,7 @@ def fetch_item(
         state, reason = stop.state, stop.reason
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
         state, reason = State.UNREACHABLE, type(error).__name__
-    return Outcome(item, state, reason, status, tuple(seen), content_type, n_bytes, got)
+    return Fetched(item, state, reason, status, tuple(seen), content_type, n_bytes, got)
 
 
 def _check_status(status: int) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from sluicegate.adapters.sources.url_fetch import FetchLimits, Outcome, State, fetch_item
+from sluicegate.adapters.sources.url_fetch import Fetched, FetchLimits, State, fetch_item
 from sluicegate.digest.canonical import dumps
 from sluicegate.errors import ConfigError, ManifestMismatch, UnreadableData
 
@@ -40,7 +40,7 @@ class Snapshot:
         outcomes: In the order of the list.
     """
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Fetched, ...]
 
     def count(self, state: State) -> int:
         """Return how many items ended in a state."""
@@ -142,7 +142,7 @@ class _Places:
         descriptor = os.open(waiting, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         return waiting, os.fdopen(descriptor, "wb")
 
-    def settle(self, outcome: Outcome, waiting: Path) -> None:
+    def settle(self, outcome: Fetched, waiting: Path) -> None:
         if outcome.state is State.OK:
             target = self.good / outcome.item.name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -158,17 +158,17 @@ def _fetch_all(
     limits: FetchLimits,
     client: httpx.Client | None,
     clock: Callable[[], float],
-) -> list[Outcome]:
+) -> list[Fetched]:
     import httpx
 
     own = client or httpx.Client(timeout=limits.idle_s, follow_redirects=False)
     left = limits.total_bytes
     lock = Lock()
 
-    def fetch(item: UrlItem) -> Outcome:
+    def fetch(item: UrlItem) -> Fetched:
         nonlocal left
         if left <= 0:
-            return Outcome(item, State.UNREACHABLE, "the list is longer than its total limit")
+            return Fetched(item, State.UNREACHABLE, "the list is longer than its total limit")
         waiting, file = places.open_waiting(item)
         with file:
             outcome = fetch_item(own, item, file, limits=limits, clock=clock)

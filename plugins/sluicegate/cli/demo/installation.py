@@ -93,9 +93,9 @@ def _create_keys(home: SluiceHome) -> None:
 
 def _build_baseline(places: DemoPlaces) -> None:
     from sluicegate.profiling.schema import BatchSchema
-    from sluicegate.workflow.baselines.signed import build
+    from sluicegate.workflow.baselines.signed import write_baseline
 
-    build(
+    write_baseline(
         [places.month(number) for number in BASELINE_MONTHS],
         BatchSchema.from_mapping(dict(FLIGHTS_SCHEMA), locator="flights schema"),
         out=places.home.baseline_dir(SOURCE),

@@ -79,7 +79,7 @@ def _wanted(version: Version, arguments: argparse.Namespace) -> bool:
         reasons = version.verdict.reasons if version.verdict else ()
         # As a message writes it, whether the policy of then hid names or not.
         called = (arguments.contributor, pseudonym(arguments.contributor))
-        named = [f"contributor {visible(who)}" for who in called]
+        named = [f"contributor {visible(name)}" for name in called]
         if not any(name in reason.message for reason in reasons for name in named):
             return False
     if arguments.digest:

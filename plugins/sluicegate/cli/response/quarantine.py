@@ -74,6 +74,6 @@ def run(arguments: argparse.Namespace) -> int:
     emit(said, lines, as_json=arguments.json)
     if clean is None:
         return 0
-    from sluicegate.cli.response.release import judge
+    from sluicegate.cli.response.release import gate_and_print
 
-    return judge(place, clean, by, as_json=arguments.json)
+    return gate_and_print(place, clean, by, as_json=arguments.json)

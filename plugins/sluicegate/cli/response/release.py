@@ -74,12 +74,15 @@ def digest_of(text: str | None) -> Digest | None:
     return Digest(algorithm or DIR_HASH_1, value)
 
 
-def judge(place: Installation, batch: SealedBatch, by: Mapping[str, str], *, as_json: bool) -> int:
+def gate_and_print(
+    place: Installation, batch: SealedBatch, by: Mapping[str, str], *, as_json: bool
+) -> int:
     """Judge a batch, print, and raise if it does not pass."""
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.workflow.judging.gate import gate_source
     from sluicegate.workflow.judging.runners import evaluate_directly
 
+    policy = read_policy(place.home.policy)
     issued, _ = gate_source(
         place.home,
         batch.source,
@@ -88,9 +91,10 @@ def judge(place: Installation, batch: SealedBatch, by: Mapping[str, str], *, as_
         run=by,
         runner=evaluate_directly,
         digest=batch.digest,
+        policy=policy,
     )
     _print(issued, "judged", as_json=as_json)
-    issued.verdict.require_passed(read_policy(place.home.policy), at=place.at)
+    issued.verdict.require_passed(policy, at=place.at)
     return 0
 
 

@@ -180,7 +180,7 @@ def _reader(admission: Admission, data: ByteSource) -> TableFiles:
     from sluicegate.signals.decision.record import UNJUDGED
 
     named = any(reason.code == UNJUDGED for reason in admission.issued.verdict.reasons)
-    return TableFiles(data.locator, admission.limits, unjudged=[] if named else None)
+    return TableFiles(data.location, admission.limits, unjudged=[] if named else None)
 
 
 def _rows(
@@ -194,7 +194,7 @@ def _rows(
     if partitions:
         raise ConfigError("a table has no partitions or files", locator=batch.source)
     assert batch.table is not None  # noqa: S101 - the callers ask
-    rows = verified_rows(open_rows(batch.locator, url=filesystem), batch.table)
+    rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
     return Meter(admission.limits, batch.source).counted(rows)
 
 
@@ -208,11 +208,11 @@ def _files(
     if marker := next(filter(is_marker, files), None):
         raise ConfigError("is a marker and holds no data", locator=f"{batch.source}: {marker!a}")
     if files:
-        chosen, data = batch.entries_of(files), open_source(batch.locator, filesystem=filesystem)
+        chosen, data = batch.entries_of(files), open_source(batch.location, filesystem=filesystem)
         refuse_layout_of(data, files)
         return data, chosen
     sealed = batch.manifest
-    data = open_source(batch.locator, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem)
     refuse_layout_of(data, sealed.paths)
     _require_same_files(data, set(sealed.paths))
     if not partitions:
@@ -254,7 +254,7 @@ def _require_same_files(data: ByteSource, sealed: set[str]) -> None:
         extra, missing = sorted(found - sealed), sorted(sealed - found)
         raise ManifestMismatch(
             "files were added or removed after the seal",
-            locator=data.locator,
+            locator=data.location,
             expected=f"{len(sealed)} sealed files",
             got=f"{len(extra)} extra ({', '.join(extra[:3])}), "
             f"{len(missing)} missing ({', '.join(missing[:3])})",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from sluicegate.attest.trust import Role
 from sluicegate.errors import Expired, LedgerCorrupt, Outcome
 from sluicegate.workflow.auditing.data import data_findings
-from sluicegate.workflow.auditing.findings import Finding, by_gravity
+from sluicegate.workflow.auditing.findings import AuditFinding, by_gravity
 from sluicegate.workflow.auditing.runs import RunAudit, RunRules
 from sluicegate.workflow.auditing.standing import StandingAudit
 from sluicegate.workflow.auditing.statements import StatementAudit
@@ -60,7 +60,7 @@ class Audit:
     n_leaves: int
     n_statements: int
     n_tasks: int
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
 
     @property
     def exit_code(self) -> int:
@@ -166,7 +166,7 @@ def _result(
     note: bytes,
     statements: StatementAudit,
     records: RunRecords | None,
-    findings: list[Finding],
+    findings: list[AuditFinding],
 ) -> Audit:
     return Audit(
         size=ledger.size,
@@ -179,14 +179,14 @@ def _result(
     )
 
 
-def _of_ledger(error: Any) -> Finding:
+def _of_ledger(error: Any) -> AuditFinding:
     code = "LEDGER_" + error.code.removeprefix("LEDGER_")
-    return Finding(code, error.locator or "ledger", str(error))
+    return AuditFinding(code, error.locator or "ledger", str(error))
 
 
-def _of_trust(trust: TrustPolicy, at: datetime) -> list[Finding]:
+def _of_trust(trust: TrustPolicy, at: datetime) -> list[AuditFinding]:
     try:
         trust.keys_for(Role.LEDGER, at=at)
     except Expired as error:
-        return [Finding("TRUST_EXPIRED", "trust policy", str(error))]
+        return [AuditFinding("TRUST_EXPIRED", "trust policy", str(error))]
     return []

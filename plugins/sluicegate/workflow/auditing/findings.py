@@ -126,7 +126,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """One thing that is wrong, or that a person must explain.
 
     Attributes:
@@ -155,7 +155,7 @@ class Finding:
         }
 
 
-def by_gravity(findings: list[Finding]) -> tuple[Finding, ...]:
+def by_gravity(findings: list[AuditFinding]) -> tuple[AuditFinding, ...]:
     """Return findings, gravest first and otherwise in the order found."""
     order = list(Severity)
     return tuple(sorted(findings, key=lambda finding: order.index(finding.kind.severity)))

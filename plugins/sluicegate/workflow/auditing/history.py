@@ -19,8 +19,9 @@ from sluicegate.errors import (
     MalformedEnvelope,
     SluicegateError,
 )
-from sluicegate.gate.policy import Mode, Result
+from sluicegate.gate.policy import Mode
 from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
 from sluicegate.workflow.sealing.seal import in_turn
@@ -63,7 +64,7 @@ class Version:
         return {
             "version": self.batch.version,
             "digest": str(self.batch.digest),
-            "locator": self.batch.locator,
+            "locator": self.batch.location,
             "sealed_at": self.sealed_at,
             "sealed_by": dict(self.run),
             "inputs": list(self.inputs),
@@ -116,7 +117,7 @@ def last_trusted(evidence: Evidence, policy: Policy, source: str, *, at: datetim
             verdict is not None
             and not version.quarantined
             and verdict.mode is Mode.ENFORCE
-            and verdict.result is not Result.FAILED
+            and verdict.result is not Status.FAILED
             and verdict.result in policy.accept
             and _stands(evidence, version.batch, at=at)
         ):
@@ -177,7 +178,7 @@ def roll_back(
     newest = evidence.latest_seal(source, at=at)
     if newest.digest == target.digest:
         return newest
-    found = open_any(target.locator)
+    found = open_any(target.location)
     if isinstance(found, ByteSource):
         now = found.manifest(target.manifest.algorithm).digest
     else:
@@ -185,7 +186,7 @@ def roll_back(
     if now != target.digest:
         raise DigestMismatch(
             "the batch to go back to is not what was sealed",
-            locator=target.locator,
+            locator=target.location,
             expected=target.digest.short,
             got=now.short,
             next_step="Restore its bytes, or name an older batch with --to.",
@@ -208,7 +209,7 @@ def _renewed(
     statement = provenance_statement(
         target.source,
         target.contents,
-        locator=target.locator,
+        location=target.location,
         version=newest.version + 1,
         at=at,
         run={**run, "rollback": f"from version {newest.version} to version {target.version}"},
@@ -235,7 +236,7 @@ def _named(item: Subject) -> str:
 def _digest_of_rows(rows: RowSource) -> Digest:
     from sluicegate.adapters.engines.table_commitment import commit_batches
 
-    return commit_batches(rows.batches(), locator=rows.locator).digest
+    return commit_batches(rows.batches(), locator=rows.location).digest
 
 
 def _verdict(evidence: Evidence, batch: SealedBatch, *, at: datetime) -> Verdict | None:

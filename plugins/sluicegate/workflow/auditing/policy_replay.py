@@ -9,7 +9,6 @@ from sluicegate.attest.trust import Role
 from sluicegate.errors import Expired, SluicegateError
 from sluicegate.gate.decide import NOBODY
 from sluicegate.gate.judgement import ALONE, Compared, absent, asks, require_usable, weigh
-from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.reconsider import reconsidered
 from sluicegate.gate.verdict import verdict_from_statement
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from sluicegate.gate.policy import Policy, SignalRule
+    from sluicegate.gate.policy import Policy, Result, SignalRule
     from sluicegate.gate.verdict import Reason, Verdict
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.workflow.evidence.verified import Evidence
@@ -109,10 +108,10 @@ def _decided(
     left = [found for _, found in again if found is not None]
     reasons = _against(left, new, silent - dropped, n_baselines=1 + (verdict.rolling is not None))
     unknown.update(dropped, _never_asked(records, old, new))
-    if unknown and not (reasons and reasons[0].result is Result.FAILED):
+    if unknown and not (reasons and reasons[0].result is Status.FAILED):
         return None, f"needs the data again for {', '.join(sorted(unknown))}"
     if not reasons:
-        return Result.PASSED, "no signal fired"
+        return Status.PASSED, "no signal fired"
     return reasons[0].result, reasons[0].message
 
 
@@ -148,7 +147,7 @@ def _silent(verdict: Verdict) -> set[str]:
     return {
         _name(reason.code, reason.column)
         for reason in verdict.reasons
-        if reason.result is Result.FAILED and reason.message.endswith(NOBODY)
+        if reason.result is Status.FAILED and reason.message.endswith(NOBODY)
     }
 
 

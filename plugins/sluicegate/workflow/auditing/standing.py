@@ -15,7 +15,7 @@ from sluicegate.attest.trust import Role
 from sluicegate.errors import SluicegateError
 from sluicegate.workflow.admission.waived import waived_codes
 from sluicegate.workflow.auditing.custody_history import is_held
-from sluicegate.workflow.auditing.findings import Finding
+from sluicegate.workflow.auditing.findings import AuditFinding
 from sluicegate.workflow.baselines.rests_on import (
     baselines_of,
     inputs_of,
@@ -58,7 +58,7 @@ class StandingAudit:
         self._revoked: dict[int, str] = {}
         self._inputs: dict[int, frozenset[str]] = {}
 
-    def findings(self, past: PastVerdict, start: datetime, where: str) -> Iterator[Finding]:
+    def findings(self, past: PastVerdict, start: datetime, where: str) -> Iterator[AuditFinding]:
         """Yield what a run that started under a verdict rests on and that counts no more.
 
         Args:
@@ -69,16 +69,16 @@ class StandingAudit:
         entry = f"ledger entry {past.index}"
         if self._revocations and (why := self._why_revoked(past, start)):
             said = f"started {format_timestamp(start)} on {entry}, and {why}"
-            yield Finding("TRAINED_ON_REVOKED_EVIDENCE", where, said)
+            yield AuditFinding("TRAINED_ON_REVOKED_EVIDENCE", where, said)
         holds = self._holds.get(past.verdict.source, ())
         for digest in sorted(self._behind(past) & {hold.digest for hold in holds}):
             said = f"judged on {entry} by a baseline of batch {digest.partition(':')[2][:12]}"
             if all(is_held(holds, digest, start + slack) for slack in (-self._slack, self._slack)):
-                yield Finding(
+                yield AuditFinding(
                     "TRAINED_ON_QUARANTINED_BASELINE", where, f"{said}, which was in quarantine"
                 )
             elif is_held(holds, digest, self._at):
-                yield Finding(
+                yield AuditFinding(
                     "BASELINE_QUARANTINED_SINCE", where, f"{said}, which is in quarantine now"
                 )
 

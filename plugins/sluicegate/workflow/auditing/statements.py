@@ -42,8 +42,8 @@ from sluicegate.gate.promotion import promotion_from_statement
 from sluicegate.gate.verdict import Verdict, policy_from_test_result, verdict_from_statement
 from sluicegate.gate.waiver import is_revocation
 from sluicegate.gate.weakening import weakened
-from sluicegate.workflow.auditing.baselines import BaselineAudit
-from sluicegate.workflow.auditing.findings import Finding
+from sluicegate.workflow.auditing.baseline_history import BaselineAudit
+from sluicegate.workflow.auditing.findings import AuditFinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,7 +95,7 @@ class StatementAudit:
     """
 
     def __init__(self, trust: TrustPolicy, ledger: Ledger, *, at: datetime) -> None:
-        self.findings: list[Finding] = []
+        self.findings: list[AuditFinding] = []
         self.n_checked = 0
         self._trust = trust
         self._ledger = ledger
@@ -267,7 +267,7 @@ class StatementAudit:
     def _found(self, code: str, record: LedgerRecord, message: str) -> None:
         entry = record.entry
         where = f"ledger entry {record.index} ({entry.kind} of {entry.source})"
-        self.findings.append(Finding(code, where, message))
+        self.findings.append(AuditFinding(code, where, message))
 
 
 class _Misrouted(VerificationError):

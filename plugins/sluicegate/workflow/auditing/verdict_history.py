@@ -13,13 +13,14 @@ from sluicegate.attest.statement import Statement
 from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError
-from sluicegate.gate.policy import Mode, Policy, Result
+from sluicegate.gate.policy import Mode, Policy
 from sluicegate.gate.verdict import (
     Verdict,
     named_test_result,
     policy_from_test_result,
     verdict_from_statement,
 )
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.waived import waived_codes
 from sluicegate.workflow.auditing.custody_history import Hold, is_held, read_holds
 from sluicegate.workflow.auditing.statements import envelope_of, kept_policy
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.verified import Evidence
 
 
-class Standing(StrEnum):
+class VerdictState(StrEnum):
     """What the ledger allowed at some instant."""
 
     ACCEPTED = "accepted"
@@ -87,7 +88,7 @@ class SourceHistory:
     is_waived: Callable[[PastVerdict, datetime], bool]
     holds: tuple[Hold, ...] = ()
 
-    def standing(self, at: datetime) -> tuple[Standing, PastVerdict | None]:
+    def state(self, at: datetime) -> tuple[VerdictState, PastVerdict | None]:
         """Return what the guard would have said at an instant, from the times in the log.
 
         The newest verdict on the newest sealed batch counts, and no other.
@@ -96,12 +97,12 @@ class SourceHistory:
         for past in reversed(self.verdicts):
             if str(past.verdict.digest) == digest and past.verdict.issued <= at:
                 if is_held(self.holds, digest, at):
-                    return Standing.QUARANTINED, past
+                    return VerdictState.QUARANTINED, past
                 if not past.accepted and not self.is_waived(past, at):
-                    return Standing.FAILED, past
+                    return VerdictState.FAILED, past
                 expired = at >= past.verdict.expires
-                return (Standing.EXPIRED if expired else Standing.ACCEPTED), past
-        return Standing.NOTHING, None
+                return (VerdictState.EXPIRED if expired else VerdictState.ACCEPTED), past
+        return VerdictState.NOTHING, None
 
     def during(self, first: datetime, last: datetime) -> list[PastVerdict]:
         """Return every verdict that was in force at some instant of a closed interval."""
@@ -110,8 +111,8 @@ class SourceHistory:
         found = {}
         for moment in sorted(moments):
             if first <= moment <= last:
-                standing, past = self.standing(moment)
-                if standing is Standing.ACCEPTED and past is not None:
+                state, past = self.state(moment)
+                if state is VerdictState.ACCEPTED and past is not None:
                     found[past.index] = past
         return list(found.values())
 
@@ -172,7 +173,7 @@ def is_accepted(verdict: Verdict, policy: Policy | None) -> bool:
     if verdict.mode is Mode.SHADOW:
         return True
     if policy is None:
-        return verdict.result is not Result.FAILED
+        return verdict.result is not Status.FAILED
     return verdict.result in policy.accept
 
 

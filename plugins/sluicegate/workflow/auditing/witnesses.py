@@ -15,7 +15,7 @@ from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
 from sluicegate.errors import BadProof, Rollback, SluicegateError
 from sluicegate.ledger.cosignature import require_quorum
-from sluicegate.workflow.auditing.findings import Finding
+from sluicegate.workflow.auditing.findings import AuditFinding
 from sluicegate.workflow.evidence.witnessing import witness_keys
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Cosigned:
             return cls(lag=lag)
 
 
-def witness_findings(evidence: Evidence, cosigned: Cosigned, *, at: datetime) -> list[Finding]:
+def witness_findings(evidence: Evidence, cosigned: Cosigned, *, at: datetime) -> list[AuditFinding]:
     """Compare a ledger with what its witnesses cosigned.
 
     A trust policy that names no witness asks for none, and nothing is found.
@@ -78,7 +78,7 @@ def witness_findings(evidence: Evidence, cosigned: Cosigned, *, at: datetime) ->
         # 3. The ledger still holds what they saw       (fork, rollback)
         head = evidence.ledger.require_extends(cosigned.note)
     except (Rollback, BadProof) as error:
-        return [Finding(f"LEDGER_{error.code}", error.locator or "ledger", str(error))]
+        return [AuditFinding(f"LEDGER_{error.code}", error.locator or "ledger", str(error))]
     except SluicegateError as error:
         return [_lacking(str(error))]
     # 4. What came later did not wait too long          (a ledger that stopped asking)
@@ -87,7 +87,7 @@ def witness_findings(evidence: Evidence, cosigned: Cosigned, *, at: datetime) ->
     return [_waiting(head.size - old.size, newest, cosigned.lag)] if late else []
 
 
-def _waiting(n_leaves: int, since_s: int, lag: timedelta) -> Finding:
+def _waiting(n_leaves: int, since_s: int, lag: timedelta) -> AuditFinding:
     since = format_timestamp(datetime.fromtimestamp(since_s, UTC))
     hours = lag.total_seconds() / 3600
     return _lacking(
@@ -95,5 +95,5 @@ def _waiting(n_leaves: int, since_s: int, lag: timedelta) -> Finding:
     )
 
 
-def _lacking(why: str) -> Finding:
-    return Finding("WITNESS_QUORUM", "checkpoint", why)
+def _lacking(why: str) -> AuditFinding:
+    return AuditFinding("WITNESS_QUORUM", "checkpoint", why)

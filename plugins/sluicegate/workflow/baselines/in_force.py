@@ -24,10 +24,11 @@ from sluicegate.errors import (
     SluicegateError,
     UntrustedKey,
 )
-from sluicegate.gate.policy import Mode, Result
+from sluicegate.gate.policy import Mode
 from sluicegate.gate.promotion import Lane, Promotion, lane_of, promotion_from_statement
 from sluicegate.gate.verdict import verdict_from_statement
 from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.baselines.signed import SignedBaseline, read_signed_baseline
 from sluicegate.workflow.evidence.custody import require_free
 
@@ -157,7 +158,7 @@ def require_passed_batch(evidence: Evidence, source: str, digest: Digest, *, at:
     verdict = verdict_from_statement(statement, locator=where)
     if (verdict.source, verdict.digest) != (source, digest):
         raise UntrustedKey("the verdict is about another batch", locator=where)
-    if verdict.result is not Result.PASSED or verdict.mode is not Mode.ENFORCE:
+    if verdict.result is not Status.PASSED or verdict.mode is not Mode.ENFORCE:
         raise GateBlocked(
             verdict,
             f"only a batch that passed may stand behind a baseline, and this one is "

@@ -1,6 +1,6 @@
-"""Build, sign and read baselines.
+"""The directory of a baseline: write it, signed or not, and read it back.
 
-A baseline directory holds ``baseline.json`` (canonical bytes, no raw rows) and, when
+It holds ``baseline.json`` (canonical bytes, no raw rows) and, when
 signed, ``baseline.intoto.json``: a statement by the baseline role about exactly those
 bytes, which batches they came from, and until when they may judge others.
 """
@@ -61,7 +61,7 @@ class SignedBaseline:
     promoted: bool = False
 
 
-def build(
+def write_baseline(
     data: Iterable[Path],
     schema: BatchSchema,
     *,

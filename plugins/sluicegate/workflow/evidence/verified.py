@@ -52,7 +52,7 @@ class SealedBatch:
         source: Name of the source.
         contents: Its files, whole or in parts, or the rows of a table.
         subjects: How every statement names it.
-        locator: Where the data can be read again.
+        location: Where the data can be read again.
         version: Position among the seals of its source, from 1.
         index: Ledger entry of the seal.
     """
@@ -60,7 +60,7 @@ class SealedBatch:
     source: str
     contents: Contents
     subjects: tuple[Subject, ...]
-    locator: str
+    location: str
     version: int
     index: int
 
@@ -316,7 +316,7 @@ class Evidence:
             source=source,
             contents=contents,
             subjects=statement.subjects,
-            locator=provenance.locator,
+            location=provenance.location,
             version=provenance.version,
             index=seal.index,
         )

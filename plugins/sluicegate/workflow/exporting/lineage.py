@@ -191,5 +191,5 @@ def _said(said: Provenance) -> dict[str, Any]:
         "sealed_at": format_timestamp(said.sealed_at),
         "run": dict(said.run),
         "code_version": said.code_version,
-        "locator": said.locator,
+        "locator": said.location,
     }

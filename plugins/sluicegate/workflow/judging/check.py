@@ -15,9 +15,9 @@ from sluicegate.adapters.reports.html_report import html_report
 from sluicegate.adapters.reports.rows import row_table
 from sluicegate.gate.judgement import ALONE, Compared, judge, require_usable
 from sluicegate.gate.limits import DEFAULT
-from sluicegate.gate.policy import Result
 from sluicegate.signals.contributors.limits import LimitCounts
 from sluicegate.signals.contributors.names import SHOWN
+from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate, expected_findings
 from sluicegate.workflow.baselines.signed import read_baseline
 from sluicegate.workflow.judging.unjudged import unjudged_records
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from sluicegate.adapters.files.formats import Unjudged
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.gate.policy import Policy
+    from sluicegate.gate.policy import Policy, Result
     from sluicegate.gate.verdict import Reason
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
@@ -171,7 +171,7 @@ def _decided(
     own = tuple(record for record in found.records if record.code not in ALONE)
     alone = [*limited, *(record for record in found.records if record.code in ALONE)]
     judged = judge(rules, [Compared(own, expected_findings(reference))], alone)
-    started = judged.result is not Result.FAILED if rules is None else rules.starts(judged.result)
+    started = judged.result is not Status.FAILED if rules is None else rules.starts(judged.result)
     return Checked(
         verdict=judged.result,
         accepted=started,

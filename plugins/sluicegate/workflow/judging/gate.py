@@ -44,14 +44,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What a runner found: the records, and the digest of the list it was told to evaluate."""
+class Evaluation:
+    """What a runner returns: the records, and the digest of the list it was told to evaluate."""
 
     records: tuple[SignalRecord, ...]
     suite: Digest
 
 
-Runner = Callable[["pa.Table", "Baseline", "Policy"], Findings]
+Runner = Callable[["pa.Table", "Baseline", "Policy"], Evaluation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ def gate_source(
     digest: Digest | None = None,
     as_of: datetime | None = None,
     parts: Sequence[Part] | None = None,
+    policy: Policy | None = None,
 ) -> tuple[IssuedVerdict, SealedBatch]:
     """Judge a sealed batch of a source, sign the verdict and append it.
 
@@ -88,6 +89,8 @@ def gate_source(
         digest: Judge this sealed batch; the newest when None.
         as_of: Judge as this day would have: by the baselines in force then. Now when None.
         parts: Partitions that the batch consists of; each needs a verdict of its own.
+        policy: What the policy file says, all sources; read here when None. Whoever acts on the
+            verdict reads it before, so that judging and acting go by one reading.
 
     Returns:
         The verdict, whatever it says, and the batch it speaks of. An earlier one, if the same
@@ -99,7 +102,7 @@ def gate_source(
     Cost:
         One verified read of the batch, its profile, and two signatures.
     """
-    rules = read_policy(home.policy)
+    rules = read_policy(home.policy) if policy is None else policy
     policy = rules.for_source(source)
     require_usable(policy)
     evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
@@ -178,7 +181,7 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
     others = [algorithm for algorithm, name in FILE_IDENTITIES.items() if name in named]
     if batch.table is not None or not others:
         return False
-    data = open_source(batch.locator, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem)
     return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
 
 

@@ -81,6 +81,7 @@ def judge_model(
     run: Mapping[str, str],
     at: datetime,
     filesystem: Any = None,
+    policy: Policy | None = None,
 ) -> IssuedVerdict:
     """Compare two models, sign the verdict on the challenger and append it.
 
@@ -91,6 +92,7 @@ def judge_model(
         run: Who judges.
         at: Aware UTC.
         filesystem: fsspec file system with credentials, for batches in an object store.
+        policy: What the policy file says, all sources; read here when None.
 
     Raises:
         ConfigError: The policy has no section ``model``, or label, id or training source lack.
@@ -110,7 +112,7 @@ def judge_model(
     from sluicegate.workflow.sealing.sealed_rows import batch_table
 
     source = model_source(contest.name)
-    policy = read_policy(home.policy).for_source(source)
+    policy = (read_policy(home.policy) if policy is None else policy).for_source(source)
     rules = _rules(policy, contest, str(home.policy))
     evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
     golden_batch = evidence.latest_seal(contest.golden, at=at)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from sluicegate.attest.timestamps import parse_timestamp
 from sluicegate.attest.trust import Role
 from sluicegate.errors import SluicegateError
-from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF, verdict_from_statement
 from sluicegate.ledger.entry import Kind
@@ -96,7 +95,7 @@ def _past(
 def _counts(verdict: Verdict, baseline: Digest, then: datetime) -> bool:
     as_of = verdict.run.get(AS_OF)
     day = verdict.issued if as_of is None else parse_timestamp(as_of)
-    return verdict.result is not Result.FAILED and verdict.baseline == baseline and day <= then
+    return verdict.result is not Status.FAILED and verdict.baseline == baseline and day <= then
 
 
 def _anchored(records: Iterable[SignalRecord]) -> list[SignalRecord]:

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import ConfigError, SluicegateError
-from sluicegate.signals.decision.record import PARTS, Family, SignalRecord, Status
+from sluicegate.signals.decision.record import PARTS
 from sluicegate.workflow.admission.admit import require_admissible
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
+from sluicegate.workflow.judging.facts import fact_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from sluicegate.gate.policy import Policy
+    from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
 
 _NAMED = 5
@@ -70,10 +72,10 @@ def part_records(
     if extra := files - own:
         against.append(f"{extra.total()} file(s) of the partitions are not in the batch")
     if not against:
-        return (_record(whole, Status.PASSED, "", parts),)
+        return (_record(whole, "", parts),)
     more = f" (and {len(against) - _NAMED} more)" if len(against) > _NAMED else ""
     text = "; ".join(against[:_NAMED]) + more
-    return (_record(whole, Status.FAILED, text, parts, n_bad=len(against)),)
+    return (_record(whole, text, parts, n_bad=len(against)),)
 
 
 def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
@@ -92,17 +94,14 @@ def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
 
 
 def _record(
-    whole: SealedBatch, status: Status, text: str, parts: Sequence[Part], *, n_bad: int = 0
+    whole: SealedBatch, text: str, parts: Sequence[Part], *, n_bad: int = 0
 ) -> SignalRecord:
     names = sorted({f"{source}@{digest}" for source, digest in parts})
-    return SignalRecord(
-        code=PARTS,
-        family=Family.COMPLETENESS,
-        status=status,
-        null_hypothesis="none: verdicts and files are facts",
-        effect=float(n_bad),
-        effect_unit="objections",
-        tolerance=0.0,
-        evidence={"partitions": len(names), "parts": names},
+    return fact_record(
+        PARTS,
+        n_bad,
+        unit="objections",
+        known="verdicts and files are facts",
         message=text and f"{PARTS}: {whole.source}: {text}",
+        evidence={"partitions": len(names), "parts": names},
     )

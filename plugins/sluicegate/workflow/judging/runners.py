@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.canonical import dumps
-from sluicegate.workflow.judging.gate import Findings, Runner
+from sluicegate.workflow.judging.gate import Evaluation, Runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
 
 
-def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Findings:
+def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
     """Evaluate every signal the baseline supports, without Great Expectations."""
     from sluicegate.signals.evaluate import evaluate, expected_codes
 
@@ -30,7 +30,7 @@ def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Fi
         naming=policy.naming,
     )
     suite = sha256_bytes(dumps(sorted(expected_codes(baseline))))
-    return Findings(result.records, suite)
+    return Evaluation(result.records, suite)
 
 
 def suite_runner(path: Path) -> Runner:
@@ -40,7 +40,7 @@ def suite_runner(path: Path) -> Runner:
         Importing Great Expectations takes seconds; it happens inside the returned runner.
     """
 
-    def run(table: pa.Table, baseline: Baseline, policy: Policy) -> Findings:
+    def run(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
         from sluicegate.adapters.gx import load_suite, run_suite
 
         outcome = run_suite(
@@ -51,6 +51,6 @@ def suite_runner(path: Path) -> Runner:
             false_block_budget=policy.false_block_budget,
             naming=policy.naming,
         )
-        return Findings(outcome.records, outcome.suite_digest)
+        return Evaluation(outcome.records, outcome.suite_digest)
 
     return run

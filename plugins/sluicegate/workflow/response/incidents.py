@@ -20,16 +20,17 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
 from sluicegate.errors import SluicegateError
-from sluicegate.gate.policy import Mode, Result
+from sluicegate.gate.policy import Mode
 from sluicegate.gate.verdict import AS_OF, verdict_from_statement
 from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.evidence.verified import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from sluicegate.gate.policy import Policy
+    from sluicegate.gate.policy import Policy, Result
     from sluicegate.gate.verdict import Verdict
     from sluicegate.workflow.evidence.home import SluiceHome
     from sluicegate.workflow.evidence.verified import Evidence
@@ -152,4 +153,4 @@ def _blocks(verdict: Verdict, policy: Policy) -> bool:
 
 
 def _failed(result: Result) -> bool:
-    return result is Result.FAILED
+    return result is Status.FAILED

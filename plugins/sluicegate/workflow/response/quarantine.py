@@ -109,10 +109,18 @@ def release_batch(
         raise EvidenceMissing(
             "the batch is not in quarantine", locator=f"{source}@{batch.digest.short}"
         )
+    policy = read_policy(home.policy)
     issued, _ = gate_source(
-        home, source, signers=signers, at=at, run=run, runner=runner, digest=batch.digest
+        home,
+        source,
+        signers=signers,
+        at=at,
+        run=run,
+        runner=runner,
+        digest=batch.digest,
+        policy=policy,
     )
-    require_admissible(evidence, read_policy(home.policy), issued, at=at)
+    require_admissible(evidence, policy, issued, at=at)
     change = CustodyChange(
         state=Custody.RELEASED,
         subjects=batch.subjects,
@@ -247,13 +255,13 @@ def _keep(
         _copy(batch, partial / "data", filesystem)
         export_folder(evidence, batch, partial / "evidence")
         body = sha256_bytes(change.to_statement().to_bytes())
-        about = {"reasons": list(change.reasons), "locator": batch.locator, "statement": str(body)}
+        about = {"reasons": list(change.reasons), "locator": batch.location, "statement": str(body)}
         _write(partial / "reasons.json", json.dumps(about, indent=1, sort_keys=True).encode())
         partial.rename(kept)
     except OSError as error:
         raise UnreadableData(
             "the batch cannot be copied into quarantine",
-            locator=batch.locator,
+            locator=batch.location,
             got=error.strerror or type(error).__name__,
             next_step="It is blocked already; run the command again to keep the bytes.",
         ) from error
@@ -272,10 +280,10 @@ def _copy(batch: SealedBatch, out: Path, filesystem: Any) -> None:
         rows = batch_table(batch, filesystem, limits=UNLIMITED)
         pq.write_table(rows, out / "rows.parquet")
         return
-    data = open_source(batch.locator, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem)
     for entry in batch.manifest.entries:
         # A source that is one file has one entry, named ".".
-        name = Path(batch.locator).name if entry.path == "." else entry.path
+        name = Path(batch.location).name if entry.path == "." else entry.path
         _write(out / name, data.read_verified(entry))
 
 

@@ -9,7 +9,6 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.attest import dsse
 from sluicegate.attest.trust import Role
 from sluicegate.errors import BadProof, ConfigError
-from sluicegate.gate.policy import Result
 from sluicegate.gate.waiver import (
     Waiver,
     person_key,
@@ -21,6 +20,7 @@ from sluicegate.gate.waiver_check import (
     require_holding,
 )
 from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.waived import answered
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def revoke_waivers(
 
 
 def _require_failed(waiver: Waiver, issued: IssuedVerdict) -> None:
-    failed = {r.code for r in issued.verdict.reasons if r.result is Result.FAILED}
+    failed = {r.code for r in issued.verdict.reasons if r.result is Status.FAILED}
     if extra := sorted(waiver.signals - failed):
         raise ConfigError(
             f"{', '.join(extra)} did not fail, so there is nothing to waive",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from sluicegate.adapters.policy_file import read_policy
 from sluicegate.errors import ConfigError, GateBlocked
-from sluicegate.gate.policy import Result
 from sluicegate.gate.waiver import person_key
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import require_admissible
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
@@ -71,7 +71,7 @@ def question_about(home: SluiceHome, source: str, *, at: datetime) -> Question |
         verdict = issued.verdict
     else:
         return None
-    failed = {reason.code for reason in verdict.reasons if reason.result is Result.FAILED}
+    failed = {reason.code for reason in verdict.reasons if reason.result is Status.FAILED}
     rules = policy.waiver
     if rules is None or not rules.persons or failed - rules.allow:
         raise ConfigError(

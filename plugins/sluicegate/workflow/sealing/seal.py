@@ -1,4 +1,4 @@
-"""Seal a source: manifest, signature, provenance, ledger."""
+"""Seal a source: contents, signature, provenance, ledger."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ class RowRecord:
         return cls(key, label, changes) if digest or key or label else None
 
 
-def seal_manifest(
-    manifest: Contents,
+def sign_seal(
+    contents: Contents,
     source: str,
     *,
     signer: Signer,
     at: datetime,
     run: Mapping[str, str],
-    locator: str,
+    location: str,
     version: int = 1,
     cosigners: Sequence[Signer] = (),
     inputs: tuple[Subject, ...] = (),
@@ -101,13 +101,13 @@ def seal_manifest(
     """Sign what a batch consists of and how it came to be.
 
     Args:
-        manifest: Its files, or its rows.
+        contents: Its files, or its rows.
         source: Name of the source; what consumers ask for.
         signer: Holds the source role's key, P-256 for files; of a joint signer the first key
             signs a bundle, and all of them sign the provenance.
         at: Aware UTC.
         run: Who seals: orchestrator, DAG, run and task ids, or the command line.
-        locator: Where the data can be read again.
+        location: Where the data can be read again.
         version: Position among the seals of this source.
         cosigners: Further keys of the source role, for a threshold or a post-quantum
             signature; they sign the provenance, because a bundle holds one signature.
@@ -119,8 +119,8 @@ def seal_manifest(
     """
     provenance = provenance_statement(
         source,
-        manifest,
-        locator=locator,
+        contents,
+        location=location,
         version=version,
         at=at,
         run=run,
@@ -129,8 +129,8 @@ def seal_manifest(
     )
     return Seal(
         source=source,
-        contents=manifest,
-        bundle=write_seal(source, manifest, signer),
+        contents=contents,
+        bundle=write_seal(source, contents, signer),
         provenance=dsse.sign(provenance.to_bytes(), signer, *cosigners).to_bytes(),
         version=version,
     )
@@ -187,28 +187,28 @@ def seal_into_ledger(
         refuse_layout_of(opened, opened.names())
     large = large_root(opened)
     if large is None:
-        manifest = contents_of(opened, rows, algorithm=algorithm)
+        contents = contents_of(opened, rows, algorithm=algorithm)
     else:
-        manifest = evidence.parts.build(large, algorithm=algorithm)
+        contents = evidence.parts.build(large, algorithm=algorithm)
     # Does not depend on the number; the rows are read once, however often others are first.
-    signed_rows = cache(lambda: row_envelopes(opened, source, manifest, rows, [signer, *cosigners]))
+    signed_rows = cache(lambda: row_envelopes(opened, source, contents, rows, [signer, *cosigners]))
 
     def attempt() -> SealedBatch:
         newest = evidence.newest_provenance(source)
         previous, version = _previous(evidence, source, newest, at=at)
-        known = None if previous is None else (previous.digest, previous.locator)
+        known = None if previous is None else (previous.digest, previous.location)
         # What was derived is logged each time: the same output may come of other inputs or code.
-        if previous is not None and not inputs and known == (manifest.digest, opened.locator):
+        if previous is not None and not inputs and known == (contents.digest, opened.location):
             if rows is not None and _lacks_rows(evidence, previous):
-                evidence.append(source, manifest.digest, signed_rows())
+                evidence.append(source, contents.digest, signed_rows())
             return previous
-        seal = seal_manifest(
-            manifest,
+        seal = sign_seal(
+            contents,
             source,
             signer=signer,
             at=at,
             run=run,
-            locator=opened.locator,
+            location=opened.location,
             version=version + 1,
             cosigners=cosigners,
             inputs=inputs,
@@ -217,7 +217,7 @@ def seal_into_ledger(
         _require_usable(evidence, seal, at=at)
         envelopes = [(Kind.SEAL, seal.bundle), (Kind.PROVENANCE, seal.provenance)]
         return evidence.append_version(
-            source, manifest.digest, [*envelopes, *signed_rows()], after=newest, at=at
+            source, contents.digest, [*envelopes, *signed_rows()], after=newest, at=at
         )
 
     return in_turn(attempt)
@@ -252,7 +252,7 @@ def contents_of(
     if isinstance(opened, ByteSource):
         return opened.manifest(algorithm)
     if algorithm != SHA256:
-        raise ConfigError("rows are hashed with SHA-256", locator=opened.locator, got=algorithm)
+        raise ConfigError("rows are hashed with SHA-256", locator=opened.location, got=algorithm)
     from sluicegate.workflow.sealing.table_record import record_rows
 
     return record_rows(opened, rows or RowRecord()).sealed()

@@ -39,7 +39,7 @@ def batch_table(
 
     Args:
         batch: Verified.
-        filesystem: fsspec file system with credentials, or a function of the locator that
+        filesystem: fsspec file system with credentials, or a function of the location that
             returns one; for a database the same with its URL.
         limits: How much may be decoded.
         unjudged: Where files that no reader knows are noted; without it they are an error.
@@ -57,12 +57,12 @@ def batch_table(
     from sluicegate.adapters.sources.open import open_source
 
     if batch.table is not None:
-        rows = verified_rows(open_rows(batch.locator, url=filesystem), batch.table)
+        rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
         return pa.Table.from_batches(Meter(limits, batch.source).counted(rows))
-    data = open_source(batch.locator, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem)
     entries = batch.manifest.entries
     refuse_layout_of(data, [entry.path for entry in entries])
-    files = TableFiles(data.locator, limits, unjudged)
+    files = TableFiles(data.location, limits, unjudged)
     return files.table((entry.path, data.view_verified(entry)) for entry in entries)
 
 
@@ -78,7 +78,7 @@ def refuse_layout_of(data: ByteSource, paths: Sequence[str]) -> None:
     """
     from sluicegate.adapters.files.table_layouts import refuse_table_layout
 
-    refuse_table_layout(paths, locator=data.locator, root=data.place, peek=data.peek)
+    refuse_table_layout(paths, locator=data.location, root=data.place, peek=data.peek)
 
 
 def verified_rows(rows: RowSource, sealed: SealedTable) -> Iterator[pa.RecordBatch]:
@@ -98,29 +98,29 @@ def verified_rows(rows: RowSource, sealed: SealedTable) -> Iterator[pa.RecordBat
     from sluicegate.adapters.engines.table_commitment import commit_batches
 
     with tempfile.TemporaryFile() as kept:
-        found = commit_batches(_copied(rows.batches(), kept), locator=rows.locator)
-        require_same_rows(sealed, found, locator=rows.locator)
+        found = commit_batches(_copied(rows.batches(), kept), locator=rows.location)
+        require_same_rows(sealed, found, locator=rows.location)
         kept.seek(0)
         with pa.ipc.open_stream(kept) as reader:
             yield from reader
 
 
 def rows_of(
-    locator: str | Path, *, unjudged: list[Unjudged] | None = None
+    location: str | Path, *, unjudged: list[Unjudged] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows that a locator names: of a database, a declared text file, or files.
+    """Yield the rows that a location names: of a database, a declared text file, or files.
 
     Args:
-        locator: What to read.
+        location: What to read.
         unjudged: Where files that no reader knows are noted; without it they are an error.
     """
     from pathlib import Path
 
     from sluicegate.adapters.files.tabular import open_batches
 
-    if is_rows(str(locator)):
-        return open_rows(str(locator)).batches()
-    return open_batches(Path(locator), limits=UNLIMITED, unjudged=unjudged)
+    if is_rows(str(location)):
+        return open_rows(str(location)).batches()
+    return open_batches(Path(location), limits=UNLIMITED, unjudged=unjudged)
 
 
 def require_same_rows(sealed: SealedTable, found: TableCommitment, *, locator: str) -> None:

@@ -232,8 +232,8 @@ class _Lookup:
         for was, now in zip(sorted(gone), sorted(come), strict=False):
             row = next(element for element in new if element.label == now)
             facts = self._facts.get(row.row_id)
-            who = (facts.contributor if facts else None) or ""
-            made.flips[_label(was, labels), _label(now, labels), who] += 1
+            contributor = (facts.contributor if facts else None) or ""
+            made.flips[_label(was, labels), _label(now, labels), contributor] += 1
 
 
 def _label(code: bytes, labels: dict[bytes, str]) -> str:

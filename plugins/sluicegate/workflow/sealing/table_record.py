@@ -144,7 +144,7 @@ def record_sealed(
         ConfigError: ``changes`` is out of range.
     """
     batches = _sealed_batches(source, manifest)
-    return record_table(batches, locator=source.locator, key=key, cells=_cells(changes))
+    return record_table(batches, locator=source.location, key=key, cells=_cells(changes))
 
 
 def record_rows(rows: RowSource, wanted: RowRecord) -> TableRecord:
@@ -160,7 +160,7 @@ def record_rows(rows: RowSource, wanted: RowRecord) -> TableRecord:
     """
     key = None if wanted.key is None else Key(wanted.key, wanted.label)
     cells = _cells(wanted.changes)
-    return record_table(rows.batches(), locator=rows.locator, key=key, cells=cells)
+    return record_table(rows.batches(), locator=rows.location, key=key, cells=cells)
 
 
 def _cells(changes: int) -> int:
@@ -175,7 +175,7 @@ def _cells(changes: int) -> int:
 
 
 def _sealed_batches(source: ByteSource, manifest: Manifest) -> Iterator[pa.RecordBatch]:
-    files = TableFiles(source.locator, UNLIMITED, unjudged=[])  # which the gate makes a finding of
+    files = TableFiles(source.location, UNLIMITED, unjudged=[])  # which the gate makes a finding of
     for entry in manifest.entries:
         with source.copy_verified(entry) as copy:
             yield from files.rows_of(entry.path, copy)

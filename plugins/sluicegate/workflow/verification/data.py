@@ -40,7 +40,7 @@ def compare(contents: Contents, data: Path | str, only: Sequence[str]) -> str:
         raise ConfigError("only a manifest in parts is compared in part", locator="only")
     found = open_source(data)
     now = found.manifest(contents.algorithm)
-    require_same(contents, now, locator=found.locator)
+    require_same(contents, now, locator=found.location)
     return f"{size_of(contents)} match"
 
 
@@ -60,7 +60,7 @@ def _parts(files: MerkleFiles, data: Path | str, only: Sequence[str]) -> str:
     found = open_source(data)
     now = found.manifest(files.index.algorithm)
     if now.digest != files.digest:  # the parts are read only to name the difference
-        require_same(files.manifest(), now, locator=found.locator)
+        require_same(files.manifest(), now, locator=found.location)
     return f"{size_of(files)} match"
 
 

@@ -57,7 +57,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReportedCheck:
     """One check of the report.
 
     Attributes:
@@ -107,7 +107,7 @@ class Report:
 
     source: str
     digest: str
-    findings: tuple[Finding, ...]
+    findings: tuple[ReportedCheck, ...]
 
     @property
     def gravest(self) -> SluicegateError | None:

@@ -45,17 +45,17 @@ from sluicegate.errors import (
     VerificationError,
 )
 from sluicegate.gate.custody import reasons_of
-from sluicegate.gate.policy import Result
 from sluicegate.gate.verdict import Verdict, verdict_from_statement
 from sluicegate.ledger.entry import Entry, Kind
 from sluicegate.ledger.proof import TlogProof, verify_proof
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.evidence.folder import EvidenceFolder, read_folder
 from sluicegate.workflow.evidence.large import MANIFEST_DIRECTORY, PartFolder
 from sluicegate.workflow.evidence.sealed import verify_seal
 from sluicegate.workflow.verification.custody import require_not_held
 from sluicegate.workflow.verification.data import compare, size_of
 from sluicegate.workflow.verification.lines import newest, of_kind, read_lines, superseded
-from sluicegate.workflow.verification.report import Demands, Finding, Found, Report
+from sluicegate.workflow.verification.report import Demands, Found, Report, ReportedCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -117,7 +117,7 @@ class _Verification:
         self._at = at
         self._demands = demands
         self._versions: list[int] = []
-        self._findings: list[Finding] = []
+        self._findings: list[ReportedCheck] = []
         self._source = ""
         self._contents: Contents | None = None
         self._lines = read_lines(folder)
@@ -143,9 +143,9 @@ class _Verification:
 
     def _check(self, name: str, step: Callable[[], Found]) -> None:
         try:
-            self._findings.append(Finding(name, None, step()))
+            self._findings.append(ReportedCheck(name, None, step()))
         except SluicegateError as error:
-            self._findings.append(Finding(name, error, Found(detail=str(error))))
+            self._findings.append(ReportedCheck(name, error, Found(detail=str(error))))
 
     def _seal(self) -> Found:
         locator = "seal"
@@ -313,11 +313,11 @@ class _Verification:
         said = f"{verdict.result} under policy {verdict.policy.short}: {verdict.summary()}"
         if line.number in self._gone:
             return said
-        if verdict.result is Result.FAILED and self._folder.waivers:
+        if verdict.result is Status.FAILED and self._folder.waivers:
             from sluicegate.workflow.verification.waivers import require_waived
 
             return require_waived(self._folder, verdict, line.name, self._trust_for, at=self._at)
-        if verdict.result is Result.FAILED:
+        if verdict.result is Status.FAILED:
             raise GateBlocked(verdict, f"verdict FAILED: {verdict.summary()}", locator=self._source)
         return said
 

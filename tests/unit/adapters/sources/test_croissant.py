@@ -42,7 +42,7 @@ def test_written_croissant_opens_as_the_same_source(written):
     source = open_source(f"croissant:{root}/croissant.json")
     assert isinstance(source, ByteSource)
     assert source.manifest() == manifest
-    assert open_source(source.locator) == source
+    assert open_source(source.location) == source
     for entry in manifest.entries:
         assert source.read_verified(entry).decode() == entry.path
 

@@ -67,7 +67,7 @@ def with_key(trust: TrustPolicy, role: Role, **validity) -> TrustPolicy:
 def provenance(site, signer, **changes) -> bytes:
     batch = site.evidence().latest_seal("src", at=AT)
     fields = {
-        "locator": "x",
+        "location": "x",
         "version": 2,
         "at": AT,
         "run": RUN,

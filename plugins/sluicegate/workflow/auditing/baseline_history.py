@@ -13,10 +13,11 @@ from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.statement import Statement
 from sluicegate.attest.timestamps import parse_timestamp
 from sluicegate.errors import SluicegateError
-from sluicegate.gate.policy import Mode, Result
+from sluicegate.gate.policy import Mode
 from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
 from sluicegate.gate.verdict import AS_OF, Verdict, verdict_from_statement
 from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,7 @@ class BaselineAudit:
             verdict = self._verdict_before(promotion.source, digest, index)
             if verdict is None:
                 yield f"batch {digest.short} behind the baseline was not judged before"
-            elif verdict.result is not Result.PASSED or verdict.mode is not Mode.ENFORCE:
+            elif verdict.result is not Status.PASSED or verdict.mode is not Mode.ENFORCE:
                 yield f"batch {digest.short} behind the baseline was {verdict.result}"
 
     def _newest(self, verdict: Verdict, lane: Lane, index: int) -> Promotion | None:
