@@ -62,7 +62,7 @@ COVERED_BY = {
         signals.labels.reference_model signals.text.hidden_unicode signals.triggers.associations""",
     "unit/workflow/admission/test_admit.py": "workflow.admission.freshness",
     "unit/workflow/admission/test_standing.py": "workflow.baselines.rests_on",
-    "unit/workflow/auditing/test_audit.py": """workflow.auditing.baselines
+    "unit/workflow/auditing/test_audit.py": """workflow.auditing.baseline_history
         workflow.auditing.standing workflow.auditing.statements
         workflow.auditing.verdict_history""",
     "unit/workflow/auditing/test_dag_text.py": "workflow.admission.protected",
@@ -72,7 +72,7 @@ COVERED_BY = {
     "unit/workflow/judging/test_gate.py": "workflow.judging.reruns",
     "unit/workflow/judging/test_model_gate.py": "cli.model",
     "unit/workflow/judging/test_over_time.py": "workflow.evidence.kept_findings",
-    "unit/workflow/judging/test_partitions.py": """workflow.admission.parts
+    "unit/workflow/judging/test_partitions.py": """workflow.admission.parts workflow.judging.facts
         workflow.judging.unjudged""",
     "unit/workflow/response/test_quarantine.py": """cli.response.history gate.custody
         workflow.evidence.custody""",
@@ -127,7 +127,7 @@ def test_every_module_has_its_tests(named):
         and module not in listed
         and (module not in named or module.startswith(CORE))
     ]
-    assert not without, f"write {mirrored(without[0]).relative_to(TESTS)}"
+    assert not without, f"write {mirrored(without[0]).relative_to(TESTS)}, or list what covers it"
 
 
 def test_list_names_what_there_is_once_and_only_what_needs_it(named):

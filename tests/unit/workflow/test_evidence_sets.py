@@ -204,6 +204,7 @@ def put(world, drawn):
     return read_policy(world.site.home.policy)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(steps=steps, drawn=policies, keep=st.data())
 def test_batch_is_never_admitted_by_taking_away_what_speaks_for_it(world, steps, drawn, keep):
