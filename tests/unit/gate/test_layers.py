@@ -206,6 +206,7 @@ def test_policy_is_never_weaker_than_itself(policy):
 FIELDS = ["accept", "signals", "freshness", "contributors", "promoted", "sources"]
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(old=deep, other=deep, names=st.sets(st.sampled_from(FIELDS), max_size=2), found=records)
 def test_tightened_policy_admits_nothing_that_the_looser_one_refuses(old, other, names, found):
