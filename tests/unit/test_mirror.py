@@ -19,10 +19,11 @@ COVERED_BY = {
     "airflow/test_layouts.py": "orchestration.plugin",
     "airflow/test_sealed_chain.py": "orchestration.operators_sealed",
     "attacks/formats/test_bounds.py": "adapters.files.parquet_rows gate.limits",
-    "attacks/signals/test_every_signal.py": """signals.arrival.burst_rows signals.arrival.reference
-        signals.comparison signals.contributors.contrast signals.copies.conflict_rows
-        signals.labels.flipped_rows signals.row_facts signals.rows signals.text.dictionary
-        signals.text.reference""",
+    "attacks/signals/test_every_signal.py": """signals.alone signals.arrival.burst_rows
+        signals.columns.extremes signals.comparison signals.contributors.contrast
+        signals.contributors.shares signals.copies.conflict_rows signals.labels.flipped_rows
+        signals.text.dictionary signals.text.reference signals.text.views signals.traces
+        signals.triggers.tokens signals.triggers.trigger_rows signals.triggers.values""",
     "conformance/test_wycheproof.py": "attest.public_key",
     "e2e/test_audit_walkthrough.py": "cli.administration.airflow_login",
     "faults/ledger/test_postgres.py": """adapters.ledgers.postgres_errors
@@ -52,9 +53,12 @@ COVERED_BY = {
     "unit/orchestration/test_notifier.py": "workflow.response.incidents",
     "unit/orchestration/test_operators_waiver.py": "workflow.response.waiver_question",
     "unit/profiling/test_tokens_and_fingerprints.py": "profiling.buffers",
-    "unit/signals/baseline/test_build.py": """signals.baseline.contamination
-        signals.baseline.learn_contamination signals.baseline.learn_tolerances
-        signals.copies.learn_known_rows signals.labels.reference""",
+    "unit/signals/baseline/test_build.py": """signals.copies.golden signals.labels.reference
+        signals.learning signals.section signals.triggers.block_habits""",
+    "unit/signals/labels/test_model_comparison.py": "signals.labels.model_signals",
+    "unit/signals/test_counting.py": """signals.arrival.arrival_count
+        signals.copies.conflict_count signals.labels.margin_count signals.text.token_count""",
+    "unit/signals/test_registry.py": "signals.decision.tolerance",
     "unit/signals/test_signals.py": """signals.columns.completeness signals.columns.drift
         signals.columns.outliers signals.columns.schema_match signals.contributors.newcomers
         signals.copies.leakage signals.decision.budget signals.labels.contributor_skew
@@ -63,7 +67,7 @@ COVERED_BY = {
     "unit/workflow/admission/test_admit.py": "workflow.admission.freshness",
     "unit/workflow/admission/test_standing.py": "workflow.baselines.rests_on",
     "unit/workflow/auditing/test_audit.py": """workflow.auditing.baseline_history
-        workflow.auditing.standing workflow.auditing.statements
+        workflow.auditing.leaves workflow.auditing.standing workflow.auditing.statements
         workflow.auditing.verdict_history""",
     "unit/workflow/auditing/test_dag_text.py": "workflow.admission.protected",
     "unit/workflow/auditing/test_uses.py": "cli.response.uses",
@@ -78,7 +82,7 @@ COVERED_BY = {
         workflow.evidence.custody""",
     "unit/workflow/response/test_waiver.py": """gate.waiver gate.waiver_check
         workflow.admission.waived""",
-    "unit/workflow/sealing/test_sealed_rows.py": "workflow.evidence.sealed",
+    "unit/workflow/sealing/test_sealed_rows.py": "workflow.evidence.batch workflow.evidence.sealed",
     "unit/workflow/test_check_output.py": """adapters.reports.html_report adapters.reports.plots
         signals.columns.shapes""",
     "unit/workflow/test_contributor_names.py": "adapters.reports.rows",
@@ -87,7 +91,8 @@ COVERED_BY = {
     "unit/workflow/test_read_engines.py": "adapters.engines.hand_over",
     "unit/workflow/test_remembered.py": "ledger.standing",
     "unit/workflow/verification/test_verify.py": """workflow.verification.data
-        workflow.verification.lines workflow.verification.log""",
+        workflow.verification.keys workflow.verification.lines workflow.verification.log
+        workflow.verification.proofs""",
 }
 """Test file to the modules that it covers, where that is not the mirrored place."""
 
