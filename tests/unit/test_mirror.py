@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).parents[1]
 PACKAGE = TESTS.parent / "plugins" / "sluicegate"
+ROOM = 20
+"""Most modules of a room: a reader should see all of it at a glance."""
 CORE = ("attest", "digest", "gate", "ledger")
 """Rooms that everything rests on: a test that only imports their modules is not enough."""
 
@@ -142,3 +145,8 @@ def test_list_names_what_there_is_once_and_only_what_needs_it(named):
     assert all((TESTS / path).exists() for path in COVERED_BY)
     assert [module for module in listed if mirrored(module).exists()] == []
     assert [m for m in listed if m in named and not m.startswith(CORE)] == []
+
+
+def test_no_room_holds_more_than_a_reader_sees_at_a_glance():
+    held = Counter(module.rpartition(".")[0] for module in modules())
+    assert {room: n for room, n in held.items() if n > ROOM} == {}
