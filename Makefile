@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: ready demo test quick lint dev doctor requirements clean
+.PHONY: ready demo test quick lint pages dev doctor requirements clean
 
 ready: $(READY)  ## the environment
 
@@ -22,6 +22,9 @@ lint: $(READY)  ## formatting, style, types, layers
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+pages: $(READY)  ## tables, suites and schemas that follow from the registry of signals
+	$(BIN)/python docs/pages.py
 
 dev: $(READY)  ## commit hooks
 	$(BIN)/pre-commit install

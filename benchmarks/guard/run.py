@@ -32,7 +32,7 @@ from sluicegate.ledger.entry import Entry
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.evidence.home import SluiceHome
-from sluicegate.workflow.evidence.verified import create_ledger, open_evidence
+from sluicegate.workflow.evidence.opening import create_ledger, open_evidence
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger

@@ -11,7 +11,7 @@ from sluicegate.attest.keys import read_signer
 from sluicegate.cli.demo.airflow_rest import wait_until
 from sluicegate.gate.verdict import AS_OF
 from sluicegate.signals.decision.record import Status
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger

@@ -62,7 +62,7 @@ def work(built_site, tmp_path_factory):  # noqa: F811 - the fixture
 
 def _verdict(home: Path) -> str:
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
 
     evidence = open_evidence(SluiceHome(home), at=datetime.now(UTC))
     return next(evidence.ledger.find("verdict", "flights")).entry.envelope

@@ -19,10 +19,11 @@ COVERED_BY = {
     "airflow/test_layouts.py": "orchestration.plugin",
     "airflow/test_sealed_chain.py": "orchestration.operators_sealed",
     "attacks/formats/test_bounds.py": "adapters.files.parquet_rows gate.limits",
-    "attacks/signals/test_every_signal.py": """signals.arrival.burst_rows signals.arrival.reference
-        signals.comparison signals.contributors.contrast signals.copies.conflict_rows
-        signals.labels.flipped_rows signals.row_facts signals.rows signals.text.dictionary
-        signals.text.reference""",
+    "attacks/signals/test_every_signal.py": """signals.arrival.burst_rows
+        signals.arrival.reference signals.comparison signals.contributors.contrast
+        signals.copies.conflict_rows signals.labels.flipped_rows signals.rows
+        signals.text.dictionary signals.text.reference signals.traces
+        signals.triggers.trigger_rows""",
     "conformance/test_wycheproof.py": "attest.public_key",
     "e2e/test_audit_walkthrough.py": "cli.administration.airflow_login",
     "faults/ledger/test_postgres.py": """adapters.ledgers.postgres_errors
@@ -45,25 +46,32 @@ COVERED_BY = {
     "unit/gate/test_decide.py": "gate.judgement",
     "unit/gate/test_layers.py": "gate.policy_lint gate.promotion",
     "unit/gate/test_policy.py": "gate.default_policy gate.policy_sections",
-    "unit/ledger/test_log.py": "ledger.frontier ledger.growth ledger.store",
     "unit/ledger/test_audit.py": "ledger.scan",
+    "unit/ledger/test_log.py": "ledger.frontier ledger.growth ledger.store",
     "unit/ledger/test_walk.py": "ledger.lookup",
     "unit/ledger/test_witness.py": "ledger.cosignature",
     "unit/orchestration/test_notifier.py": "workflow.response.incidents",
     "unit/orchestration/test_operators_waiver.py": "workflow.response.waiver_question",
     "unit/profiling/test_tokens_and_fingerprints.py": "profiling.buffers",
-    "unit/signals/baseline/test_build.py": """signals.baseline.contamination
-        signals.baseline.learn_contamination signals.baseline.learn_tolerances
-        signals.copies.learn_known_rows signals.labels.reference""",
+    "unit/signals/arrival/test_time_burst.py": "signals.arrival.arrival_count",
+    "unit/signals/baseline/test_build.py": """signals.contributors.shares
+        signals.labels.reference signals.learning signals.section""",
+    "unit/signals/copies/test_conflicts.py": "signals.copies.conflict_count",
+    "unit/signals/labels/test_model_comparison.py": "signals.labels.model_signals",
+    "unit/signals/labels/test_sequence.py": "signals.decision.tolerance",
+    "unit/signals/test_registry.py": "signals.alone",
     "unit/signals/test_signals.py": """signals.columns.completeness signals.columns.drift
-        signals.columns.outliers signals.columns.schema_match signals.contributors.newcomers
-        signals.copies.leakage signals.decision.budget signals.labels.contributor_skew
-        signals.labels.flips signals.labels.new_class signals.labels.prior
-        signals.labels.reference_model signals.text.hidden_unicode signals.triggers.associations""",
-    "unit/workflow/admission/test_admit.py": "workflow.admission.freshness",
+        signals.columns.extremes signals.columns.outliers signals.columns.schema_match
+        signals.contributors.newcomers signals.copies.golden signals.copies.leakage
+        signals.decision.budget signals.labels.contributor_skew signals.labels.flips
+        signals.labels.margin_count signals.labels.new_class signals.labels.prior
+        signals.labels.reference_model signals.text.hidden_unicode signals.triggers.associations
+        signals.triggers.block_habits signals.triggers.tokens signals.triggers.values""",
+    "unit/signals/text/test_word_evidence.py": "signals.text.token_count signals.text.views",
+    "unit/workflow/admission/test_admit.py": "workflow.admission.freshness workflow.evidence.batch",
     "unit/workflow/admission/test_standing.py": "workflow.baselines.rests_on",
     "unit/workflow/auditing/test_audit.py": """workflow.auditing.baseline_history
-        workflow.auditing.standing workflow.auditing.statements
+        workflow.auditing.leaves workflow.auditing.standing workflow.auditing.statements
         workflow.auditing.verdict_history""",
     "unit/workflow/auditing/test_dag_text.py": "workflow.admission.protected",
     "unit/workflow/auditing/test_uses.py": "cli.response.uses",
@@ -72,8 +80,8 @@ COVERED_BY = {
     "unit/workflow/judging/test_gate.py": "workflow.judging.reruns",
     "unit/workflow/judging/test_model_gate.py": "cli.model",
     "unit/workflow/judging/test_over_time.py": "workflow.evidence.kept_findings",
-    "unit/workflow/judging/test_partitions.py": """workflow.admission.parts workflow.judging.facts
-        workflow.judging.unjudged""",
+    "unit/workflow/judging/test_partitions.py": """workflow.admission.parts
+        workflow.judging.facts workflow.judging.unjudged""",
     "unit/workflow/response/test_quarantine.py": """cli.response.history gate.custody
         workflow.evidence.custody""",
     "unit/workflow/response/test_waiver.py": """gate.waiver gate.waiver_check
@@ -87,7 +95,8 @@ COVERED_BY = {
     "unit/workflow/test_read_engines.py": "adapters.engines.hand_over",
     "unit/workflow/test_remembered.py": "ledger.standing",
     "unit/workflow/verification/test_verify.py": """workflow.verification.data
-        workflow.verification.lines workflow.verification.log""",
+        workflow.verification.keys workflow.verification.lines workflow.verification.log
+        workflow.verification.proofs""",
 }
 """Test file to the modules that it covers, where that is not the mirrored place."""
 

@@ -1,4 +1,4 @@
-"""`sluicegate model`: judge a trained model against its champion, and ask for the verdict."""
+"""`sluicegate model`: judge a trained model against its champion, or ask for the verdict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sluicegate.cli.options import (
 if TYPE_CHECKING:
     import argparse
 
-    from sluicegate.workflow.evidence.verified import IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
 
 
 def register(commands: Subparsers) -> None:
@@ -26,7 +26,7 @@ def register(commands: Subparsers) -> None:
         commands,
         "model",
         run,
-        "compare a challenger with its champion on a sealed golden set, and verify the verdict",
+        "compare a challenger with its champion on a sealed golden set, or verify the verdict",
         [
             (
                 "sluicegate model check late --model models/new --golden golden "
@@ -37,7 +37,7 @@ def register(commands: Subparsers) -> None:
         ],
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="judge, sign and log")
+    check = actions.add_parser("check", help="judge the model, sign the verdict and log it")
     verify = actions.add_parser("verify", help="ask whether these files may be promoted")
     for action in (check, verify):
         action.add_argument("name", help="name of the model")
@@ -50,7 +50,7 @@ def register(commands: Subparsers) -> None:
             type=Path,
             required=True,
             metavar="ANSWERS",
-            help="Parquet or CSV: the id column and `prediction`, a row for each golden row",
+            help="Parquet or CSV with the id column and `prediction`, one row for each golden row",
         )
     check.add_argument(
         "--trained-on",
@@ -64,7 +64,7 @@ def register(commands: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Dispatch to the action."""
+    """Judge a model, or ask for its verdict; 0 if it may be promoted."""
     return (_check if arguments.action == "check" else _verify)(arguments)
 
 

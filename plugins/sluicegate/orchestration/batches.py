@@ -1,7 +1,7 @@
 """Which batch a gate task judges, as of which day, and which partitions it consists of.
 
-All of it comes through XCom and templates, so it is a pointer: the gate looks each digest up in
-the ledger and judges what was sealed there.
+All of this comes through XCom and templates, so it is only a pointer: the gate looks each digest up
+in the ledger, and judges what was sealed there.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ def own_batch(
 ) -> Digest | None:
     """Return the batch that this run sealed, for a gate that names none.
 
-    By the signed provenance of the run; where its seal task found what was sealed before, and so
-    signed nothing, by that task's output.
+    The signed provenance of the run says which. If its seal task signed nothing, because the same
+    batch was sealed before, the output of that task says which.
 
     Args:
         home: Paths of the installation.
         source: The gate's source.
-        run: Dag, run, task and map index of the gate.
+        run: DAG, run, task and map index of the gate.
         before: Ids of the tasks directly before the gate.
-        told: Source and digest that the seal tasks before the gate returned; only read where the
+        told: Source and digest that the seal tasks before the gate returned; only read if the
             provenance names no batch.
         at: Aware UTC.
 
@@ -53,7 +53,7 @@ def own_batch(
         SluicegateError: The ledger cannot be read, or what it says does not hold.
     """
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.sealing.own_batch import batch_of_run, require_one
 
     evidence = open_evidence(home, at=at)
@@ -66,7 +66,7 @@ def own_batch(
 
 
 def sealed_before(task: BaseOperator, context: Mapping[str, Any]) -> Iterator[tuple[str, Digest]]:
-    """Yield what the seal tasks before a task returned; Airflow knows which map index is meant.
+    """Yield what the seal tasks before a task returned; Airflow picks the map index.
 
     Args:
         task: Any task of the running DAG.
@@ -79,20 +79,19 @@ def sealed_before(task: BaseOperator, context: Mapping[str, Any]) -> Iterator[tu
 
 
 def awaited(**given: Any) -> tuple[str, ...]:
-    """Return what another task is to say; text may be an empty template, for the newest batch."""
+    """Return the names of values that another task must give; empty text means the newest batch."""
     return tuple(name for name, value in given.items() if not isinstance(value, str | None))
 
 
 def require_left(source: str, left: Mapping[str, Any]) -> None:
-    """Return unless a task that was to name batch or partitions left nothing.
+    """Return if each task that must name batch or partitions did so.
 
     Args:
         source: The gate's source.
         left: What each such task left, by the gate's argument.
 
     Raises:
-        ConfigError: One left nothing; the newest batch, or one of no partitions, is another
-            than meant.
+        ConfigError: One left nothing; the newest batch, or one without partitions, is not meant.
     """
     for name, value in left.items():
         if value is None:
@@ -108,13 +107,13 @@ def digest_of(batch: Any, source: str) -> Digest | None:
 
     Args:
         batch: ``{source, digest, ...}``, a digest as text, or nothing.
-        source: The source it must be of.
+        source: The source that the batch must belong to.
 
     Returns:
-        None for nothing, which means the newest batch.
+        The digest; None if nothing is named, which means the newest batch.
 
     Raises:
-        ConfigError: A batch of another source, or no batch.
+        ConfigError: The batch is of another source, or the value names no batch.
     """
     if batch is None or batch in ("", "None"):
         return None
@@ -134,15 +133,15 @@ def parts_of(parts: Iterable[Any] | None) -> list[tuple[str, Digest]] | None:
     """Return source and digest of each partition.
 
     Raises:
-        ConfigError: Not the outputs of seal tasks.
+        ConfigError: A part is not the output of a seal task.
     """
     return None if parts is None else [_pointer(part) for part in parts]
 
 
 def judged_day(context: Mapping[str, Any]) -> datetime | None:
-    """Return the day of a backfilled run, and None for every other.
+    """Return the day of a backfilled run, and None for every other run.
 
-    A run that somebody started by hand with an old date is judged by today's baselines: else
+    A run that somebody started by hand with an old date is judged by today's baselines. Otherwise
     whoever may trigger the DAG would choose the baseline.
     """
     run_type = getattr(context.get("dag_run"), "run_type", None)

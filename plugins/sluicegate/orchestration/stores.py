@@ -1,4 +1,4 @@
-"""Stores and databases through Airflow connections: credentials stay in secrets backends."""
+"""Open stores and databases by Airflow connections, so that credentials stay in its backends."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def filesystem_of(location: str, conn_id: str | None) -> Any:
         conn_id: Airflow connection; None leaves credentials to the store's own library.
 
     Returns:
-        An fsspec file system, for rows of a database its URL with user and password, or None
-        when nothing is to be looked up.
+        An fsspec file system; for rows of a database its URL with user and password; None if there
+        is nothing to look up.
 
     Raises:
         ConfigError: Airflow has no provider for this protocol, or no such connection.
 
     Cost:
-        Imports Airflow's object storage; only with a ``conn_id``.
+        The import of Airflow's object storage, only with a ``conn_id``.
     """
     if conn_id is None or "://" not in location:
         return None
@@ -42,15 +42,15 @@ def filesystem_of(location: str, conn_id: str | None) -> Any:
             got=type(error).__name__,
             next_step="Install the provider of this protocol, e.g. "
             "apache-airflow-providers-amazon[s3fs], and check the connection.",
-        ) from None  # whose text may quote the connection's URL
+        ) from None  # its text may quote the connection's URL
 
 
 def _database_url(location: str, conn_id: str) -> str:
     """Return the location's own URL with the connection's user and password.
 
     Raises:
-        ConfigError: No such connection, or it is of another host: a password goes only where
-            the administrator who wrote it down wants it to go.
+        ConfigError: There is no such connection, or it is of another host: a password goes only to
+            the host for which an administrator wrote it down.
     """
     from airflow.sdk import Connection
 

@@ -19,7 +19,7 @@ from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.evidence.home import SluiceHome
-from sluicegate.workflow.evidence.verified import Evidence, create_ledger, open_evidence
+from sluicegate.workflow.evidence.opening import create_ledger, open_evidence
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from sluicegate.gate.policy import Policy
     from sluicegate.signals.baseline.stored import Baseline
-    from sluicegate.workflow.judging.gate import Findings
+    from sluicegate.workflow.evidence.verified import Evidence
+    from sluicegate.workflow.judging.gate import Evaluation
 
 T = TypeVar("T")
 
@@ -81,11 +82,11 @@ def write(table: pa.Table, directory: Path) -> Path:
     return directory
 
 
-_FOUND: dict[tuple[str, ...], Findings] = {}
+_FOUND: dict[tuple[str, ...], Evaluation] = {}
 _LED_TO: dict[Path, Any] = {}
 
 
-def evaluate_once(table: pa.Table, baseline: Baseline, policy: Policy) -> Findings:
+def evaluate_once(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
     """Evaluate as a gate does; the same rows, baseline and policy are evaluated once a process."""
     content = hashlib.sha256()
     for batch in table.to_batches():

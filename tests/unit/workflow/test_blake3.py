@@ -10,7 +10,7 @@ from sluicegate.digest.manifest import build_manifest
 from sluicegate.errors import DigestMismatch
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.evidence.folder import export_folder
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.judging.gate import _is_among
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 from sluicegate.workflow.verification.verify import verify_folder

@@ -34,7 +34,7 @@ from sluicegate.gate.verdict import test_result_statement as findings_of
 from sluicegate.gate.waiver import Waiver, revocation_statement
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import admit_training
-from sluicegate.workflow.evidence.verified import create_ledger
+from sluicegate.workflow.evidence.opening import create_ledger
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 CODE = "LABEL_FLIPS"

@@ -6,7 +6,7 @@
     csv:/data/flights.csv#{"id":"int64"}        columns of the file, by name and type
     jsonl:/data/flights.jsonl#{"id":"int64"}
 
-A location is signed into provenance for all to read, so it never holds a password.
+A location becomes part of provenance, which all can read, so it never holds a password.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ def text_location(path: str, columns: Mapping[str, str]) -> str:
     """Name a text file and its declared columns.
 
     Args:
-        path: ``.csv``, ``.jsonl`` or ``.ndjson``.
-        columns: Types by name, in the order of the file.
+        path: Path that ends in ``.csv``, ``.jsonl`` or ``.ndjson`` and has no ``#``.
+        columns: Types by name, in the order of the file, as `DeclaredSchema` takes them.
 
     Raises:
-        ConfigError: Another suffix.
+        ConfigError: The path has another suffix, or a ``#``.
     """
     scheme = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(Path(path).suffix.lower())
     if scheme is None or "#" in path:
         raise ConfigError(
-            "columns are declared for a text file", locator=path, expected=".csv, .jsonl, .ndjson"
+            "only a text file has declared columns", locator=path, expected=".csv, .jsonl, .ndjson"
         )
     return _text_location(scheme, path, tuple(columns.items()))
 
@@ -66,7 +66,7 @@ def read_columns(path: Path) -> dict[str, str]:
     """Read declared columns: a JSON object of names and types, in the order of the file.
 
     Raises:
-        ConfigError: Unreadable, no JSON object, or unknown types.
+        ConfigError: The file cannot be read, is not a JSON object, or names an unknown type.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -79,19 +79,22 @@ def open_rows(location: str, *, url: Any = None) -> RowSource:
     """Open the rows that a location names.
 
     Args:
-        location: As above.
-        url: The same database's URL with user and password, or a function of the location
-            that returns one; without it the database's own environment says who asks
-            (``PGUSER``, ``PGPASSFILE``).
+        location: One of the forms at the top of this module.
+        url: The same database's URL with user and password, or a function that returns it for
+            the location. Without it, the database's own environment (``PGUSER``, ``PGPASSFILE``)
+            names the user.
 
     Raises:
-        ConfigError: Not a location of rows, unknown column types, or a password in it.
+        ConfigError: The text is not a location of rows, names an unknown column type, or holds a
+            password.
     """
     text = _TEXT.fullmatch(location)
     if text:
         return _TextFile(text[1], text[2], _columns(text[3], text[2]))
     if not is_database(location):
-        raise ConfigError("names no rows", locator=location[:200], expected="DATABASE-URL#TABLE")
+        raise ConfigError(
+            "the location names no rows", locator=location[:200], expected="DATABASE-URL#TABLE"
+        )
     from sluicegate.adapters.sources.sql import SqlRows
 
     address, _, query = location.partition("#")

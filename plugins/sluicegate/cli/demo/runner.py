@@ -31,13 +31,16 @@ def run_demo(out: Path, *, keep: bool, as_json: bool) -> int:
     """Run all stories in a fresh directory.
 
     Args:
-        out: Directory to work in. One that an earlier demo left is replaced; any other
-            that is not empty is refused.
+        out: Directory to work in. If an earlier demo left it, it is replaced; any other
+            directory has to be empty.
         keep: Leave Airflow running until interrupted.
         as_json: Print one JSON object instead of a table.
 
     Returns:
-        0 if every story ended as it should, 1 if one did not.
+        0 if each story ended as it should, 1 if one did not.
+
+    Raises:
+        ConfigError: The directory cannot be used, or the guard is not installed.
 
     Cost:
         3 to 4 minutes on two cores, about 1.5 GB of memory.
@@ -105,13 +108,13 @@ def _wait(airflow: AirflowInstance) -> None:
 
 
 def _end_on_sigterm() -> None:
-    """Stop Airflow when told to end, as for Ctrl-C: its sessions would outlive this process."""
+    """Make SIGTERM act as Ctrl-C: otherwise Airflow's sessions would outlive this process."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _fresh(root: Path) -> Path:
-    """Return an empty directory, replacing only what an earlier demo wrote."""
+    """Return an empty directory; replace it only if an earlier demo wrote it."""
     try:
         if root.exists() and any(root.iterdir()):
             if not (root / _MARKER).exists():

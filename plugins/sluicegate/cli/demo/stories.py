@@ -1,4 +1,4 @@
-"""The six stories: what a person does, and how each must end."""
+"""The six stories: what a person does in each, and how it must end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sluicegate.cli.options import now
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError
 from sluicegate.workflow.evidence.folder import export_folder
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ POISONED_MONTH = 5
 POISONER = "UA"
 FLIPPED_SHARE = 0.03
 _RUN_S = 120.0
-_QUIET_S = 8.0  # several scheduler loops: long enough for an asset event to start a run
+_QUIET_S = 8.0  # several scheduler loops, in which an asset event would have started a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class StoryEnd:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the stories play on."""
+    """The Airflow and the installation that the stories use."""
 
     airflow: AirflowInstance
     places: DemoPlaces
@@ -67,7 +67,7 @@ class Stage:
 
 
 def clean_month(stage: Stage) -> StoryEnd:
-    """A. A clean month is sealed, checked and PASSED, and a model is trained on it."""
+    """A. A clean month is sealed, judged and PASSED, and a model is trained on it."""
     before = stage.training_runs()
     state, log = stage.gate(stage.places.month(CLEAN_MONTH))
     if state != "success":
@@ -119,7 +119,7 @@ def altered_after_verdict(stage: Stage) -> StoryEnd:
 
 
 def no_gate(stage: Stage) -> StoryEnd:
-    """D. A training DAG without any gate, triggered by hand: stopped at its first try."""
+    """D. A person starts a training DAG without a gate: it is stopped at its first try."""
     conf = {"path": str(stage.places.month(CLEAN_MONTH))}
     run_id = stage.airflow.trigger("ungated_training", conf)
     state = stage.airflow.wait_run("ungated_training", run_id, _RUN_S)
@@ -130,7 +130,7 @@ def no_gate(stage: Stage) -> StoryEnd:
 
 
 def forged_verdict(stage: Stage) -> StoryEnd:
-    """E. Somebody posts an asset event with an invented PASSED verdict: rejected."""
+    """E. Somebody posts an asset event with an invented PASSED verdict: it is rejected."""
     before = stage.training_runs()
     stage.airflow.post_asset_event(
         f"sluicegate://{SOURCE}",
@@ -141,7 +141,7 @@ def forged_verdict(stage: Stage) -> StoryEnd:
 
 
 def offline_audit(stage: Stage) -> StoryEnd:
-    """F. The evidence of story a, verified without Airflow, with public keys only."""
+    """F. The evidence of story A is verified without Airflow, with nothing but public keys."""
     root = stage.places.root / "audit"
     root.mkdir()
     at = now()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sluicegate.profiling.packed import pack, unpack
 from sluicegate.signals.decision.budget import prediction_bound
+from sluicegate.signals.decision.tails import binomial_sf, rate_excess_p
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +25,21 @@ KEPT = 100_000
 """Hashes kept, 8 bytes each."""
 CELL = np.uint64(0xFF)
 _SHIFT = np.uint64(8)
+NATURAL = 0.001
+"""Share of known rows that may be relabelled where the baseline says nothing."""
 _MAJORITY = 0.9  # a hash whose rows agree less than this has no class of its own
 
 
 def packed(hashes: Hashes, cells: NDArray[np.uint8]) -> Hashes:
-    """Return hash and label cell of each row in one number."""
+    """Return hash and label cell of each row in one number.
+
+    Args:
+        hashes: uint64, shape (n,); the lowest 8 bits are lost.
+        cells: Label cell of each, uint8, shape (n,).
+
+    Returns:
+        uint64, shape (n,).
+    """
     keys: Hashes = (hashes & ~CELL) | cells.astype(np.uint64)
     return keys
 
@@ -166,3 +177,18 @@ def agreed(keys: Hashes) -> Hashes:
     chosen = (counts == most[group]) & (counts >= _MAJORITY * total[group])
     kept: Hashes = pairs[chosen]
     return kept
+
+
+def relabelled_p(k: int, m: int, known: KnownRows) -> float:
+    """Return the p-value of "known rows are contradicted no more often than in the baseline".
+
+    Args:
+        k: Rows of the batch that contradict what is known.
+        m: Rows of the batch that are known, at least k.
+        known: The baseline's side.
+
+    Returns:
+        In [0, 1]; 1 if no row is known.
+    """
+    p = binomial_sf(k, m, NATURAL)
+    return max(p, rate_excess_p(k, m, known.contradicted, known.met)) if known.contradicted else p

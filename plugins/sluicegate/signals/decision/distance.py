@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.signals.decision.budget import excess_bound
 from sluicegate.signals.decision.tails import cauchy_combination, chi2_sf, kolmogorov_sf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Counts = NDArray[np.int64]
 _MIN_EXPECTED = 5.0
@@ -66,6 +71,15 @@ def listed_distance(base: Counts, batch: Counts) -> Distance:
     slack = math.sqrt(scale * math.log(20.0) / 2.0)
     bound = max(0.0, effect - noise - slack)
     return Distance(effect, noise, bound, chi_square_p(base, batch))
+
+
+def excess_over_noise(distances: Iterable[Distance]) -> float:
+    """Return the largest distance to expect of one more block, beyond chance.
+
+    Args:
+        distances: Of each block to all others.
+    """
+    return excess_bound(np.array([max(d.effect - d.noise, 0.0) for d in distances]))
 
 
 def chi_square_p(base: Counts, batch: Counts) -> float:

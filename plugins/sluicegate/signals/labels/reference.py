@@ -64,32 +64,30 @@ class LabelReference:
     skew_variance: tuple[float, ...]
     second: SecondOpinion | None = None
 
-    def class_index(self, slots: Codes) -> NDArray[np.intp]:
-        """Return the class index of each label slot, -1 if not modelled."""
-        lookup = np.full(256, -1, dtype=np.intp)
-        lookup[list(self.model.classes)] = np.arange(len(self.model.classes))
-        return lookup[slots]
-
     def margin_bins(
-        self, cells: Mapping[str, Codes], slots: Codes
-    ) -> tuple[NDArray[np.intp], Codes, Counts, NDArray[np.float32]]:
-        """Return each row's class index (-1 if not modelled), margin bin, probabilities, margin.
+        self, cells: Mapping[str, Codes], class_index: NDArray[np.intp]
+    ) -> tuple[Codes, Counts, NDArray[np.float32]]:
+        """Return each row's margin bin, probabilities and margin.
 
-        The probabilities of the classes are int64 in units of 1/65536, shape (n_classes,
-        n_rows).
+        Args:
+            cells: Cells of every feature of the model, each uint8, shape (n_rows,).
+            class_index: Given class of each row, intp, shape (n_rows,); -1 if not modelled.
+
+        Returns:
+            Bins, uint8, shape (n_rows,), 0 for rows that are not modelled; probabilities in
+            1/65536, int64, shape (n_classes, n_rows); margins, float32, shape (n_rows,).
 
         Raises:
             KeyError: A feature of the model is missing from ``cells``.
         """
-        class_index = self.class_index(slots)
         scores = self.model.scores(cells)
         known = class_index >= 0
-        bins = np.zeros(slots.size, dtype=np.uint8)
+        bins = np.zeros(known.size, dtype=np.uint8)
         margins = margins_of(scores[:, known], class_index[known])
         bins[known] = self.scale.bins(margins, class_index[known])
-        exact = np.zeros(slots.size, dtype=np.float32)
+        exact = np.zeros(known.size, dtype=np.float32)
         exact[known] = margins
-        return class_index, bins, probability_units(scores), exact
+        return bins, probability_units(scores), exact
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""

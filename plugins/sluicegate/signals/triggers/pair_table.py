@@ -132,6 +132,10 @@ class PairTable:
         """Return a table of the same pairs without rows."""
         return type(self).empty(self.pairs, self.rows.size)
 
+    def plus(self, other: Self) -> Self:
+        """Return the count of both sets of rows."""
+        return type(self)(self.pairs, self.counts + other.counts, self.rows + other.rows)
+
     def less(self, other: Self) -> Self:
         """Return the table without the rows of another that was counted into it."""
         return type(self)(self.pairs, self.counts - other.counts, self.rows - other.rows)

@@ -1,4 +1,4 @@
-"""Are the sealed bytes still there? The one part of the audit that reads data."""
+"""Whether the sealed bytes are still there. No other part of the audit reads data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def data_findings(
     evidence: Evidence, *, at: datetime, places: Mapping[str, Path] | None = None
 ) -> Iterator[AuditFinding]:
-    """Hash the newest sealed batch of every source again.
+    """Hash the newest sealed batch of every source again, and yield what differs.
 
     Args:
         evidence: Open ledger and trust policy.

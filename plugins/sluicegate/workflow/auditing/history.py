@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.policy import Policy
     from sluicegate.gate.verdict import Verdict
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +79,14 @@ class Version:
 def versions(evidence: Evidence, source: str, *, at: datetime) -> Iterator[Version]:
     """Yield every sealing of a source that verifies now, newest first.
 
-    What does not verify proves nothing, so it is left out; the audit reports it.
+    A sealing that does not verify proves nothing, so it is left out; the audit reports it.
 
-    Cost: about five signatures and proofs a sealing.
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        at: Aware UTC; keys must be valid then.
+
+    Cost: about five signatures and proofs for each sealing.
     """
     for found in evidence.ledger.find(Kind.PROVENANCE, source):
         try:
@@ -104,11 +110,17 @@ def versions(evidence: Evidence, source: str, *, at: datetime) -> Iterator[Versi
 def last_trusted(evidence: Evidence, policy: Policy, source: str, *, at: datetime) -> SealedBatch:
     """Return the newest batch of a source on whose newest verdict training may rest.
 
-    Enforced verdicts only: in shadow mode nobody decided. Expiry and the policy in force are
-    asked at admission, not here: an older batch may have to be judged again.
+    Only enforced verdicts count, because nobody decided in shadow mode. Expiry and the policy in
+    force are checked at admission and not here: an older batch may have to be judged again.
+
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy in force.
+        source: Name of the source.
+        at: Aware UTC; keys must be valid then.
 
     Raises:
-        EvidenceMissing: There is none.
+        EvidenceMissing: There is no such batch.
     """
     policy = policy.for_source(source)
     for version in versions(evidence, source, at=at):
@@ -145,7 +157,7 @@ def roll_back(
         evidence: Open for appending.
         policy: The policy in force.
         source: Name of the source.
-        to: Batch to go back to; the last trusted one when None.
+        to: Identity of the batch to go back to; the last trusted one when None.
         signer: Source role's key.
         run: Who does it.
         at: Aware UTC.
@@ -154,10 +166,10 @@ def roll_back(
         The batch, now the newest.
 
     Raises:
-        DigestMismatch: Its bytes are not there any more as they were sealed.
-        GateBlocked: It is in quarantine, or its newest verdict is not accepted.
+        DigestMismatch: Its bytes are no longer those that were sealed.
+        GateBlocked: It is in quarantine, or the policy does not accept its newest verdict.
         EvidenceMissing: It was never sealed or judged.
-        VerificationError: What its verdict rests on counts no more.
+        VerificationError: What its verdict rests on no longer counts.
 
     Cost: one read of all bytes.
     """

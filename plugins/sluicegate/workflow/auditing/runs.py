@@ -1,7 +1,7 @@
-"""Where what Airflow ran does not fit what the ledger allowed.
+"""Find where Airflow ran something that the ledger did not allow.
 
-Airflow's records may be edited and its tasks may lie; neither can make a verdict. So each
-question is put to both sides: what ran, by Airflow; what was allowed, by signatures.
+Airflow's records may be edited and its tasks may lie, but neither can make a verdict. So each
+question is put to both sides: Airflow says what ran, and signatures say what was allowed.
 docs/adr/0008-audit-and-bypasses.md says what this cannot see.
 """
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 DEFAULT_TAGS: Final = frozenset({"training"})
 GATE_OPERATORS: Final = frozenset({"TrainingGateOperator"})
 EXEMPT_OPERATORS: Final = GATE_OPERATORS | {"SealSourceOperator", "WaitForVerdictOperator"}
-"""Ours, by name only: a class of the same name is told apart by the guard, not by Airflow's
-records. A gate that succeeds must leave a verdict all the same."""
+"""Our operators, by name only: the guard tells a class of the same name apart, Airflow's records do
+not. A gate that succeeds must leave a verdict all the same."""
 
 ANNOUNCING_OPERATORS: Final = frozenset({"ConfirmWaiverOperator", "RollbackOperator"})
-"""They announce a batch on a verdict that another task issued; that verdict, or waivers of it,
-must have let training start when they ended."""
+"""Operators that announce a batch on a verdict of another task. When they ended, that verdict, or
+waivers of it, must have let training start."""
 ASKING_OPERATORS: Final = frozenset({"RequestWaiverOperator"})
 
 SLACK: Final = timedelta(seconds=60)
-"""Clocks of workers and gate may differ, statements carry whole seconds, and the guard looks
-a little after the start that Airflow notes."""
+"""Clocks of workers and gate may differ, statements carry whole seconds, and the guard checks a
+little after the start that Airflow notes."""
 
 _MARK: Final = ("patch_task_instance", "bulk_task_instances", "patch_dag_run", "bulk_dag_runs")
 _DELETE: Final = ("delete_dag_run", "delete_task_instance", "delete_dag")
@@ -109,7 +109,7 @@ class RunAudit:
         self._unspoken = self._unspoken_runs()
 
     def findings(self) -> Iterator[AuditFinding]:
-        """Yield everything that does not fit."""
+        """Yield each thing that ran and was not allowed, or that a person must explain."""
         for task in self._records.tries:
             if self._is_gate(task):
                 yield from self._gate(task)
@@ -132,7 +132,7 @@ class RunAudit:
         return bool(self._outlets.get((task.dag_id, task.task_id)))
 
     def _gate(self, task: TaskTry) -> Iterator[AuditFinding]:
-        """A gate that succeeded must have issued a verdict that lets training start."""
+        """Check that a gate which succeeded issued a verdict that lets training start."""
         if task.state != "success":
             return
         issued = self._issued.get(task.key, [])
@@ -149,7 +149,7 @@ class RunAudit:
             yield AuditFinding("GATE_MARKED_SUCCESS", _where(task), said)
 
     def _announced(self, task: TaskTry) -> Iterator[AuditFinding]:
-        """What a waiver or a rollback announced must have been allowed when it was announced."""
+        """Check that what a waiver or a rollback announced was allowed at that moment."""
         end, slack = task.end or task.start, self._rules.slack
         for source in self._outlets[(task.dag_id, task.task_id)]:
             past = self._history.by_source.get(source)
@@ -158,7 +158,7 @@ class RunAudit:
                 yield AuditFinding("GATE_WITHOUT_VERDICT", _where(task), said)
 
     def _asked(self, task: TaskTry) -> Iterator[AuditFinding]:
-        """A question that was marked as answered asked nobody; nothing trains by it."""
+        """Report a question that was marked as answered: nobody was asked, and nothing trains."""
         mark = self._marked(task)
         if mark or not task.ran:
             said = f"marked as answered; nobody was asked{_by(mark)}"
@@ -186,7 +186,7 @@ class RunAudit:
         yield from self._read(task, trace or {}, reason)
 
     def _read(self, task: TaskTry, trace: Mapping[str, str], reason: str) -> Iterator[AuditFinding]:
-        """Every source that the task declares or was admitted to needs a verdict in force."""
+        """Check that a verdict was in force on each source the task declares or was admitted to."""
         sources = sorted({*self._declared(task), *trace})
         if not sources:
             said = f"succeeded, is protected ({reason}), and names no source"
@@ -246,10 +246,11 @@ class RunAudit:
     def _unspoken_runs(self) -> list[list[TaskTry]]:
         """Return the work of runs whose DAG file names verified data, and that no guard explains.
 
-        Broader than the guard: the file is asked and not what Airflow made of it, for an inlet that
-        is no plain asset leaves no record, and a worker without the guard sees none at all. A
-        guard explains a run in which it spoke, one whose records say which task it protects, and
-        one of a DAG it spoke for elsewhere, on hosts that have it: there the reader was skipped.
+        This looks further than the guard. It reads the file, not what Airflow made of it: an inlet
+        that is no plain asset leaves no record, and a worker without the guard sees none at all. A
+        guard explains a run in which it spoke, and a run whose records say which task it
+        protects. If it spoke in other runs of the DAG, it also explains a run on hosts that have
+        it: there the reader was skipped.
         """
         runs: dict[tuple[str, str], list[TaskTry]] = defaultdict(list)
         for task in self._records.tries:
@@ -267,7 +268,7 @@ class RunAudit:
         return found
 
     def _hosts(self) -> Iterator[AuditFinding]:
-        """A host that trained past the guard, and on which none ever spoke, has none."""
+        """Report each host that trained past the guard and on which no guard ever spoke."""
         silent = [task for tasks in self._unspoken for task in tasks]
         silent += [
             task

@@ -1,8 +1,9 @@
-"""Whether a run that was rightly admitted rests on evidence that counts no more.
+"""Whether a run that was rightly admitted rests on evidence that no longer counts.
 
-The guard asks each piece under a verdict again when a task starts. This asks once more, later, for
-runs that are over: what was revoked since, and what was set aside. A key that was only rotated out
-of use or expired accuses nobody. The auditor's side of `sluicegate.workflow.admission.standing`.
+The guard checks each piece under a verdict again when a task starts. This checks once more, for
+runs that are over: what was revoked since, and what was set aside. A key that only expired, or was
+only rotated out of use, accuses nobody. This is the auditor's side of
+`sluicegate.workflow.admission.standing`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class StandingAudit:
-    """Asks what verdicts rest on, each once.
+    """Checks what verdicts rest on, once for each verdict.
 
     Args:
         evidence: Ledger and trust policy.
@@ -59,11 +60,11 @@ class StandingAudit:
         self._inputs: dict[int, frozenset[str]] = {}
 
     def findings(self, past: PastVerdict, start: datetime, where: str) -> Iterator[AuditFinding]:
-        """Yield what a run that started under a verdict rests on and that counts no more.
+        """Yield what a run rests on and what no longer counts.
 
         Args:
-            past: The verdict that admitted it.
-            start: When it started.
+            past: The verdict that admitted the run.
+            start: Aware UTC; when it started.
             where: The run, for messages.
         """
         entry = f"ledger entry {past.index}"
@@ -98,12 +99,12 @@ class StandingAudit:
             self._require_own(past)
             require_unrevoked(self._evidence, past.issued, at=self._at)
         except SluicegateError as error:
-            # Whatever else does not hold is reported at the statement itself.
+            # Anything else that does not hold is reported at the statement itself.
             return error.what if "revoked" in error.what else ""
         return ""
 
     def _require_own(self, past: PastVerdict) -> None:
-        """Return if the verdict, and one of the seals of its batch, is of keys that count now."""
+        """Return if keys that count now signed the verdict and one of the seals of its batch."""
         evidence, verdict = self._evidence, past.verdict
         record = evidence.ledger.get_verified(past.index)
         evidence.statement(record, Role.GATE, at=verdict.issued, asked=self._at)

@@ -1,8 +1,8 @@
-"""Did enough witnesses see this ledger, and does it still hold what they saw?
+"""Whether enough witnesses saw this ledger, and whether it still holds what they saw.
 
-The cosigned checkpoint is of some earlier moment, because every append makes a new head. So
-three things are asked of it: a quorum signed it, the ledger extends it, and what was added
-since has not waited longer than the auditor allows.
+Every append makes a new head, so the cosigned checkpoint is always an earlier one. Three things
+must hold: a quorum signed it, the ledger extends it, and what was added since has not waited longer
+than the auditor allows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.verified import Evidence
 
 DEFAULT_LAG: Final = timedelta(hours=24)
-"""How long leaves may wait for their quorum; witnesses are asked by a nightly task."""
+"""How long leaves may wait for their quorum; a nightly task asks the witnesses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,12 @@ class Cosigned:
 
     @classmethod
     def read(cls, path: Path, lag: timedelta = DEFAULT_LAG) -> Cosigned:
-        """Read the checkpoint that `ledger cosign` keeps; none if there is no file."""
+        """Read the checkpoint that `ledger cosign` keeps; none if there is no file.
+
+        Args:
+            path: File of the newest cosigned checkpoint.
+            lag: How long leaves may wait for a quorum, 0 or more.
+        """
         try:
             return cls(path.read_bytes(), lag)
         except FileNotFoundError:
@@ -51,14 +56,14 @@ class Cosigned:
 def witness_findings(evidence: Evidence, cosigned: Cosigned, *, at: datetime) -> list[AuditFinding]:
     """Compare a ledger with what its witnesses cosigned.
 
-    A trust policy that names no witness asks for none, and nothing is found.
+    If the trust policy names no witness, nothing is found.
 
     Args:
         evidence: Open ledger and trust policy.
-        cosigned: Checkpoint and lag.
+        cosigned: The newest cosigned checkpoint, and how long leaves may wait.
         at: Aware UTC; witness keys must be valid then.
 
-    Cost: a signature a witness and O(log n) hashes.
+    Cost: one signature check for each witness, and O(log n) hashes.
     """
     rule = evidence.trust.roles.get(Role.WITNESS)
     if rule is None:

@@ -18,7 +18,8 @@ from sluicegate.gate.limits import DEFAULT
 from sluicegate.signals.contributors.limits import LimitCounts
 from sluicegate.signals.contributors.names import SHOWN
 from sluicegate.signals.decision.record import Status
-from sluicegate.signals.evaluate import evaluate, expected_findings
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.registry import expected_findings
 from sluicegate.workflow.baselines.signed import read_baseline
 from sluicegate.workflow.judging.unjudged import unjudged_records
 
@@ -63,12 +64,12 @@ class Checked:
 
     @property
     def records(self) -> tuple[SignalRecord, ...]:
-        """One finding a signal and column."""
+        """Findings, one for each signal and column."""
         return self.found.records
 
     @property
     def rows(self) -> pa.Table:
-        """One line a row of the batch, in its order: id, score, flagged, reasons."""
+        """Lines, one for each row of the batch, in its order: id, score, flagged, reasons."""
         return row_table(self.found)
 
     def to_json(self) -> str:
@@ -155,7 +156,7 @@ def check(
 def _counted(
     batches: Iterable[pa.RecordBatch], counts: LimitCounts | None
 ) -> Iterator[pa.RecordBatch]:
-    """Count who delivered the rows while they pass by; data are read once."""
+    """Count who delivered the rows while they pass by, so that data are read only once."""
     for batch in batches:
         if counts is not None:
             counts.update(batch)
@@ -189,7 +190,7 @@ def _not_asked(rules: Policy) -> tuple[str, ...]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN; a number that is none becomes null, which no reader takes for 0."""
+    """Replace what JSON cannot hold: NaN becomes null, which no reader takes for 0."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

@@ -1,9 +1,9 @@
 """PARTS: a batch that consists of partitions needs an accepted verdict on each of them.
 
-Partitions are batches of a source of their own, sealed and judged one by one, in parallel. The
-joint verdict is on the whole: its signals are those of all rows together, and this one says that
-the partitions are the whole, file by file, and that each of them may be trained on. A month in
-which one airport was poisoned can look harmless as a whole.
+Partitions are batches of a source of their own. Each is sealed and judged by itself, in parallel.
+The joint verdict is about the whole batch: its signals look at all rows together, and PARTS adds
+two things: the partitions are the whole batch, file by file, and each of them may be trained on. A
+month in which one airport was poisoned can look harmless as a whole.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
     from sluicegate.gate.policy import Policy
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 _NAMED = 5
 
 Part = tuple[str, Digest]
-"""Source of the partitions, and digest of one."""
+"""A partition: the source that all of them belong to, and the digest of this one."""
 
 
 def part_records(
@@ -45,15 +46,15 @@ def part_records(
 
     Args:
         evidence: Ledger and trust policy.
-        policy: The file in force, of all sources.
-        whole: What they together should be.
+        policy: The policy in force, with the rules of all sources.
+        whole: The batch that they should make up together.
         parts: The partitions.
         at: Aware UTC.
 
     Returns:
         One record.
 
-    Cost: about four signatures a partition.
+    Cost: about four signature checks for each partition.
     """
     against, files = [], Counter[tuple[str, int]]()
     for source, digest in dict.fromkeys(parts):
@@ -79,10 +80,10 @@ def part_records(
 
 
 def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
-    """Return the content of each file; names differ between a directory and a part of it.
+    """Return digest and size of each file. Names differ between a directory and a part of it.
 
     Raises:
-        ConfigError: A table, which has no files to compare.
+        ConfigError: The batch is a table, which has no files to compare.
     """
     if batch.table is not None:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Ways to evaluate the signals of a batch: directly, or as a Great Expectations suite."""
+"""Two ways to evaluate the signals of a batch: directly, or as a Great Expectations suite."""
 
 from __future__ import annotations
 
@@ -18,8 +18,15 @@ if TYPE_CHECKING:
 
 
 def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
-    """Evaluate every signal the baseline supports, without Great Expectations."""
-    from sluicegate.signals.evaluate import evaluate, expected_codes
+    """Evaluate every signal the baseline supports, without Great Expectations.
+
+    Args:
+        table: All rows of the batch.
+        baseline: What the batch is compared with.
+        policy: The rules of its source.
+    """
+    from sluicegate.signals.evaluate import evaluate
+    from sluicegate.signals.registry import expected_codes
 
     result = evaluate(
         baseline,

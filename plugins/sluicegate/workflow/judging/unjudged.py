@@ -1,4 +1,4 @@
-"""UNJUDGED: files of a batch that no reader knows, so that nobody can have judged their rows."""
+"""UNJUDGED: files of a batch that no reader knows, so nobody has judged their rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def unjudged_records(found: Sequence[Unjudged]) -> tuple[SignalRecord, ...]:
         found: Files that were not read; empty for a batch that was read whole, or has no files.
 
     Returns:
-        One record, FAILED if there is a file: the rows in it may be anything.
+        One record. It is FAILED if a file was not read: its rows may be anything.
     """
     if not found:
         return (_record(0, f"{UNJUDGED}: every file was read."),)

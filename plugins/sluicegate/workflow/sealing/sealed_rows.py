@@ -1,8 +1,8 @@
-"""Rows of a sealed batch, handed over only after they matched what was sealed.
+"""Hand over the rows of a sealed batch only after they matched what was sealed.
 
-A batch of files is hashed file by file. A table has no bytes of its own: its rows are read
-once, kept on private disk while they are hashed, and handed over from there. A second read
-could see another state of the database.
+A batch of files is hashed file by file. A table has no bytes of its own: its rows are read once,
+kept on private disk while they are hashed, and handed over from there. A second read could see
+another state of the database.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.sealed_table import SealedTable
     from sluicegate.gate.limits import Limits
     from sluicegate.tables.table_digest import TableCommitment
-    from sluicegate.workflow.evidence.verified import SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
 
 
 def batch_table(
@@ -70,11 +70,11 @@ def refuse_layout_of(data: ByteSource, paths: Sequence[str]) -> None:
     """Return if a source's files are only files, and not the inside of another kind of table.
 
     Args:
-        data: The source; nothing of it is read but the begin of what may be metadata.
+        data: The source; only the beginning of what may be metadata is read.
         paths: Its files.
 
     Raises:
-        UnreadableData: They are one.
+        UnreadableData: They are the inside of another kind of table.
     """
     from sluicegate.adapters.files.table_layouts import refuse_table_layout
 
@@ -85,11 +85,11 @@ def verified_rows(rows: RowSource, sealed: SealedTable) -> Iterator[pa.RecordBat
     """Yield the rows of a source if they are the sealed ones.
 
     Args:
-        rows: Read once, whole.
+        rows: The source; it is read once and to its end.
         sealed: From a verified seal.
 
     Raises:
-        DigestMismatch: Before the first row: one row more, less or different.
+        DigestMismatch: A row is more, less or different; raised before the first row is yielded.
 
     Cost: one read, one table digest, and one write and read of the rows on private disk.
     """
@@ -126,8 +126,13 @@ def rows_of(
 def require_same_rows(sealed: SealedTable, found: TableCommitment, *, locator: str) -> None:
     """Return if a table has exactly the sealed rows.
 
+    Args:
+        sealed: From a verified seal.
+        found: Of the rows that were just read.
+        locator: Where they were read, for messages.
+
     Raises:
-        DigestMismatch: Says how many buckets differ, never a value.
+        DigestMismatch: The rows differ. The message says in how many buckets, and no value.
     """
     if found.digest == sealed.digest:
         return

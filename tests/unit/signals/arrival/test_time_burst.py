@@ -15,10 +15,12 @@ from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows, put
 
 from sluicegate.profiling.instants import instants
 from sluicegate.profiling.schema import BatchSchema
+from sluicegate.signals.arrival.reference import ARRIVAL
 from sluicegate.signals.arrival.time_counts import TimeCounts
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.decision.record import Status
-from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.registry import expected_codes
 
 CODE = "TIME_BURST"
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -228,5 +230,5 @@ def test_schema_without_time_asks_nothing():
     baseline = build_baseline(
         rows.to_batches(), BatchSchema(id="id", label="y"), created=CREATED, seed=1
     )
-    assert baseline.contamination.arrival is None
+    assert ARRIVAL.of(baseline) is None
     assert SCHEMA.timestamp == "at"

@@ -11,7 +11,9 @@ from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.copies.known_rows import KnownRows, agreed, learn_known_rows, packed
 from sluicegate.signals.decision.record import Status
-from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.labels.known_ids import TRUSTED
+from sluicegate.signals.registry import expected_codes
 
 CODE = "LABEL_TRUSTED"
 
@@ -91,7 +93,7 @@ def test_source_that_relabels_by_itself_has_its_own_rate():
     baseline = build_baseline(
         [b for t in (rows, second) for b in t.to_batches()], SCHEMA, created=CREATED, seed=1
     )
-    known = baseline.contamination.trusted
+    known = TRUSTED.of(baseline)
     assert known.keys.size == 1350
     natural = judge(baseline, again(1000, flipped=0, seed=5, source=1500))[0]
     assert natural.status is Status.PASSED
@@ -118,7 +120,7 @@ def test_no_id_no_classes_or_nested_ids_ask_nothing():
         (lists, BatchSchema(id="id", label="y")),
     ):
         baseline = build_baseline(table.to_batches(), schema, created=CREATED, seed=1)
-        assert baseline.contamination.trusted is None
+        assert TRUSTED.of(baseline) is None
         assert CODE not in expected_codes(baseline)
 
 

@@ -27,7 +27,7 @@ from sluicegate.workflow.auditing.history import last_trusted
 from sluicegate.workflow.auditing.run_records import AdmissionTrace
 from sluicegate.workflow.baselines.promotion import propose
 from sluicegate.workflow.baselines.signed import write_baseline
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 
 ROLES = BatchSchema.from_mapping(SCHEMA, locator="schema")
 SOON = AT + timedelta(minutes=5)

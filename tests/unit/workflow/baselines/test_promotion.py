@@ -28,7 +28,8 @@ from sluicegate.ledger.entry import Kind
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.auditing.audit import audit
-from sluicegate.workflow.baselines.in_force import baselines_in_force, passed_batches
+from sluicegate.workflow.baselines.in_force import baselines_in_force
+from sluicegate.workflow.baselines.inputs import passed_batches
 from sluicegate.workflow.baselines.promotion import confirm, propose
 from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.response.quarantine import quarantine_batch

@@ -200,7 +200,7 @@ def test_golden_set_or_training_data_that_nobody_sealed_could_not_be_checked(sho
 
 def test_policy_without_the_section_judges_no_model(shop):
     demand(shop, None)
-    with pytest.raises(ConfigError, match="says nothing of models"):
+    with pytest.raises(ConfigError, match="says nothing about models"):
         judge(shop)
 
 

@@ -27,7 +27,7 @@ from sluicegate.errors import EvidenceMissing, Rollback
 from sluicegate.gate.custody import Custody, CustodyChange
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.evidence.folder import ENVELOPES_FILE, PROOFS_DIRECTORY
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.exporting.export import Extras, export_run, find_batch
 from sluicegate.workflow.verification.report import Demands
 from sluicegate.workflow.verification.verify import verify_folder

@@ -60,6 +60,10 @@ class TokenTable:
         """Return a table of the same size without rows."""
         return type(self).empty(self.rows.size, self.bits)
 
+    def plus(self, other: Self) -> Self:
+        """Return the count of both sets of rows."""
+        return type(self)(self.counts + other.counts, self.rows + other.rows)
+
     def less(self, other: Self) -> Self:
         """Return the table without the rows of another that was counted into it."""
         return type(self)(self.counts - other.counts, self.rows - other.rows)
@@ -73,9 +77,9 @@ class TokenTable:
         """Count tokens in place.
 
         Args:
-            row: Row of each token.
-            cell: Cell of each token.
-            class_index: Class of each row; rows with -1 are not counted.
+            row: Row of each token, int64, shape (n_tokens,).
+            cell: Cell of each token, uint32, same shape.
+            class_index: Class of each row, intp, shape (n_rows,); rows with -1 are not counted.
         """
         k = self.rows.size
         known = class_index >= 0
