@@ -115,7 +115,7 @@ def wait_until(
 ) -> _T:
     """Return the first answer of ``look`` that is not None.
 
-    An API server on a busy machine may not answer one look in time. The next look asks again.
+    An API server on a busy machine may not answer one look in time; the next look asks again.
 
     Args:
         look: Called again and again, with half a second between.
@@ -124,7 +124,7 @@ def wait_until(
         locator: Where it should happen, for the message.
 
     Raises:
-        SluicegateError: No answer came in time; its cause is the last look's error.
+        SluicegateError: No answer came in time; its cause is the error of the last look.
     """
     deadline = time.monotonic() + timeout_s
     while True:

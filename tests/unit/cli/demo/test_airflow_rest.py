@@ -40,7 +40,7 @@ def test_look_without_an_answer_is_followed_by_another(look):
 
 def test_end_of_the_wait_says_why_the_last_look_failed(look):
     with pytest.raises(SluicegateError, match="it did not happen in 0 s") as caught:
-        wait_until(look(BUSY), timeout_s=-1e-9, what="it")
+        wait_until(look(BUSY), timeout_s=0, what="it")
     assert caught.value.__cause__ is BUSY
 
 
