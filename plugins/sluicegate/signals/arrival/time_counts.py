@@ -48,7 +48,7 @@ class TimeCounts:
             contributor: Contributor of each, 0..N_CONTRIBUTORS-1.
             slot: Label slot of each, 0..N_SLOTS-1.
 
-        Cost: about 50 ns a row.
+        Cost: about 50 ns per row.
         """
         flat = ((times + ZERO) >> self.level) * STRIDE + contributor * N_SLOTS + slot
         keys, counts = np.unique(flat, return_counts=True)

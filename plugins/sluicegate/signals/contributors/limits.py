@@ -96,8 +96,8 @@ class LimitCounts:
         total = sum(counts.values())
         name, n_rows = max(counts.items(), key=lambda item: item[1], default=(None, 0))
         share = n_rows / max(total, 1)
-        who = f"contributor {_MISSING}" if name is None else self.naming.subject(name)
-        return _limited(limit, share, most, f"{who} delivered {share:.1%} of {what}")
+        contributor = f"contributor {_MISSING}" if name is None else self.naming.subject(name)
+        return _limited(limit, share, most, f"{contributor} delivered {share:.1%} of {what}")
 
     def _judge_groups(
         self, limit: str, groups: _Groups | None, most: float, what: str
@@ -130,7 +130,7 @@ def limit_records(
         naming: What contributors are called.
 
     Returns:
-        One record a limit that is set; NOT_EVALUATED if a column that it needs is missing.
+        One record for each limit that is set; NOT_EVALUATED if a column that it needs is missing.
 
     Cost: one pass over two or three columns.
     """
@@ -147,8 +147,14 @@ def sampling_weights(
     A row by an unknown contributor has ``probation_weight``; then contributors that still hold
     more than ``max_share`` of all weight are scaled down to it.
 
+    Args:
+        table: The rows.
+        schema: Roles of the columns.
+        known: Contributors of the baseline.
+        limits: From the policy.
+
     Returns:
-        One weight a row, in (0, 1], in the order of the rows; all 1 without contributors.
+        One weight for each row, in (0, 1], in the order of the rows; all 1 without contributors.
     """
     names = _column(table, schema.contributor)
     if names is None:

@@ -165,7 +165,7 @@ def _between_blocks(
 
 
 def agreed(keys: Hashes) -> Hashes:
-    """Return one key a hash, of those whose rows have one class, nine in ten at least."""
+    """Return one key for each hash whose rows have one class, nine in ten at least."""
     if keys.size == 0:
         return keys
     pairs, counts = np.unique(keys, return_counts=True)

@@ -78,7 +78,7 @@ class PairCounts:
     def add(self, keys: Hashes) -> None:
         """Count `packed` rows in place.
 
-        Cost: 60 ns a row while all are kept, 2 ns later.
+        Cost: 60 ns per row while all are kept, 2 ns later.
         """
         fresh = keys[self._inside(keys)]
         self.waiting.append(fresh)

@@ -85,6 +85,16 @@ def excess_over_noise(distances: Iterable[Distance]) -> float:
 def chi_square_p(base: Counts, batch: Counts) -> float:
     """Two-sample chi-square over cells, the rare ones pooled until each expects five rows.
 
+    Null hypothesis: both histograms are draws of one distribution. Empty cells are left out; with
+    fewer than two cells left nothing can differ, and the p-value is 1.
+
+    Args:
+        base: int64, shape (n_cells,), at least one row.
+        batch: Likewise.
+
+    Returns:
+        The p-value, in [0, 1], uncorrected.
+
     Source: Pearson 1900; Cochran 1954 (pooling).
     """
     n, m = int(base.sum()), int(batch.sum())

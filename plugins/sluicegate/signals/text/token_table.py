@@ -43,7 +43,12 @@ class TokenTable:
 
     @classmethod
     def empty(cls, n_classes: int, bits: int = BITS) -> Self:
-        """Return a table without rows."""
+        """Return a table without rows.
+
+        Args:
+            n_classes: Number of classes.
+            bits: Binary logarithm of the number of cells.
+        """
         counts = np.zeros((1 << bits, n_classes), dtype=np.int32)
         return cls(counts, np.zeros(n_classes, dtype=np.int64))
 
