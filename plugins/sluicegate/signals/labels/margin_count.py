@@ -99,7 +99,7 @@ class MarginCount(Counter):
 
     @property
     def usable(self) -> Mapping[str | None, Counts] | None:
-        """The counts by contributor; None if some rows could not be counted."""
+        """``rows``, int64 tables by contributor; None if some rows could not be counted."""
         return None if self.reason else self.rows
 
     def update(self, chunk: Chunk) -> None:

@@ -157,7 +157,7 @@ def margins_of(scores: Floats, class_index: NDArray[np.intp]) -> Floats:
 
     Args:
         scores: float64, shape (n_classes, n_rows), at least two classes.
-        class_index: Given class of each row, 0..n_classes-1.
+        class_index: Given class of each row, intp, shape (n_rows,), 0..n_classes-1.
     """
     columns = np.arange(scores.shape[1])
     given = scores[class_index, columns]
@@ -178,10 +178,10 @@ def learn_scale(
 
     Args:
         scores: Log-odds of models that did not see the row, shape (n_classes, n_rows).
-        class_index: Given class of each row.
-        contributor: Index into ``names`` for each row, or None.
+        class_index: Given class of each row, intp, shape (n_rows,).
+        contributor: Index into ``names`` for each row, intp, same shape, or None.
         names: Contributors.
-        folds: Fold of each row, for the bias.
+        folds: Fold of each row, int64, shape (n_rows,), for the bias.
 
     Returns:
         The scale, and each row's margin bin.

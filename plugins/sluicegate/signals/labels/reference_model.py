@@ -51,7 +51,10 @@ class ReferenceModel:
         """Return log-odds, float64, shape (n_classes, n_rows).
 
         Args:
-            cells: Cells of every feature in ``features``; KeyError when one is missing.
+            cells: Cells of every feature in ``features``, each uint8, shape (n_rows,).
+
+        Raises:
+            KeyError: One is missing.
 
         Cost: about 1 us per row and forest.
         """

@@ -130,7 +130,7 @@ def flip_odds(scores: Floats, labels: Classes) -> Floats:
 
     Args:
         scores: Log-odds of each class, float64, shape (n_classes, n_rows).
-        labels: Given class of each row, 0..n_classes-1.
+        labels: Given class of each row, intp, shape (n_rows,), 0..n_classes-1.
     """
     at = labels, np.arange(labels.size)
     rest = scores.copy()
@@ -179,7 +179,7 @@ def learn_second_opinion(
         layout: Columns.
         encoded: All baseline rows as cells.
         batch: The same as values.
-        class_index: Class of each row, -1 if not modelled.
+        class_index: Class of each row, intp, shape (n_rows,), -1 if not modelled.
         n_classes: Modelled classes, at least two.
         seed: Decides the sample.
 

@@ -149,7 +149,11 @@ def cross_fitted(
 
 
 def modelled(scores: DocScores) -> Floats:
-    """Return the scores that the model reads: of two classes only the second's."""
+    """Return the scores that the model reads: of two classes only the second's.
+
+    Returns:
+        float64, shape (n_scores, n_docs).
+    """
     return scores.net[1:] if scores.net.shape[0] == 2 else scores.net
 
 

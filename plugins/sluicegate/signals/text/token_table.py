@@ -58,7 +58,14 @@ class TokenTable:
         return int(self.counts.shape[0]).bit_length() - 1
 
     def cells(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
-        """Return the cell of each token hash."""
+        """Return the cell of each token.
+
+        Args:
+            hashes: uint64, shape (n,).
+
+        Returns:
+            uint32, shape (n,).
+        """
         return (hashes >> np.uint64(64 - self.bits)).astype(np.uint32)
 
     def alike(self) -> Self:

@@ -162,8 +162,9 @@ class PairTable:
         """Count rows in place.
 
         Args:
-            groups: What `group_codes` returned; a pair that lacks a column is not counted.
-            class_index: Class of each row; rows with -1 are not counted.
+            groups: What `group_codes` returned, uint8, shape (n_rows,), by column; a pair that
+                lacks a column is not counted.
+            class_index: Class of each row, intp, shape (n_rows,); rows with -1 are not counted.
 
         Cost: about 3 ns per row and pair.
         """
