@@ -74,7 +74,7 @@ class LimitCounts:
             return (_record("", Status.NOT_EVALUATED, "the batch has no contributor column"),)
         limits, records = self.limits, [_record("", Status.PASSED, "")]
         if limits.max_share is not None:
-            records.append(self._judge("max_share", self._rows, limits.max_share, "the rows"))
+            records.append(self._largest("max_share", self._rows, limits.max_share, "the rows"))
         if limits.max_new_share is not None:
             total = self._rows.total()
             new = total - sum(n for name, n in self._rows.items() if name in known)
@@ -87,10 +87,10 @@ class LimitCounts:
         ):
             if most is not None:
                 groups = None if limit in self._missing else self._groups.get(limit, {})
-                records.append(self._judge_groups(limit, groups, most, what))
+                records.append(self._largest_of_groups(limit, groups, most, what))
         return tuple(records)
 
-    def _judge(
+    def _largest(
         self, limit: str, counts: Mapping[_Name, int], most: float, what: str
     ) -> SignalRecord:
         total = sum(counts.values())
@@ -99,18 +99,18 @@ class LimitCounts:
         contributor = f"contributor {_MISSING}" if name is None else self.naming.subject(name)
         return _limited(limit, share, most, f"{contributor} delivered {share:.1%} of {what}")
 
-    def _judge_groups(
+    def _largest_of_groups(
         self, limit: str, groups: _Groups | None, most: float, what: str
     ) -> SignalRecord:
         if groups is None:
             return _record(limit, Status.NOT_EVALUATED, f"no column says the {what} of a row")
-        judged = [
-            self._judge(limit, found, most, f"{what} {_shown(group)}")
+        largest = [
+            self._largest(limit, found, most, f"{what} {_shown(group)}")
             for group, found in groups.items()
             if found.total() >= MIN_ROWS
         ]
         passed = _record(limit, Status.PASSED, "")
-        return max(judged, key=lambda r: r.effect or 0.0, default=passed)
+        return max(largest, key=lambda r: r.effect or 0.0, default=passed)
 
 
 def limit_records(
