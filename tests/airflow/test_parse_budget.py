@@ -47,7 +47,8 @@ def test_a_dag_file_with_our_operators_adds_little(installed):
     found = installed.run(probe, str(plain), str(ours))
     added = {name.partition(".")[0] for name in found["added"]}
     assert not added & HEAVY, sorted(added & HEAVY)
-    assert sum(name.startswith("sluicegate.") for name in found["added"]) <= 20, found["added"]
+    # 19 modules and the empty __init__ of five rooms
+    assert sum(name.startswith("sluicegate.") for name in found["added"]) <= 24, found["added"]
     assert found["package_alone"] == [], "importing the package imports none of its modules"
     assert "sluicegate.orchestration.guard" in found["added"], "the guard is part of the price"
     # 50 ms of CPU on an idle machine; as a share of what starting Airflow takes it holds on any.

@@ -25,11 +25,11 @@ def warnings(policy: Policy) -> tuple[str, ...]:
     """Return in words what a reviewer should ask about a policy that parses.
 
     Returns:
-        One sentence each; those of a source begin with its name.
+        One sentence for each question; one about a source begins with its name.
     """
     own = [f"source {name}: {said}" for name, p in policy.sources.items() for said in _of(p)]
     general = list(_of(policy))
-    # A source repeats what it inherits; once is enough.
+    # A source repeats what it inherits. To say it once is enough.
     return (*general, *(said for said in own if said.partition(": ")[2] not in general))
 
 

@@ -13,7 +13,7 @@ from tests.unit.signals.conftest import SCHEMA, make_rows, put
 import sluicegate
 from sluicegate.cli import main as cli
 from sluicegate.errors import MalformedEnvelope, SchemaMismatch, UnreadableData
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def work(tmp_path_factory):
     root = tmp_path_factory.mktemp("check")
     pq.write_table(make_rows(1000, 1), root / "base.parquet")
     pq.write_table(make_rows(500, 2), root / "batch.parquet")
-    build(
+    write_baseline(
         [root / "base.parquet"], SCHEMA, out=root / "b", at=datetime(2026, 1, 1, tzinfo=UTC), seed=1
     )
     return root
@@ -96,6 +96,7 @@ def test_report_loads_nothing_and_escapes_what_data_says(work, tmp_path):
     assert network_assets(out) == []
 
 
+@pytest.mark.slow
 def test_check_says_what_the_policy_asks_for_and_only_the_gate_has(work, tmp_path, capsys):
     """The policy that `policy init` writes asks for nothing of the kind."""
     policy = tmp_path / "policy.yaml"

@@ -15,13 +15,14 @@ from tests.unit.gate.test_verdict import POLICY
 from sluicegate.adapters.policy_file import load_yaml, read_policy
 from sluicegate.errors import ConfigError
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.gate.policy import Mode, Result, Severity, parse_policy
+from sluicegate.gate.policy import Mode, Severity, parse_policy
 from sluicegate.gate.policy_lint import warnings
 from sluicegate.gate.policy_sections import Freshness
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.weakening import weakened
 from sluicegate.signals.contributors.names import ContributorNames
 from sluicegate.signals.contributors.rules import ContributorLimits
+from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -153,7 +154,7 @@ def test_layer_that_changes_nothing_is_refused(organisation):
 def test_rules_of_a_source_hold_for_it_alone():
     value = yaml.safe_load(DEFAULT_POLICY) | {"sources": {"flights": {"accept": ["PASSED"]}}}
     policy = parse_policy(value, b"", locator="p")
-    assert policy.for_source("flights").accept == {Result.PASSED}
+    assert policy.for_source("flights").accept == {Status.PASSED}
     assert policy.for_source("other") is policy
 
 
@@ -205,6 +206,7 @@ def test_policy_is_never_weaker_than_itself(policy):
 FIELDS = ["accept", "signals", "freshness", "contributors", "promoted", "sources"]
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(old=deep, other=deep, names=st.sets(st.sampled_from(FIELDS), max_size=2), found=records)
 def test_tightened_policy_admits_nothing_that_the_looser_one_refuses(old, other, names, found):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.workflow.conftest import built_site, site  # noqa: F401 - fixtures
+from tests.unit.workflow.conftest import built_site, judge_clean, site  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.airflow
 pytest.importorskip("airflow")
@@ -22,8 +22,7 @@ def run(site, monkeypatch, tmp_path):  # noqa: F811 - the fixture
     from sluicegate.orchestration.operators_audit import LedgerAuditOperator
 
     monkeypatch.setenv("AIRFLOW__SLUICEGATE__HOME", str(site.home.root))
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
 
     def run(memory=tmp_path / "memory" / "checkpoint", **options):
         ti = Ti()
@@ -51,7 +50,7 @@ def test_finding_fails_the_task_without_retry(run):
 
 def test_missing_witness_quorum_fails_the_task(run):
     from airflow.sdk.exceptions import AirflowFailException
-    from tests.unit.workflow.test_audit import cosigned_by, with_witnesses
+    from tests.unit.workflow.auditing.test_audit import cosigned_by, with_witnesses
 
     first, _ = with_witnesses(run.site)
     with pytest.raises(AirflowFailException, match="WITNESS_QUORUM 1"):

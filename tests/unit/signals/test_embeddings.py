@@ -68,6 +68,7 @@ def test_flipped_labels_fail(status):
     assert "LABEL_FLIPS" in status(points, y)["FAILED"]
 
 
+@pytest.mark.slow
 def test_near_copies_fail(status):
     points, y = draw(N, 4)
     points[:40] = points[50] + np.random.default_rng(4).normal(size=(40, 20)) * 0.005

@@ -99,6 +99,7 @@ def critical(n: int) -> float:
     return math.sqrt(math.log(1.0 / LEVEL) / (2.0 * n))
 
 
+@pytest.mark.slow
 def test_every_signal_but_exact_facts_gives_a_p_value(p_values):
     given = {code for code, values in p_values.items() if None not in values}
     assert given == {signal.code for signal in OF_BATCHES} - EXACT
@@ -108,6 +109,7 @@ def test_every_signal_but_exact_facts_gives_a_p_value(p_values):
 IN_SAMPLE = pytest.mark.xfail(reason="2 d / (n + 1) of honest rows are outside the range")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [
@@ -120,6 +122,7 @@ def test_p_values_of_clean_batches_are_not_too_small(p_values, code):
     assert smaller(p) <= critical(p.size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", sorted(CONTINUOUS))
 def test_p_values_of_clean_batches_are_uniform(p_values, code):
     p = np.array(p_values[code])
@@ -174,6 +177,7 @@ def mean_of_scores(rng):
     return p if share > 0 else 0.5 + rng.random() / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "p_of", [two_histograms, two_lists, two_samples, two_rates, mean_of_scores]
 )

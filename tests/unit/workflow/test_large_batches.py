@@ -27,7 +27,7 @@ from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.auditing.data import data_findings
 from sluicegate.workflow.evidence import large
 from sluicegate.workflow.evidence.folder import export_folder, read_manifest
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.response.quarantine import quarantine_batch
 from sluicegate.workflow.sealing.seal import RowRecord, seal_into_ledger
 from sluicegate.workflow.verification.verify import verify_folder
@@ -111,7 +111,7 @@ def test_files_of_a_plain_batch_are_read_alone_too(site):
         load_verified("src", home=site.home, files=["other"])
     with pytest.raises(ConfigError, match="not both"):
         load_verified("src", home=site.home, files=["part.parquet"], partitions=["x"])
-    with pytest.raises(ConfigError, match="one text"):
+    with pytest.raises(ConfigError, match="a text and not a list"):
         load_verified("src", home=site.home, files="part.parquet")
 
 

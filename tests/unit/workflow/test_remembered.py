@@ -10,7 +10,7 @@ import sqlite3
 import stat
 
 import pytest
-from tests.unit.workflow.conftest import AT, Site, rows, write
+from tests.unit.workflow.conftest import AT, Site, judge_clean, rows, write
 from tests.unit.workflow.response.test_quarantine import aside, back
 
 from sluicegate.adapters.ledgers import remembered
@@ -41,16 +41,15 @@ from sluicegate.ledger.log import Ledger
 from sluicegate.ledger.standing import Standing
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.evidence.home import SluiceHome
+from sluicegate.workflow.evidence.opening import create_ledger, open_evidence
 from sluicegate.workflow.evidence.recall import MemoryRule
 from sluicegate.workflow.evidence.remember import remember_ledger
-from sluicegate.workflow.evidence.verified import create_ledger, open_evidence
 
 
 @pytest.fixture
 def judged(site):
     """A judged batch."""
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
     return site
 
 

@@ -1,7 +1,7 @@
 """Read the files of a batch into Arrow record batches, streaming, with errors that name the file.
 
-What a file is, `adapters.formats` says. One that no reader knows is an error, or is noted where
-the caller makes a finding of it; it is never passed over in silence.
+formats.py says what a file is. A file that no reader knows is an error, or is noted for a caller
+that makes a finding of it. It is never skipped in silence.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class TableFiles:
 
     Attributes:
         locator: Name of the batch, for errors.
-        limits: How much may be decoded of all files together.
-        unjudged: Where files that no reader knows are noted; without it they are an error.
+        limits: How much all files together may decode to.
+        unjudged: List to which files that no reader knows are added. None makes them an error.
     """
 
     locator: str = ""
@@ -63,12 +63,12 @@ class TableFiles:
         Args:
             name: Path inside the batch; its directories may name partitions. "." for a batch
                 that is one file.
-            part: The file; a BinaryIO is read to its end and closed by the caller.
-            use_threads: Decode columns of a row group at once, where its rows are kept anyway.
+            part: The file. An open file is read to its end; the caller closes it.
+            use_threads: Decode the columns of a row group at once; for callers that keep all rows.
 
         Raises:
-            UnreadableData: Empty, truncated, no table that a reader knows, above a limit, or
-                other columns than the files before.
+            UnreadableData: The file is empty or truncated, no reader knows it, it exceeds a
+                limit, or it has other columns than the files before.
         """
         where = self.locator if name == SINGLE_FILE and self.locator else name
         with _errors(where):
@@ -84,10 +84,14 @@ class TableFiles:
                     yield batch
 
     def accepts(self, name: str, content: bytes) -> bool:
-        """Return whether a file is handed out as it is; a marker is not.
+        """Return whether a file may be handed out unread; a marker may not.
+
+        Args:
+            name: Path inside the batch.
+            content: The whole file.
 
         Raises:
-            UnreadableData: As `note`.
+            UnreadableData: No reader knows the file, and `unjudged` is None.
         """
         kind, why = format_of(name, content, locator=self.locator)
         if kind is Format.UNKNOWN:
@@ -101,17 +105,17 @@ class TableFiles:
             files: Relative name and verified bytes of each.
 
         Raises:
-            UnreadableData: As `rows_of` and `end`.
+            UnreadableData: As `rows_of`, or there is no row at all.
         """
         batches = [b for name, data in files for b in self.rows_of(name, data, use_threads=True)]
         self.end()
         return pa.Table.from_batches(batches)
 
     def note(self, found: Unjudged) -> None:
-        """Keep a file that nobody judges, or refuse it where nobody asks for such files.
+        """Add a file to `unjudged`.
 
         Raises:
-            UnreadableData: Nobody does.
+            UnreadableData: `unjudged` is None.
         """
         if self.unjudged is None:
             raise _not_judged([found], self.locator)
@@ -121,7 +125,7 @@ class TableFiles:
         """Return if the batch had a row.
 
         Raises:
-            UnreadableData: It had none, or no file that a reader knows.
+            UnreadableData: It had none, or no reader knows any of its files.
         """
         if self._meter.n_rows:
             return
@@ -152,8 +156,8 @@ class TableFiles:
             )
             return
         self._meter.begin(size, where)
-        # Types are inferred from the whole file, so that a late value cannot change a column's
-        # kind in the middle of a stream.
+        # Types are inferred from the whole file. Otherwise a late value would change a column's
+        # type in the middle of the stream.
         for batch in pa_csv.read_csv(handle).to_batches(max_chunksize=BATCH_ROWS):
             self._meter.count(batch, where)
             yield batch
@@ -171,15 +175,16 @@ def open_batches(
     Args:
         source: Path of a Parquet or CSV file, or of a directory of them; or the bytes of one.
         locator: Name for errors; the path by default.
-        limits: How much may be decoded.
-        unjudged: As `TableFiles`.
+        limits: How much all files together may decode to.
+        unjudged: List to which files that no reader knows are added. None makes them an error.
 
     Yields:
-        Record batches of at most 65,536 rows, files in code-point order of their paths.
+        Record batches of at most 65,536 rows. Files come in code-point order of their paths.
 
     Raises:
-        UnreadableData: Missing, empty, truncated, no row at all, a format that no reader knows,
-            the directory of a table format, or files that differ in their columns.
+        UnreadableData: The source is missing, empty or truncated, has no row or a format that no
+            reader knows, exceeds a limit, is the directory of a table format, or has files that
+            differ in their columns.
     """
     name = locator or ("bytes" if isinstance(source, bytes) else str(source))
     files = TableFiles(name, limits, unjudged)
@@ -196,12 +201,12 @@ def open_batches(
             if path.is_file():
                 yield from files.rows_of(relative, path)
             else:
-                files.note(Unjudged(relative, "it is no regular file"))
+                files.note(Unjudged(relative, "it is not a regular file"))
     files.end()
 
 
 def _listed(root: Path) -> dict[str, Path]:
-    """Return everything below a directory that is no directory, by its relative path."""
+    """Return all below a directory except directories, by relative path."""
 
     def refuse(error: OSError) -> None:
         raise UnreadableData(
@@ -210,7 +215,7 @@ def _listed(root: Path) -> dict[str, Path]:
 
     found = {}
     for directory, below, names in os.walk(root, onerror=refuse):
-        # A link to a directory is not followed: no seal would cover what is behind it.
+        # Links to directories are not followed: no seal would cover what is behind them.
         links = [name for name in below if (Path(directory) / name).is_symlink()]
         for name in (*names, *links):
             path = Path(directory) / name

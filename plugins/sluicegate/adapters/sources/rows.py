@@ -6,7 +6,7 @@
     csv:/data/flights.csv#{"id":"int64"}        columns of the file, by name and type
     jsonl:/data/flights.jsonl#{"id":"int64"}
 
-A locator is signed into provenance for all to read, so it never holds a password.
+A location becomes part of provenance, which all can read, so it never holds a password.
 """
 
 from __future__ import annotations
@@ -34,39 +34,39 @@ _DATABASE: Final = re.compile(r"(postgresql|postgres|sqlite|duckdb)://[^#]*#.")
 _TEXT: Final = re.compile(r"(csv|jsonl):([^#]+)#(\{.*\})")
 
 
-def is_rows(locator: str) -> bool:
-    """Return whether a locator names rows rather than files."""
-    return bool(_DATABASE.match(locator) or _TEXT.fullmatch(locator))
+def is_rows(location: str) -> bool:
+    """Return whether a location names rows rather than files."""
+    return bool(_DATABASE.match(location) or _TEXT.fullmatch(location))
 
 
-def is_database(locator: str) -> bool:
-    """Return whether a locator names rows of a database."""
-    return bool(_DATABASE.match(locator))
+def is_database(location: str) -> bool:
+    """Return whether a location names rows of a database."""
+    return bool(_DATABASE.match(location))
 
 
-def text_locator(path: str, columns: Mapping[str, str]) -> str:
+def text_location(path: str, columns: Mapping[str, str]) -> str:
     """Name a text file and its declared columns.
 
     Args:
-        path: ``.csv``, ``.jsonl`` or ``.ndjson``.
-        columns: Types by name, in the order of the file.
+        path: Path that ends in ``.csv``, ``.jsonl`` or ``.ndjson`` and has no ``#``.
+        columns: Types by name, in the order of the file, as `DeclaredSchema` takes them.
 
     Raises:
-        ConfigError: Another suffix.
+        ConfigError: The path has another suffix, or a ``#``.
     """
     scheme = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(Path(path).suffix.lower())
     if scheme is None or "#" in path:
         raise ConfigError(
-            "columns are declared for a text file", locator=path, expected=".csv, .jsonl, .ndjson"
+            "only a text file has declared columns", locator=path, expected=".csv, .jsonl, .ndjson"
         )
-    return _text_locator(scheme, path, tuple(columns.items()))
+    return _text_location(scheme, path, tuple(columns.items()))
 
 
 def read_columns(path: Path) -> dict[str, str]:
     """Read declared columns: a JSON object of names and types, in the order of the file.
 
     Raises:
-        ConfigError: Unreadable, no JSON object, or unknown types.
+        ConfigError: The file cannot be read, is not a JSON object, or names an unknown type.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -75,33 +75,36 @@ def read_columns(path: Path) -> dict[str, str]:
     return dict(_columns(text, str(path)))
 
 
-def open_rows(locator: str, *, url: Any = None) -> RowSource:
-    """Open the rows that a locator names.
+def open_rows(location: str, *, url: Any = None) -> RowSource:
+    """Open the rows that a location names.
 
     Args:
-        locator: As above.
-        url: The same database's URL with user and password, or a function of the locator
-            that returns one; without it the database's own environment says who asks
-            (``PGUSER``, ``PGPASSFILE``).
+        location: One of the forms at the top of this module.
+        url: The same database's URL with user and password, or a function that returns it for
+            the location. Without it, the database's own environment (``PGUSER``, ``PGPASSFILE``)
+            names the user.
 
     Raises:
-        ConfigError: Not a locator of rows, unknown column types, or a password in it.
+        ConfigError: The text is not a location of rows, names an unknown column type, or holds a
+            password.
     """
-    text = _TEXT.fullmatch(locator)
+    text = _TEXT.fullmatch(location)
     if text:
         return _TextFile(text[1], text[2], _columns(text[3], text[2]))
-    if not is_database(locator):
-        raise ConfigError("names no rows", locator=locator[:200], expected="DATABASE-URL#TABLE")
+    if not is_database(location):
+        raise ConfigError(
+            "the location names no rows", locator=location[:200], expected="DATABASE-URL#TABLE"
+        )
     from sluicegate.adapters.sources.sql import SqlRows
 
-    address, _, query = locator.partition("#")
+    address, _, query = location.partition("#")
     if without_credentials(address) != address:
         raise ConfigError(
             "the locator holds a password",
-            locator=without_credentials(locator)[:200],
+            locator=without_credentials(location)[:200],
             next_step="Use PGUSER and PGPASSFILE, or an Airflow connection.",
         )
-    named = url(locator) if callable(url) else url
+    named = url(location) if callable(url) else url
     return SqlRows(named or address, query)
 
 
@@ -114,9 +117,9 @@ class _TextFile:
     columns: tuple[tuple[str, str], ...]
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Absolute path and declared columns."""
-        return _text_locator(self.scheme, self.path, self.columns)
+        return _text_location(self.scheme, self.path, self.columns)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows; see `CsvRows` and `JsonLinesRows`."""
@@ -130,7 +133,7 @@ class _TextFile:
             yield from reader(file, schema, self.path).batches()
 
 
-def _text_locator(scheme: str, path: str, columns: tuple[tuple[str, str], ...]) -> str:
+def _text_location(scheme: str, path: str, columns: tuple[tuple[str, str], ...]) -> str:
     declared = json.dumps(dict(columns), separators=(",", ":"), ensure_ascii=False)
     return f"{scheme}:{Path(path).absolute()}#{declared}"
 

@@ -47,6 +47,7 @@ def test_candidates_of_one_finding_share_its_level():
     assert statuses(finding(0.004, k=3)) == [Status.PASSED]
 
 
+@pytest.mark.slow
 def test_budget_of_a_run_holds_for_independent_uniform_p_values():
     rng = np.random.default_rng(0)
     families = [Family.DRIFT, Family.LABEL, Family.CONTAMINATION, Family.COMPLETENESS]

@@ -57,6 +57,7 @@ def run(seed, means):
     return None
 
 
+@pytest.mark.slow
 def test_clean_sequences_are_alarmed_at_most_once_in_a_hundred():
     alarms = sum(run(seed, [0.0] * 10) is not None for seed in range(300))
     assert alarms <= 3
@@ -120,6 +121,7 @@ def test_malformed_excess_is_refused(key, value):
         read_step([{**good, key: value}])
 
 
+@pytest.mark.slow
 def test_flips_in_every_batch_alarm_the_sequence(baseline):
     past, p_values, found = [], [], ()
     for i in range(8):
@@ -136,6 +138,7 @@ def test_flips_in_every_batch_alarm_the_sequence(baseline):
     assert p_values[-1] < p_values[0]
 
 
+@pytest.mark.slow
 def test_clean_batches_with_history_pass(baseline):
     past = []
     for i in range(6):

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.workflow.conftest import AT, RUN, rows
+from tests.unit.workflow.conftest import AT, RUN, judge_clean, rows
 
 from sluicegate.attest import dsse
 from sluicegate.attest.keys import Algorithm, generate
@@ -21,13 +21,12 @@ from sluicegate.ledger.entry import Entry
 from sluicegate.ledger.keys import raw_public_key
 from sluicegate.workflow.auditing.audit import audit, open_for_audit
 from sluicegate.workflow.auditing.witnesses import Cosigned
-from sluicegate.workflow.evidence.verified import create_ledger, read_trust
+from sluicegate.workflow.evidence.opening import create_ledger, read_trust
 
 
 @pytest.fixture
 def judged(site):
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
     return site
 
 
@@ -68,7 +67,7 @@ def with_key(trust: TrustPolicy, role: Role, **validity) -> TrustPolicy:
 def provenance(site, signer, **changes) -> bytes:
     batch = site.evidence().latest_seal("src", at=AT)
     fields = {
-        "locator": "x",
+        "location": "x",
         "version": 2,
         "at": AT,
         "run": RUN,

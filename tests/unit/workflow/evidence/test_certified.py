@@ -24,7 +24,7 @@ from sluicegate.ledger.keys import raw_public_key
 from sluicegate.ledger.note import SignedNote
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.evidence.folder import export_folder
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.verification.verify import verify_folder
 
 DAY = timedelta(days=1)
@@ -135,6 +135,7 @@ def test_checkpoint_cosigned_after_the_certificate_ended_says_nothing(judged, wi
     assert caught.value.code in ("EXPIRED", "UNTRUSTED_KEY")
 
 
+@pytest.mark.slow
 def test_checkpoint_before_the_leaf_says_nothing(certified, witness):
     witnessed(certified, witness, AT, size=5)
     certified.seal(certified.clean)
@@ -180,6 +181,7 @@ def stamp(site, place, record) -> None:
     assert main([*timestamp, "--response", str(place / "r.tsr")]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
 def test_timestamps_of_the_policys_authority_say_when_it_was_signed(judged, tmp_path):
     pytest.importorskip("rfc3161_client")

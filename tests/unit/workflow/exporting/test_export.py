@@ -9,7 +9,7 @@ import tarfile
 from datetime import timedelta
 
 import pytest
-from tests.unit.workflow.conftest import AT
+from tests.unit.workflow.conftest import AT, judge_clean
 
 from sluicegate.attest import dsse
 from sluicegate.attest.keys import Algorithm, generate
@@ -17,7 +17,7 @@ from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import ConfigError, EvidenceMissing
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.exporting.control_report import control_report, read_mapping
 from sluicegate.workflow.exporting.export import Extras, export_run, find_batch, write_archive
 from sluicegate.workflow.verification.verify import verify_folder
@@ -27,8 +27,7 @@ ALL = Extras(controls=True, mlbom=True, openlineage=True)
 
 @pytest.fixture
 def judged(site):
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
     return site
 
 

@@ -18,16 +18,20 @@ from sluicegate.workflow.evidence.folder import (
     SEAL_FILE,
     export_folder,
 )
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.verification.verify import verify_folder
 
 
 @pytest.fixture
 def exported(site):
+    site.once(_export)
+    return site
+
+
+def _export(site):
     batch = site.seal(site.clean)
     site.gate()
     export_folder(site.evidence(), batch, site.root / "out")
-    return site
 
 
 def report(site, **changes):

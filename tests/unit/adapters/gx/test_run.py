@@ -103,7 +103,7 @@ def test_foreign_exception_blocks_without_its_text(monkeypatch, caplog, clean, s
     with caplog.at_level(logging.DEBUG):
         outcome = run(clean, suite, baseline)
     assert {record.status for record in outcome.records} == {Status.NOT_EVALUATED}
-    assert all("KeyError at test_gx_run.py" in record.message for record in outcome.records)
+    assert all("KeyError at test_run.py" in record.message for record in outcome.records)
     assert "4111" not in json.dumps([record.to_dict() for record in outcome.records])
     assert "4111" not in caplog.text
 
@@ -135,7 +135,7 @@ def test_exception_of_great_expectations_itself_blocks(monkeypatch, clean, suite
     outcome = run(clean, suite, baseline)
     assert outcome.evaluated == ()
     assert {record.status for record in outcome.records} == {Status.NOT_EVALUATED}
-    assert all("RuntimeError at test_gx_run.py" in r.message for r in outcome.records)
+    assert all("RuntimeError at test_run.py" in r.message for r in outcome.records)
     assert "secret" not in str(outcome.records)
 
 
