@@ -9,8 +9,7 @@ A burst warns. It fails where its rows also lean to one label, or to one contrib
 windows of the baseline do: somebody delivered for the moment of the snapshot (frontrunning).
 Corrected over windows, leanings and times out of range; the p-value of a window is corrected over
 the places that it may have. Rows without a time are left out.
-Source: scan statistic, Naus 1965, with Bonferroni's bound over disjoint windows; exact binomial
-tails.
+Source: scan statistic, Naus 1965, with Bonferroni's bound over disjoint windows.
 """
 
 from __future__ import annotations
