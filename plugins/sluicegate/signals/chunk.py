@@ -135,14 +135,14 @@ def _class_index(chunk: Chunk) -> NDArray[np.intp]:
 
 
 def kept_classes(chunk: Chunk) -> NDArray[np.int8]:
-    """Return `Chunk.class_index` in a byte a row, int8, shape (n_rows,)."""
+    """Return `Chunk.class_index` in a byte per row, int8, shape (n_rows,)."""
     return chunk.class_index.astype(np.int8)
 
 
 def tokens_of(rows: EncodedRows) -> dict[str, Tokens]:
     """Return the tokens of each text column that is there.
 
-    Cost: about 6 us a document of 20 words.
+    Cost: about 6 us per document of 20 words.
     """
     return {
         column.name: tokenize(array)

@@ -47,7 +47,7 @@ class Comparison:
 
         Args:
             signal: The signal.
-            column: Name, or what else it keeps tolerances apart by; "" for the whole batch.
+            column: Name; for some signals the kind of finding instead; "" for the whole batch.
 
         Returns:
             A share in [0, 1].

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.chunk import Chunk
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.definition import Signal
 
 _MAX_BYTES: Final = 512 * 1024 * 1024
 _MALFORMED: Final = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
@@ -140,7 +141,7 @@ def added(first: Mapping[Any, Any], second: Mapping[Any, Any]) -> dict[Any, Any]
     return out
 
 
-def started(signals: Iterable[Any], baseline: Baseline) -> dict[str, Counter]:
+def started(signals: Iterable[Signal], baseline: Baseline) -> dict[str, Counter]:
     """Return a counter without rows for each that the baseline asks for.
 
     Args:

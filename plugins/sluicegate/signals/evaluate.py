@@ -1,4 +1,4 @@
-"""Judge a batch against a baseline: one pass, one decision, one record a signal and column."""
+"""Judge a batch against a baseline: one pass, one decision, a record for each signal and column."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CheckResult:
     """What one batch looks like beside its baseline.
 
     Attributes:
-        records: One a signal and column, in a fixed order.
+        records: One for each signal and column, in a fixed order.
         n_rows: Rows of the batch.
         batch_score: How suspicious the batch is: -log10 of the smallest corrected p-value
             (a quarter for signals that only warn), 0 for none; larger is worse.
@@ -73,7 +73,7 @@ def evaluate(
         batches: The rows to judge; any partitioning and order gives the same records.
         tolerances: Overrides by ``CODE`` or ``CODE:column``, shares in [0, 1].
         false_block_budget: Largest probability of any alarm on a clean batch, in (0, 1).
-        rows: Whether to score rows, which keeps about 60 bytes a row; without, memory grows
+        rows: Whether to score rows, which keeps about 60 bytes per row; without, memory grows
             only with the rows far out.
         history: What earlier batches added to the sequence, oldest first; with it the batch is
             judged together with them too, at ``false_block_budget`` for the whole sequence.

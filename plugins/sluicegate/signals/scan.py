@@ -1,4 +1,4 @@
-"""One streaming pass over a batch: counts, and a few dozen bytes a row if rows are wanted."""
+"""One streaming pass over a batch: counts, and a few dozen bytes per row if rows are wanted."""
 
 from __future__ import annotations
 

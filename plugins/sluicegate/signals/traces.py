@@ -58,7 +58,14 @@ class Traces:
         return [part[view] for part in self.parts]
 
     def joined(self, view: Callable[[Chunk], NDArray[Any]]) -> NDArray[Any]:
-        """Return the arrays of all record batches, joined along the rows, their last axis."""
+        """Return the arrays of all record batches, joined along the rows, their last axis.
+
+        Args:
+            view: A kept view that gives arrays whose last axis has shape (n_rows,).
+
+        Returns:
+            Of the view's dtype, last axis with shape (n_rows,) of the batch.
+        """
         return np.concatenate(self.of(view), axis=-1)
 
 

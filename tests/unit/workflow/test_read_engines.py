@@ -73,7 +73,7 @@ def test_partition_that_was_not_sealed_could_not_be_read(admitted):
 
 
 def test_one_text_is_no_list_of_partitions(admitted):
-    with pytest.raises(ConfigError, match="one text"):
+    with pytest.raises(ConfigError, match="a text and not a list"):
         load(admitted, partitions="month=04")
 
 

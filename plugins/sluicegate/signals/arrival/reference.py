@@ -1,4 +1,4 @@
-"""How rows of a source arrive: its own rate over time, and who and what comes in its windows."""
+"""How rows of a source arrive: when, from which contributors, and with which labels."""
 
 from __future__ import annotations
 

@@ -138,8 +138,8 @@ def _windows(
             bound=binomial_lower(k, n) - usual,
             tolerance=comparison.tolerance(SIGNAL, comparison.baseline.schema.timestamp or ""),
             p_value=min(1.0, binomial_sf(k, n, usual) * span / width),
-            text=f"{percent(k / n)} of rows come in it "
-            f"(the densest of the baseline: {percent(usual)})",
+            text=f"{percent(k / n)} of rows come in it (at most {percent(usual)} in such a window "
+            "of the baseline)",
             hint="Ask what happened then; poison is often delivered just before a snapshot.",
         )
         found.append(_Window(subject, int(cells[at]), width, k, usual, burst))
@@ -224,7 +224,7 @@ def _lean(
         tolerance=window.burst.tolerance,
         p_value=min(1.0, max(chance, window.burst.p_value)),
         text=f"{percent(own / max(k, 1))} of its {k} rows have one {what} "
-        f"(at most {percent(share)} usual), and it is a burst",
+        f"(usually at most {percent(share)}), and more rows come in it than usual",
         hint=f"Hold back the rows of that window until their {what} is explained.",
         severity=Status.FAILED,
         depth=1,

@@ -64,7 +64,7 @@ def build_baseline(
         InsufficientData: Fewer than 200 rows.
         SchemaMismatch: Batches of different Arrow schemas, or repeated column names.
 
-    Cost: the rows as Arrow, a byte a value for cells, and six model fits on at most 40,000
+    Cost: the rows as Arrow, a byte per value for cells, and six model fits on at most 40,000
     rows; about 5 CPU s for 100,000 rows of 15 columns.
     """
     if created.tzinfo is None:

@@ -112,6 +112,10 @@ class Baseline:
     def from_bytes(cls, data: bytes, *, locator: str = "baseline") -> Self:
         """Read what `to_bytes` wrote.
 
+        Args:
+            data: Canonical JSON, at most 256 MiB.
+            locator: Where the bytes came from, for messages.
+
         Raises:
             MalformedEnvelope: Not canonical, or a part of it is not what its place demands.
             ConfigError: A baseline of another version.

@@ -34,7 +34,7 @@ CODE = "COMPLETENESS"
 
 
 def findings(comparison: Comparison) -> list[Finding]:
-    """Return one finding a column of the baseline."""
+    """Return one finding for each column of the baseline."""
     return [_column(comparison, c) for c in comparison.baseline.layout.columns]
 
 

@@ -95,7 +95,7 @@ def _column(comparison: Comparison, column: Column, signal: Signal) -> Finding:
         bound=found.bound,
         tolerance=tolerance,
         p_value=found.p_value,
-        text=f"{percent(found.effect)} of the mass moved",
+        text=f"the distribution moved by {percent(found.effect)} of rows",
         hint=_HINT,
     )
     candidates = [moved]

@@ -88,7 +88,14 @@ class ConflictTable:
 
 
 def row_hashes(prints: Hashes) -> Hashes:
-    """Return fingerprints as `known_rows` wants them: a sum of hashes, scrambled once more."""
+    """Return fingerprints as `known_rows` wants them: a sum of hashes, scrambled once more.
+
+    Args:
+        prints: uint64, shape (n_rows,).
+
+    Returns:
+        uint64, same shape.
+    """
     return mix(prints)
 
 

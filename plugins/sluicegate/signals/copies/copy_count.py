@@ -136,13 +136,21 @@ def learn_density(hashes: Hashes, blocks: NDArray[np.int64]) -> float:
 
 
 def copies(hashes: Hashes) -> int:
-    """Return how many rows repeat an earlier one."""
+    """Return how many rows repeat an earlier one.
+
+    Args:
+        hashes: Fingerprint of each row, uint64, shape (n_rows,).
+    """
     ordered = np.sort(hashes)  # np.unique hashes since numpy 2.3: nine times slower here
     return int((ordered[1:] == ordered[:-1]).sum())
 
 
 def spectrum(hashes: Hashes) -> Spectrum:
-    """Return (group size, number of groups), increasing by size."""
+    """Return (group size, number of groups), increasing by size.
+
+    Args:
+        hashes: Fingerprint of each row, uint64, shape (n_rows,).
+    """
     _, sizes = np.unique(hashes, return_counts=True)
     values, counts = np.unique(sizes, return_counts=True)
     return [(int(v), int(c)) for v, c in zip(values, counts, strict=True)]

@@ -61,7 +61,14 @@ class KnownRows:
     contradicted: int
 
     def cells(self, hashes: Hashes) -> NDArray[np.int16]:
-        """Return the label cell that each hash had, -1 where it is not known."""
+        """Return the label cell that each hash had, -1 where it is not known.
+
+        Args:
+            hashes: uint64, shape (n,).
+
+        Returns:
+            int16, shape (n,).
+        """
         if self.keys.size == 0 or hashes.size == 0:
             return np.full(hashes.size, -1, dtype=np.int16)
         wanted = hashes & ~CELL
@@ -107,9 +114,10 @@ def learn_known_rows(
 
     Args:
         hashes: Hash of each row that has a known class, uint64, shape (n,).
-        cells: Its label cell.
+        cells: Its label cell, uint8, shape (n,).
         blocks: Its block, int64, values 0..k-1: rows are compared with those of other blocks.
-        trusted: `packed` rows of a golden set, remembered too and believed more.
+        trusted: `packed` rows of a golden set, uint64, shape (n_golden,), remembered too and
+            believed more.
         kept: Hashes kept at most.
 
     Returns:
@@ -165,7 +173,14 @@ def _between_blocks(
 
 
 def agreed(keys: Hashes) -> Hashes:
-    """Return one key a hash, of those whose rows have one class, nine in ten at least."""
+    """Return one key for each hash whose rows have one class, nine in ten at least.
+
+    Args:
+        keys: `packed` rows, uint64, shape (n,).
+
+    Returns:
+        uint64, shape (n_hashes,), sorted.
+    """
     if keys.size == 0:
         return keys
     pairs, counts = np.unique(keys, return_counts=True)

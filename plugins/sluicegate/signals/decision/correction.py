@@ -33,7 +33,7 @@ _ORDER = (Status.FAILED, Status.WARNED)
 def corrected_records(
     findings: Sequence[Finding], false_block_budget: float
 ) -> tuple[SignalRecord, ...]:
-    """Return one record a finding, in the order given.
+    """Return a record for each finding, in the order given.
 
     Args:
         findings: All findings of the run.

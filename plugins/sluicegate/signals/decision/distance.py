@@ -41,7 +41,7 @@ def ordered_distance(base: Counts, batch: Counts) -> Distance:
 
     Args:
         base: int64, shape (n_bins,), at least one row.
-        batch: Likewise.
+        batch: The other side, int64, same shape, at least one row.
 
     Source: Massart 1990 (bound), Kolmogorov 1933 (p); chi-square for changes of shape.
     """
@@ -58,7 +58,7 @@ def listed_distance(base: Counts, batch: Counts) -> Distance:
 
     Args:
         base: int64, shape (n_categories,), at least one row.
-        batch: Likewise.
+        batch: The other side, int64, same shape, at least one row.
     """
     n, m = int(base.sum()), int(batch.sum())
     p, q = base / n, batch / m
@@ -84,6 +84,16 @@ def excess_over_noise(distances: Iterable[Distance]) -> float:
 
 def chi_square_p(base: Counts, batch: Counts) -> float:
     """Two-sample chi-square over cells, the rare ones pooled until each expects five rows.
+
+    Null hypothesis: both histograms are draws of one distribution. Empty cells are left out; with
+    fewer than two cells left nothing can differ, and the p-value is 1.
+
+    Args:
+        base: int64, shape (n_cells,), at least one row.
+        batch: The other side, int64, same shape, at least one row.
+
+    Returns:
+        The p-value, in [0, 1], uncorrected.
 
     Source: Pearson 1900; Cochran 1954 (pooling).
     """

@@ -26,8 +26,8 @@ from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluate
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import tail_p
 from sluicegate.signals.definition import Signal
+from sluicegate.signals.labels.clean_spread import UNIT
 from sluicegate.signals.labels.margin_count import MARGINS
-from sluicegate.signals.labels.reference import UNIT
 
 if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline

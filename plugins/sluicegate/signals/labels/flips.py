@@ -3,8 +3,9 @@
 Null hypothesis: given its label, a row's margin under the reference model is distributed as
 cross-fitted on the baseline; for a contributor, up to its own past and what the rest of the
 batch moves. Minimum n: 50 labelled rows; contributors with fewer than 10 are not asked.
-Source: see `label_scores` (estimate), `contrast` (contributors), `tails.mean_excess_p`
-(p-value); information limit: STATISTICS.md, "Labels".
+Corrected over all rows, classes and contributors that are asked. Labels that the model does not
+know, and null, are left out. Source: see `margins` (estimate), `contrast` (contributors),
+`tails.mean_excess_p` (p-value).
 """
 
 from __future__ import annotations
@@ -92,7 +93,15 @@ def findings(comparison: Comparison) -> list[Finding]:
 def information_limit(reference: LabelReference, n: int) -> float:
     """Return the smallest share of flips that any test on n rows can find reliably.
 
-    3.6 sqrt(e (1 - e) (1/n + 1/m)) / (1 - 2e) with the model's error e and m baseline rows.
+    3.6 sqrt(e (1 - e) (1/n + 1/m)) / (1 - 2e), with the model's error e and m baseline rows: 3.6
+    standard errors of the difference of two error rates, over what a flipped row adds to it.
+
+    Args:
+        reference: The model.
+        n: Labelled rows of the batch.
+
+    Returns:
+        A share, at most 1.
     """
     e, m = reference.error, int(reference.scale.own.sum())
     if e >= 0.5 or n == 0:

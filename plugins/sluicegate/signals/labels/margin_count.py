@@ -45,7 +45,7 @@ class Margins:
 def margins_in(chunk: Chunk) -> Margins:
     """Apply the baseline's model to a record batch.
 
-    Cost: about 1 us a row and forest.
+    Cost: about 1 us per row and forest.
     """
     reference, none = chunk.baseline.labels, np.zeros(chunk.n_rows, dtype=np.float32)
     if reference is None or chunk.encoded.label is None or chunk.n_rows == 0:
@@ -99,7 +99,7 @@ class MarginCount(Counter):
 
     @property
     def usable(self) -> Mapping[str | None, Counts] | None:
-        """The counts by contributor; None if some rows could not be counted."""
+        """``rows``, int64 tables by contributor; None if some rows could not be counted."""
         return None if self.reason else self.rows
 
     def update(self, chunk: Chunk) -> None:

@@ -104,7 +104,7 @@ def compare_models(
     """Compare two models' answers to the same rows.
 
     Args:
-        labels: The right answers, one a row.
+        labels: The right answers, one for each row.
         champion: Answers of the model in use, same order.
         challenger: Answers of the model that wants to replace it, same order.
         slices: Values of each slicing column, same order.
@@ -112,12 +112,12 @@ def compare_models(
         alpha: Probability of any regression reported though no group is worse than tolerated.
 
     Returns:
-        For each question one PASSED record, or one FAILED record a group.
+        For each question one PASSED record, or one FAILED record for each bad group.
 
     Raises:
         InsufficientData: Fewer than 100 rows.
 
-    Cost: one pass over the rows a group.
+    Cost: one pass over the rows for each group.
     """
     if len(labels) < MIN_ROWS:
         raise InsufficientData(

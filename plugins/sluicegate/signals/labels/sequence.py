@@ -123,9 +123,9 @@ def _record(
     tolerance = max(floor, float(learned))
     p = min(1.0, 1.0 / total)
     fired = p <= alpha and bound > tolerance
-    who = f": {subject}" if subject else ""
+    of = f": {subject}" if subject else ""
     text = (
-        f"{SEQUENCE}{who}: over {len(steps)} batches about {percent(max(effect, 0.0))} of rows "
+        f"{SEQUENCE}{of}: over {len(steps)} batches about {percent(max(effect, 0.0))} of rows "
         f"carry labels that contradict the baseline's model (tolerance {percent(tolerance)}, at "
         f"least {percent(bound)}, p = {p:.2g} at any time)."
     )

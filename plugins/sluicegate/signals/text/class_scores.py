@@ -71,7 +71,12 @@ class DocScores:
 
     @classmethod
     def empty(cls, n_classes: int, n_docs: int) -> Self:
-        """Return scores of documents without tokens."""
+        """Return scores of documents without tokens.
+
+        Args:
+            n_classes: Number of classes.
+            n_docs: Number of documents.
+        """
         by_class = np.zeros((2, n_classes, n_docs))
         return cls(*by_class, *np.zeros((4, n_docs)))
 
@@ -93,7 +98,7 @@ def doc_scores(words: WordWeights, tokens: Tokens) -> DocScores:
         words: Weights of a baseline.
         tokens: Of the documents.
 
-    Cost: about 40 ns a token and class.
+    Cost: about 40 ns per token and class.
     """
     n, doc = tokens.n_docs, tokens.doc
     cell = words.table.cells(tokens.hash)
@@ -144,7 +149,11 @@ def cross_fitted(
 
 
 def modelled(scores: DocScores) -> Floats:
-    """Return the scores that the model reads: of two classes only the second's."""
+    """Return the scores that the model reads: of two classes only the second's.
+
+    Returns:
+        float64, shape (n_scores, n_docs).
+    """
     return scores.net[1:] if scores.net.shape[0] == 2 else scores.net
 
 

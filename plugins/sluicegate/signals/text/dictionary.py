@@ -103,8 +103,8 @@ def _finding(comparison: Comparison, column: str) -> Finding:
                 bound=binomial_lower(k, n) - before / m,
                 tolerance=comparison.tolerance(SIGNAL, column),
                 p_value=rate_excess_p(k, n, before, m),
-                text=f"the words of {percent(k / n)} of rows contradict their label, speak for two "
-                f"classes or stand in no order, as {percent(before / m)} of the baseline's do",
+                text=f"in {percent(k / n)} of rows (baseline {percent(before / m)}) the words "
+                "contradict the label, speak for two classes, or are in no order",
                 hint="Read the named rows: texts stuffed with another class's words look so.",
             )
             for k, before in zip(found, text.evidence.rows, strict=True)
@@ -133,7 +133,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.005,
-    asks="texts whose words contradict their label, speak for two classes at once, or stand in no "
+    asks="texts whose words contradict their label, speak for two classes at once, or are in no "
     "order",
     demand="Texts stuffed with another class's words must be no more frequent than in the "
     "baseline.",

@@ -112,7 +112,7 @@ class HiddenCount(Counter):
 
 
 def findings(comparison: Comparison) -> list[Finding]:
-    """Return one finding a text column."""
+    """Return one finding for each text column."""
     before = HIDDEN.of(comparison.baseline)
     return [_column(comparison, name, before[name]) for name in sorted(before)]
 

@@ -34,7 +34,7 @@ class TextReference:
 
     Attributes:
         table: Baseline rows by token and class.
-        edges: Bin bounds of the cross-fitted class score, one tuple a class (for two classes
+        edges: Bin bounds of the cross-fitted class score, one tuple for each class (for two classes
             only the second's).
         evidence: How odd the words of documents are.
     """

@@ -43,7 +43,12 @@ class TokenTable:
 
     @classmethod
     def empty(cls, n_classes: int, bits: int = BITS) -> Self:
-        """Return a table without rows."""
+        """Return a table without rows.
+
+        Args:
+            n_classes: Number of classes.
+            bits: Binary logarithm of the number of cells.
+        """
         counts = np.zeros((1 << bits, n_classes), dtype=np.int32)
         return cls(counts, np.zeros(n_classes, dtype=np.int64))
 
@@ -53,7 +58,14 @@ class TokenTable:
         return int(self.counts.shape[0]).bit_length() - 1
 
     def cells(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
-        """Return the cell of each token hash."""
+        """Return the cell of each token.
+
+        Args:
+            hashes: uint64, shape (n,).
+
+        Returns:
+            uint32, shape (n,).
+        """
         return (hashes >> np.uint64(64 - self.bits)).astype(np.uint32)
 
     def alike(self) -> Self:

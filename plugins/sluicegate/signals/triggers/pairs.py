@@ -1,14 +1,16 @@
-"""TRIGGER_PAIRS: no place in the plane of two columns is both crowded as never and tied to a label.
+"""TRIGGER_PAIRS: no pair of values is both new and tied to a label.
 
-Null hypothesis: each cell of each pair of columns holds at most one and a half times the share of
-rows that it holds in the baseline, times what each of the two columns grew there outside the
-cell; or, if it holds more, at most half of what is new there carries one label, or as much as the
-baseline knows of it.
-Both must be rejected; squares of four cells are asked too.
-Minimum n: 5 rows in the cell; corrected as `associations`, and over both widths. This finds
-triggers whose values are
-never the same twice, and pairs of common values that are rare together. A season moves columns
-as a whole and densities by a little more, so neither is new.
+The values of two columns span a plane, which is cut into places. A trigger may lie in a place that
+neither column shows by itself: its values are never the same twice, or both are common and only
+rare together.
+
+Null hypothesis of a place: it holds at most one and a half times the share of rows that it holds in
+the baseline, times what each of the two columns grew there outside the place; or, if it holds more,
+at most half of what is new there carries one label, or as much as the baseline knows of it. Both
+must be rejected. A season moves columns as a whole and densities by a little more, so neither is
+new. Squares of four cells are asked too.
+Minimum n: 5 rows in the place. Corrected as `associations`, and over both sizes of places. Missing
+and rare values are one group each.
 Source: intersection-union test, Berger 1982; scan of cells, Kulldorff 1997; no interaction of
 three factors, Bartlett 1935.
 """
@@ -137,8 +139,8 @@ def findings(comparison: Comparison) -> list[Finding]:
 def _candidate(crowd: Crowd, tolerance: float) -> Candidate:
     a, (first, second) = crowd.association, crowd.pair
     text = (
-        f"columns {first} and {second}: {a.rows} rows lie in one place ({a.rows_before} of "
-        f"the baseline) and {percent(a.rows_of_class / a.rows)} of them have one label"
+        f"{a.rows} rows ({a.rows_before} in the baseline) share one pair of values of columns "
+        f"{first} and {second}, and {percent(a.rows_of_class / a.rows)} of them have one label"
     )
     return candidate(a, tolerance, text)
 
@@ -242,8 +244,8 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.002,
-    asks="a place in the plane of two columns both crowded as never and tied to a label: triggers "
-    "with noise, common values that are rare together",
+    asks="a pair of values of two columns both new and tied to a label: triggers with noise, "
+    "common values that are rare together",
     demand="No pair of values that the baseline hardly knows may go with one label.",
     needs="two features and label",
     min_rows=MIN_ROWS,

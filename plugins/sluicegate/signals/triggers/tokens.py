@@ -68,8 +68,8 @@ def _finding(comparison: Comparison, column: str) -> Finding:
             candidate(
                 a,
                 tolerance,
-                f"a token of {a.rows} rows ({a.rows_before} in the baseline) goes with one label "
-                f"in {percent(a.rows_of_class / a.rows)} of them",
+                f"{a.rows} rows ({a.rows_before} in the baseline) share one token, and "
+                f"{percent(a.rows_of_class / a.rows)} of them have one label",
             )
             for a in found[:1]
         ]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_NAMED_ROWS = 200_000
 """Above this many rows triggers are found but their rows are not named: tokens of every row
-would have to be kept (about 400 bytes a document)."""
+would have to be kept (about 400 bytes per document)."""
 
 
 def is_named(chunk: Chunk) -> bool:

@@ -54,7 +54,7 @@ def value_tokens(of: EncodedRows) -> tuple[NDArray[np.int64], NDArray[np.uint64]
     Returns:
         Row of each, int64, and the token, uint64, shape (n_tokens,).
 
-    Cost: 60 ns a number.
+    Cost: 60 ns per number.
     """
     rows: list[NDArray[np.int64]] = []
     hashes: list[NDArray[np.uint64]] = []
@@ -136,8 +136,8 @@ def findings(comparison: Comparison) -> list[Finding]:
                 candidate(
                     a,
                     tolerance,
-                    f"a value of {a.rows} rows ({a.rows_before} in the baseline) goes with one "
-                    f"label in {percent(a.rows_of_class / a.rows)} of them",
+                    f"{a.rows} rows ({a.rows_before} in the baseline) share one value, and "
+                    f"{percent(a.rows_of_class / a.rows)} of them have one label",
                 )
                 for a in found[:1]
             ]
