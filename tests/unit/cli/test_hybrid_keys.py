@@ -13,6 +13,8 @@ from sluicegate.attest import dsse
 from sluicegate.attest.keys import read_signer
 from sluicegate.cli.main import main
 
+pytestmark = pytest.mark.slow  # each test gates or audits with post-quantum keys
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -68,7 +70,6 @@ def test_missing_post_quantum_signature_is_refused_before_anything_is_logged(hyb
     assert hybrid.evidence().ledger.audit().size == before + (2 if role == "gate" else 0)
 
 
-@pytest.mark.slow
 def test_quarantine_release_and_rollback_cosign(hybrid):
     assert run(hybrid, "gate", "src", "--seal", hybrid.clean) == 0
     assert run(hybrid, "quarantine", "src", "--reason", "a rumour") == 0

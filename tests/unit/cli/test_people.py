@@ -13,6 +13,8 @@ from tests.unit.workflow.conftest import AT, RUN, built_site, site  # noqa: F401
 from sluicegate.cli.main import main
 from sluicegate.workflow.response.quarantine import quarantine_batch
 
+pytestmark = pytest.mark.slow  # each test gates, promotes and audits
+
 ROLES = ("source", "gate", "baseline", "waiver_alice")
 
 
@@ -71,7 +73,6 @@ ACTS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("act", ACTS)
 def test_only_the_key_of_its_role_acts_and_the_audit_finds_nothing(place, act, capsys):
     right, before, command = ACTS[act]

@@ -15,6 +15,8 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.registry import expected_codes
 
+pytestmark = pytest.mark.slow  # a baseline of vectors
+
 CENTRES = np.random.default_rng(0).normal(size=(3, 20)) * 2.0
 N = 1000
 
@@ -68,7 +70,6 @@ def test_flipped_labels_fail(status):
     assert "LABEL_FLIPS" in status(points, y)["FAILED"]
 
 
-@pytest.mark.slow
 def test_near_copies_fail(status):
     points, y = draw(N, 4)
     points[:40] = points[50] + np.random.default_rng(4).normal(size=(40, 20)) * 0.005

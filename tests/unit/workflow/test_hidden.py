@@ -11,6 +11,8 @@ from tests.unit.workflow.response.test_quarantine import aside
 from sluicegate.errors import GateBlocked, LedgerCorrupt
 from sluicegate.workflow.admission.admit import admit_training
 
+pytestmark = pytest.mark.slow  # each test starts from ten batches
+
 
 def others(site, n_leaves):
     """Append leaves of another source, so that no proof of ours passes by what is hidden."""

@@ -19,6 +19,8 @@ from sluicegate.workflow.judging.check import check
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
+pytestmark = pytest.mark.slow  # a gate and a check for each of many policies
+
 N_POLICIES = 24
 SIGNALS = ("COMPLETENESS", "DRIFT_NUMERIC", "DRIFT_NUMERIC:y", "LABEL_PRIOR", "LABEL_FLIPS")
 SHARES = (None, 0.0, 0.05, 0.5)

@@ -11,7 +11,10 @@ from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF, expectation_type
 from sluicegate.adapters.gx.yardstick import judging
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
-pytestmark = pytest.mark.filterwarnings("ignore:::great_expectations", "ignore:::marshmallow")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:::great_expectations", "ignore:::marshmallow"),
+    pytest.mark.slow,  # Great Expectations takes seconds to import
+]
 
 
 @pytest.fixture(scope="module")

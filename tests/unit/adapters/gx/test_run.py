@@ -16,6 +16,8 @@ from sluicegate.errors import ConfigError, InsufficientData
 from sluicegate.signals import evaluate as core
 from sluicegate.signals.decision.record import Status
 
+pytestmark = pytest.mark.slow  # Great Expectations takes seconds to import
+
 FLIPS = "expect_labels_to_agree_with_baseline"
 
 

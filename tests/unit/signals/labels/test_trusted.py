@@ -15,6 +15,8 @@ from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.labels.known_ids import TRUSTED
 from sluicegate.signals.registry import expected_codes
 
+pytestmark = pytest.mark.slow  # each test judges several batches
+
 CODE = "LABEL_TRUSTED"
 
 
@@ -65,7 +67,6 @@ def test_one_relabelled_row_in_a_thousand_is_a_correction(baseline, batch):
     assert record.status is Status.PASSED
 
 
-@pytest.mark.slow
 def test_unknown_class_on_a_known_row_contradicts_and_a_lost_label_does_not(baseline, batch):
     rows = again(200, flipped=0)
     new = put(rows, "y", [7] * 20 + rows["y"].to_pylist()[20:])
@@ -82,7 +83,6 @@ def test_policy_may_tolerate_more(baseline, batch):
     assert record.status is Status.PASSED
 
 
-@pytest.mark.slow
 def test_source_that_relabels_by_itself_has_its_own_rate():
     """Every id twice, a tenth of the second labels changed: as many in a batch are no alarm."""
     rows = make_rows(1500, 5)
@@ -109,7 +109,6 @@ def _shaken(rows, share):
     )
 
 
-@pytest.mark.slow
 def test_no_id_no_classes_or_nested_ids_ask_nothing():
     rows = make_rows(600, 1)
     lists = rows.set_column(0, "id", pa.array([[i] for i in range(600)]))

@@ -14,6 +14,8 @@ from sluicegate.signals.text.class_scores import WordWeights, cross_fitted, doc_
 from sluicegate.signals.text.token_table import BITS, TEXT_BITS, TokenTable, text_bits
 from sluicegate.signals.text.word_evidence import WordEvidence, learn_evidence
 
+pytestmark = pytest.mark.slow  # baselines of thousands of documents
+
 N = 1200
 
 

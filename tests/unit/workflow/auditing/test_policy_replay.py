@@ -15,6 +15,8 @@ from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 
+pytestmark = pytest.mark.slow  # each test judges two batches by two baselines again
+
 
 def test_replay_says_what_another_policy_would_have_let_pass(site, capsys):
     home = ["--home", str(site.home.root)]

@@ -34,6 +34,8 @@ from sluicegate.workflow.baselines.promotion import confirm, propose
 from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.response.quarantine import quarantine_batch
 
+pytestmark = pytest.mark.slow  # each test builds a baseline
+
 ROLES = BatchSchema.from_mapping(SCHEMA, locator="schema")
 
 
