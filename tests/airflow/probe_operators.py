@@ -47,7 +47,7 @@ def lines_of_classes():
     from sluicegate.orchestration import operators
 
     return {
-        name: len(inspect.getsource(cls).splitlines())
+        name: len(inspect.getsource(cls).splitlines()) - len((cls.__doc__ or "").splitlines())
         for name, cls in inspect.getmembers(operators, inspect.isclass)
         if cls.__module__ == operators.__name__
     }

@@ -7,6 +7,8 @@ in the ledger, and judges what was sealed there.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import ConfigError
@@ -19,7 +21,67 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
     from sluicegate.digest.algorithms import Digest
+    from sluicegate.gate.policy import Policy
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
+    from sluicegate.workflow.judging.gate import GateSigners
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one gate task judges.
+
+    Attributes:
+        source: Name of the source.
+        digest: The sealed batch; None for the newest of the source.
+        parts: Source and digest of each partition; None for a batch without partitions.
+        as_of: The day as of which to judge; None for now.
+    """
+
+    source: str
+    digest: Digest | None
+    parts: list[tuple[str, Digest]] | None
+    as_of: datetime | None
+
+    def gate(
+        self,
+        home: SluiceHome,
+        policy: Policy,
+        signers: GateSigners,
+        *,
+        suite: str | None,
+        conn_id: str | None,
+        run: Mapping[str, str],
+        at: datetime,
+    ) -> tuple[IssuedVerdict, SealedBatch]:
+        """Judge it, and return the verdict and the batch.
+
+        Args:
+            home: Paths of the installation.
+            policy: The policy in force.
+            signers: Gate and ledger keys.
+            suite: Path of a Great Expectations suite; None evaluates the signals directly.
+            conn_id: Airflow connection of the object store.
+            run: DAG, run, task and map index of the gate.
+            at: Aware UTC.
+        """
+        from sluicegate.orchestration.stores import filesystem_of
+        from sluicegate.workflow.judging.gate import gate_source
+        from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
+
+        return gate_source(
+            home,
+            self.source,
+            signers=signers,
+            at=at,
+            run=run,
+            runner=suite_runner(Path(suite)) if suite else evaluate_directly,
+            filesystem=lambda location: filesystem_of(location, conn_id),
+            digest=self.digest,
+            as_of=self.as_of,
+            parts=self.parts,
+            policy=policy,
+        )
 
 
 def own_batch(

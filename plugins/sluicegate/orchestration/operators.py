@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
 from sluicegate.orchestration.assets import verified_asset
 from sluicegate.orchestration.batches import (
+    Asked,
     awaited,
     digest_of,
     judged_day,
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sluicegate.attest.keys import Signer
-    from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.verdict import Verdict
     from sluicegate.workflow.evidence.home import SluiceHome
 
@@ -205,24 +204,17 @@ class TrainingGateOperator(_SluicegateOperator):
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.policy_file import read_policy
-        from sluicegate.orchestration.stores import filesystem_of
-        from sluicegate.workflow.judging.gate import GateSigners, gate_source
-        from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
+        from sluicegate.workflow.judging.gate import GateSigners
 
         require_left(self.source, {name: getattr(self, name) for name in self.awaited})
-        policy = read_policy(home.policy)
-        issued, batch = gate_source(
-            home,
-            self.source,
-            signers=GateSigners(self._signer(home, "gate"), self._signer(home, "ledger")),
-            at=at,
-            run=run_of(context),
-            runner=suite_runner(Path(self.suite)) if self.suite else evaluate_directly,
-            filesystem=lambda location: filesystem_of(location, self.conn_id),
-            digest=self._meant(home, context, at),
-            as_of=judged_day(context),
-            parts=parts_of(self.parts),
-            policy=policy,
+        policy, run = read_policy(home.policy), run_of(context)
+        signers = GateSigners(self._signer(home, "gate"), self._signer(home, "ledger"))
+        told, before = sealed_before(self, context), self.upstream_task_ids
+        named = digest_of(self.batch, self.source)
+        digest = named or own_batch(home, self.source, run, before=before, told=told, at=at)
+        asked = Asked(self.source, digest, parts_of(self.parts), judged_day(context))
+        issued, batch = asked.gate(
+            home, policy, signers, suite=self.suite, conn_id=self.conn_id, run=run, at=at
         )
         self._verdict = verdict = issued.verdict
         pointer = {"source": batch.source, "digest": str(batch.digest)}
@@ -233,17 +225,6 @@ class TrainingGateOperator(_SluicegateOperator):
         self.log.info("verdict %s on %s@%s", verdict.result, batch.source, batch.digest)
         self._announce(context, pointer)
         return pointer
-
-    def _meant(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> Digest | None:
-        """Return the batch that the DAG names, else the one that this run sealed."""
-        return digest_of(self.batch, self.source) or own_batch(
-            home,
-            self.source,
-            run_of(context),
-            before=self.upstream_task_ids,
-            told=sealed_before(self, context),
-            at=at,
-        )
 
     def _announce(self, context: Mapping[str, Any], pointer: dict[str, str]) -> None:
         if self.announce:
