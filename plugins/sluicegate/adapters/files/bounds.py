@@ -68,6 +68,23 @@ class Meter:
         # A long number in text is 20 characters and 8 bytes in memory.
         self._require(self.n_rows, self.n_bytes + size_bytes // 4, name)
 
+    def unpacked(self, n_bytes: int, name: str) -> None:
+        """Look at a text of which so much is unpacked: a packed file declares nothing either.
+
+        Raises:
+            UnreadableData: As `declare`.
+        """
+        self._require(self.n_rows, self.n_bytes + n_bytes // 4, name)
+
+    def added(self, n_bytes: int, name: str) -> None:
+        """Count columns that a file's rows get because other files have them.
+
+        Raises:
+            UnreadableData: As `declare`.
+        """
+        self.n_bytes += n_bytes
+        self._require(self.n_rows, self.n_bytes, name)
+
     def count(self, batch: pa.RecordBatch, name: str) -> None:
         """Count decoded rows.
 

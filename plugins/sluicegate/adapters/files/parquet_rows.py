@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 65_536
 """Rows of a record batch: 20 columns of 8 bytes are 10 MB, small beside Arrow itself."""
 
-_BATCH_BYTES: Final = 32 << 20
+BATCH_BYTES: Final = 32 << 20
 """Bytes of a record batch, above which it has fewer rows: wide tables and long texts. Who counts
 words holds ten times as much."""
 
@@ -72,7 +72,7 @@ def _batch_rows(where: Any, footer: pq.FileMetaData, values: Mapping[int, int]) 
     encoded = max((g.total_byte_size / max(1, g.num_rows) for g in groups), default=0.0)
     repeated = _longest_texts(where, footer)
     longest = max(1.0, encoded, row_bytes_of(footer, values) + repeated)
-    return max(1, min(BATCH_ROWS, int(_BATCH_BYTES / longest)))
+    return max(1, min(BATCH_ROWS, int(BATCH_BYTES / longest)))
 
 
 def _longest_texts(where: Any, footer: pq.FileMetaData) -> int:

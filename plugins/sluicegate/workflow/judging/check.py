@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.adapters.files.tabular import open_batches
 from sluicegate.adapters.policy_file import read_policy
 from sluicegate.adapters.reports.check_history import TYPE, read_history
 from sluicegate.adapters.reports.html_report import html_report
 from sluicegate.adapters.reports.rows import row_table
+from sluicegate.adapters.sources.tables import open_table
 from sluicegate.gate.judgement import ALONE, Compared, judge, require_usable
 from sluicegate.gate.limits import DEFAULT
 from sluicegate.gate.policy import Result
@@ -111,7 +112,8 @@ def check(
     """Judge a batch.
 
     Args:
-        batch: Parquet or CSV file, or directory. A file in it that no reader knows is a finding.
+        batch: Locator of files or rows, as `seal` takes it (docs/sources.md). A file that no
+            reader knows is a finding. CSV is read as the baseline's schema declares it.
         baseline: Directory that `sluicegate baseline build` wrote.
         policy: Policy file; without it every signal counts with its own severity.
         history: Directory of OUT.json files of earlier checks of the same source, judged
@@ -139,9 +141,12 @@ def check(
     counts = None if contributors is None else LimitCounts(reference.schema, contributors, naming)
     unjudged: list[Unjudged] = []
     limits = DEFAULT if rules is None else rules.limits
+    opened = open_table(
+        os.fspath(batch), limits=limits, unjudged=unjudged, dialect=reference.schema.csv
+    )
     found = evaluate(
         reference,
-        _counted(open_batches(Path(batch), limits=limits, unjudged=unjudged), counts),
+        _counted(opened, counts),
         tolerances={} if rules is None else rules.tolerances,
         false_block_budget=_BUDGET if rules is None else rules.false_block_budget,
         history=past,

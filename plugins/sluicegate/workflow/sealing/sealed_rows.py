@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.adapters.sources.rows import is_rows, open_rows
+from sluicegate.adapters.sources.rows import open_rows
 from sluicegate.errors import DigestMismatch
 from sluicegate.gate.limits import DEFAULT, UNLIMITED
 
@@ -114,13 +114,9 @@ def rows_of(
         locator: What to read.
         unjudged: Where files that no reader knows are noted; without it they are an error.
     """
-    from pathlib import Path
+    from sluicegate.adapters.sources.tables import open_table
 
-    from sluicegate.adapters.files.tabular import open_batches
-
-    if is_rows(str(locator)):
-        return open_rows(str(locator)).batches()
-    return open_batches(Path(locator), limits=UNLIMITED, unjudged=unjudged)
+    return open_table(locator, limits=UNLIMITED, unjudged=unjudged)
 
 
 def require_same_rows(sealed: SealedTable, found: TableCommitment, *, locator: str) -> None:

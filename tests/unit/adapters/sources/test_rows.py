@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluicegate.adapters.sources.declared import DeclaredSchema
+from sluicegate.adapters.files.declared import DeclaredSchema
 from sluicegate.adapters.sources.protocol import RowSource
 from sluicegate.adapters.sources.sql import SqlRows
 from sluicegate.adapters.sources.text_rows import CsvRows, JsonLinesRows
