@@ -93,7 +93,9 @@ def _longest_texts(where: Any, footer: pq.FileMetaData) -> int:
     longest = 0
     with pq.ParquetFile(where, metadata=footer, read_dictionary=texts, pre_buffer=False) as file:
         for place in range(footer.num_row_groups):
-            rows = file.iter_batches(batch_size=1, row_groups=[place], columns=texts)
+            rows = file.iter_batches(
+                batch_size=1, row_groups=[place], columns=texts, use_threads=False
+            )
             for first in itertools.islice(rows, 1):
                 longest = max(longest, sum(map(_longest, first.columns)))
     return longest

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _NAMED = 3
+_SMALL_BYTES = 1 << 20
 _OTHER_FORMAT_STEP = (
     "Write its rows as Parquet or CSV, take it out of the batch, or let the policy's rule for "
     "UNJUDGED accept it."
@@ -319,9 +320,19 @@ def rows_of_paths(
     for relative in sorted(found.keys() - dict(regular).keys()):
         files.note(Unjudged(relative, "it is no regular file"))
     if len(regular) > 1:
-        files.survey(regular)
-    yield from merged(batch for item in regular for batch in files.rows_of(*item))
+        files.survey(_parts(regular))
+    opened = _parts(regular)
+    yield from merged(batch for name, part in opened for batch in files.rows_of(name, part))
     files.end()
+
+
+def _parts(files: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Part]]:
+    """Yield files; a small one read, which costs less than to open it for each look."""
+    for name, path in files:
+        with _errors(name):
+            small = path.stat().st_size <= _SMALL_BYTES
+            part: Part = path.read_bytes() if small else path
+        yield name, part
 
 
 def _not_judged(found: list[Unjudged], locator: str) -> UnreadableData:

@@ -21,7 +21,7 @@ from sluicegate.signals.contributors.limits import LimitCounts
 from sluicegate.signals.contributors.names import SHOWN
 from sluicegate.signals.evaluate import evaluate, expected_findings
 from sluicegate.workflow.baselines.signed import read_baseline
-from sluicegate.workflow.judging.unjudged import unjudged_records
+from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -144,9 +144,10 @@ def check(
     opened = open_table(
         os.fspath(batch), limits=limits, unjudged=unjudged, dialect=reference.schema.csv
     )
+    seen: list[pa.Schema] = []
     found = evaluate(
         reference,
-        _counted(opened, counts),
+        _counted(opened, counts, seen),
         tolerances={} if rules is None else rules.tolerances,
         false_block_budget=_BUDGET if rules is None else rules.false_block_budget,
         history=past,
@@ -154,14 +155,18 @@ def check(
         naming=naming,
     )
     limited = () if counts is None else counts.records(reference.known_contributors)
-    return _decided(found, (*limited, *unjudged_records(unjudged)), rules, reference)
+    columns = column_records(reference, seen[0] if seen else None)
+    alone = (*limited, *unjudged_records(unjudged), *columns)
+    return _decided(found, alone, rules, reference)
 
 
 def _counted(
-    batches: Iterable[pa.RecordBatch], counts: LimitCounts | None
+    batches: Iterable[pa.RecordBatch], counts: LimitCounts | None, seen: list[pa.Schema]
 ) -> Iterator[pa.RecordBatch]:
-    """Count who delivered the rows while they pass by; data are read once."""
+    """Note columns, and count who delivered the rows, while they pass by; data are read once."""
     for batch in batches:
+        if not seen:
+            seen.append(batch.schema)
         if counts is not None:
             counts.update(batch)
         yield batch
