@@ -97,21 +97,6 @@ def test_empty_directory_has_no_rows(tmp_path):
         list(open_batches(tmp_path))
 
 
-def test_files_with_other_columns_are_unreadable(parquet):
-    pq.write_table(pa.table({"a": ["text"]}), parquet.parent / "q.parquet")
-    with pytest.raises(UnreadableData, match="differs from the first") as caught:
-        list(open_batches(parquet.parent))
-    said = caught.value
-    assert (said.expected, said.got) == ("int64", "string")
-    assert said.locator.endswith("q.parquet: column 'a'")
-
-
-def test_other_order_of_columns_is_named_as_such(parquet):
-    pq.write_table(TABLE.select(["b", "a"]), parquet.parent / "q.parquet")
-    with pytest.raises(UnreadableData, match="order of columns"):
-        list(open_batches(parquet.parent))
-
-
 def test_verified_bytes_become_one_table_and_markers_are_passed_over(parquet):
     data = parquet.read_bytes()
     table = TableFiles().table([("a/x.parquet", data), ("_SUCCESS", b""), ("b.parquet", data)])
