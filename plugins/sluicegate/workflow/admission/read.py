@@ -73,10 +73,6 @@ def open_verified(
     admission = _admission(source, home, at)
     data, entries = _files(admission.batch, partitions, files, filesystem)
     reader = _reader(admission, data)
-    if len(entries) > 1:
-        from sluicegate.adapters.sources.tables import glances
-
-        reader.survey(glances(data, [entry.path for entry in entries]))
     for entry in entries:
         content = data.read_verified(entry)
         if reader.accepts(entry.path, content):
@@ -118,6 +114,10 @@ def stream_verified(
         return
     data, entries = _files(admission.batch, partitions, files, filesystem)
     reader = _reader(admission, data)
+    if len(entries) > 1:
+        from sluicegate.adapters.sources.tables import glances
+
+        reader.survey(glances(data, [entry.path for entry in entries]))
     for entry in entries:
         if entry.size_bytes <= STREAM_IN_MEMORY_BYTES:
             yield from reader.rows_of(entry.path, data.view_verified(entry))

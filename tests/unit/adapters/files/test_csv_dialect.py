@@ -122,7 +122,11 @@ def test_evidently_other_file_is_refused_with_what_to_declare(tmp_path, name):
         ({"delimiter": ","}, "a;b\n1;2\n3;4\n", [{"a;b": "1;2"}, {"a;b": "3;4"}]),
         ({"header": True}, "5.1,3.5\n4.9,3.0\n", [{"5.1": 4.9, "3.5": 3.0}]),
         ({"columns": {"x": "string"}}, 'x,y\n"1,5",2\n', [{"x": "1,5", "y": 2}]),
-        ({"columns": {"n": "string"}}, "n\n12345678901234567890\n", [{"n": "12345678901234567890"}]),
+        (
+            {"columns": {"n": "string"}},
+            "n\n12345678901234567890\n",
+            [{"n": "12345678901234567890"}],
+        ),
     ],
 )
 def test_whoever_declares_what_was_doubted_is_believed(tmp_path, section, content, rows):

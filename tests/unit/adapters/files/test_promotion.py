@@ -132,7 +132,10 @@ def test_value_that_the_wider_type_does_not_hold_is_refused_and_not_shown(name):
     with pytest.raises(UnreadableData, match="does not fit") as caught:
         as_one(parts)
     assert caught.value.locator == "march: column 'x'"
-    assert (str(promoted(one, other)) in caught.value.expected, caught.value.got) == (True, str(one))
+    assert (str(promoted(one, other)) in caught.value.expected, caught.value.got) == (
+        True,
+        str(one),
+    )
     assert str(value) not in str(caught.value)
 
 
