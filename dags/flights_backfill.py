@@ -5,9 +5,9 @@ have, and is judged by the baseline that was in force on that date:
 
     airflow backfill create --dag-id flights_backfill --from-date 2013-01-01 --to-date 2013-12-31
 
-Each run judges the batch that it sealed itself, however many run at once. ``tell`` sends one
-message when months begin to be blocked and one when they pass again, by Airflow's own SMTP
-notifier and the connection ``smtp_default``; its provider is imported only to send.
+Each run judges the batch that it sealed itself, however many run at once. ``tell`` sends a message
+when months begin to be blocked, and another when they pass again. It uses Airflow's own SMTP
+notifier with the connection ``smtp_default``; its provider is imported only to send.
 """
 
 from __future__ import annotations
@@ -28,7 +28,12 @@ DATA = os.environ.get("FLIGHTS_DATA", "/data/flights")
 
 
 def mail(subject: str, text: str) -> BaseNotifier:
-    """Return what sends one message."""
+    """Return the notifier that sends a message.
+
+    Args:
+        subject: One line.
+        text: HTML.
+    """
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
     return SmtpNotifier(

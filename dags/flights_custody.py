@@ -4,7 +4,7 @@
     airflow dags trigger flights_custody --conf '{"action": "release", "reason": "confirmed"}'
 
 A quarantine keeps bytes and reasons, and stops every training task on that batch, whatever its
-verdict. A release judges the same digest again and lets it back only if it passes.
+verdict. A release judges the same batch again, and lets it back only if it passes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Derive features from sealed flights, sealed themselves together with what they were made of.
+"""Derive features from sealed flights, and seal them together with what they were made of.
 
     airflow dags trigger flights_features --conf '{"out": "/data/features"}'
 
 ``sluicegate lineage --source flights.features`` then draws the chain back to the source, and
-``sluicegate uses flights`` what was made of a batch. With Sluicegate installed as a provider the
-decorator is ``@task.sealed`` too.
+``sluicegate uses flights`` lists what was made of a batch. If Sluicegate is installed as a
+provider, the decorator is also called ``@task.sealed``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Train by the clock instead of by an event: wait for the night's verdict, then train.
 
-``wait`` takes no worker slot: the triggerer looks into the ledger. It ends when the newest batch of
-flights passed or was waived, and fails when neither happened in time. The guard then asks for the
-evidence of ``train`` as ever, so skipping or marking ``wait`` successful starts nothing.
+``wait`` takes no worker slot: the triggerer checks the ledger. It ends when the newest batch of
+flights passed or was waived, and fails if neither happens in time. The guard then asks for the
+evidence of ``train`` as usual, so nothing starts if somebody skips ``wait`` or marks it successful.
 """
 
 from __future__ import annotations

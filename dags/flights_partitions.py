@@ -1,13 +1,13 @@
 """Judge a month of flights by its partitions, in parallel, and the month as a whole.
 
-Trigger it with the directory of a month that holds one directory a partition:
+Trigger it with the directory of a month that holds a directory for each partition:
 
     airflow dags trigger flights_partitions --conf '{"path": "/data/flights/month=04"}'
 
-Each partition is a batch of the source ``flights.part`` with a verdict of its own; the mapped
-gate does not announce it. The last task gives the joint verdict on the month: its signals see all
-rows, and it asks for the verdicts of the partitions and that they are the month, file by file.
-That gate runs whatever became of the mapped ones, because a blocked partition is in the ledger.
+Each partition is a batch of the source ``flights.part`` with its own verdict; the mapped gate does
+not announce it. The last task gives the joint verdict on the month. Its signals see all rows. It
+also checks the verdicts of the partitions, and that together they are the month, file by file. That
+gate runs whatever became of the mapped ones, because the ledger knows of a blocked partition.
 """
 
 from __future__ import annotations

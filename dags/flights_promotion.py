@@ -2,9 +2,9 @@
 
     airflow dags trigger flights_promotion --conf '{"key": "/keys/mine.pem"}'
 
-Only batches with a PASSED, enforced verdict are taken, and the gate asks for them again each time
-it judges. Where the trust policy wants two signatures of the role ``baseline``, this proposes, and
-another person confirms with ``sluicegate baseline promote flights --confirm``.
+Only batches with a PASSED, enforced verdict are taken, and the gate checks them again each time it
+judges. If the trust policy wants two signatures of the role ``baseline``, this DAG only proposes,
+and another person confirms with ``sluicegate baseline promote flights --confirm``.
 """
 
 from __future__ import annotations

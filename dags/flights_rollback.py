@@ -1,7 +1,7 @@
 """Go back to the last batch of flights that was trusted, and train on it.
 
-Trigger it by hand when a newer batch turned out to be bad; ``to`` names a batch by its digest,
-and the last trusted one is taken without it:
+Trigger it by hand when a newer batch turned out to be bad. ``to`` names a batch by its digest;
+without it, the last trusted batch is taken:
 
     airflow dags trigger flights_rollback
 

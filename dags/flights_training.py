@@ -1,8 +1,8 @@
 """Train a model of late arrivals on the batch that the gate let through.
 
-The DAG says nothing about verdicts: it is scheduled on the verified asset, so the guard
-checks each of its tasks before it starts, and ``load_verified`` hands over only bytes
-that match the sealed manifest.
+The DAG says nothing about verdicts. It is scheduled on the verified asset, so the guard checks each
+of its tasks before it starts, and ``load_verified`` hands over only bytes that match the sealed
+manifest.
 """
 
 from __future__ import annotations

@@ -4,11 +4,10 @@ Trigger it with the batch to judge:
 
     airflow dags trigger flights_waived_gate --conf '{"path": "/data/flights/month=05"}'
 
-If the gate lets the batch through, the two tasks of the group ``waiver`` are skipped. If not,
-they park until two people whom the policy names have answered Airflow's form; see
-docs/response.md. Either way training starts by the asset event alone, never by these tasks'
-state. ``tell`` writes one message per incident into the task's log; a notifier of the Slack or
-SMTP provider takes its place.
+If the gate lets the batch through, the two tasks of the group ``waiver`` are skipped. If not, they
+wait until two people whom the policy names have answered Airflow's form; see docs/response.md.
+Either way only the asset event starts training, never the state of these tasks. ``tell`` writes one
+message for each incident into the task's log; use a notifier of the Slack or SMTP provider instead.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""A training task that must never run, one DAG for each queue of workers.
+"""Training tasks that must never run: a DAG with one task for each queue of workers.
 
-``sluicegate doctor --canary`` starts them through the scheduler. Its source has no evidence, so an
-armed worker refuses it and says so; one that runs it has no guard. The file needs nothing but
-Airflow: a worker without Sluicegate must be able to run it, and be found.
+``sluicegate doctor --canary`` starts them through the scheduler. Their source has no evidence, so a
+worker with a guard refuses the task and says so. A worker that runs it has no guard. The file needs
+nothing but Airflow: a worker without Sluicegate must be able to run it, so that it is found.
 
-Queues are those of ``[sluicegate] canary_queues``, a comma list, and the default queue.
+The queues are those of ``[sluicegate] canary_queues``, a comma list, and the default queue.
 """
 
 from __future__ import annotations

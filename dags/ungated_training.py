@@ -1,8 +1,7 @@
 """What the guard is for: a training DAG whose author forgot, or avoided, the gate.
 
-It reads a directory it was told about and names no verified asset. Because the
-administrator protects the tag ``training``, the guard refuses it at the first try,
-although it asks for three retries.
+It reads a directory that it was given, and names no verified asset. The administrator protects the
+tag ``training``, so the guard refuses it at the first try, although it asks for three retries.
 """
 
 from __future__ import annotations

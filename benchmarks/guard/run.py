@@ -30,9 +30,9 @@ from sluicegate.attest.trust import Role, trust_policy
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.ledger.entry import Entry
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.evidence.home import SluiceHome
-from sluicegate.workflow.evidence.verified import create_ledger, open_evidence
+from sluicegate.workflow.evidence.opening import create_ledger, open_evidence
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger
@@ -79,7 +79,7 @@ def install(root: Path, n_rows: int) -> dict[str, float]:
         batches[name] = root / name
         batches[name].mkdir()
         pq.write_table(rows(seed, n_rows), batches[name] / "part.parquet")
-    build(
+    write_baseline(
         [batches["trusted"]],
         BatchSchema.from_mapping(SCHEMA, locator="schema"),
         out=home.baseline_dir(SOURCE),

@@ -1,8 +1,8 @@
-"""Credentials inside of an address, cut out of whatever is shown.
+"""Credentials inside an address, cut out of whatever is shown.
 
-Secrets that we look up ourselves are a `Secret`, which cannot be shown. This is the second line,
-for those that somebody wrote into an address which is shown on purpose: the password of a URL, a
-signed URL's token, the PIN of a token's URI.
+Secrets that we look up ourselves are a `Secret`, which cannot be shown. This is the second line of
+defence. It cuts what somebody wrote into an address that is shown on purpose: the password of a
+URL, the token of a signed URL, the PIN in a token's URI.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Final
 HIDDEN: Final = "..."
 
 # User and password end at the last @ before the path. A password that is not encoded may hold a
-# slash itself, so behind a colon that begins no port, everything up to the last @ goes, and up to
-# the end where the text was cut before its @. One slash is enough where there is an @: a path
-# library folds two into one.
+# slash itself. So everything after a colon that begins no port is cut up to the last @, or up to
+# the end of a text that was cut before its @. One slash is enough where there is an @, because a
+# path library folds two into one.
 _SIGNED_IN: Final = r"[^\s/@:]*:(?!\d*(?:[/?#]|$))\S*"
 # A name before the @ is shown: Azure writes a container there, PostgreSQL a user.
 _TOKEN: Final = r"(?![\w.$-]{1,31}@)[^\s/]*"  # noqa: S105 - a pattern of one
@@ -36,7 +36,7 @@ def without_credentials(text: str) -> str:
         text: A locator, or a sentence that names some.
 
     Returns:
-        The same text if it holds none. Applied twice, the same as once.
+        The same text if it holds none. A second call changes nothing more.
 
     Example:
         >>> without_credentials("postgresql://u:hunter2@db/rows?password=hunter2#t")

@@ -1,7 +1,7 @@
 """Every error Sluicegate raises, with a stable code and one of three outcomes.
 
     SluicegateError
-    ├── ConfigError            called wrongly: settings, policy, key or argument is unusable
+    ├── ConfigError            called wrongly: a setting, policy, key or argument is unusable
     ├── DataError              could not check: there is nothing to judge, or too little
     │   ├── UnreadableData         missing, truncated, empty, or not the declared format
     │   ├── InsufficientData       fewer rows than the question needs
@@ -29,9 +29,9 @@
 
 "Checked and bad", "could not check" and "called wrongly" never share a class, because
 the three need three different people: security, operations and the caller.
-Each class has an exit code of its own beside that of its outcome: 10 to 39 checked and bad, 40
-to 59 could not check, 64 called wrongly. Messages name the locator, what was expected, what was
-found and the next step. They never hold row values or secrets.
+Each class has an exit code of its own beside that of its outcome: 10 to 39 for checked and bad,
+40 to 59 for could not check, 64 for called wrongly. Messages name the locator, what was expected,
+what was found and the next step. They never hold row values or secrets.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class SluicegateError(Exception):
         got: str = "",
         next_step: str = "",
     ) -> None:
-        # Nobody means to show a password, and whoever writes an address does not think of one.
+        # Nobody means to show a password, and people forget that an address may hold one.
         self.what = without_credentials(what)
         self.locator = without_credentials(locator)
         self.expected = without_credentials(expected)
@@ -113,7 +113,7 @@ class SluicegateError(Exception):
 
 
 class ConfigError(SluicegateError):
-    """Settings, policy, key or argument is unusable."""
+    """A setting, policy, key or argument is unusable."""
 
     code = "CONFIG"
     own_exit_code = 64

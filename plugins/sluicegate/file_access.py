@@ -1,10 +1,10 @@
 """Who else could read a key, or replace a file that decides what is believed.
 
-One rule for all files of an installation. Nobody is an other who is root, this user, or the owner
-of the home directory: each of them could put another installation in its place. A group is no
-other if this process or the home directory belongs to it, because deployments work by groups
-(umask 002, OpenShift's group 0, fsGroup of a pod). A file system that is mounted read-only has
-no writers here, whatever the modes on it say: Kubernetes mounts secrets and ConfigMaps so.
+One rule holds for all files of an installation. Root, this user and the owner of the home
+directory are insiders: each of them could put another installation in its place. The groups of
+this process and the group of the home directory are insiders too, because deployments work by
+groups (umask 002, OpenShift's group 0, fsGroup of a pod). A file system that is mounted read-only
+has no writers here, whatever its modes say: Kubernetes mounts secrets and ConfigMaps that way.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _ANY_WRITE: Final = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 @dataclass(frozen=True, slots=True)
 class Insiders:
-    """Users and groups that are no others.
+    """Users and groups that do not count as others.
 
     Attributes:
-        users: Numbers of users.
-        groups: Numbers of groups.
+        users: User ids of the operating system.
+        groups: Group ids of the operating system.
     """
 
     users: frozenset[int]
@@ -38,7 +38,7 @@ class Insiders:
 
     @classmethod
     def of_process(cls) -> Self:
-        """Return root and this process."""
+        """Return root, the effective user of this process and all its groups."""
         groups = frozenset((ROOT, os.getegid(), *os.getgroups()))
         return cls(frozenset((ROOT, os.geteuid())), groups)
 
@@ -48,10 +48,17 @@ class Insiders:
 
 
 def readers(status: os.stat_result, insiders: Insiders) -> str:
-    """Say who else may read a private key; empty if nobody.
+    """Say who else may read a private key.
 
-    A group may in one case: root owns the file, nobody may write it and this process is in the
-    group. So a pod gets a secret, and no mode of 0600 could be had there.
+    A group may read it in one case: root owns the file, nobody may write it and this process is
+    in the group. A pod gets a secret that way, and cannot have the mode 0600.
+
+    Args:
+        status: Of the key's file, links followed.
+        insiders: Who does not count as another.
+
+    Returns:
+        "every user" or "group" with its id; empty if nobody else may.
     """
     mode = status.st_mode
     if mode & stat.S_IRWXO:
@@ -63,21 +70,24 @@ def readers(status: os.stat_result, insiders: Insiders) -> str:
 
 
 def writers(path: Path, insiders: Insiders) -> str:
-    """Say who else may write a file or replace what is in a directory; empty if nobody.
+    """Say who else may write a file or replace what is in a directory.
 
     Args:
-        path: It exists; of a link the target counts.
-        insiders: Who is no other.
+        path: A file or directory that exists; a link is followed.
+        insiders: Who does not count as another.
+
+    Returns:
+        "every user", or "user" or "group" with its id; empty if nobody else may.
 
     Raises:
-        OSError: It cannot be looked at.
+        OSError: Its status cannot be read.
     """
     status = path.stat()
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         return ""
     if status.st_uid not in insiders.users:
         return f"user {status.st_uid}"
-    # In a sticky directory, as /tmp, nobody replaces a file of somebody else.
+    # In a sticky directory such as /tmp, nobody replaces a file of somebody else.
     sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
     if status.st_mode & stat.S_IWOTH and not sticky:
         return "every user"
@@ -90,19 +100,19 @@ def require_safe(home: Path, *trusted: Path) -> None:
     """Return if nobody else can replace what an installation believes without a signature.
 
     Args:
-        home: The directory.
-        *trusted: Files in it; one that is missing is for its reader to report.
+        home: Home directory of the installation.
+        *trusted: Files in it. A missing one is passed over: its reader reports it.
 
     Raises:
-        ConfigError: Somebody else can.
+        ConfigError: Somebody else can replace one of them.
 
-    Cost: two system calls a file.
+    Cost: two system calls for each file.
     """
     for path in (home, *trusted):
         try:
             who = writers(path, Insiders.of_process().and_of(home.stat()))
         except OSError:
-            continue  # whoever reads it says why it cannot be read
+            continue  # its reader says why it cannot be read
         if who:
             raise ConfigError(
                 f"others may replace it: {who}",

@@ -1,9 +1,9 @@
 """What an error that is not ours means: the last line before a person, a log or an exit code.
 
-Each layer wraps what it expects. What comes through all the same (a full disk, a file that
-this user may not read, memory that ran out, our own defect) gets a code here, and the outcome
-"could not check": nothing was decided. The text of such an error is never shown, because
-libraries quote statements, rows and credentials; its kind and the system's own words are.
+Each layer wraps the errors that it expects. Others come through all the same: a full disk, a file
+that this user may not read, memory that ran out, our own defect. They get a code here and the
+outcome "could not check", because nothing was decided. The text of such an error is never shown:
+libraries quote statements, rows and credentials. Its class and the system's own words are shown.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ def coded(error: BaseException, *, what: str = "", locator: str = "") -> Sluiceg
 
     Args:
         error: What was caught; one of ours is returned as it is.
-        what: What failed, one clause, if the caller knows.
-        locator: What it was about; by default the file that the operating system names.
+        what: One clause that says what failed, if the caller knows it.
+        locator: What the error is about; by default the file that the operating system names.
 
     Returns:
-        An error with a code whose text quotes nothing of a foreign error but errno's words.
+        An error with a code. Its text quotes only errno's words of a foreign error.
     """
     if isinstance(error, SluicegateError):
         return error
@@ -85,9 +85,12 @@ def unwritten(error: OSError, what: str, locator: str) -> SluicegateError:
     """Return the error for a file or folder of ours that was not written.
 
     Args:
-        error: What the system said.
-        what: What failed, one clause.
+        error: What the operating system raised; its errno says who has to act.
+        what: One clause that says what failed.
         locator: The file or folder.
+
+    Returns:
+        `ConfigError` if the caller named a wrong place, else `SystemTrouble`.
     """
     if error.errno not in _WRONG_PLACE:
         return coded(error, what=what, locator=locator)

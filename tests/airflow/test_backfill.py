@@ -9,9 +9,9 @@ from tests.unit.workflow.conftest import Site
 
 from sluicegate.attest.keys import read_signer
 from sluicegate.cli.demo.airflow_rest import wait_until
-from sluicegate.gate.policy import Result
 from sluicegate.gate.verdict import AS_OF
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.signals.decision.record import Status
+from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger
@@ -76,7 +76,7 @@ def filled(real_airflow, live):
 
 def test_backfill_gives_the_verdicts_that_the_live_runs_gave(filled, live):
     assert [said(verdict) for verdict in filled] == list(live.values())
-    assert {verdict.result for verdict in filled} >= {Result.FAILED}
+    assert {verdict.result for verdict in filled} >= {Status.FAILED}
     days = [verdict.run[AS_OF][:7] for verdict in filled]
     assert days == [f"2013-{month:02d}" for month in MONTHS]
 
@@ -89,7 +89,7 @@ def test_each_run_judged_the_month_that_it_sealed_and_only_once(real_airflow, fi
 
 def test_all_months_that_are_blocked_are_one_message(real_airflow, filled):
     airflow, _, _ = real_airflow
-    blocked = [verdict.result is Result.FAILED for verdict in filled]
+    blocked = [verdict.result is Status.FAILED for verdict in filled]
     assert sum(blocked) > 1
     assert len(filled) > sum(blocked)
     subjects = [mail["Subject"] for mail in airflow.mails]

@@ -17,7 +17,7 @@ from tests.support.mail_server import mail_server, smtp_connection
 
 from sluicegate.attest.keys import read_signer
 from sluicegate.cli.demo.flights import FLIGHTS_SCHEMA
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 pytestmark = pytest.mark.airflow

@@ -33,7 +33,7 @@ def manifest(directory):
 def statements(manifest):
     seal = seal_statement("flights", manifest)
     provenance = provenance_statement(
-        "flights", manifest, locator="x", version=1, at=NOW, run={"dag_id": "d"}, code_version="1"
+        "flights", manifest, location="x", version=1, at=NOW, run={"dag_id": "d"}, code_version="1"
     )
     others = [
         Statement(seal.subjects, kind, {"n": 1, "text": "é", "list": [1.5, None, True]})

@@ -20,7 +20,7 @@ from sluicegate.cli.main import main
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.workflow.auditing.findings import KINDS
 from sluicegate.workflow.auditing.run_records import AdmissionTrace, DagRecord, RunRecords, TaskTry
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
 STEPS = re.findall(r"^```bash\n(.*?)^```\n```text\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
@@ -32,7 +32,7 @@ def work(built_site, tmp_path_factory):  # noqa: F811 - the fixture
     root = tmp_path_factory.mktemp("walk")
     shutil.copytree(built_site, root / "site")
     site = Site(root / "site")
-    build(
+    write_baseline(
         [site.root / "trusted"],
         BatchSchema.from_mapping(SCHEMA, locator="schema"),
         out=site.home.baseline_dir("flights"),
@@ -62,7 +62,7 @@ def work(built_site, tmp_path_factory):  # noqa: F811 - the fixture
 
 def _verdict(home: Path) -> str:
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
 
     evidence = open_evidence(SluiceHome(home), at=datetime.now(UTC))
     return next(evidence.ledger.find("verdict", "flights")).entry.envelope

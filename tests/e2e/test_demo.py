@@ -8,11 +8,11 @@ import pytest
 
 from sluicegate.cli import main as cli
 from sluicegate.cli.demo import runner
-from sluicegate.cli.demo.stories import STORIES, Outcome
+from sluicegate.cli.demo.stories import STORIES, StoryEnd
 from sluicegate.errors import LedgerError
 from sluicegate.errors import Outcome as Exit
 
-GOOD = Outcome(as_expected=True, reason="as it should")
+GOOD = StoryEnd(as_expected=True, reason="as it should")
 
 
 class FakeAirflow:
@@ -51,7 +51,7 @@ def good(_stage):
 
 
 def bad(_stage):
-    return Outcome(as_expected=False, reason="training started")
+    return StoryEnd(as_expected=False, reason="training started")
 
 
 def raising(_stage):

@@ -17,7 +17,7 @@ from sluicegate.cli.main import main
 from sluicegate.cli.options import now
 from sluicegate.errors import SluicegateError
 from sluicegate.workflow.admission.admit import admit_training
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 
 BAD, UNCHECKED, WRONG = 1, 2, 64
 

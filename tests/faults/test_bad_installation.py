@@ -17,7 +17,7 @@ from sluicegate.attest.keys import Algorithm, generate
 from sluicegate.attest.trust import Role, trust_policy
 from sluicegate.cli.options import now
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 
 # Policy --------------------------------------------------------------------------------------
 
@@ -194,7 +194,7 @@ def later(days):
 
 def test_expired_baseline_is_checked_and_bad(site, gate, history):
     out = site.home.baseline_dir("src")
-    build(
+    write_baseline(
         [site.root / "trusted"],
         BatchSchema.from_mapping(SCHEMA, locator="schema"),
         out=out,

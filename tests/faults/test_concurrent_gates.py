@@ -17,7 +17,7 @@ from sluicegate.attest.predicates import provenance_from_statement
 from sluicegate.attest.secret import Secret
 from sluicegate.attest.trust import Role
 from sluicegate.workflow.evidence.home import SluiceHome
-from sluicegate.workflow.evidence.verified import create_ledger, open_evidence
+from sluicegate.workflow.evidence.opening import create_ledger, open_evidence
 
 RUN_S = 120
 BATCHES = {"clean": "PASSED", "other": "PASSED", "poisoned": "FAILED"}

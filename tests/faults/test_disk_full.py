@@ -11,7 +11,7 @@ from tests.faults.test_bad_installation import checkpointed
 from tests.unit.workflow.conftest import AT, Site, built_site  # noqa: F401 - a fixture
 
 from sluicegate.cli.main import main
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.signals.evaluate import expected_codes
 from sluicegate.workflow.baselines.signed import read_baseline
 from sluicegate.workflow.evidence.home import ENV_AIRFLOW_HOME_SETTING
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 
 pytestmark = [pytest.mark.airflow, pytest.mark.demo]
 

@@ -29,7 +29,7 @@ from sluicegate.errors import ConfigError, InternalError, SluicegateError, Syste
 from sluicegate.gate.promotion import Lane
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.baselines.in_force import baselines_in_force
-from sluicegate.workflow.evidence.verified import open_evidence, read_trust
+from sluicegate.workflow.evidence.opening import open_evidence, read_trust
 from sluicegate.workflow.exporting.export import Extras, export_run
 from sluicegate.workflow.response.waiver import confirm_waiver, request_waiver
 

@@ -45,7 +45,7 @@ _ROOT = Signer(ed25519.Ed25519PrivateKey.from_private_bytes(b"\x01" * 32))
 _MANIFEST = Manifest.from_entries([FileEntry("a/b", sha256_bytes(b"1"), 1)])
 _SEAL = dsse.sign(seal_statement("flights", _MANIFEST).to_bytes(), _P256)
 _PROVENANCE = provenance_statement(
-    "flights", _MANIFEST, locator="x", version=1, at=_AT, run={"a": "b"}, code_version="1"
+    "flights", _MANIFEST, location="x", version=1, at=_AT, run={"a": "b"}, code_version="1"
 )
 _TRUST = trust_policy({Role.SOURCE: [_P256.public_key], Role.ROOT: [_ROOT.public_key]}, 1, _AT)
 _SIGNED_TRUST = TrustFile(_TRUST).signed_by(_ROOT).to_bytes()

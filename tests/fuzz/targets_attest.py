@@ -23,11 +23,12 @@ from sluicegate.attest.statement import Statement
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.digest.manifest import FileEntry, Manifest
 from sluicegate.gate.custody import Custody, CustodyChange, require_release
-from sluicegate.gate.policy import Mode, Result
+from sluicegate.gate.policy import Mode
 from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
 from sluicegate.gate.verdict import Reason, Verdict, policy_from_test_result, verdict_from_statement
 from sluicegate.gate.verdict import test_result_statement as result_statement
 from sluicegate.gate.waiver import Waiver, waiver_from_statement
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.auditing.run_records import FORMAT, RunRecords
 from sluicegate.workflow.sealing.table_record import (
     Key,
@@ -47,7 +48,7 @@ _SEAL = seal_statement("flights", _MANIFEST)
 _DIGEST = sha256_bytes(b"x")
 _POLICY = b"version: 1\n"
 _VERDICT = Verdict(
-    result=Result.WARNED,
+    result=Status.WARNED,
     source="flights",
     digest=_MANIFEST.digest,
     baseline=_DIGEST,
@@ -58,7 +59,7 @@ _VERDICT = Verdict(
     mode=Mode.ENFORCE,
     issued=_AT,
     expires=_END,
-    reasons=(Reason("LABEL_FLIPS", "y", Result.WARNED, "two of a hundred"),),
+    reasons=(Reason("LABEL_FLIPS", "y", Status.WARNED, "two of a hundred"),),
     rolling=_DIGEST,
 )
 _WAIVER = Waiver(

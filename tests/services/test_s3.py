@@ -17,7 +17,7 @@ from sluicegate.errors import (
     UnreadableData,
     UnsafePath,
 )
-from sluicegate.gate.policy import Result
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.read import stream_verified
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
@@ -59,7 +59,7 @@ def in_store(site, s3):  # noqa: F811
         site.home, "src", signers=signers, at=AT, run=RUN,
         runner=evaluate_directly, filesystem=s3,
     )  # fmt: skip
-    assert issued.verdict.result is not Result.FAILED
+    assert issued.verdict.result is not Status.FAILED
     return site
 
 
@@ -75,7 +75,7 @@ def test_single_object_is_a_single_file(files, s3):
 
 def test_storage_options_open_the_store_and_stay_out_of_the_locator(files, s3_options):
     source = open_source(URL, storage_options=s3_options)
-    assert source.locator == URL
+    assert source.location == URL
     assert "any" not in repr(source)
     assert source.manifest() == build_manifest(files)
 

@@ -15,7 +15,7 @@ from sluicegate.cli.demo.installation import _create_keys
 from sluicegate.cli.options import now
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.evidence.home import SluiceHome
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def add_flights(home, root, *, n_rows=2000, flipped=()):
         thin = table.take(np.sort(order[:n_rows]))
         pq.write_table(turned(thin, "UA") if number in flipped else thin, path)
     for source in SOURCES:
-        build(
+        write_baseline(
             trusted,
             ROLES,
             out=home.baseline_dir(source),

@@ -19,9 +19,9 @@ from sluicegate.errors import SluicegateError
 from sluicegate.gate.waiver import Waiver
 from sluicegate.ledger.entry import Entry
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import build
-from sluicegate.workflow.evidence.verified import read_trust
-from sluicegate.workflow.judging.gate import Findings, GateSigners, gate_source
+from sluicegate.workflow.baselines.signed import write_baseline
+from sluicegate.workflow.evidence.opening import read_trust
+from sluicegate.workflow.judging.gate import Evaluation, GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.response.quarantine import quarantine_batch
 from sluicegate.workflow.sealing.seal import seal_into_ledger
@@ -281,7 +281,7 @@ class FaultySource:
         connection.close()
 
     def _baseline(self, at=AT, signer="baseline", key=None):
-        build(
+        write_baseline(
             [write(rows(self.seed + 5, 2 * N_ROWS), self._folder("trusted"))],
             BatchSchema.from_mapping(SCHEMA, locator="schema"),
             out=self.site.home.baseline_dir(self.name),
@@ -335,4 +335,4 @@ def _nan_p_value(table, baseline, policy):
     """Stand in for a signal whose statistics broke: NaN is no answer."""
     found = evaluate_directly(table, baseline, policy)
     first = replace(found.records[0], p_value=float("nan"))
-    return Findings((first, *found.records[1:]), found.suite)
+    return Evaluation((first, *found.records[1:]), found.suite)

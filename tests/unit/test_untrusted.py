@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.errors import GateBlocked, LedgerConflict, SluicegateError
-from sluicegate.gate.policy import Result
 from sluicegate.gate.verdict import Reason
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 from sluicegate.untrusted import MOST, visible
@@ -84,4 +83,4 @@ def test_message_of_a_record_or_a_reason_is_visible():
     )
     assert record.message == visible(HOSTILE)
     assert record.column == HOSTILE, "rules and baselines find the column by its own name"
-    assert Reason("X", HOSTILE, Result.FAILED, HOSTILE).message == visible(HOSTILE)
+    assert Reason("X", HOSTILE, Status.FAILED, HOSTILE).message == visible(HOSTILE)

@@ -1,4 +1,4 @@
-"""A client of Airflow's REST API, with nothing but the standard library.
+"""A client of Airflow's REST API that uses nothing but the standard library.
 
 Whoever audits an Airflow needs its records, not its packages.
 """
@@ -23,7 +23,7 @@ _TIMEOUT_S = 30.0
 """Longest wait for one answer; the API of a busy two-core machine takes a few seconds."""
 
 _PAGE = 100
-"""Airflow's own upper limit of one page, unless its administrator changed it."""
+"""Airflow's own upper limit for one page, unless its administrator changed it."""
 
 
 class AirflowApiError(SluicegateError):
@@ -47,7 +47,7 @@ class AirflowApi:
         url: Base address, http or https, without a trailing slash.
         username: User, for a server that hands out tokens at ``/auth/token``.
         password: That user's password.
-        token: A token that the caller has already; then no login happens.
+        token: A token that the caller has already. With it, no login happens.
 
     Raises:
         ConfigError: The address is not http or https.
@@ -71,6 +71,14 @@ class AirflowApi:
 
     def call(self, method: str, path: str, body: Any = None, **query: str | int | bool) -> Any:
         """Send one authorized request below ``/api/v2`` and return the JSON of the answer.
+
+        The first call logs in, unless a token was given.
+
+        Args:
+            method: HTTP verb in capitals.
+            path: Path below ``/api/v2``, from its slash on, already escaped (see `part`).
+            body: Anything that JSON can hold; None sends no body.
+            **query: Parameters of the URL; they are escaped here.
 
         Raises:
             AirflowApiError: Any status but 2xx, or no answer.
@@ -108,10 +116,17 @@ class AirflowApi:
             offset += len(items)
 
     def send(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-        """Send one request as it is and return the JSON of the answer.
+        """Send one request without logging in, and return the JSON of the answer.
+
+        Args:
+            method: HTTP verb in capitals.
+            path: Path and query below the base address, already escaped.
+            body: Anything that JSON can hold; None sends no body.
+            headers: Added to the content type; one of the same name replaces it.
 
         Raises:
-            AirflowApiError: Any status but 2xx, or no answer.
+            AirflowApiError: Any status but 2xx, no answer within 30 s, or an answer that is not
+                JSON. Its text quotes neither the request nor the password.
         """
         request = Request(  # noqa: S310 - __post_init__ allows http and https only
             self.url + path,
@@ -138,7 +153,7 @@ class AirflowApi:
 
 
 def _said(answer: bytes) -> str:
-    """Return why a server refused; never what it repeats of a request, as FastAPI's 422 does."""
+    """Return why a server refused, without the parts of the request that FastAPI's 422 repeats."""
     try:
         detail = json.loads(answer)["detail"]
         texts = [detail] if isinstance(detail, str) else [item["msg"] for item in detail]
@@ -148,5 +163,5 @@ def _said(answer: bytes) -> str:
 
 
 def part(text: str) -> str:
-    """Return one segment of a path, escaped."""
+    """Return a text escaped as one segment of a path: its slashes too."""
     return quote(text, safe="")

@@ -1,10 +1,10 @@
-"""What of another library's error may be shown: its kind, and facts that cannot be anybody's data.
+"""The parts of another library's error that may be shown: its kind, and a few harmless facts.
 
-Such a text quotes whatever it stumbled over: the row of a CSV file, the literal of a query, the
-password of a URL. A list of what to cut out is never complete. So it is the other way round: a
-text is shown only where it is one of a few sentences that are known to hold nothing but numbers
-of rows and columns; of all others the kind of the error is shown. Whoever raises an error of ours
-with such a text raises it `from None`: Airflow writes causes to the task's log.
+The text of such an error quotes whatever it stumbled over: the row of a CSV file, the literal of
+a query, the password of a URL. A list of what to cut out is never complete. So this module lists
+what may stay: a few sentences that are known to hold nothing but numbers of rows and columns. Of
+every other error, only the kind is shown. Code that raises an error of ours because of a foreign
+one raises it `from None`, because Airflow writes causes to the task's log.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ from __future__ import annotations
 import re
 from typing import Final
 
-# As pyarrow 26 writes them. A sentence that a later version words otherwise is not shown.
+# These are pyarrow 26's sentences. If a later version changes one, it is no longer shown.
 _KNOWN: Final = (
     (
         r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)",
         "line {0} of {2}, not {1} columns",
     ),
     (r"CSV parse error: Expected (\d+) columns, got (\d+)", "a line of {1}, not {0} columns"),
-    (r"In column (\d+): Invalid: Invalid UTF8 sequence", "column {0} is no UTF-8"),
-    (r"In column (\d+): Invalid: (?:Decimal value|date64)", "column {0}, value out of its type"),
-    (r"In CSV column #(\d+): CSV conversion error", "CSV column {0}, value of another type"),
+    (r"In column (\d+): Invalid: Invalid UTF8 sequence", "column {0} is not UTF-8"),
+    (
+        r"In column (\d+): Invalid: (?:Decimal value|date64)",
+        "column {0} has a value out of its type",
+    ),
+    (r"In CSV column #(\d+): CSV conversion error", "CSV column {0} has a value of another type"),
     (r"Empty CSV file$", "no header line"),
     (r"CSV parser got out of sync with chunker", "a quoted field spans too many lines"),
     (r"straddling object straddles two block boundaries", "a line is too long"),
@@ -32,7 +35,7 @@ _KNOWN: Final = (
 
 
 def shown(error: BaseException) -> str:
-    """Return what of a foreign error may stand in a message.
+    """Return the part of a foreign error that may stand in a message.
 
     Args:
         error: Any exception that is not one of ours.

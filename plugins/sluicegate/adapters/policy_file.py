@@ -16,7 +16,7 @@ from sluicegate.gate.policy_reader import PolicyReader
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MAX_LAYERS = 8  # organisation, project, team: more is a maze
+_MAX_LAYERS = 8  # organisation, project and team need three; more is a maze
 _MAX_BYTES = 1_000_000  # a policy is a page, not a data set
 
 
@@ -38,7 +38,8 @@ def load_yaml(raw: bytes, *, locator: str) -> Any:
         locator: File name for messages.
 
     Raises:
-        ConfigError: Not YAML, too large, duplicate keys, or aliases that nest without end.
+        ConfigError: The bytes are not YAML, or are too large; a key stands twice; or aliases
+            nest without end. The message names the line but does not quote it.
     """
     if len(raw) > _MAX_BYTES:
         raise ConfigError("file is too large", locator=locator, expected=f"at most {_MAX_BYTES} B")
@@ -50,24 +51,24 @@ def load_yaml(raw: bytes, *, locator: str) -> Any:
             "file is not valid YAML",
             locator=locator if line is None else f"{locator}:{line + 1}",
             got=getattr(error, "problem", None) or type(error).__name__,
-            next_step="Correct the file; nothing is decided by half of it.",
-        ) from None  # which quotes the line
+            next_step="Correct the file; half of it decides nothing.",
+        ) from None  # the parser's own text quotes the line
 
 
 def read_policy(path: Path) -> Policy:
     """Read and check a policy file, and the files that it extends.
 
     Args:
-        path: YAML file. With ``extends: OTHER.yaml`` it names only what it changes, and may only
-            tighten; OTHER is looked up beside it.
+        path: YAML file. With ``extends: OTHER.yaml`` it names only what it changes, and it may
+            only tighten. OTHER is looked up beside it. At most 8 files extend each other.
 
     Returns:
-        The policy. Of several layers its bytes and digest are those of the whole that they
-        make, so that what the gate keeps can be read without any of the files.
+        The policy. If it has several layers, its bytes and digest are those of the merged
+        policy: what the gate keeps can then be read without any of the files.
 
     Raises:
-        ConfigError: Missing, unreadable or unusable, a layer that weakens the one below, or
-            files that extend each other.
+        ConfigError: A file is missing, unreadable or unusable; a layer weakens the one below;
+            or files extend each other in a circle.
     """
     top, *below = _layers(path)
     if not below:
@@ -92,7 +93,7 @@ class _Layer:
 
 
 def _layers(path: Path) -> list[_Layer]:
-    """Return a policy's files from the uppermost to the one that extends nothing."""
+    """Return a policy's files, from the named one down to the one that extends nothing."""
     seen: list[Path] = []
     layers: list[_Layer] = []
     following: Path | None = path

@@ -1,7 +1,7 @@
-"""RFC 3161 timestamps: when something was signed, said by an authority and not by the signer.
+"""RFC 3161 timestamps: an authority, not the signer, says when something was signed.
 
-Needs the extra ``timestamps``. Asking an authority is left to whoever may use the network
-(`openssl ts`, curl); here a request is written and an answer is verified.
+This module needs the extra ``timestamps``. It writes a request and verifies an answer. Sending
+the request is left to a tool that may use the network (`openssl ts`, curl).
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 def request_for(data: bytes) -> bytes:
-    """Return a DER request for a timestamp over the SHA-256 of some bytes, with a nonce."""
+    """Return a DER request for a timestamp over the SHA-256 of some bytes, with a nonce.
+
+    Raises:
+        ConfigError: The package of the extra ``timestamps`` is missing.
+
+    Source: RFC 3161, section 2.4.1.
+    """
     client = _client()
     builder = client.TimestampRequestBuilder().data(data)
     builder = builder.hash_algorithm(client.HashAlgorithm.SHA256)
@@ -35,16 +41,18 @@ def verified_time(
     Args:
         response: DER timestamp response.
         data: The exact bytes that were stamped.
-        authorities: Roots of timestamp authorities that are trusted.
-        locator: Where the response came from.
+        authorities: Root certificates of the trusted timestamp authorities; at least one.
+        locator: Where the response came from, for messages.
 
     Returns:
-        Aware UTC.
+        The authority's time, with its zone: UTC.
 
     Raises:
-        MalformedEnvelope: Not a timestamp response.
-        BadSignature: Over other bytes, or by no trusted authority.
+        MalformedEnvelope: The bytes are not a timestamp response.
+        BadSignature: The timestamp is over other bytes, or no trusted authority made it.
         ConfigError: No authority is trusted, or the package is missing.
+
+    Source: RFC 3161, section 2.4.2.
     """
     if not authorities:
         raise ConfigError("no timestamp authority is trusted", locator=locator)
@@ -64,7 +72,7 @@ def verified_time(
             locator=locator,
             next_step="Get the timestamp of exactly these bytes from a trusted authority.",
         ) from error
-    except ValueError as error:  # the token inside is parsed here, and not before
+    except ValueError as error:  # the library parses the token inside only here
         raise MalformedEnvelope("is not a timestamp response", locator=locator) from error
     at: datetime = stamp.tst_info.gen_time
     return at

@@ -1,7 +1,7 @@
-"""Sigstore bundle v0.3 around one envelope signed by one P-256 key.
+"""Sigstore bundle v0.3 around one envelope that one P-256 key signed.
 
-This is the form that `model_signing verify key` and npm `@sigstore/verify` accept. Both take
-the first signature only and know no ML-DSA, so several signatures need a plain envelope.
+`model_signing verify key` and npm `@sigstore/verify` accept this form. Both take the first
+signature only and know no ML-DSA, so several signatures need a plain envelope.
 Source: sigstore/protobuf-specs, sigstore_bundle.proto; docs/formats/seal.md.
 """
 
@@ -27,15 +27,15 @@ def to_bundle(envelope: Envelope, public_key: PublicKey) -> bytes:
     """Wrap an envelope for foreign verifiers.
 
     Args:
-        envelope: With exactly one signature.
+        envelope: It has exactly one signature.
         public_key: The P-256 key that made it.
 
     Returns:
         Canonical JSON.
 
     Raises:
-        ConfigError: Another algorithm, several signatures, or a signature of another key.
-        BadSignature: The signature does not verify: nothing broken is ever written.
+        ConfigError: The key has another algorithm, or there are several signatures.
+        BadSignature: The signature does not verify, so that nothing broken is ever written.
     """
     if public_key.algorithm is not Algorithm.ECDSA_P256:
         raise ConfigError(
@@ -59,15 +59,16 @@ def from_bundle(data: bytes, *, locator: str) -> tuple[Envelope, str]:
 
     Args:
         data: JSON text.
-        locator: Where it came from.
+        locator: Where it came from, for messages.
 
     Returns:
-        The unverified envelope, and the hint: hex SHA-256 of the signer's PEM, which is the
-        `key_id` of a `PublicKey`, and the key id of the envelope's signature.
+        The unverified envelope and the hint. The hint is the hex SHA-256 of the signer's PEM,
+        which is the `key_id` of a `PublicKey`, and becomes the key id of the signature.
 
     Raises:
-        MalformedEnvelope: Another media type, certificates or log entries (we verify neither),
-            unknown fields, not exactly one signature, or a hint that contradicts its keyid.
+        MalformedEnvelope: It has another media type, certificates or log entries (we verify
+            neither), unknown fields, another number of signatures than one, or a hint that
+            contradicts its keyid.
     """
     value = canonical.loads(data, locator=locator, max_bytes=_MAX_BUNDLE_BYTES)
     match value:
@@ -85,7 +86,7 @@ def from_bundle(data: bytes, *, locator: str) -> tuple[Envelope, str]:
 
 
 def _only_known_fields(value: dict[str, Any]) -> bool:
-    """Unknown fields are errors here, as in the protobuf JSON mapping that defines bundles."""
+    """Return whether all fields are known; the protobuf JSON mapping of bundles demands it."""
     material = value["verificationMaterial"]
     return (
         len(value) == 3
@@ -96,7 +97,7 @@ def _only_known_fields(value: dict[str, Any]) -> bool:
 
 
 def _with_hint(envelope: Envelope, hint: str, locator: str) -> Envelope:
-    """Let the hint name the key where the signature does not, so that an edited hint shows."""
+    """Let the hint name the key if the signature does not, so that an edited hint shows."""
     if len(envelope.signatures) != 1:
         raise _malformed(
             locator, "bundle holds several signatures", "1", str(len(envelope.signatures))

@@ -1,9 +1,9 @@
 """X.509 chains: a key that an authority vouches for, while its certificate is valid.
 
-A chain turns into a `TrustedKey` with the certificate's own validity, so that everything else
-(threshold, revocation, required algorithms) stays as it is for listed keys.
-Source: RFC 5280 section 6; pyca/cryptography x509.verification. model_signing accepts expired
-certificates; here the time is an argument and is checked for every certificate of the chain.
+A chain turns into a `TrustedKey` with the certificate's own validity. Everything else (threshold,
+revocation, required algorithms) stays as it is for listed keys. model_signing accepts expired
+certificates. Here the time is an argument, and it is checked for every certificate of the chain.
+Source: RFC 5280 section 6; pyca/cryptography x509.verification.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.trust import TrustPolicy
 
 MAX_CHAIN_BYTES: Final = 64 * 1024
-"""Ten certificates of the usual size; a longer chain is no chain of ours."""
+"""Longest chain, in bytes: it holds ten certificates of the usual size."""
 
 _MAX_DEPTH: Final = 4
 
@@ -45,17 +45,17 @@ def trusted_key(
     Args:
         chain: PEM, the signer's certificate first, then intermediates.
         authorities: Trusted roots; nothing in ``chain`` becomes one.
-        at: Aware; when the signature was made, by a clock that the signer does not control.
-        locator: Where the chain came from.
+        at: When the signature was made, aware, by a clock that the signer does not control.
+        locator: Where the chain came from, for messages.
 
     Returns:
         The key, with the certificate's validity.
 
     Raises:
-        MalformedEnvelope: No chain.
-        Expired: A certificate of the signer is not valid at this time.
-        UntrustedKey: No path to an authority, an authority's own certificate, a certificate
-            that is not for signatures, or a kind of key that is not supported.
+        MalformedEnvelope: The bytes are no chain.
+        Expired: The signer's certificate is not valid at this time.
+        UntrustedKey: No path leads to an authority, the certificate is an authority's own or not
+            for signatures, or its kind of key is not supported.
     """
     leaf, *others = load_certificates(chain, locator=locator)
     require_aware(at)
@@ -91,15 +91,15 @@ def admit(
     """Return the policy with the key of a chain in every role whose authorities vouch for it.
 
     Args:
-        policy: Names authorities by role.
+        policy: It names the authorities of its roles.
         chain: PEM, the signer's certificate first.
-        at: Aware; when the signature was made.
-        stamped: Whether a timestamp authority says that time. Then the certificate may have
-            expired since; otherwise it must be valid whenever the key is used.
-        locator: Where the chain came from.
+        at: When the signature was made, aware.
+        stamped: Whether a timestamp authority says that time. If so, the certificate may have
+            expired since; if not, it must be valid whenever the key is used.
+        locator: Where the chain came from, for messages.
 
     Raises:
-        VerificationError: No role accepts the chain; the cause of the last one.
+        VerificationError: No role accepts the chain. It is the refusal of the last one asked.
     """
     refused: VerificationError = UntrustedKey("no role trusts an authority", locator=locator)
     admitted = policy
@@ -117,7 +117,7 @@ def admit(
         listed = policy.keys.get(key_id)
         if listed is None:
             listed = TrustedKey(found.public_key) if stamped else found
-        # A key that the policy lists keeps what is listed: its revocation above all.
+        # A key that the policy lists keeps what is listed, above all its revocation.
         keys = {**admitted.keys, key_id: listed}
         ids = tuple(dict.fromkeys((*rule.key_ids, key_id)))
         roles = {**admitted.roles, role: replace(rule, key_ids=ids)}
@@ -128,10 +128,14 @@ def admit(
 
 
 def load_certificates(pem: bytes, *, locator: str) -> list[x509.Certificate]:
-    """Read certificates.
+    """Read certificates in their order.
+
+    Args:
+        pem: One or more certificates, at most `MAX_CHAIN_BYTES`.
+        locator: Where they came from, for messages.
 
     Raises:
-        MalformedEnvelope: None there, too many bytes, or not PEM certificates.
+        MalformedEnvelope: There is none, there are too many bytes, or they are no PEM.
     """
     if len(pem) > MAX_CHAIN_BYTES:
         raise MalformedEnvelope("chain of certificates is too large", locator=locator)
@@ -142,7 +146,7 @@ def load_certificates(pem: bytes, *, locator: str) -> list[x509.Certificate]:
 
 
 def _for_signatures() -> path.ExtensionPolicy:
-    """Return what the signer's certificate must be: for digital signatures, and no authority."""
+    """Return the demands on a signer's certificate: it signs, and it is no authority's."""
 
     def signs(_policy: object, _leaf: x509.Certificate, usage: x509.KeyUsage) -> None:
         if not usage.digital_signature:

@@ -1,8 +1,8 @@
 """What a seal fixes: the files of a batch, or the rows of a table. Either has one identity.
 
-Files are named by ``dirHash1`` (``dirHash1-blake3`` when hashed with BLAKE3), rows by the table
-digest. Everything that speaks of a batch (provenance, verdict, waiver, quarantine) names the same
-subject and needs to know no more.
+``dirHash1`` names files, ``dirHash1-blake3`` if they are hashed with BLAKE3. The table digest names
+rows. Every statement about a batch (provenance, verdict, waiver, quarantine) names the same subject
+and needs to know no more.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ def subject_of(source: str, contents: Contents) -> Subject:
         contents: Its files, or its rows.
 
     Returns:
-        Subject with ``dirHash1`` and ``sha256`` (root of Model Signing, for foreign
-        verifiers; of a manifest in parts its Merkle root), or with the table digest.
+        For rows a subject with the table digest. For files one with the identity and ``sha256``,
+        which is the root of Model Signing for foreign verifiers, or the Merkle root of a
+        manifest in parts.
     """
     if isinstance(contents, SealedTable):
         return Subject(source, {TABLE_HASH_1: contents.digest.hex})
@@ -40,6 +41,10 @@ def subject_of(source: str, contents: Contents) -> Subject:
 
 def identity_of(subject: Subject, *, locator: str) -> Digest:
     """Return the digest by which a subject names a batch.
+
+    Args:
+        subject: Of a verified statement.
+        locator: Where the statement came from, for messages.
 
     Raises:
         MalformedEnvelope: It has none, or several.

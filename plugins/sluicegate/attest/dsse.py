@@ -1,8 +1,8 @@
 """DSSE v1: exact bytes, their type, and who signed both.
 
-Source: secure-systems-lab/dsse, protocol.md and envelope.md 1.0.2; docs/formats/envelope.md.
-The payload of an `Envelope` is the decoded byte string that the signatures cover; nothing
-here parses it. `sluicegate.attest.trust` verifies first and parses the same bytes after.
+The payload of an `Envelope` is the decoded byte string that the signatures cover. Nothing here
+parses it: `sluicegate.attest.trust` verifies first and then parses the same bytes.
+Source: secure-systems-lab/dsse 1.0.2, protocol and envelope; docs/formats/envelope.md.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
 MAX_ENVELOPE_BYTES: Final = 96 * 1024 * 1024
-"""A payload of 64 MiB (`canonical.MAX_JSON_BYTES`) in base64, with room for signatures."""
+"""Largest envelope: a payload of 64 MiB (`canonical.MAX_JSON_BYTES`) in base64, and signatures."""
 
 MAX_SIGNATURES: Final = 16
-"""More signers than any threshold needs; each one costs the verifier a public-key operation."""
+"""Most signatures: no threshold needs more, and each costs the verifier a public-key operation."""
 
 _MAX_SIGNATURE_BYTES: Final = 8192  # ML-DSA-87, the largest standard one, has 4,627
 _MAX_KEY_ID: Final = 512
 _MAX_TYPE: Final = 256
 
-# RFC 4648 sections 4 and 5: one alphabet or the other, padded, never both in one text.
+# RFC 4648 sections 4 and 5: one alphabet or the other, padded, and never both in one text.
 _STANDARD: Final = re.compile(rb"[A-Za-z0-9+/]*={0,2}")
 _URL_SAFE: Final = re.compile(rb"[A-Za-z0-9_-]*={0,2}")
 
@@ -41,7 +41,7 @@ class Signature:
     """One signature.
 
     Attributes:
-        key_id: Unauthenticated hint which key to try; "" if the signer gave none.
+        key_id: Unauthenticated hint at the key to try; "" if the signer gave none.
         value: Raw signature bytes: DER for ECDSA, fixed length for the others.
     """
 
@@ -56,10 +56,11 @@ class Envelope:
     Attributes:
         payload_type: Media type or URI of the payload; signed together with it.
         payload: The bytes that were signed.
-        signatures: 1 to 16, no key and no signature twice.
+        signatures: 1 to 16; no key and no signature twice.
 
     Raises:
-        MalformedEnvelope: Outside these limits.
+        MalformedEnvelope: The payload type is empty or too long, or the signatures are not as
+            they must be.
     """
 
     payload_type: str
@@ -78,7 +79,7 @@ class Envelope:
             )
         named = [signature.key_id for signature in self.signatures if signature.key_id]
         values = [signature.value for signature in self.signatures]
-        # A repeated signature is never useful and always an attempt at a threshold.
+        # A repeated signature is never useful. It is always an attempt at a threshold.
         if len(set(named)) != len(named) or len(set(values)) != len(values):
             raise _malformed("envelope", "the same key or signature appears twice")
 
@@ -92,7 +93,7 @@ class Envelope:
             {"keyid": one.key_id, "sig": base64.b64encode(one.value).decode("ascii")}
             for one in self.signatures
         ]
-        # By hand around the payload: base64 needs no escaping, and there may be megabytes of it.
+        # Written by hand around the payload: base64 needs no escaping, and it may be megabytes.
         return b'{"payload":"%b","payloadType":%b,"signatures":%b}' % (
             base64.b64encode(self.payload),
             canonical.dumps(self.payload_type),
@@ -105,13 +106,14 @@ class Envelope:
 
         Args:
             data: JSON text.
-            locator: Where it came from.
+            locator: Where it came from, for messages.
 
         Returns:
             The envelope, unverified.
 
         Raises:
-            MalformedEnvelope: Not strict JSON, too large, wrong shape, or bad base64.
+            MalformedEnvelope: It is too large, no strict JSON or no envelope, or its base64 is
+                bad.
 
         Cost: linear, at most 96 MiB of input.
         """
@@ -122,8 +124,12 @@ class Envelope:
     def from_json(cls, value: Any, *, locator: str) -> Self:
         """Read an envelope that is part of a larger document, such as a bundle.
 
+        Args:
+            value: From `canonical.loads`.
+            locator: Where the document came from, for messages.
+
         Raises:
-            MalformedEnvelope: Wrong shape or bad base64.
+            MalformedEnvelope: It is no envelope, or its base64 is bad.
         """
         match value:
             case {"payload": str(payload), "payloadType": str(kind), "signatures": list(items)}:
@@ -145,10 +151,10 @@ def pae(payload_type: str, payload: bytes) -> bytes:
         payload: Bytes to sign.
 
     Returns:
-        ``DSSEv1 <length> <type> <length> <payload>``; unambiguous, so a type cannot be moved
-        into the payload or the other way round.
+        ``DSSEv1 <length> <type> <length> <payload>``. The lengths make it unambiguous, so nobody
+        can move a type into the payload or the other way round.
 
-    Source: dsse protocol.md 1.0.2, "Signature Definition".
+    Source: secure-systems-lab/dsse 1.0.2, protocol, "Signature Definition".
 
     Example:
         >>> pae("http://example.com/HelloWorld", b"hello world")
@@ -163,14 +169,14 @@ def sign(payload: bytes, *signers: Signer, payload_type: str = PAYLOAD_TYPE) -> 
 
     Args:
         payload: Exact bytes; they are kept as they are.
-        signers: At least one, each key once; the keys of a joint signer all sign.
+        signers: At least one, and each key once; all keys of a joint signer sign.
         payload_type: Media type or URI of the payload.
 
     Returns:
         The envelope.
 
     Raises:
-        ConfigError: No signer, or the same key twice.
+        ConfigError: There is no signer, or one key is there twice.
     """
     members = [member for signer in signers for member in signer.members]
     key_ids = [member.public_key.key_id for member in members]
@@ -189,14 +195,14 @@ def decode_base64(text: str, *, locator: str) -> bytes:
 
     Args:
         text: From an envelope.
-        locator: For the message.
+        locator: Where it came from, for messages.
 
     Returns:
         The bytes.
 
     Raises:
-        MalformedEnvelope: White space, a mixed alphabet, missing padding, or unused bits that
-            are not zero: each would let one byte string be written in several ways.
+        MalformedEnvelope: It has white space, a mixed alphabet, no padding, or unused bits that
+            are not zero. Each would let one byte string be written in several ways.
     """
     try:
         raw = text.encode("ascii")
@@ -223,7 +229,7 @@ def _signature(value: Any, locator: str) -> Signature:
             decoded = decode_base64(text, locator=locator)
             if decoded and len(decoded) <= _MAX_SIGNATURE_BYTES and len(key_id) <= _MAX_KEY_ID:
                 return Signature(key_id, decoded)
-    raise _malformed(locator, "signature needs sig, and keyid if any, of sensible size")
+    raise _malformed(locator, "signature needs a sig; sig and keyid, if any, are of sensible size")
 
 
 def _malformed(locator: str, what: str, expected: str = "", got: str = "") -> MalformedEnvelope:

@@ -1,9 +1,9 @@
 r"""Which private key a text holds, however it was pasted, and what else it looks like.
 
-Environment variables, secrets managers and web forms change a PEM on its way: line breaks become
-``\n`` or spaces, quotes and byte order marks come along, tools print attributes before it or write
-base64 of the whole. One rule covers them: **a text that holds exactly one private key is that
-key.** Specified in docs/keys.md.
+Environment variables, secrets managers and web forms change a PEM on its way. Line breaks become
+``\n`` or spaces. Quotes and byte order marks are added. Tools print attributes before it, or write
+base64 of the whole. One rule covers all of this: **a text that holds exactly one private key is
+that key.** Specified in docs/keys.md.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _BLOCK: Final = re.compile(
 _ESCAPED_LINE_END: Final = re.compile(rb"\\+[rn]")
 _HEXADECIMAL: Final = re.compile(rb"[0-9a-fA-F:\s]{32,}")
 _WIDE: Final = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_SEQUENCE: Final = 0x30  # X.690 8.9: every encoding of a key is one
+_SEQUENCE: Final = 0x30  # X.690 8.9; every encoding of a key is a sequence
 
 
 def private_key_in(raw: bytes) -> bytes | None:
     """Return the one private key of a text, in an encoding that libraries read.
 
     Args:
-        raw: A PEM, with anything before and after it and any line ends, a DER, or base64 of
+        raw: A PEM with any line ends and anything before and after it, a DER, or base64 of
             either.
 
     Returns:
@@ -40,12 +40,12 @@ def private_key_in(raw: bytes) -> bytes | None:
     if blocks:
         return _pem(*blocks[0]) if len(blocks) == 1 else None
     decoded = _base64(text)
-    # Shorter with each step, so base64 of base64 ends.
+    # The text gets shorter with each step, so base64 of base64 ends.
     return None if decoded is None else private_key_in(decoded)
 
 
 def looks_like(raw: bytes) -> str:
-    """Return of which kind a text is that holds no usable key; nothing about its content."""
+    """Return the kind of a text that holds no usable key; it says nothing about its content."""
     text = _unwrapped(raw).strip()
     if not text:
         return "nothing"

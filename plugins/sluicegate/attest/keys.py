@@ -1,8 +1,8 @@
 """Private keys: they sign, and stay where they are.
 
-A private key lives in a `Signer`, which signs and does nothing else: it cannot be printed,
-copied, pickled or sent through XCom. Its file is readable by its owner only and is never
-overwritten.
+A private key lives in a `Signer`, which signs and does nothing else. Nobody can print, copy or
+pickle it, or send it through XCom. Only its owner can read its file, and nothing overwrites that
+file.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ _PrivateKeys = (
     | mldsa.MLDSA65PrivateKey
 )
 
-# RFC 6979: a P-256 signature needs no randomness, so a weak generator cannot leak the key and
-# the same seal is written as the same bytes.
+# RFC 6979: a P-256 signature needs no randomness. So a weak generator cannot leak the key, and the
+# same seal is written as the same bytes.
 _SIGN_P256: Final = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
 
 
@@ -67,7 +67,7 @@ class Signer:
         private_key: From pyca/cryptography.
 
     Raises:
-        ConfigError: A kind of key or curve that is not supported.
+        ConfigError: The kind of key or its curve is not supported.
     """
 
     __slots__ = ("_private_key", "_public_key")
@@ -83,7 +83,7 @@ class Signer:
 
     @property
     def members(self) -> tuple[Signer, ...]:
-        """The keys that sign a plain envelope: this one, for a joint signer all of them."""
+        """The keys that sign a plain envelope: this one, or all keys of a joint signer."""
         return (self,)
 
     def sign(self, data: bytes) -> bytes:
@@ -102,7 +102,7 @@ class Signer:
         return self._private_key.sign(data)
 
     def private_pem(self, passphrase: bytes | None = None) -> bytes:
-        """Return the private key as PKCS #8 PEM; only to write a new key file.
+        """Return the private key as PKCS #8 PEM, only to write a new key file.
 
         Args:
             passphrase: Encrypts the PEM if given.
@@ -120,27 +120,27 @@ class Signer:
         return f"Signer({self.public_key.algorithm.value}, {self.public_key.short})"
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        # Also stops copy, deepcopy, multiprocessing arguments and XCom.
+        # This also stops copy, deepcopy, multiprocessing arguments and XCom.
         raise TypeError("a Signer holds a private key and cannot be pickled or copied")
 
 
 class JointSigner(Signer):
     """Several keys of one role that sign each statement together.
 
-    For thresholds, and for hybrids of classical and post-quantum keys. Where one signature
-    fits, as in a Sigstore bundle, the first key signs.
+    They serve thresholds, and hybrids of classical and post-quantum keys. If there is room for
+    one signature only, as in a Sigstore bundle, the first key signs.
 
     Args:
-        signers: At least two, each key once.
+        signers: At least two keys together, and each key once.
 
     Raises:
-        ConfigError: Fewer, or the same key twice.
+        ConfigError: There are fewer, or one key is there twice.
     """
 
     __slots__ = ("_members",)
 
     def __init__(self, *signers: Signer) -> None:
-        # Not super().__init__: there is no private key here to hold.
+        # super().__init__ is not called: there is no private key to hold.
         members = tuple(member for signer in signers for member in signer.members)
         if len({member.public_key.key_id for member in members}) != len(members) or not members[1:]:
             raise ConfigError("signing together needs several keys, and each key once")
@@ -157,7 +157,7 @@ class JointSigner(Signer):
         return self._members[0].sign(data)
 
     def private_pem(self, passphrase: bytes | None = None) -> NoReturn:  # noqa: ARG002 - as its base
-        """Refuse: several keys are no PEM.
+        """Refuse, because several keys are no PEM.
 
         Raises:
             ConfigError: Always.
@@ -190,15 +190,15 @@ def load_signer(pem: bytes, *, locator: str, passphrase: bytes | None = None) ->
 
     Args:
         pem: Text that holds one private key, PKCS #8 or SEC 1, as `private_key_in` finds it.
-        locator: Where it came from.
-        passphrase: Of an encrypted key.
+        locator: Where it came from, for messages.
+        passphrase: Passphrase of an encrypted key.
 
     Returns:
         Its signer.
 
     Raises:
-        ConfigError: Not a private key, an unsupported kind, a passphrase that is missing,
-            wrong, or given for a key that needs none.
+        ConfigError: It is no private key, its kind is not supported, or the passphrase is
+            missing, wrong, or given for a key that needs none.
     """
     encoded = private_key_in(sensible_pem(pem, locator))
     if encoded is None:
@@ -208,8 +208,8 @@ def load_signer(pem: bytes, *, locator: str, passphrase: bytes | None = None) ->
     try:
         key = load(encoded, passphrase)
     except (ValueError, UnsupportedAlgorithm, TypeError) as error:
-        # pyca/cryptography: TypeError means a passphrase is missing or superfluous. Its text
-        # quotes no key material, but it is dropped all the same.
+        # In pyca/cryptography a TypeError means that a passphrase is missing or superfluous. Its
+        # text quotes no key material, but it is dropped all the same.
         what = (
             "private key needs a passphrase, or needs none and got one"
             if isinstance(error, TypeError)
@@ -226,22 +226,23 @@ def read_signer(path: Path, *, passphrase: bytes | None = None) -> Signer:
 
     Args:
         path: PEM file; a symlink is followed, and the mode of its target counts.
-        passphrase: Of an encrypted key.
+        passphrase: Passphrase of an encrypted key.
 
     Returns:
         The signer.
 
     Raises:
-        ConfigError: Missing, not a regular file, accessible to others (`file_access.readers`),
-            or no key.
+        ConfigError: The file is missing, not regular or accessible to others
+            (`file_access.readers`), or it holds no key.
     """
     try:
-        # O_NONBLOCK: a FIFO in the key's place must not hang the task.
+        # O_NONBLOCK, because a FIFO in the key's place must not hang the task.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
         _refuse_file(path, "private key cannot be read", "Check the path and the user.", error)
     try:
-        # The mode of the open descriptor: checking the path would leave a gap to swap it in.
+        # The open descriptor is checked: between a check of the path and the read, somebody could
+        # swap the file.
         _check_private(os.fstat(descriptor), path)
         pem = os.read(descriptor, MAX_PEM_BYTES + 1)
     finally:
@@ -268,8 +269,8 @@ def write_key_pair(
     """Write ``key.pem`` (mode 0600) and ``key.pub.pem`` (0644) into a directory.
 
     Args:
-        signer: New key.
-        directory: Made with mode 0700 if missing.
+        signer: A new key.
+        directory: Made with mode 0700 if it is missing.
         passphrase: Encrypts the private key if given.
 
     Returns:
@@ -277,11 +278,11 @@ def write_key_pair(
 
     Raises:
         ConfigError: Either file exists (a key is never overwritten), or no directory can be there.
-        SystemTrouble: The directory cannot be written; then no half of a pair stays.
+        SystemTrouble: The directory cannot be written; no half of a pair stays then.
     """
     private, public = directory / PRIVATE_NAME, directory / PUBLIC_NAME
-    # Both are looked for first, so that no half of another pair is left behind; the exclusive
-    # creation below decides if somebody else was faster.
+    # Both are looked for first, so that no half of another pair is left behind. If somebody else
+    # is faster, the exclusive creation below decides.
     if os.path.lexists(private) or os.path.lexists(public):
         _refuse_file(directory, "already holds a key", "Choose another directory.", None)
     try:
@@ -290,7 +291,7 @@ def write_key_pair(
         try:
             _write_new(public, signer.public_key.to_pem(), 0o644)
         except OSError:
-            private.unlink()  # nobody knows what it signs
+            private.unlink()  # without its public half nobody knows what it signs
             raise
     except OSError as error:
         raise unwritten(error, "the key cannot be written", str(directory)) from error
@@ -298,7 +299,7 @@ def write_key_pair(
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
-    # Created with its final mode: a key that is readable for a moment has been read.
+    # The file has its final mode from the start: a key that is readable for a moment has been read.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -1,4 +1,4 @@
-"""Predicate types that Sluicegate signs, and the two that hold a manifest.
+"""Predicate types that Sluicegate signs, and the statements of a seal and of provenance.
 
 Specified in docs/formats/predicates.md and docs/formats/seal.md.
 """
@@ -42,8 +42,8 @@ TEST_RESULT: Final = "https://in-toto.io/attestation/test-result/v0.1"
 """Details of a verdict: in-toto Test Result."""
 
 
-# The parameters of Model Signing that change its digest. Symlinks and ignored paths are
-# refused here, so a seal never covers less than the directory that it names.
+# The parameters of Model Signing that change its digest. We refuse symlinks and ignored paths, so
+# a seal never covers less than the directory that it names.
 def _serialization(algorithm: str) -> dict[str, Any]:
     return {"method": "files", "hash_type": algorithm, "allow_symlinks": False}
 
@@ -55,18 +55,18 @@ class Provenance:
     Attributes:
         source: Name of the source.
         digest: Identity of the batch.
-        version: Position among the seals of this source, from 1; never falls.
-        locator: Where the data can be read again.
-        sealed_at: Aware UTC.
+        version: Position among the seals of this source, from 1; it never falls.
+        location: Where the data can be read again.
+        sealed_at: When it was sealed, aware UTC.
         run: Who ran it: orchestrator, DAG, run and task ids.
         code_version: Version of the code that sealed.
-        inputs: Artefacts the batch was made from; empty at the start of a chain.
+        inputs: Artefacts that the batch was made from; empty at the start of a chain.
     """
 
     source: str
     digest: Digest
     version: int
-    locator: str
+    location: str
     sealed_at: datetime
     run: Mapping[str, str]
     code_version: str
@@ -84,15 +84,15 @@ def seal_payload(source: str, manifest: Manifest) -> bytes:
         Canonical bytes of a Model Signing 1.0 statement, with the size of each file as an extra
         field.
 
-    Cost: linear; about 1 microsecond a file.
+    Cost: linear; about 1 microsecond for each file.
     """
     empty = Statement(
         (subject_of(source, manifest),),
         OMS_SIGNATURE,
         {"serialization": _serialization(manifest.algorithm), "resources": []},
     ).to_bytes()
-    # Ten thousands of equal objects are written as text, five times faster than as values. A
-    # quote inside a value is escaped, so this key stands in the text once.
+    # Tens of thousands of objects of one form are written as text, five times faster than as
+    # values. A quote inside a value is escaped, so this key stands in the text once.
     head, found, tail = empty.partition(_NO_RESOURCES)
     assert found  # noqa: S101 - written above
     return b"".join((head, _NO_RESOURCES[:-1], _resources(manifest), b"]", tail))
@@ -133,15 +133,16 @@ def manifest_from_statement(statement: Statement, *, locator: str) -> Manifest:
 
     Args:
         statement: From `TrustPolicy.verify`.
-        locator: Where it came from.
+        locator: Where it came from, for messages.
 
     Returns:
         The manifest that was signed.
 
     Raises:
-        MalformedEnvelope: Not a seal, a resource named twice or out of order, an unknown
-            algorithm, symlinks or ignored paths, or digests that contradict the resources.
-        UnsafePath: A resource name that no manifest may hold.
+        MalformedEnvelope: It is no seal of files, it allows symlinks or ignored paths, its
+            algorithm is unknown, a resource is named twice or out of order, or a digest
+            contradicts the resources.
+        UnsafePath: It names a resource that no manifest may hold.
     """
     if statement.predicate_type != OMS_SIGNATURE:
         raise _malformed(locator, "is not a seal of files", OMS_SIGNATURE, statement.predicate_type)
@@ -172,9 +173,9 @@ def manifest_from_statement(statement: Statement, *, locator: str) -> Manifest:
 
 def provenance_statement(
     source: str,
-    manifest: Contents,
+    contents: Contents,
     *,
-    locator: str,
+    location: str,
     version: int,
     at: datetime,
     run: Mapping[str, str],
@@ -185,28 +186,28 @@ def provenance_statement(
 
     Args:
         source: Name of the source.
-        manifest: Files or rows of the batch.
-        locator: Where the data can be read again.
+        contents: Files or rows of the batch.
+        location: Where the data can be read again.
         version: Position among the seals of this source, from 1.
-        at: Aware; when it was sealed.
+        at: When it was sealed, aware.
         run: Who ran it: orchestrator, DAG, run and task ids.
         code_version: Version of the code that sealed.
-        inputs: Artefacts the batch was made from.
+        inputs: Artefacts that the batch was made from.
 
     Returns:
         The statement.
 
     Raises:
-        ConfigError: Version below 1, or a naive time.
+        ConfigError: The version is below 1, or the time is naive.
     """
     if version < 1:
         raise ConfigError("version of a source starts at 1", locator=source, got=str(version))
     return Statement(
-        (subject_of(source, manifest),),
+        (subject_of(source, contents),),
         PROVENANCE,
         {
             "version": version,
-            "locator": locator,
+            "locator": location,
             "sealedAt": format_timestamp(at),
             "run": dict(run),
             "codeVersion": code_version,
@@ -220,14 +221,14 @@ def provenance_from_statement(statement: Statement, *, locator: str) -> Provenan
 
     Args:
         statement: From `TrustPolicy.verify`.
-        locator: Where it came from.
+        locator: Where it came from, for messages.
 
     Returns:
         What it says.
 
     Raises:
-        MalformedEnvelope: Another predicate type, or a field that is missing, unknown or of
-            the wrong type.
+        MalformedEnvelope: It has another predicate type, or a field is missing, unknown or
+            ill-typed.
     """
     if statement.predicate_type != PROVENANCE:
         raise _malformed(
@@ -250,7 +251,7 @@ def provenance_from_statement(statement: Statement, *, locator: str) -> Provenan
                 source=subject.name,
                 digest=identity,
                 version=version,
-                locator=place,
+                location=place,
                 sealed_at=parse_timestamp(sealed_at, locator=f"{locator}: sealedAt"),
                 run=run,
                 code_version=code_version,
@@ -267,7 +268,7 @@ def _resource(item: Any, algorithm: str, locator: str) -> HashedFile:
     if found != algorithm:
         raise _malformed(locator, "resource has an unknown algorithm", algorithm, ascii(found)[:40])
     match item:
-        # bool is an int to Python and a boolean to JSON
+        # A bool is an int to Python and a boolean to JSON.
         case {"name": str(path), "digest": str(value), "size": int(size)} if len(
             item
         ) == 4 and not isinstance(size, bool):
@@ -277,7 +278,7 @@ def _resource(item: Any, algorithm: str, locator: str) -> HashedFile:
 
 def _check_subject(statement: Statement, manifest: Manifest, locator: str) -> None:
     subject = _only_subject(statement, locator)
-    identity_of(subject, locator=locator)  # one, and no second that another reader would take
+    identity_of(subject, locator=locator)  # refuses a second one that another reader might take
     for computed in (manifest.oms_root, manifest.digest):
         algorithm = computed.algorithm
         signed = _digest_of(subject, algorithm, locator)

@@ -1,7 +1,7 @@
 """Public keys that verify evidence: ECDSA P-256, Ed25519 and ML-DSA.
 
-Exactly one algorithm, curve and hash belongs to each kind of key, so a signature names no
-algorithm and none can be downgraded.
+Exactly one algorithm, curve and hash belongs to each kind of key. So a signature names no
+algorithm, and nobody can downgrade one.
 Source: FIPS 186-5 (ECDSA, EdDSA), FIPS 204 (ML-DSA); pyca/cryptography.
 """
 
@@ -28,11 +28,11 @@ _PublicKeys = (
 _VERIFY_P256: Final = ec.ECDSA(hashes.SHA256())
 
 MAX_PEM_BYTES: Final = 64 * 1024
-"""More than any single key needs; a key file of another size is not a key file."""
+"""Largest key file, in bytes: no single key needs as much."""
 
 
 class Algorithm(StrEnum):
-    """What a key can be; the values are those of `sluicegate keygen --alg`."""
+    """Kinds of keys; the values are those of `sluicegate keygen --alg`."""
 
     ECDSA_P256 = "ecdsa-p256"
     ED25519 = "ed25519"
@@ -41,7 +41,7 @@ class Algorithm(StrEnum):
 
 
 SUPPORTED: Final = " or ".join(Algorithm)
-"""For messages."""
+"""All kinds of keys, for messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class PublicKey:
     """A key that verifies.
 
     Attributes:
-        algorithm: The one algorithm it verifies.
+        algorithm: The one algorithm that it verifies.
         pem: Canonical PEM of its SubjectPublicKeyInfo.
         key_id: Hex SHA-256 of `pem`; the ``hint`` of a Sigstore bundle.
     """
@@ -79,7 +79,7 @@ class PublicKey:
             data: What was signed.
 
         Raises:
-            BadSignature: It is not, or it is not even the form of a signature.
+            BadSignature: It is not, or it does not even have the form of a signature.
 
         Cost: about 0.1 ms, plus hashing the data.
         """
@@ -101,13 +101,13 @@ def load_public_key(pem: bytes, *, locator: str) -> PublicKey:
 
     Args:
         pem: SubjectPublicKeyInfo.
-        locator: Where it came from.
+        locator: Where it came from, for messages.
 
     Returns:
         The key; its id does not depend on white space or comments around the PEM.
 
     Raises:
-        ConfigError: Not a public key, or a kind that is not supported.
+        ConfigError: It is no public key, or its kind is not supported.
     """
     try:
         key = serialization.load_pem_public_key(sensible_pem(pem, locator))
@@ -120,8 +120,12 @@ def load_public_key(pem: bytes, *, locator: str) -> PublicKey:
 def public_key_of(key: object, *, locator: str) -> PublicKey:
     """Wrap a pyca/cryptography public key.
 
+    Args:
+        key: From pyca/cryptography; any other object is refused.
+        locator: Where it came from, for messages.
+
     Raises:
-        ConfigError: A kind or curve that is not supported.
+        ConfigError: Its kind or curve is not supported.
     """
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
         algorithm = Algorithm.ECDSA_P256
@@ -140,14 +144,32 @@ def public_key_of(key: object, *, locator: str) -> PublicKey:
 
 
 def sensible_pem(pem: bytes, locator: str) -> bytes:
-    """Return the PEM if it has the size of a key. Raises ConfigError otherwise."""
+    """Return the PEM if it has the size of a key.
+
+    Args:
+        pem: Bytes that may be a key.
+        locator: Where they came from, for messages.
+
+    Raises:
+        ConfigError: It is larger than `MAX_PEM_BYTES`.
+    """
     if len(pem) > MAX_PEM_BYTES:
         refuse_key("is too large for a key", locator, f"at most {MAX_PEM_BYTES} bytes")
     return pem
 
 
 def refuse_key(what: str, locator: str, expected: str, got: str = "") -> NoReturn:
-    """Raise ConfigError about a key; never with a cause that could quote it."""
+    """Refuse a key, without a cause that could quote it.
+
+    Args:
+        what: One clause that says what failed.
+        locator: Where the key came from.
+        expected: What would have been accepted.
+        got: What kind of text is there instead; never the text.
+
+    Raises:
+        ConfigError: Always.
+    """
     raise ConfigError(
         what,
         locator=locator,

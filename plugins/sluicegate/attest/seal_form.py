@@ -35,14 +35,14 @@ def write_seal(source: str, contents: Contents, signer: Signer) -> bytes:
     Args:
         source: Name of the source.
         contents: Its files, or its rows.
-        signer: Holds the source role's key; P-256 for files, and of a joint signer only the
-            first key signs those.
+        signer: Holds the source role's key. Files need a P-256 key, and only the first key of a
+            joint signer signs them.
 
     Returns:
-        A Sigstore bundle for files, else a DSSE envelope.
+        A Sigstore bundle for files in a plain manifest, else a DSSE envelope.
 
     Raises:
-        ConfigError: A key of another algorithm for files.
+        ConfigError: The key for files has another algorithm.
     """
     if isinstance(contents, MerkleFiles):
         statement = merkle_statement(source, contents)
@@ -56,8 +56,12 @@ def write_seal(source: str, contents: Contents, signer: Signer) -> bytes:
 def read_seal(data: bytes, *, locator: str) -> dsse.Envelope:
     """Read either form without believing it.
 
+    Args:
+        data: Bytes of the seal.
+        locator: Where they came from, for messages.
+
     Raises:
-        MalformedEnvelope: Neither, or the form of the other predicate type.
+        MalformedEnvelope: It has neither form, or the form of another predicate type.
     """
     if is_plain(data):
         envelope = dsse.Envelope.from_bytes(data, locator=locator)
@@ -70,7 +74,7 @@ def read_seal(data: bytes, *, locator: str) -> dsse.Envelope:
 
 
 def is_plain(data: bytes) -> bool:
-    """Return whether bytes cannot be a bundle; the strict reader of either form decides."""
+    """Return whether bytes cannot be a bundle. The strict reader of each form decides the rest."""
     return b'"dsseEnvelope"' not in data
 
 
@@ -81,20 +85,20 @@ def contents_from_statement(
 
     Args:
         statement: From `verify_seal`.
-        locator: Where it came from.
+        locator: Where it came from, for messages.
         parts: Returns where the parts below a Merkle root are.
 
     Raises:
         BadProof: The index of a manifest in parts is not the one whose root was signed.
         EvidenceMissing: There is no index.
-        MalformedEnvelope: Not a seal, or one that contradicts itself.
+        MalformedEnvelope: It is no seal, or it contradicts itself.
     """
     if statement.predicate_type == MERKLE_MANIFEST_TYPE:
         return _merkle(statement, locator, parts)
     if statement.predicate_type != TABLE_TYPE:
         return manifest_from_statement(statement, locator=locator)
     table = SealedTable.from_predicate(statement.predicate, locator=locator)
-    # A statement about the rows of sealed files has their subject and is no seal itself.
+    # A statement about the rows of sealed files has the subject of the files. It is no seal.
     if len(statement.subjects) != 1:
         raise MalformedEnvelope("statement is about several subjects", locator=locator)
     if identity_of(statement.subjects[0], locator=locator) != table.digest:
@@ -103,7 +107,12 @@ def contents_from_statement(
 
 
 def merkle_statement(source: str, files: MerkleFiles) -> Statement:
-    """Say that a source consists of exactly the files below a Merkle root."""
+    """Say that a source consists of exactly the files below a Merkle root.
+
+    Args:
+        source: Name of the source.
+        files: Its files; only root, identity and counts are signed.
+    """
     said = {"files": files.n_files, "size": files.index.size_bytes}
     return Statement((subject_of(source, files),), MERKLE_MANIFEST_TYPE, said)
 
@@ -112,7 +121,7 @@ def _merkle(statement: Statement, locator: str, parts: Callable[[Digest], Parts]
     subject = statement.subjects[0]
     root = Digest(SHA256, subject.digest.get(SHA256, ""))
     files = MerkleFiles.read(parts(root), root=root, locator=locator)
-    # Identity and counts stand in the signed statement too; an index cannot contradict them.
+    # Identity and counts stand in the signed statement too, so an index cannot contradict them.
     if statement != merkle_statement(subject.name, files):
         raise BadProof("the index contradicts the signed statement", locator=locator)
     return files

@@ -1,7 +1,7 @@
 """What a signed statement says of the rows of a table, readable without numpy.
 
 Specified in docs/formats/table-difference.md, section "Statement". The difference sketch is
-kept as it was signed; only who compares rows decodes it (`workflow.table_record`).
+kept as it was signed. Only code that compares rows decodes it (`workflow.table_record`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class SealedTable:
         columns: Pairs of name and logical class as JSON, ascending by name.
         n_rows: Number of rows, repetitions counted.
         buckets: SHA-256 of each bucket, 4096 times 32 bytes.
-        sketch: Difference sketch as it stands in the statement; None where none was kept.
+        sketch: Difference sketch as it stands in the statement; None if none was kept.
     """
 
     columns: tuple[tuple[str, Any], ...]
@@ -57,9 +57,13 @@ class SealedTable:
     def from_predicate(cls, predicate: Mapping[str, Any], *, locator: str) -> Self:
         """Read what `to_predicate` wrote.
 
+        Args:
+            predicate: Of a verified statement.
+            locator: Where the statement came from, for messages.
+
         Raises:
-            MalformedEnvelope: Missing, unknown or mistyped fields, columns out of order, or a
-                digest that its buckets contradict.
+            MalformedEnvelope: Fields are missing, unknown or mistyped, columns are out of
+                order, or the buckets contradict the digest.
         """
         match dict(predicate):
             case {

@@ -1,8 +1,8 @@
-"""What came out of a secret place: it has a place, which may be shown, and no text of its own.
+"""Secrets: each has a place, which may be shown, and no text of its own.
 
 A secret that is a `str` ends in a message sooner or later, because every message is made of
-texts. This type is none: the type checker refuses it wherever a text belongs, and formatting or
-pickling it raises. Only `reveal` gives it away, and that name finds every use. See
+texts. This type is no text: the type checker refuses it wherever a text belongs, and formatting or
+pickling it raises. Only `reveal` gives it away, and a search for that name finds every use. See
 docs/adr/0013-secrets-have-a-type.md.
 """
 
@@ -30,18 +30,18 @@ class Secret:
         self.place = place
 
     def reveal(self) -> str:
-        """Return the secret, only to use it: never into a message, a log or an error."""
+        """Return the secret, only to use it. It must never go into a message, log or error."""
         return self._text
 
     def reveal_bytes(self) -> bytes:
-        """Return the secret as the bytes that an environment variable holds; as `reveal`."""
+        """Return the secret as the bytes of an environment variable, under the rule of `reveal`."""
         return self._text.encode("utf-8", "surrogateescape")
 
     def __bool__(self) -> bool:
         return bool(self._text.strip())
 
     def __eq__(self, other: object) -> bool:
-        # Only with another secret: comparing with a text is guessing.
+        # It compares with another secret only: to compare with a text is to guess.
         if not isinstance(other, Secret):
             return NotImplemented
         return hmac.compare_digest(self.reveal_bytes(), other.reveal_bytes())
@@ -59,7 +59,7 @@ class Secret:
         raise TypeError(_NO_TEXT)
 
     def __deepcopy__(self, memo: Any) -> Secret:
-        # Airflow copies tasks, and the guard's settings with them; this one never changes.
+        # Airflow copies tasks, and the guard's settings with them. A secret never changes.
         return self
 
     def __copy__(self) -> Secret:

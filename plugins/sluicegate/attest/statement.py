@@ -1,8 +1,8 @@
 """in-toto Statement v1: which artefacts a predicate is about.
 
-Source: in-toto Attestation Framework, spec/v1/statement.md and digest_set.md. Fields that
-the specification does not name are ignored, as its parsing rules demand; everything that is
-used is checked.
+Fields that the specification does not name are ignored, as its parsing rules demand. Every field
+that is used is checked.
+Source: in-toto Attestation Framework v1, "Statement" and "DigestSet".
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class Subject:
 
     Attributes:
         name: What consumers call it; here the name of the source.
-        digest: Algorithm to lower-case hex; at least one.
+        digest: Lower-case hex by algorithm; at least one.
+
+    Raises:
+        MalformedEnvelope: It has no name or no digest.
     """
 
     name: str
@@ -57,8 +60,12 @@ class Subject:
     def from_json(cls, value: Any, *, locator: str) -> Self:
         """Read a ResourceDescriptor with name and digest.
 
+        Args:
+            value: From `canonical.loads`.
+            locator: Where it came from, for messages.
+
         Raises:
-            MalformedEnvelope: Another shape.
+            MalformedEnvelope: Name or digest is missing or mistyped.
         """
         match value:
             case {"name": str(name), "digest": dict(digest)} if name:
@@ -71,9 +78,12 @@ class Statement:
     """Subjects and what is said of them.
 
     Attributes:
-        subjects: At least one, no two of the same name.
+        subjects: At least one, and no two of the same name.
         predicate_type: Type URI that says how to read the predicate.
         predicate: JSON object.
+
+    Raises:
+        MalformedEnvelope: There is no subject, a name is there twice, or the type is no URI.
     """
 
     subjects: tuple[Subject, ...]
@@ -90,7 +100,7 @@ class Statement:
             )
 
     def to_bytes(self) -> bytes:
-        """Write canonical JSON; this is what gets signed.
+        """Write canonical JSON, the bytes that get signed.
 
         Raises:
             ConfigError: The predicate holds something that JSON cannot.
@@ -106,17 +116,18 @@ class Statement:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, locator: str = "statement") -> Self:
-        """Read a statement; only ever from bytes whose signature was verified.
+        """Read a statement, only ever from bytes whose signature was verified.
 
         Args:
             data: Payload of a verified envelope.
-            locator: Where it came from.
+            locator: Where it came from, for messages.
 
         Returns:
             The statement.
 
         Raises:
-            MalformedEnvelope: Not strict JSON, another ``_type``, or a wrong shape.
+            MalformedEnvelope: It is no strict JSON, has another ``_type``, or a field is missing
+                or mistyped.
         """
         match canonical.loads(data, locator=locator):
             case {

@@ -1,6 +1,6 @@
 """Times in signed text: RFC 3339, UTC, whole seconds, always ``Z``.
 
-One spelling for one instant: `format(parse(text)) == text`.
+Each instant has one spelling: `format(parse(text)) == text`.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def format_timestamp(at: datetime) -> str:
     """Write a time.
 
     Args:
-        at: Aware; fractions of a second are cut off, never rounded up into the future.
+        at: Aware. Fractions of a second are cut off, never rounded up into the future.
 
     Returns:
         For instance ``2026-03-01T12:00:00Z``.
 
     Raises:
-        ConfigError: Naive datetime: nobody can say which instant it means.
+        ConfigError: It is naive, so nobody can say which instant it means.
 
     Example:
         >>> format_timestamp(datetime(2026, 3, 1, 12, tzinfo=UTC))
@@ -45,13 +45,13 @@ def parse_timestamp(text: object, *, locator: str = "timestamp") -> datetime:
 
     Args:
         text: From a parsed document; anything but such a string is refused.
-        locator: Field name for the message.
+        locator: Name of the field, for messages.
 
     Returns:
         Aware UTC.
 
     Raises:
-        MalformedEnvelope: Another format or offset, a leap second, or no such day.
+        MalformedEnvelope: It has another format or offset, is a leap second, or does not exist.
     """
     match = _FORMAT.fullmatch(text) if isinstance(text, str) else None
     if match:
@@ -59,7 +59,7 @@ def parse_timestamp(text: object, *, locator: str = "timestamp") -> datetime:
             year, month, day, hour, minute, second = map(int, match.groups())
             return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         except ValueError:
-            pass  # 30 February, 25:00 or :60; reported below like any other bad text
+            pass  # 30 February, 25:00 or :60 is reported below, like any other bad text
     raise MalformedEnvelope(
         "is not a time",
         locator=locator,
@@ -72,7 +72,7 @@ def require_aware(at: datetime) -> datetime:
     """Return the time if it is aware.
 
     Raises:
-        ConfigError: Naive datetime.
+        ConfigError: It is naive.
     """
     if at.utcoffset() is None:
         raise ConfigError("time has no time zone", got=at.isoformat(), expected="aware datetime")
@@ -83,12 +83,12 @@ def require_dated(since: datetime, *, at: datetime, locator: str) -> None:
     """Return unless evidence was signed in the future by more than clocks differ.
 
     Args:
-        since: What the clock of the signer said, aware.
-        at: What the clock of the reader says, aware.
-        locator: What the evidence is about.
+        since: When it was signed by the signer's clock, aware.
+        at: Now by the reader's clock, aware.
+        locator: What the evidence is about, for messages.
 
     Raises:
-        Expired: It was.
+        Expired: It was signed more than `CLOCK_SKEW` in the future.
     """
     if since - at <= CLOCK_SKEW:
         return
@@ -107,18 +107,18 @@ def require_in_force(
 ) -> None:
     """Return if signed evidence counts now.
 
-    Clocks may differ about its first instant; its last one is strict.
+    Clocks may differ about its first instant. Its last one is strict.
 
     Args:
-        what: What it is, for the message.
+        what: What it is, for messages, as "the verdict".
         since: When it was signed, aware.
         until: First instant at which it counts no more, aware.
-        at: Aware.
-        locator: What it is about.
-        next_step: What to do once it is over.
+        at: Now, aware.
+        locator: What it is about, for messages.
+        next_step: What a person should do once it is over.
 
     Raises:
-        Expired: Over, or signed in the future by more than clocks differ.
+        Expired: It is over, or was signed in the future by more than `CLOCK_SKEW`.
     """
     require_dated(since, at=at, locator=locator)
     if at >= until:

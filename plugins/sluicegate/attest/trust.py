@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 from sluicegate.attest.dsse import PAYLOAD_TYPE, Envelope, Signature
 from sluicegate.attest.statement import Statement
 from sluicegate.attest.timestamps import format_timestamp, require_aware
-from sluicegate.attest.trust_format import read_policy, write_policy
+from sluicegate.attest.trust_format import read_trust_policy, write_trust_policy
 from sluicegate.attest.trust_rules import (
     DEFAULT_PREDICATES,
     Role,
@@ -42,16 +42,16 @@ class TrustPolicy:
     """Keys, and the roles they act in.
 
     Attributes:
-        version: Rises with every change; who holds version n refuses n - 1.
-        expires: First instant at which the policy proves nothing any more.
-        keys: By key id.
-        roles: At least one, each with at least one key.
+        version: It rises with every change; a holder of version n refuses n - 1.
+        expires: First instant at which the policy proves nothing any more, aware.
+        keys: Trusted keys by key id.
+        roles: Rules by role; at least one role, each with a key or an authority.
         four_eyes: Whether gate and waiver must have different keys.
         timestamp_authorities: PEM certificates of authorities whose RFC 3161 timestamps say when
             a certificate's key has signed.
 
     Raises:
-        ConfigError: Version below 1, or what `check_roles` refuses.
+        ConfigError: The version is below 1, the expiry is naive, or `check_roles` refuses it.
     """
 
     version: int
@@ -71,14 +71,14 @@ class TrustPolicy:
         """Return the keys of a role that are valid at this time.
 
         Args:
-            role: The role.
+            role: One that the policy need not name.
             at: Aware.
 
         Returns:
-            Keys in the order of the policy; empty if the role has none that is valid.
+            Keys in the order of the policy; empty if no key of the role is valid.
 
         Raises:
-            Expired: The policy itself is.
+            Expired: The policy itself has expired.
         """
         self._check_current(at)
         rule = self.roles.get(role)
@@ -106,10 +106,10 @@ class TrustPolicy:
             envelope: From the wire, not believed yet.
             role: Who must have signed.
             at: Aware, from a clock that no signer controls: now, or the time of a signed
-                checkpoint of the ledger. Never a time out of the statement itself.
-            asked: When revocations are judged, if later than ``at``: a key that expired since
-                still counts, and one that was revoked since never did.
-            locator: Where the envelope came from.
+                checkpoint of the ledger. It is never a time out of the statement itself.
+            asked: Time at which revocations are judged, if later than ``at``. A key that expired
+                since still counts, and a key that was revoked since never did.
+            locator: Where the envelope came from, for messages.
 
         Returns:
             The statement, parsed from exactly the bytes that the signatures cover.
@@ -117,11 +117,11 @@ class TrustPolicy:
         Raises:
             Expired: The policy or the signing key is not valid at this time.
             BadSignature: A signature of one of the role's keys does not fit the bytes.
-            UntrustedKey: Signed by no key of this role, by too few, by a revoked one, or a
-                predicate that this role may not sign.
-            MalformedEnvelope: What was signed is no statement.
+            UntrustedKey: No key of this role signed it, too few did, a key was revoked, or the
+                role may not sign this predicate.
+            MalformedEnvelope: The signed bytes are no statement.
 
-        Cost: one signature verification a signature, at most 16, plus parsing.
+        Cost: one verification for each signature, at most 16, plus parsing.
         """
         # 1. The policy is current                       (freeze: an old policy kept in use)
         self._check_current(at)
@@ -150,7 +150,7 @@ class TrustPolicy:
 
     def to_bytes(self) -> bytes:
         """Write the policy of docs/formats/trust-policy.md, without a signature."""
-        return write_policy(
+        return write_trust_policy(
             self.version,
             self.expires,
             self.keys,
@@ -173,7 +173,7 @@ class TrustPolicy:
         Raises:
             ConfigError: Anything in it is wrong, missing or unknown.
         """
-        return cls(*read_policy(data, locator))
+        return cls(*read_trust_policy(data, locator))
 
     def _check_current(self, at: datetime) -> None:
         if require_aware(at) >= self.expires:
@@ -195,10 +195,22 @@ class TrustPolicy:
     ) -> tuple[PublicKey, ...]:
         """Return the keys of a role that signed these bytes, if they are enough.
 
-        Says nothing about the policy's own expiry, nor about what was signed: `verify` does.
+        It does not look at the policy's own expiry, nor at what was signed: `verify` does.
+
+        Args:
+            envelope: From the wire, not believed yet.
+            role: Who must have signed.
+            at: Aware, as in `verify`.
+            asked: Time at which revocations are judged, as in `verify`.
+            locator: Where the envelope came from, for messages.
+
+        Returns:
+            Keys in the order of the signatures, each once.
 
         Raises:
-            BadSignature, Expired, UntrustedKey: As `verify`.
+            BadSignature: A signature of one of the role's keys does not fit the bytes.
+            Expired: A signing key is not valid at this time.
+            UntrustedKey: The policy does not name the role, or too few of its keys signed.
         """
         rule = self.roles.get(role)
         if rule is None:
@@ -220,10 +232,10 @@ class TrustPolicy:
         return tuple(accepted.values())
 
     def with_rule(self, role: Role, **changes: Any) -> TrustPolicy:
-        """Return the policy with another rule for one role; the same policy without that role.
+        """Return the policy with another rule for one role.
 
         Args:
-            role: The role.
+            role: If the policy does not name it, nothing changes.
             changes: Fields of `RoleRule`.
         """
         if role not in self.roles:
@@ -245,7 +257,7 @@ class TrustPolicy:
         """Return the role's key that made this signature; its validity is not checked yet."""
         candidates = [self.keys[key_id] for key_id in rule.key_ids]
         if signature.key_id:
-            # A hint only, so it may narrow the search and never widen it.
+            # It is a hint only, so it may narrow the search and never widen it.
             candidates = [key for key in candidates if key.public_key.key_id == signature.key_id]
         if not candidates:
             self._refuse_key(signature.key_id, role)
@@ -284,16 +296,16 @@ def trust_policy(
 
     Args:
         keys: Keys of each role.
-        version: From 1; higher than that of the policy it replaces.
-        expires: Aware.
-        thresholds: Signatures that a role needs; 1 where it is not named.
+        version: From 1, and higher than that of the policy that it replaces.
+        expires: First instant at which it proves nothing any more, aware.
+        thresholds: Number of signatures that a role needs; 1 for a role that is not named.
         four_eyes: Whether gate and waiver must have different keys.
 
     Returns:
         The policy.
 
     Raises:
-        ConfigError: No role, a role without a key, or a threshold that does not fit.
+        ConfigError: There is no role, a role has no key, or a threshold does not fit.
     """
     return TrustPolicy(
         version,

@@ -1,8 +1,8 @@
 """The trust policy as a signed file, and how one version follows another.
 
-Specified in docs/formats/trust-policy.md, section "Signed file". After TUF's root metadata:
-whoever holds version n accepts version n + 1 only if the root keys of both signed it, so a
-thief of the new file's keys alone, or a rolled back file, changes nothing.
+Specified in docs/formats/trust-policy.md, section "Signed file". It follows TUF's root metadata: a
+holder of version n accepts version n + 1 only if the root keys of both signed it. So a thief who
+has the keys of the new file alone changes nothing, and neither does a rolled back file.
 Source: The Update Framework specification 1.0.34, section 5.3.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.keys import Signer
 
 PAYLOAD_TYPE: Final = "application/vnd.sluicegate.trust-policy+json"
-"""Not in-toto's: no signature over a statement can be passed off as one over a policy."""
+"""Payload type of its own, so that no signature over a statement passes as one over a policy."""
 
 # Base64 of the largest policy, and 16 signatures with their names.
 _MAX_FILE_BYTES: Final = 2 * MAX_POLICY_BYTES
@@ -33,7 +33,7 @@ class TrustFile:
     """A trust policy with the signatures of its root keys, if it has any.
 
     Attributes:
-        policy: What the file says; not believed before `verified`.
+        policy: What the file says; `verified` makes it believable.
         envelope: Exact signed bytes, or None for a policy that nobody signed.
     """
 
@@ -44,8 +44,12 @@ class TrustFile:
     def from_bytes(cls, data: bytes, *, locator: str = "trust policy") -> Self:
         """Read a signed or an unsigned policy without believing it.
 
+        Args:
+            data: JSON text.
+            locator: Path, for messages.
+
         Raises:
-            ConfigError: Neither of the two.
+            ConfigError: It is neither of the two.
         """
         try:
             value = canonical.loads(data, locator=locator, max_bytes=_MAX_FILE_BYTES)
@@ -66,7 +70,7 @@ class TrustFile:
         return cls(TrustPolicy.from_bytes(envelope.payload, locator=locator), envelope)
 
     def to_bytes(self) -> bytes:
-        """Write the file; what was signed is written as it was signed."""
+        """Write the file; signed bytes are written as they were signed."""
         return self.policy.to_bytes() if self.envelope is None else self.envelope.to_bytes()
 
     def signed_by(self, *signers: Signer) -> TrustFile:
@@ -76,7 +80,7 @@ class TrustFile:
             signers: Root keys of this version or of the one before it.
 
         Raises:
-            ConfigError: A key that signed already.
+            ConfigError: A key has signed already.
         """
         payload = self.policy.to_bytes() if self.envelope is None else self.envelope.payload
         signatures = () if self.envelope is None else self.envelope.signatures
@@ -95,18 +99,18 @@ class TrustFile:
     ) -> TrustPolicy:
         """Return the policy if its own root keys signed it, or if it has none.
 
-        An unsigned policy is only as good as the place it lies in: it is accepted as a
-        locally pinned file. One that names root keys must carry their signatures, so that
-        nobody edits it in place.
+        An unsigned policy is accepted as a locally pinned file, which is only as good as the
+        place that it lies in. A policy that names root keys must carry their signatures, so
+        that nobody edits it in place.
 
         Args:
             locator: Path, for messages.
             remembered_version: Highest version that the caller ever used.
 
         Raises:
-            BadSignature: Edited after it was signed.
-            UntrustedKey: Signed by too few root keys, or not at all although it names some.
-            Rollback: Older than the remembered version.
+            BadSignature: It was edited after it was signed.
+            UntrustedKey: Too few root keys signed it, or none did although it names some.
+            Rollback: It is older than the remembered version.
         """
         if self.envelope is not None:
             _check_root(self.policy, self.envelope, locator)
@@ -123,16 +127,18 @@ class TrustFile:
     def require_not_before(self, seen: TrustFile, *, locator: str = "trust policy") -> None:
         """Check that this file may stand where another one stood.
 
-        Weaker than `accept`, which shows each version: whoever only looks now and then may
-        have missed some. The root keys that were seen last must vouch for what stands there now.
+        This is weaker than `accept`, which sees each version: a reader who only looks now and
+        then may have missed some. The root keys that were seen last must vouch for the file
+        that stands there now.
 
         Args:
-            seen: What was read there before, verified then.
+            seen: The file that was read there before and verified then.
             locator: Path, for messages.
 
         Raises:
             Rollback: This version is older.
-            UntrustedKey: It is unsigned, or the root keys of the other one did not sign it.
+            UntrustedKey: It is unsigned although the other one was signed, or the root keys of
+                the other one did not sign it.
         """
         _require_version(self.policy, seen.policy.version, locator)
         if seen.envelope is None:
@@ -151,15 +157,15 @@ class TrustFile:
         """Return the policy of the next version if it follows this one.
 
         Args:
-            successor: Unverified.
-            locator: Where it came from.
+            successor: A file that is not verified yet.
+            locator: Where it came from, for messages.
 
         Raises:
-            Rollback: Not exactly the next version: each step must be shown, or a thief of one
-                retired key could skip the version that retired it.
+            Rollback: It is not exactly the next version. Each step must be shown, or a thief of
+                a retired key could skip the version that retired it.
             UntrustedKey: Root keys of this version, or of the next one, did not sign it.
-            BadSignature: Edited after it was signed.
-            ConfigError: This file has no root keys: nobody can vouch for a successor.
+            BadSignature: It was edited after it was signed.
+            ConfigError: This file has no root keys, so nobody can vouch for a successor.
         """
         if Role.ROOT not in self.policy.roles:
             raise ConfigError(
@@ -177,7 +183,7 @@ class TrustFile:
             )
         if successor.envelope is None:
             raise UntrustedKey("the next trust policy carries no signature", locator=locator)
-        # Old keys first: the pinned file is the only thing that is trusted so far.
+        # The old keys come first: so far only the pinned file is trusted.
         _check_root(self.policy, successor.envelope, locator)
         return successor.verified(locator=locator)
 
@@ -186,6 +192,11 @@ def load_trust(
     data: bytes, *, locator: str = "trust policy", remembered_version: int | None = None
 ) -> TrustPolicy:
     """Read a trust policy file and believe it as far as it can be believed.
+
+    Args:
+        data: JSON text of a signed or an unsigned policy.
+        locator: Path, for messages.
+        remembered_version: Highest version that the caller ever used.
 
     Raises:
         ConfigError: Anything in it is wrong, missing or unknown.

@@ -1,6 +1,6 @@
 """The trust policy as a file. Specified in docs/formats/trust-policy.md.
 
-A mistake in this file is the administrator's, so everything here is ConfigError. Unknown
+A mistake in this file is the administrator's, so every error here is ConfigError. Unknown
 keys are errors: a misspelt `revoked_at` that is ignored would keep a stolen key alive.
 """
 
@@ -26,7 +26,7 @@ MAX_POLICY_BYTES: Final = 1024 * 1024
 _TIMES: Final = ("not_before", "not_after", "revoked_at")
 
 
-def write_policy(
+def write_trust_policy(
     version: int,
     expires: datetime,
     keys: Mapping[str, TrustedKey],
@@ -35,7 +35,16 @@ def write_policy(
     four_eyes: bool = True,
     timestamp_authorities: tuple[str, ...] = (),
 ) -> bytes:
-    """Write canonical JSON; what is unset is left out."""
+    """Write canonical JSON, without the fields that have their default.
+
+    Args:
+        version: From 1.
+        expires: First instant at which the policy proves nothing any more, aware.
+        keys: Trusted keys by key id.
+        roles: Rules by role.
+        four_eyes: Whether gate and waiver must have different keys.
+        timestamp_authorities: PEM certificates, one authority in each.
+    """
     value: dict[str, Any] = {
         "type": POLICY_TYPE,
         "version": version,
@@ -50,7 +59,7 @@ def write_policy(
     return canonical.dumps(value)
 
 
-def read_policy(
+def read_trust_policy(
     data: bytes, locator: str
 ) -> tuple[int, datetime, dict[str, TrustedKey], dict[Role, RoleRule], bool, tuple[str, ...]]:
     """Read a trust policy.
@@ -61,11 +70,11 @@ def read_policy(
 
     Returns:
         Version, expiry, keys by id, rules by role, whether gate and waiver must differ, and
-        timestamp authorities; not yet checked against each other.
+        timestamp authorities. They are not yet checked against each other.
 
     Raises:
-        ConfigError: Not JSON, unknown, missing or mistyped fields, or a key whose id is not
-            the digest of its PEM.
+        ConfigError: It is no JSON, fields are unknown, missing or mistyped, or the id of a key is
+            not the digest of its PEM.
     """
     try:
         value = canonical.loads(data, locator=locator, max_bytes=MAX_POLICY_BYTES)
@@ -190,7 +199,7 @@ def _texts(value: Any, locator: str) -> tuple[str, ...]:
 
 
 def _integer(value: Any, locator: str) -> int:
-    if type(value) is not int:  # bool is an int to Python and a boolean to JSON
+    if type(value) is not int:  # a bool is an int to Python and a boolean to JSON
         _refuse(locator, "is not an integer")
     return value
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """Who signs what; one role's key proves nothing of another role."""
+    """Who signs what; a key of one role proves nothing for another role."""
 
     SOURCE = "source"
     GATE = "gate"
@@ -44,13 +44,13 @@ DEFAULT_PREDICATES: Final[Mapping[Role, tuple[str, ...]]] = {
     Role.GATE: (predicates.SVR, predicates.TEST_RESULT),
     Role.BASELINE: (predicates.BASELINE,),
     Role.WAIVER: (predicates.WAIVER,),
-    # These sign checkpoints of the ledger, never statements.
+    # These two sign checkpoints of the ledger, never statements.
     Role.LEDGER: (),
     Role.WITNESS: (),
-    # Signs the trust policy itself, and nothing else.
+    # This role signs the trust policy itself, and nothing else.
     Role.ROOT: (),
 }
-"""What each role may say, unless a policy grants less or, for new predicates, more."""
+"""Predicates that each role may sign, unless a policy grants fewer or, new ones, more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,12 @@ class TrustedKey:
 
     Attributes:
         public_key: The key.
-        not_before: First instant, or None for always.
-        not_after: First instant at which it no longer counts, or None for never.
-        revoked_at: Instant from which nothing it ever signed counts, or None.
+        not_before: First instant at which it counts; None if it always did.
+        not_after: First instant at which it no longer counts; None if there is none.
+        revoked_at: Instant from which nothing that it ever signed counts; None if there is none.
+
+    Raises:
+        ConfigError: A time is naive, or the key is never valid.
     """
 
     public_key: PublicKey
@@ -80,13 +83,13 @@ class TrustedKey:
         """Return if the key counts at this time.
 
         Args:
-            at: Aware, from a clock that the signer does not control.
-            asked: When the question is put, if later than ``at``: a revocation until then
-                reaches back, and the end of the key's validity does not.
+            at: When it signed, aware, from a clock that the signer does not control.
+            asked: When the question is put, if later than ``at``. A revocation until then
+                reaches back; the end of the key's validity does not.
 
         Raises:
-            UntrustedKey: Revoked.
-            Expired: Before its first or after its last instant.
+            UntrustedKey: The key was revoked.
+            Expired: The time is before its first or after its last instant.
         """
         locator = f"key {self.public_key.short}"
         if self.revoked_at is not None and (asked or at) >= self.revoked_at:
@@ -110,15 +113,20 @@ class TrustedKey:
 
 @dataclass(frozen=True, slots=True)
 class RoleRule:
-    """What a role's signatures must be to count.
+    """Conditions on which a role's signatures count.
 
     Attributes:
-        key_ids: Keys of the role; at least one, each once.
-        threshold: How many of them must sign, 1 to the number of keys.
+        key_ids: Ids of the role's keys, each once; at least one if there is no authority.
+        threshold: Number of keys that must sign: 1 to the number of keys, or more if an
+            authority may vouch for further ones.
         predicates: Predicate types that the role may sign.
         required_algorithms: Each must be among the signing keys; two of them demand a hybrid
             of classical and post-quantum signatures.
         authorities: PEM certificates of authorities that may vouch for further keys.
+
+    Raises:
+        ConfigError: There is no key and no authority, a key is there twice, or the threshold
+            does not fit.
     """
 
     key_ids: tuple[str, ...]
@@ -131,7 +139,7 @@ class RoleRule:
         named = bool(self.key_ids or self.authorities)
         if not named or len(set(self.key_ids)) != len(self.key_ids):
             raise ConfigError("role needs at least one key, and each key once")
-        # How many keys an authority will vouch for, nobody knows.
+        # Nobody knows how many keys an authority will vouch for.
         most = self.threshold if self.authorities else len(self.key_ids)
         if not 1 <= self.threshold <= most:
             raise ConfigError(
@@ -144,17 +152,17 @@ class RoleRule:
 def check_roles(
     keys: Mapping[str, TrustedKey], roles: Mapping[Role, RoleRule], *, four_eyes: bool
 ) -> None:
-    """Check roles against each other and against the keys they name.
+    """Check roles against each other and against the keys that they name.
 
     Args:
-        keys: By key id.
-        roles: At least one.
+        keys: Trusted keys by key id.
+        roles: Rules by role; at least one.
         four_eyes: Whether gate and waiver must have different keys.
 
     Raises:
-        ConfigError: No role, a role names a key that is not there, root shares a key with
-            another role or has one with a validity of its own, gate and waiver share one, or
-            an ML-DSA-44 key is to do more than witness.
+        ConfigError: There is no role, a role names a key that is not there, root shares a key
+            with another role or has one with a validity of its own, gate and waiver share one,
+            or an ML-DSA-44 key has another role than witness.
     """
     if not roles:
         raise ConfigError(
@@ -166,9 +174,9 @@ def check_roles(
             raise ConfigError("role names a key that the policy does not hold", locator=role)
         _refuse_witness_keys(role, [keys[key_id].public_key for key_id in rule.key_ids])
     if four_eyes:
-        # Whoever blocks must not be able to overrule the block.
+        # The one who blocks must not be able to overrule the block.
         _refuse_shared(roles, Role.WAIVER, (Role.GATE,))
-    # The root key stays offline; one that also signs batches does not.
+    # The root key stays offline. A key that also signs batches cannot.
     _refuse_shared(roles, Role.ROOT, tuple(role for role in roles if role is not Role.ROOT))
     for key_id in roles[Role.ROOT].key_ids if Role.ROOT in roles else ():
         if keys[key_id] != TrustedKey(keys[key_id].public_key):

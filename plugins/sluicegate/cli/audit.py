@@ -1,4 +1,4 @@
-"""`sluicegate audit`: verify the ledger, its statements, and that nobody went around them."""
+"""`sluicegate audit`: verify the ledger and its statements, and that nobody went around them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def register(commands: Subparsers) -> None:
         commands,
         "audit",
         run,
-        "verify the whole ledger and every statement in it, and report what went around it",
+        "verify the whole ledger and each statement in it, and report what went around it",
         [
             "sluicegate audit --home sluice",
             "sluicegate audit --home sluice --remembered checkpoint --only-new --save checkpoint",
@@ -68,7 +68,7 @@ def register(commands: Subparsers) -> None:
         "--data",
         nargs="*",
         metavar="SOURCE=PATH",
-        help="hash the newest sealed batches again, where they were sealed or at PATH",
+        help="hash the newest sealed batches again, where they were sealed, or at PATH",
     )
     parser.add_argument(
         "--cosigned",
@@ -104,18 +104,19 @@ def _add_airflow(parser: argparse.ArgumentParser) -> None:
         "--protect-tags",
         default="training",
         metavar="TAGS",
-        help="comma list as in [sluicegate] protect_tags (default: training)",
+        help="names separated by commas, as in [sluicegate] protect_tags (default: training)",
     )
     group.add_argument(
         "--protect-assets",
         default="",
         metavar="PREFIXES",
-        help="comma list as in [sluicegate] protect_assets; sluicegate:// is always among them",
+        help="prefixes separated by commas, as in [sluicegate] protect_assets; sluicegate:// "
+        "always counts too",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Audit and print every finding."""
+    """Audit, print each finding, and return the exit code of the gravest."""
     from sluicegate.adapters.files.named_file import write_named
     from sluicegate.workflow.auditing.audit import audit, open_for_audit
     from sluicegate.workflow.auditing.runs import RunRules
@@ -143,9 +144,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _remembered(
     arguments: argparse.Namespace, home: SluiceHome, evidence: Evidence
 ) -> bytes | None:
-    """Return the checkpoint to compare with: the auditor's own, else the installation's.
+    """Return the checkpoint to compare with: the auditor's own, otherwise the installation's.
 
-    To skip what a checkpoint covers takes one of the auditor's own.
+    Only the auditor's own checkpoint may stand for leaves that are not read again.
     """
     from sluicegate.adapters.files.named_file import read_named
     from sluicegate.workflow.evidence.remember import require_remembered
@@ -165,7 +166,7 @@ def _cosigned(named: Path | None, home: SluiceHome, hours: float) -> Cosigned:
     lag = timedelta(hours=hours)
     if named is None:
         return Cosigned.read(home.cosigned, lag)
-    # A file that was named and is not there is a mistake, not a ledger without witnesses.
+    # If a named file is missing, that is a mistake, and not a ledger without witnesses.
     return Cosigned(read_named(named, "the cosigned checkpoint cannot be read"), lag)
 
 
@@ -193,7 +194,7 @@ def _records(arguments: argparse.Namespace) -> RunRecords | None:
     from sluicegate.workflow.auditing.run_records import read_records
 
     if arguments.airflow_url and arguments.airflow_runs:
-        raise ConfigError("one of --airflow-url and --airflow-runs", locator="audit")
+        raise ConfigError("--airflow-url and --airflow-runs exclude each other", locator="audit")
     if arguments.airflow_runs:
         return read_records(arguments.airflow_runs)
     if not arguments.airflow_url:

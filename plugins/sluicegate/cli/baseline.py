@@ -37,7 +37,7 @@ def register(commands: Subparsers) -> None:
         commands,
         "baseline",
         run,
-        "build a baseline from trusted data, promote one from batches that passed, show both",
+        "build a baseline from trusted data, promote one from batches that passed, or show both",
         [
             "sluicegate baseline build data/2013-0[1-3] --schema schema.yaml --out baseline",
             (
@@ -50,38 +50,53 @@ def register(commands: Subparsers) -> None:
         ],
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    build = actions.add_parser("build", help="from data that somebody trusts")
+    build = actions.add_parser("build", help="build one from data that somebody trusts")
     build.add_argument(
-        "data", nargs="+", help="trusted files, directories, globs, URLs or locators of rows"
+        "data", nargs="+", help="trusted files, directories, globs, URLs or locations of rows"
     )
     build.add_argument(
         "--schema", type=Path, required=True, help="YAML: the columns' roles, how CSV is written"
     )
     build.add_argument("--out", type=Path, required=True, help="baseline directory")
     add_role_key(build, "baseline role's key; gates need a signed one", required=False)
-    build.add_argument("--policy", type=Path, help="policy file, for its limits of a batch")
-    build.add_argument("--source", default="", help="source it may judge; required with --key")
-    promote = actions.add_parser("promote", help="from sealed batches that a gate passed")
+    build.add_argument("--policy", type=Path, help="policy file; its limits of a batch count")
+    build.add_argument("--source", default="", help="source that it may judge; required with --key")
+    promote = actions.add_parser(
+        "promote", help="propose one from sealed batches that a gate passed, or confirm it"
+    )
     promote.add_argument("source", help="name of the source")
     promote.add_argument("--lane", choices=["anchored", "rolling"], default="rolling")
     add_role_key(promote, "your own key of the baseline role")
-    promote.add_argument("--batch", action="append", default=[], help="dirHash1 digest; repeat")
-    promote.add_argument("--last", type=int, default=3, help="newest passed batches (default: 3)")
+    promote.add_argument(
+        "--batch", action="append", default=[], help="dirHash1 digest of a batch to use; repeat"
+    )
+    promote.add_argument(
+        "--last",
+        type=int,
+        default=3,
+        help="use this many of the newest passed batches (default: 3)",
+    )
     promote.add_argument("--confirm", action="store_true", help="sign what another person proposed")
-    promote.add_argument("--schema", type=Path, help="default: that of the baseline in force")
-    show = actions.add_parser("show", help="which baselines judge a source")
+    promote.add_argument(
+        "--schema",
+        type=Path,
+        help="YAML with the columns' roles (default: as in the baseline in force)",
+    )
+    show = actions.add_parser("show", help="show which baselines judge a source")
     show.add_argument("source", help="name of the source")
     for action in (build, promote):
-        action.add_argument("--golden", help="held-out data whose leakage is checked")
+        action.add_argument("--golden", help="held-out data that no batch may contain")
         action.add_argument("--days", type=int, default=365, help="validity in days (default: 365)")
-        action.add_argument("--seed", type=int, default=0)
+        action.add_argument(
+            "--seed", type=int, default=0, help="seed of all random choices (default: 0)"
+        )
     for action in (promote, show):
         add_installation(action)
     add_json(build)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Dispatch to the action."""
+    """Build, promote or show, and print the result."""
     return {"build": _build, "promote": _promote, "show": _show}[arguments.action](arguments)
 
 
@@ -89,7 +104,8 @@ def _promote(arguments: argparse.Namespace) -> int:
     """Propose or confirm a promotion."""
     from sluicegate.cli.response.release import digest_of
     from sluicegate.gate.promotion import Lane
-    from sluicegate.workflow.baselines.in_force import baselines_in_force, passed_batches
+    from sluicegate.workflow.baselines.in_force import baselines_in_force
+    from sluicegate.workflow.baselines.inputs import passed_batches
     from sluicegate.workflow.baselines.promotion import confirm, propose
 
     place, source = installation_of(arguments), arguments.source
@@ -180,14 +196,14 @@ def _require_positive(number: int, option: str) -> None:
 
 
 def _build(arguments: argparse.Namespace) -> int:
-    """Build, and sign when a key is given."""
-    from sluicegate.workflow.baselines.signed import build
+    """Build a baseline; sign it if a key is given."""
+    from sluicegate.workflow.baselines.signed import write_baseline
     from sluicegate.workflow.evidence.home import check_source_name
 
     if arguments.key is not None:
         check_source_name(arguments.source)
     _require_positive(arguments.days, "--days")
-    baseline = build(
+    baseline = write_baseline(
         arguments.data,
         read_schema(arguments.schema),
         out=arguments.out,
@@ -225,10 +241,10 @@ def _limits(path: Path | None, source: str) -> Limits:
 
 
 def read_schema(path: Path) -> BatchSchema:
-    """Read the schema file.
+    """Read the YAML file that names the columns' roles.
 
     Raises:
-        ConfigError: Missing, not YAML, or unknown keys.
+        ConfigError: The file is missing, is not YAML, or has unknown keys.
     """
     from sluicegate.adapters.files.declared import DeclaredSchema
     from sluicegate.adapters.policy_file import load_yaml

@@ -25,20 +25,20 @@ def register(commands: Subparsers) -> None:
             "sluicegate check july.parquet --baseline b --history past --json past/007.json",
         ],
     )
-    parser.add_argument("batch", help="file, directory, glob, URL, or locator of rows")
+    parser.add_argument("batch", help="file, directory, glob, URL, or location of rows")
     parser.add_argument("--baseline", type=Path, required=True, help="baseline directory")
     parser.add_argument(
         "--history",
         type=Path,
         metavar="DIR",
-        help="OUT.json files of earlier checks of this source: what is too little for any one "
-        "batch adds up over them, in order of name; nothing is written there",
+        help="directory with the OUT.json of each earlier check of this source, in order of name; "
+        "a change that is too small to show in one batch adds up over them; only read",
     )
-    parser.add_argument("--policy", type=Path, help="policy file (default: every signal counts)")
-    parser.add_argument("--source", default="", help="with --policy: the rules of this source")
+    parser.add_argument("--policy", type=Path, help="policy file (default: each signal counts)")
+    parser.add_argument("--source", default="", help="with --policy: use the rules of this source")
     parser.add_argument("--json", type=Path, metavar="OUT.json", help="write the findings here")
     parser.add_argument(
-        "--rows", type=Path, metavar="ROWS.parquet", help="write a score a row here"
+        "--rows", type=Path, metavar="ROWS.parquet", help="write a score for each row here"
     )
     parser.add_argument(
         "--report", type=Path, metavar="REPORT.html", help="write a page for a browser here"
@@ -46,7 +46,7 @@ def register(commands: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate, print, write; 0 when training may start."""
+    """Judge the batch, print and write the result; 0 if training may start, 1 if not."""
     from sluicegate.adapters.files.named_file import write_named, writing
     from sluicegate.workflow.admission.stopped import reason_lines
     from sluicegate.workflow.judging.check import check

@@ -20,23 +20,31 @@ def register(commands: Subparsers) -> None:
         commands,
         "diff",
         run,
-        "name the files that differ between two seals, or with --key the rows of two tables",
+        "name the files that differ between two seals; with --key, the rows of two tables",
         [
             "sluicegate diff evidence-march evidence-april",
             "sluicegate diff data-march data-april --key id --label label",
             "sluicegate diff evidence-march data-april --key id",
         ],
     )
-    parser.add_argument("a", type=Path, metavar="A", help="evidence; with --key, or data")
-    parser.add_argument("b", type=Path, metavar="B", help="evidence; with --key, data")
-    parser.add_argument("--key", metavar="COLUMN", help="name rows by this column")
+    parser.add_argument(
+        "a", type=Path, metavar="A", help="older side: evidence; with --key, also data"
+    )
+    parser.add_argument("b", type=Path, metavar="B", help="newer side: evidence; with --key, data")
+    parser.add_argument(
+        "--key", metavar="COLUMN", help="compare rows, and name them by this column"
+    )
     parser.add_argument("--label", metavar="COLUMN", help="count flips of this column")
     parser.add_argument("--contributor", metavar="COLUMN", help="count flips by this column")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare; 0 when equal, 1 when not."""
+    """Print the differences; 0 if there is none, 1 otherwise.
+
+    Raises:
+        ConfigError: --label or --contributor without --key, or the newer side is evidence.
+    """
     if arguments.key is not None:
         return _run_rows(arguments)
     if arguments.label or arguments.contributor:
@@ -75,7 +83,7 @@ def _lines(found: TableDifference) -> list[str]:
     kinds = (("changed", found.changed), ("added", found.added), ("removed", found.removed))
     lines = [f"{kind}  {name}" for kind, names in kinds for name in names]
     flips = [
-        f"label flip  {old} -> {new}  {n} rows" + (f"  by {who}" if who else "")
-        for (old, new, who), n in sorted(found.flips.items())
+        f"label flip  {old} -> {new}  {n} rows" + (f"  by {contributor}" if contributor else "")
+        for (old, new, contributor), n in sorted(found.flips.items())
     ]
     return [*lines, *flips] or ["no difference"]

@@ -16,23 +16,28 @@ def register(commands: Subparsers) -> None:
         commands,
         "digest",
         run,
-        "print algorithm:hex of a source, as its seal names it",
+        "print the digest of a source as algorithm:hex, as its seal names it",
         ["sluicegate digest data/2013-04", "sluicegate digest data/2013-04 --table"],
     )
     parser.add_argument(
         "source", help="file, directory, glob, URL of an object store, or DATABASE-URL#TABLE"
     )
     parser.add_argument(
-        "--table", action="store_true", help="digest of the rows, in any order and files"
+        "--table",
+        action="store_true",
+        help="print the digest of the rows, which depends on neither their order nor their files",
     )
     parser.add_argument(
-        "--hash", choices=("sha256", "blake3"), default="sha256", help="of each file"
+        "--hash",
+        choices=("sha256", "blake3"),
+        default="sha256",
+        help="hash function for each file (default: sha256)",
     )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Hash and print."""
+    """Hash the source, and print its digest."""
     from sluicegate.adapters.sources.rows import is_rows
 
     if arguments.table or is_rows(arguments.source):

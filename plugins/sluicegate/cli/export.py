@@ -1,4 +1,4 @@
-"""`sluicegate export`: the evidence of one batch or model run, verifiable anywhere."""
+"""`sluicegate export`: write the evidence of one batch or model run, to verify anywhere."""
 
 from __future__ import annotations
 
@@ -28,10 +28,14 @@ def register(commands: Subparsers) -> None:
     )
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--source", help="source whose newest batch to export")
-    which.add_argument("--verdict", help="verdict envelope, as a model card names it")
+    which.add_argument(
+        "--verdict", help="digest of the verdict's envelope, as a model card names it"
+    )
     parser.add_argument("--digest", default="", help="with --source: this exact batch")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
-    parser.add_argument("--archive", type=Path, help="also pack it, reproducibly, as .tar.gz")
+    parser.add_argument(
+        "--archive", type=Path, help="also pack the folder as .tar.gz, always with the same bytes"
+    )
     parser.add_argument("--controls", action="store_true", help="add the control report")
     parser.add_argument("--mlbom", action="store_true", help="add a CycloneDX 1.6 ML-BOM")
     parser.add_argument("--model", type=Path, help="model file to name in the ML-BOM")
@@ -40,7 +44,7 @@ def register(commands: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export and print what was written."""
+    """Write the folder, and print what it holds."""
     from sluicegate.workflow.exporting.aside import written_aside
     from sluicegate.workflow.exporting.export import Extras, export_run, find_batch, write_archive
 

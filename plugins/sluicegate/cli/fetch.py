@@ -32,15 +32,23 @@ def register(commands: Subparsers) -> None:
         type=float,
         default=0.01,
         metavar="SHARE",
-        help="items that may be gone or changed (default: 0.01)",
+        help="share of items that may be gone or changed, 0 to 1 (default: 0.01)",
     )
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds an item")
-    parser.add_argument("--max-bytes", type=int, default=1 << 28, help="longest item")
+    parser.add_argument(
+        "--timeout", type=float, default=120.0, help="seconds for each item (default: 120)"
+    )
+    parser.add_argument(
+        "--max-bytes", type=int, default=1 << 28, help="longest item, in bytes (default: 256 MiB)"
+    )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fetch, count, refuse."""
+    """Fetch the items, and print how many came, changed or were gone.
+
+    Raises:
+        UnreadableData: The list cannot be read, or too many items are unreachable.
+    """
     from sluicegate.adapters.sources.url_fetch import FetchLimits, State
     from sluicegate.adapters.sources.url_snapshot import take_snapshot
     from sluicegate.errors import UnreadableData

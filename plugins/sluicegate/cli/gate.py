@@ -37,16 +37,21 @@ def register(commands: Subparsers) -> None:
         ],
     )
     parser.add_argument("source", help="name of the source")
-    parser.add_argument("--seal", metavar="DATA", help="seal this path or URL first, and judge it")
     parser.add_argument(
-        "--hash", choices=("sha256", "blake3"), default="sha256", help="of each file, for --seal"
+        "--seal", metavar="DATA", help="seal this path or URL first, and judge that batch"
+    )
+    parser.add_argument(
+        "--hash",
+        choices=("sha256", "blake3"),
+        default="sha256",
+        help="with --seal: hash function for each file (default: sha256)",
     )
     parser.add_argument("--suite", type=Path, help="Great Expectations suite (default: none)")
     add_installation(parser, signs=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Seal if asked, judge, append, print."""
+    """Seal if asked, judge, append the verdict, and print it; 0 if training may start."""
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.workflow.admission.stopped import reason_lines
     from sluicegate.workflow.judging.gate import gate_source
@@ -68,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
             run=by,
             algorithm=arguments.hash,
         )
+    policy = read_policy(home.policy)
     issued, batch = gate_source(
         home,
         arguments.source,
@@ -76,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
         run=by,
         runner=suite_runner(arguments.suite) if arguments.suite else evaluate_directly,
         digest=None if named is None else named.digest,
+        policy=policy,
     )
     verdict = issued.verdict
     emit(
@@ -97,9 +104,9 @@ def run(arguments: argparse.Namespace) -> int:
         as_json=arguments.json,
     )
     try:
-        verdict.require_passed(read_policy(home.policy), at=at)
+        verdict.require_passed(policy, at=at)
     except SluicegateError as error:
-        # The result is printed already: a second JSON object would break its reader.
+        # The result was printed already: a second JSON object would break its reader.
         sys.stderr.write(f"sluicegate: {error}\n")
         return int(error.outcome.value)
     return 0

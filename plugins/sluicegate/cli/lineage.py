@@ -1,4 +1,4 @@
-"""`sluicegate lineage`: what a batch was made of, back to the sources, verified."""
+"""`sluicegate lineage`: verify what a batch was made of, back to the sources."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def register(commands: Subparsers) -> None:
         ],
     )
     parser.add_argument("--source", required=True, help="name of the source")
-    parser.add_argument("--digest", help="the batch, dirHash1:…; the newest by default")
+    parser.add_argument("--digest", help="digest of the batch, dirHash1:… (default: the newest)")
     parser.add_argument("--svg", type=Path, metavar="OUT.svg", help="write a drawing")
     add_installation(parser, at=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Trace, print and draw."""
+    """Trace the chain, print it, and draw it if asked; 0 only if all of it is proven."""
     from sluicegate.adapters.files.named_file import write_named
     from sluicegate.digest.algorithms import Digest
     from sluicegate.workflow.exporting.lineage import svg, text_tree, trace

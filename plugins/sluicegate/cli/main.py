@@ -1,8 +1,8 @@
-"""Entry point of the console script: parse, dispatch, map every error to an exit code.
+"""Entry point of the console script: parse, dispatch, map each error to an exit code.
 
-Exit codes are the same for every command: 0 passed, 1 checked and bad, 2 could not check,
-64 called wrongly, 130 interrupted. `verify --exit-by-code` alone tells failures further apart.
-No exception leaves this module: what is not an error of ours gets a code in `foreign`.
+The exit codes of all commands are the same: 0 passed, 1 checked and bad, 2 could not check,
+64 called wrongly, 130 interrupted. Only `verify --exit-by-code` distinguishes more failures.
+No exception leaves this module: `foreign` gives a code to each error that is not ours.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sluicegate.untrusted import visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_INTERRUPTED = 130  # 128 and SIGINT, as a shell says it
+_INTERRUPTED = 130  # 128 plus SIGINT's number, as in a shell
 
 _OPTION = re.compile(r"--?[a-z][a-z-]*")
 
@@ -59,21 +59,21 @@ _MODULES = (
     "administration.doctor",
 )
 COMMANDS = {module.rpartition(".")[2]: module for module in _MODULES}
-"""Command to module below `sluicegate.cli`, in the order in which help lists them."""
+"""The module of each command below `sluicegate.cli`, in the order of the help text."""
 
 
 class Parser(argparse.ArgumentParser):
     """ArgumentParser whose usage errors exit with 64, not with "could not check"."""
 
     def error(self, message: str) -> NoReturn:
-        """Print usage and the message, and exit."""
+        """Print the usage and the message without what was typed, and exit with 64."""
         message = _without_values(message)
         self.print_usage(sys.stderr)
         self.exit(Outcome.CALLED_WRONGLY.value, f"{self.prog}: {visible(message)}\n")
 
 
 def _without_values(message: str) -> str:
-    """Return a message of argparse without what was typed: it may be a pasted secret."""
+    """Return a message of argparse without what was typed, which may be a pasted secret."""
     from sluicegate.adapters.keys.reference import name_or_not
 
     what, _, typed = message.partition("unrecognized arguments: ")
@@ -88,7 +88,7 @@ def _without_values(message: str) -> str:
 
 
 def build_parser() -> Parser:
-    """Return the parser with every command registered."""
+    """Return the parser with all commands."""
     parser = Parser(
         prog="sluicegate",
         description="Prove where training data came from, that nobody changed it, and that it "
@@ -106,13 +106,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: Arguments without the program name; the process's own when None.
+        argv: Arguments without the program name; None takes the process's own.
 
     Returns:
-        The exit code.
+        The exit code; see the top of this module.
     """
     if hasattr(sys.stdout, "reconfigure"):
-        # A name that the terminal's encoding lacks must not end the command.
+        # A character that the terminal's encoding lacks must not end the command.
         sys.stdout.reconfigure(errors="backslashreplace")
     arguments = build_parser().parse_args(argv)
     try:
@@ -130,8 +130,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _unread(lost: OutputLost) -> int:
-    """Report an answer that nobody got, unless whoever read had seen enough."""
-    with suppress(OSError, ValueError):  # or Python tries again at its end, and says so
+    """Report an answer that could not be written, unless its reader closed the pipe."""
+    with suppress(OSError, ValueError):  # otherwise Python tries again at its end and reports it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if lost.__cause__ is not None and not isinstance(lost.__cause__, BrokenPipeError):
         found = coded(lost.__cause__, what="the answer could not be written", locator="output")

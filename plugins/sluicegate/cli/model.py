@@ -1,4 +1,4 @@
-"""`sluicegate model`: judge a trained model against its champion, and ask for the verdict."""
+"""`sluicegate model`: judge a trained model against its champion, or ask for the verdict."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sluicegate.cli.options import (
 if TYPE_CHECKING:
     import argparse
 
-    from sluicegate.workflow.evidence.verified import IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
 
 
 def register(commands: Subparsers) -> None:
@@ -26,7 +26,7 @@ def register(commands: Subparsers) -> None:
         commands,
         "model",
         run,
-        "compare a challenger with its champion on a sealed golden set, and verify the verdict",
+        "compare a challenger with its champion on a sealed golden set, or verify the verdict",
         [
             (
                 "sluicegate model check late --model models/new --golden golden "
@@ -37,7 +37,7 @@ def register(commands: Subparsers) -> None:
         ],
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="judge, sign and log")
+    check = actions.add_parser("check", help="judge the model, sign the verdict and log it")
     verify = actions.add_parser("verify", help="ask whether these files may be promoted")
     for action in (check, verify):
         action.add_argument("name", help="name of the model")
@@ -50,7 +50,7 @@ def register(commands: Subparsers) -> None:
             type=Path,
             required=True,
             metavar="ANSWERS",
-            help="Parquet or CSV: the id column and `prediction`, a row for each golden row",
+            help="Parquet or CSV with the id column and `prediction`, one row for each golden row",
         )
     check.add_argument(
         "--trained-on",
@@ -64,7 +64,7 @@ def register(commands: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Dispatch to the action."""
+    """Judge a model, or ask for its verdict; 0 if it may be promoted."""
     return (_check if arguments.action == "check" else _verify)(arguments)
 
 
@@ -84,13 +84,17 @@ def _check(arguments: argparse.Namespace) -> int:
         challenger=arguments.challenger,
         trained_on=arguments.trained_on,
     )
+    policy = read_policy(place.home.policy)
     issued = judge_model(
-        place.home, contest, signers=place.gate_signers(), run=command_line_run(), at=place.at
+        place.home,
+        contest,
+        signers=place.gate_signers(),
+        run=command_line_run(),
+        at=place.at,
+        policy=policy,
     )
     _print(issued, as_json=arguments.json)
-    policy = read_policy(place.home.policy).for_source(issued.verdict.source)
-    accepted = issued.verdict.result in policy.accept or issued.verdict.mode.value == "shadow"
-    return 0 if accepted else 1
+    return 0 if policy.for_source(issued.verdict.source).starts(issued.verdict.result) else 1
 
 
 def _verify(arguments: argparse.Namespace) -> int:

@@ -39,7 +39,15 @@ def command(
     help_: str,
     examples: Sequence[str],
 ) -> argparse.ArgumentParser:
-    """Register a command with its examples and ``--json``."""
+    """Register a command with its examples.
+
+    Args:
+        commands: argparse's collection of commands.
+        name: What a person types after ``sluicegate``.
+        run: Runs the parsed command and returns the exit code.
+        help_: One clause about what the command does; no full stop.
+        examples: Command lines that the parser accepts.
+    """
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=help_,
@@ -67,7 +75,7 @@ def home_of(arguments: argparse.Namespace) -> SluiceHome:
     """Return the installation the command works on.
 
     Raises:
-        ConfigError: None was named.
+        ConfigError: Neither an option nor the environment names one.
     """
     if arguments.home is not None:
         found = dict.fromkeys((ENV_HOME, ENV_AIRFLOW_HOME_SETTING), str(arguments.home.resolve()))
@@ -80,9 +88,9 @@ class Installation:
     """What a command works on, and with which keys.
 
     Attributes:
-        home: Paths.
-        at: Time to judge at, aware UTC.
-        keys: References by role, from the command line; they replace whatever is configured.
+        home: Paths of the installation.
+        at: Time to judge at, with its zone: UTC.
+        keys: References by role, from the command line; they replace what is configured.
     """
 
     home: SluiceHome
@@ -90,7 +98,11 @@ class Installation:
     keys: Mapping[str, Sequence[str]]
 
     def signer(self, role: str) -> Signer:
-        """Return what a role signs with; see `role_signer`."""
+        """Return what a role signs with.
+
+        Raises:
+            ConfigError: As `role_signer`: a key is missing or unusable.
+        """
         return _role_signer(role, self.home.keys, self.keys.get(role, ()))
 
     def gate_signers(self) -> GateSigners:
@@ -103,12 +115,15 @@ class Installation:
         """Open trust policy and ledger.
 
         Args:
-            append: Whether the ledger's key is needed.
-            memory: What is asked of the memory; by default whatever appends needs it, and what
-                only shows obeys it where it is.
+            append: Whether the command appends, for which it needs the ledger's key.
+            memory: Whether the memory must be there. None requires it of a command that
+                appends; one that only reads then uses it if it is there.
+
+        Raises:
+            SluicegateError: As `open_evidence`.
         """
+        from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.evidence.recall import MemoryRule
-        from sluicegate.workflow.evidence.verified import open_evidence
 
         signer = self.signer("ledger") if append else None
         rule = memory or (MemoryRule.REQUIRED if append else MemoryRule.IF_THERE)
@@ -117,14 +132,14 @@ class Installation:
     def audited(self) -> Evidence:
         """Open trust policy and ledger for a command that lists what is in the ledger.
 
-        A list is as wrong without a row that an edit hid as with one that it changed, and no
-        proof of the other rows tells. So the ledger is read whole before.
+        A list is wrong if an edit hid a row, and no proof of the other rows shows that. So the
+        whole ledger is read first.
 
         Raises:
             LedgerCorrupt: Rows are missing, superfluous or edited.
-            VerificationError: They do not lead to the signed checkpoint.
+            VerificationError: The rows do not lead to the signed checkpoint.
 
-        Cost: about 14 us of CPU a leaf, and one read of the ledger.
+        Cost: about 14 us of CPU for each leaf, and one read of the ledger.
         """
         evidence = self.evidence()
         evidence.ledger.audit()
@@ -134,7 +149,13 @@ class Installation:
 def add_installation(
     parser: argparse.ArgumentParser, *, signs: bool = False, at: bool = False
 ) -> None:
-    """Add ``--home`` and ``--json``; ``--key`` where the command signs, ``--at`` where asked."""
+    """Add ``--home`` and ``--json``.
+
+    Args:
+        parser: The command's.
+        signs: Add ``--key`` too: the command signs as one role or several.
+        at: Add ``--at`` too: the command can judge at a past time.
+    """
     add_home(parser)
     if signs:
         parser.add_argument(
@@ -142,7 +163,7 @@ def add_installation(
             action="append",
             default=[],
             metavar="ROLE=KEY",
-            help=f"key of a role: {_PLACES}; repeat for more roles, or for keys that cosign",
+            help=f"key of a role: {_PLACES}; repeat for further roles, or for keys that cosign",
         )
     if at:
         add_at(parser)
@@ -153,7 +174,7 @@ def installation_of(arguments: argparse.Namespace) -> Installation:
     """Return the installation that the options of `add_installation` name.
 
     Raises:
-        ConfigError: No home, not a time, or a key of no role.
+        ConfigError: No home is named, ``--at`` is not a time, or ``--key`` names no role.
     """
     at = at_of(arguments) if "at" in arguments else now()
     keys: dict[str, list[str]] = {}
@@ -164,38 +185,53 @@ def installation_of(arguments: argparse.Namespace) -> Installation:
 
 
 def add_role_key(parser: argparse.ArgumentParser, whose: str, *, required: bool = True) -> None:
-    """Add ``--key``, ``--cosign-key`` and ``--public-key`` of a command that signs as one role."""
+    """Add ``--key``, ``--cosign-key`` and ``--public-key`` to a command that signs as one role.
+
+    Args:
+        parser: The command's.
+        whose: Words about the key for the help text.
+        required: Refuse the command without ``--key``.
+    """
     parser.add_argument("--key", required=required, help=f"{whose}: {_PLACES}")
     parser.add_argument(
         "--cosign-key",
         action="append",
         default=[],
         metavar="KEY",
-        help="another key of the role, of any algorithm; repeat for a threshold",
+        help="a further key of the role, with any algorithm; repeat for a threshold",
     )
     parser.add_argument(
         "--public-key",
         type=Path,
         metavar="PUB.pem",
-        help="of a key in a KMS or HSM; or write KEY#PUB.pem",
+        help="public part of a key in a KMS or HSM; KEY#PUB.pem says the same",
     )
 
 
 def role_key_of(arguments: argparse.Namespace, role: str) -> Signer:
-    """Return what the options of `add_role_key` name.
+    """Return the signer that the options of `add_role_key` name.
+
+    Args:
+        arguments: Parsed; ``--key`` is there.
+        role: One of `SIGNING_ROLES`.
 
     Raises:
-        ConfigError: A key is not there or not usable.
+        ConfigError: A key is missing or unusable.
     """
     given = [arguments.key, *arguments.cosign_key]
     return _role_signer(role, None, given, arguments.public_key)
 
 
 def given_role_key_of(arguments: argparse.Namespace, role: str) -> Signer | None:
-    """Return what the options of `add_role_key` name, None if they name nothing.
+    """Return the signer that the options of `add_role_key` name; None if they name none.
+
+    Args:
+        arguments: Parsed.
+        role: One of `SIGNING_ROLES`.
 
     Raises:
-        ConfigError: As `role_key_of`, or a key that cosigns what nobody signs.
+        ConfigError: A key is missing or unusable, or ``--cosign-key`` or ``--public-key`` is there
+            without ``--key``.
     """
     if arguments.key is not None:
         return role_key_of(arguments, role)
@@ -223,7 +259,7 @@ def _role_and_reference(text: str) -> tuple[str, str]:
     from sluicegate.adapters.keys.settings import SIGNING_ROLES
 
     role, _, reference = text.partition("=")
-    # The text is not shown: somebody may have pasted the key itself.
+    # The message does not show the text: somebody may have pasted the key itself.
     if role not in SIGNING_ROLES or not reference:
         roles = " ".join(SIGNING_ROLES)
         raise ConfigError("not a key of a role", locator="--key", expected=f"ROLE=KEY, of {roles}")
@@ -232,14 +268,16 @@ def _role_and_reference(text: str) -> tuple[str, str]:
 
 def add_at(parser: argparse.ArgumentParser) -> None:
     """Add ``--at``: judge validity at a past time, for audits."""
-    parser.add_argument("--at", help="time to judge validity at, RFC 3339 UTC (default: now)")
+    parser.add_argument(
+        "--at", help="time at which evidence must be valid, RFC 3339 UTC (default: now)"
+    )
 
 
 def at_of(arguments: argparse.Namespace) -> datetime:
-    """Return the time to judge at, aware UTC.
+    """Return the time to judge at, with its zone: UTC.
 
     Raises:
-        ConfigError: Not a timestamp.
+        ConfigError: ``--at`` is not a timestamp.
     """
     if not arguments.at:
         return now()
@@ -254,14 +292,14 @@ def at_of(arguments: argparse.Namespace) -> datetime:
 
 
 def now() -> datetime:
-    """Return the current time, aware UTC, in whole seconds as evidence records it."""
+    """Return the current time in UTC with its zone, in whole seconds as evidence records it."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 def command_line_run() -> dict[str, str]:
-    """Return who runs this command, for provenance: a claim of whoever signs.
+    """Return who runs this command, for provenance; it is only a claim of the signer.
 
-    In a task of Airflow also which run, whose record tells the person who started it.
+    In a task of Airflow, the run is named too: its record tells which person started it.
     """
     named = {"dag_id": "DAG_ID", "run_id": "DAG_RUN_ID", "task_id": "TASK_ID"}
     found = {key: os.environ.get(f"AIRFLOW_CTX_{name}", "") for key, name in named.items()}
@@ -270,7 +308,7 @@ def command_line_run() -> dict[str, str]:
 
 
 def user_name() -> str:
-    """Return the login name, or the number of a user that has none, as in many a container."""
+    """Return the login name, or the number of a user without one, as in many containers."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # OSError since Python 3.13
@@ -278,14 +316,29 @@ def user_name() -> str:
 
 
 def exit_code_of(error: SluicegateError, arguments: argparse.Namespace) -> int:
-    """Return the exit code of an error: its outcome's, or its own where asked for."""
+    """Return the exit code of an error.
+
+    Args:
+        error: What ended the command.
+        arguments: Parsed. With ``--exit-by-code`` the error's own number counts, otherwise that
+            of its outcome.
+    """
     if getattr(arguments, "exit_by_code", False):
         return error.own_exit_code
     return error.outcome.value
 
 
 def emit(value: Mapping[str, Any], lines: Sequence[str], *, as_json: bool) -> None:
-    """Print a result as one JSON object or as lines for a person."""
+    """Print a result as one JSON object or as lines for a person.
+
+    Args:
+        value: The result, in types that JSON has.
+        lines: The same for a person; control characters in them are escaped.
+        as_json: Print the object and not the lines.
+
+    Raises:
+        OutputLost: Standard output does not take it.
+    """
     if as_json:
         write_out(json.dumps(value, sort_keys=True))
     else:
@@ -293,19 +346,23 @@ def emit(value: Mapping[str, Any], lines: Sequence[str], *, as_json: bool) -> No
 
 
 def say(lines: Sequence[str]) -> None:
-    """Print lines for a person; an element is one line, whatever a name in it holds."""
+    """Print lines for a person; each element stays one line, whatever a name in it holds.
+
+    Raises:
+        OutputLost: Standard output does not take them.
+    """
     write_out("\n".join(visible(line, None) for line in lines))
 
 
 class OutputLost(Exception):
-    """Standard output did not take the answer; its cause says why."""
+    """Standard output did not take the answer; the cause says why."""
 
 
 def write_out(text: str) -> None:
-    """Print and flush: at the interpreter's end nobody could report what was not written.
+    """Print and flush: at the interpreter's end, nobody could report a failed write.
 
     Raises:
-        OutputLost: The disk is full, or whoever read is gone.
+        OutputLost: The disk is full, or the reader is gone.
     """
     try:
         print(text, flush=True)
@@ -314,7 +371,7 @@ def write_out(text: str) -> None:
 
 
 def size_of(contents: Contents) -> tuple[str, int]:
-    """Return what a batch consists of, ``files`` or ``rows``, and how many."""
+    """Return what a batch consists of, ``files`` or ``rows``, and how many of them."""
     from sluicegate.attest.sealed_table import SealedTable
     from sluicegate.digest.merkle_files import MerkleFiles
 
@@ -326,8 +383,14 @@ def size_of(contents: Contents) -> tuple[str, int]:
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:
-    """Return aligned text columns; the last one is left ragged."""
-    # Before they are measured, and each cut by itself: no cell pushes another off the screen.
+    """Return a table as lines of text; all columns but the last are padded.
+
+    Args:
+        rows: Cells of each row, one for each column.
+        header: Names of the columns.
+    """
+    # Each cell is escaped and cut before its column is measured: no cell pushes another off the
+    # screen.
     cells = [list(header), *[[visible(cell) for cell in row] for row in rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header) - 1)]
     lines = []

@@ -61,13 +61,14 @@ def register(commands: Subparsers) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="position among the seals of this source (default: 1); a ledger counts by itself",
+        help="position among the seals of this source (default: 1); a ledger counts for itself",
     )
     parser.add_argument("--out", type=Path, required=True, help="evidence folder to create")
     parser.add_argument(
         "--merkle",
         action="store_true",
-        help="manifest in parts, so that few files can be verified alone (above 100,000: always)",
+        help="write the manifest in parts, so that single files can be verified; for more than "
+        "100,000 files it always is",
     )
     parser.add_argument(
         "--incremental",
@@ -75,12 +76,17 @@ def register(commands: Subparsers) -> None:
         metavar="STATE",
         help="read only what changed since the seal whose signed state is in this directory",
     )
-    parser.add_argument("--trust", type=Path, help="trust policy, for --incremental")
+    parser.add_argument(
+        "--trust",
+        type=Path,
+        help="with --incremental: trust policy that the state is verified with",
+    )
     parser.add_argument(
         "--hash",
         choices=("sha256", "blake3"),
         default="sha256",
-        help="of each file; blake3 uses all cores for one file and needs the extra blake3",
+        help="hash function for each file (default: sha256); blake3 uses all cores for one file "
+        "and needs the extra blake3",
     )
     parser.add_argument(
         "--croissant", type=Path, metavar="FILE", help="also describe the files as Croissant"
@@ -90,12 +96,16 @@ def register(commands: Subparsers) -> None:
         "--columns",
         type=Path,
         metavar="FILE.json",
-        help="seal the rows of a CSV or JSON lines file: object of column names and types",
+        help="seal the rows of a CSV or JSON lines file; FILE.json names each column and its type",
     )
-    rows = parser.add_argument_group("rows", "what `diff` needs to name changed rows later")
+    rows = parser.add_argument_group("rows", "keep what `diff` needs to name changed rows later")
     rows.add_argument("--table", action="store_true", help="sign the digest of the rows too")
     rows.add_argument("--row-key", metavar="COLUMN", help="keep a difference sketch by this key")
-    rows.add_argument("--label", metavar="COLUMN", help="label column of the sketch")
+    rows.add_argument(
+        "--label",
+        metavar="COLUMN",
+        help="with --row-key: column of the label, whose flips `diff` can then count",
+    )
     rows.add_argument(
         "--changes",
         type=int,
@@ -107,26 +117,26 @@ def register(commands: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Seal without a ledger; Airflow's SealSourceOperator and `gate` use one."""
+    """Seal without a ledger, and print the digest; SealSourceOperator and `gate` use a ledger."""
     from sluicegate.adapters.sources.open import open_any
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.workflow.evidence.folder import write_folder
     from sluicegate.workflow.evidence.home import check_source_name
     from sluicegate.workflow.exporting.aside import written_aside
-    from sluicegate.workflow.sealing.seal import seal_manifest
+    from sluicegate.workflow.sealing.seal import sign_seal
 
     check_source_name(arguments.name)
     signer = role_key_of(arguments, "source")
-    source = open_any(_locator(arguments))
+    source = open_any(_location(arguments))
     with written_aside(arguments.out) as folder:
         contents = _contents(arguments, source, signer, folder)
-        seal = seal_manifest(
+        seal = sign_seal(
             contents,
             arguments.name,
             signer=signer,
             at=now(),
             run=command_line_run(),
-            locator=source.locator,
+            location=source.location,
             version=arguments.source_version,
         )
         envelopes = [seal.provenance]
@@ -151,13 +161,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _locator(arguments: argparse.Namespace) -> str:
-    """Return what to open: with --columns the rows of a text file, not its bytes."""
+def _location(arguments: argparse.Namespace) -> str:
+    """Return what to open; with --columns, the rows of a text file and not its bytes."""
     if arguments.columns is None:
         return str(arguments.source)
-    from sluicegate.adapters.sources.rows import read_columns, text_locator
+    from sluicegate.adapters.sources.rows import read_columns, text_location
 
-    return text_locator(arguments.source, read_columns(arguments.columns))
+    return text_location(arguments.source, read_columns(arguments.columns))
 
 
 def _contents(
@@ -176,7 +186,7 @@ def _contents(
             return _manifest(arguments, source, signer)
         for option in ("incremental", "croissant"):
             if getattr(arguments, option):
-                raise ConfigError("not for a manifest in parts", locator=f"--{option}")
+                raise ConfigError("does not work with a manifest in parts", locator=f"--{option}")
         return build_parts(root, folder / MANIFEST_DIRECTORY, algorithm=arguments.hash)
     for option in ("merkle", "incremental", "croissant"):
         if getattr(arguments, option):
@@ -200,13 +210,13 @@ def _table_envelope(seal: Seal, source: ByteSource, record: RowRecord, signer: S
 
 
 def _manifest(arguments: argparse.Namespace, source: ByteSource, signer: Signer) -> Manifest:
-    """Hash everything, or with --incremental what changed."""
+    """Hash all files; with --incremental, only those that changed."""
     if arguments.incremental is None:
         return source.manifest(arguments.hash)
     import secrets
 
     from sluicegate.errors import ConfigError
-    from sluicegate.workflow.evidence.verified import read_trust
+    from sluicegate.workflow.evidence.opening import read_trust
     from sluicegate.workflow.sealing.incremental import StateFolder, scan_again
 
     if arguments.trust is None:
@@ -229,19 +239,19 @@ def _directory(source: ByteSource, option: str) -> Path:
 
     if isinstance(source, LocalFiles) and source.root.is_dir():
         return source.root
-    raise ConfigError(f"{option} needs a directory", locator=source.locator)
+    raise ConfigError(f"{option} needs a directory", locator=source.location)
 
 
-def _write_croissant(arguments: argparse.Namespace, manifest: Contents) -> None:
+def _write_croissant(arguments: argparse.Namespace, contents: Contents) -> None:
     import json
 
     from sluicegate.adapters.files.named_file import write_named
     from sluicegate.adapters.sources.croissant import croissant_of
     from sluicegate.digest.manifest import Manifest
 
-    assert isinstance(manifest, Manifest)  # noqa: S101 - _contents refused anything else
+    assert isinstance(contents, Manifest)  # noqa: S101 - _contents refused anything else
     document = croissant_of(
-        manifest,
+        contents,
         name=arguments.name,
         at=now(),
         license_url=arguments.license,

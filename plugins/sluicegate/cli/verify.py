@@ -1,4 +1,4 @@
-"""`sluicegate verify`: check evidence, and data against it, with public keys only."""
+"""`sluicegate verify`: check evidence, and data against it, with nothing but public keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def register(commands: Subparsers) -> None:
         commands,
         "verify",
         run,
-        "verify an evidence folder offline, and data against it",
+        "verify an evidence folder offline, and compare data with it",
         [
             "sluicegate verify evidence --trust trust.json",
             "sluicegate verify evidence data/2013-04 --trust trust.json --json",
@@ -45,13 +45,13 @@ def register(commands: Subparsers) -> None:
         "--remembered-version",
         type=int,
         metavar="N",
-        help="refuse a version of the source below one that was seen before",
+        help="refuse evidence of a version below this one, which was seen before",
     )
     parser.add_argument(
         "--remembered-trust-version",
         type=int,
         metavar="N",
-        help="refuse a trust policy below a version that was used before",
+        help="refuse a trust policy with a version below this one, which was used before",
     )
     parser.add_argument(
         "--require-ledger", action="store_true", help="refuse evidence without ledger proofs"
@@ -72,13 +72,13 @@ def register(commands: Subparsers) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="of a seal with a Merkle manifest: compare only this file; repeat for more",
+        help="compare only this file; needs a seal with a Merkle manifest; repeat for more files",
     )
     parser.add_argument(
         "--timestamp-authority",
         type=Path,
         metavar="TSA.pem",
-        help="believe timestamps of this authority: when a certificate's key has signed",
+        help="believe this authority's timestamps, which say when a certificate's key signed",
     )
     parser.add_argument(
         "--exit-by-code",
@@ -90,10 +90,14 @@ def register(commands: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Verify and print every finding."""
+    """Verify, print each finding, and return the exit code of the gravest.
+
+    Raises:
+        ConfigError: --only was given, but the seal has no Merkle manifest.
+    """
     from sluicegate.errors import ConfigError
     from sluicegate.workflow.evidence.large import MANIFEST_DIRECTORY
-    from sluicegate.workflow.evidence.verified import read_trust
+    from sluicegate.workflow.evidence.opening import read_trust
     from sluicegate.workflow.verification.report import HEADER, Demands
     from sluicegate.workflow.verification.verify import verify_folder
 

@@ -1,4 +1,4 @@
-"""A digest is a value with a name; the name says every parameter that changes the value.
+"""Digests: a value with a name, and the name says every parameter that changes the value.
 
 Specified in docs/formats/digest.md.
 """
@@ -22,23 +22,23 @@ DIR_HASH_1: Final = "dirHash1"
 """Go's directory hash h1 in hex, as in-toto's DigestSet names it: names and contents."""
 
 DIR_HASH_1_BLAKE3: Final = "dirHash1-blake3"
-"""The same construction over the BLAKE3 of each file; a name of its own, so that the identities
-of one batch under two algorithms are never taken for each other."""
+"""The same construction over the BLAKE3 of each file. It has a name of its own, so that nobody
+confuses the identities of one batch under two algorithms."""
 
 FILE_IDENTITIES: Final = {SHA256: DIR_HASH_1, BLAKE3: DIR_HASH_1_BLAKE3}
-"""Algorithm of the files of a batch to the algorithm of its identity."""
+"""The algorithm of a batch's identity, by the algorithm of its files."""
 
 TABLE_HASH_1: Final = "tableHash1-sha256-4096"
-"""Rows of a table in any order: sorted SHA-256 row ids in 4096 hashed buckets
+"""Rows of a table in any order: the sorted SHA-256 ids of its rows in 4096 hashed buckets
 (docs/formats/table-digest.md)."""
 
 TABLE_TYPE: Final = "https://sluicegate.dev/table/v1"
-"""Predicate type of a statement about a table's rows (docs/formats/table-difference.md). Here,
-because its writer needs numpy and its verifiers must not."""
+"""Predicate type of a statement about a table's rows (docs/formats/table-difference.md). It stands
+here because its writer needs numpy and its verifiers must not."""
 
-# Only what is listed here is ever believed: an unknown name is refused rather than carried
-# along unverified (in-toto DigestSet: consumers MUST only accept algorithms they consider
-# secure), so a downgrade to a weaker algorithm cannot even be written down.
+# Only the algorithms listed here are ever believed. An unknown name is refused, not carried along
+# unverified (in-toto DigestSet: consumers MUST only accept algorithms they consider secure). So
+# nobody can even write down a downgrade to a weaker algorithm.
 _HEX_DIGITS: Final = {SHA256: 64, BLAKE3: 64, DIR_HASH_1: 64, DIR_HASH_1_BLAKE3: 64,
                       TABLE_HASH_1: 64}  # fmt: skip
 _LOWER_HEX: Final = re.compile(r"[0-9a-f]+")
@@ -53,7 +53,8 @@ class Digest:
         hex: Lower-case hexadecimal value, of the algorithm's full length.
 
     Raises:
-        MalformedEnvelope: Unknown algorithm, wrong length, or not lower-case hex.
+        MalformedEnvelope: The algorithm is unknown, or the value has another length or is not
+            lower-case hex.
 
     Example:
         >>> digest = sha256_bytes(b"abc")
@@ -106,7 +107,7 @@ class Digest:
             The digest.
 
         Raises:
-            MalformedEnvelope: No colon, or what the constructor refuses.
+            MalformedEnvelope: There is no colon, or the constructor refuses a part.
         """
         algorithm, colon, value = text.partition(":")
         if not colon:
@@ -127,6 +128,6 @@ def sha256_bytes(data: bytes | bytearray | memoryview) -> Digest:
     Returns:
         A ``sha256`` digest.
 
-    Cost: about 1.3 GB/s a core with SHA instructions.
+    Cost: about 1.3 GB/s on one core with SHA instructions.
     """
     return Digest(SHA256, hashlib.sha256(data).hexdigest())

@@ -1,4 +1,4 @@
-"""One JSON value, one byte string; and a reader that refuses what two readers may differ on.
+"""JSON with one byte string for each value, and a reader that refuses what parsers disagree on.
 
 Signed text that two parsers understand differently is a hole: one checks the first of two
 equal keys, the other uses the second. The reader below therefore refuses everything on
@@ -22,16 +22,16 @@ MAX_DEPTH: Final = 64
 """Deepest nesting read or written; our own formats need 8, and recursion must stay bounded."""
 
 MAX_INTEGER: Final = 2**63 - 1
-"""Largest magnitude of an integer: beyond 64 bit, readers round, wrap or fail."""
+"""Largest magnitude of an integer: beyond 64 bits, readers round, wrap or fail."""
 
 _INTEGER_DIGITS: Final = 20  # sign and 19 digits; longer text is refused before it is converted
 
 
-_CONTAINERS: Final = (dict, list, tuple)  # a tuple of types: four times faster than a union
+_CONTAINERS: Final = (dict, list, tuple)  # a tuple of types is four times faster than a union
 
 
 class _Refused(ValueError):
-    """What a hook of the JSON parser found; turned into MalformedEnvelope by `loads`."""
+    """What a hook of the JSON parser found; `loads` turns it into MalformedEnvelope."""
 
 
 def dumps(value: Any) -> bytes:
@@ -44,10 +44,10 @@ def dumps(value: Any) -> bytes:
         UTF-8, keys sorted by code point, no spaces, shortest float repr, no final newline.
 
     Raises:
-        ConfigError: A value that `loads` would refuse to read back: NaN, infinity, an integer
-            beyond 64 bit, a key that is no string, a lone surrogate, or another type.
+        ConfigError: It holds what `loads` would refuse to read back: NaN, infinity, an integer
+            beyond 64 bits, a key that is no string, a lone surrogate, or another type.
 
-    Cost: linear; about 50 ns a byte.
+    Cost: linear; about 50 ns for each byte.
 
     Example:
         >>> dumps({"b": 1, "a": [1.5, None]})
@@ -72,11 +72,12 @@ def loads(data: bytes, *, locator: str, max_bytes: int = MAX_JSON_BYTES) -> Any:
         max_bytes: Size limit; larger input is refused unread.
 
     Returns:
-        The value; objects become dict, numbers int or float as written.
+        The value; an object becomes a dict, a number an int or a float as it is written.
 
     Raises:
-        MalformedEnvelope: Too large, not UTF-8, byte order mark, not JSON, duplicate key, NaN
-            or infinity, integer beyond 64 bit, lone surrogate, or nested deeper than 64.
+        MalformedEnvelope: The text is too large, not UTF-8, not JSON or nested deeper than 64
+            levels, or it has a byte order mark, a duplicate key, NaN, infinity, an integer
+            beyond 64 bits or a lone surrogate.
 
     Cost: linear; memory about ten times the input.
     """
@@ -115,7 +116,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _bounded_int(text: str) -> int:
     if len(text) > _INTEGER_DIGITS or abs(number := int(text)) > MAX_INTEGER:
-        raise _Refused("JSON integer does not fit in 64 bit")
+        raise _Refused("JSON integer does not fit in 64 bits")
     return number
 
 
@@ -147,7 +148,7 @@ def _children(containers: list[Any]) -> list[Any]:
 
 
 def _depth_exceeds(value: Any, limit: int) -> bool:
-    """Breadth first, so that no depth of input can exhaust the stack."""
+    """Search breadth first, so that no depth of input can exhaust the stack."""
     level = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(limit):
         if not level:
@@ -167,8 +168,8 @@ def _has_lone_surrogate(value: Any) -> bool:
 def _check_writable(value: Any) -> None:
     """Refuse what json.dumps would write but `loads` would not give back.
 
-    Level by level, so that each check is one call over all values of a level: a manifest has
-    a hundred thousand of them.
+    It goes level by level, so that each check is one call over all values of a level: a
+    manifest has a hundred thousand of them.
     """
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH + 1):
@@ -177,7 +178,7 @@ def _check_writable(value: Any) -> None:
             largest = max(abs(item) for item in level if isinstance(item, int))
             if largest > MAX_INTEGER:
                 raise ConfigError(
-                    "integer does not fit in 64 bit", got=f"{largest.bit_length()} bit"
+                    "integer does not fit in 64 bits", got=f"{largest.bit_length()} bits"
                 )
         if not any(issubclass(kind, _CONTAINERS) for kind in kinds):
             return

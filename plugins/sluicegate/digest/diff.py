@@ -1,4 +1,4 @@
-"""What differs between two manifests, in words a person can act on."""
+"""What differs between two manifests, in words that a person can act on."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class ManifestDiff:
     """Difference from an old manifest to a new one.
 
     Attributes:
-        added: Paths only in the new one.
-        removed: Paths only in the old one.
+        added: Paths that only the new one has.
+        removed: Paths that only the old one has.
         changed: Paths in both with another content; two files that swapped names are both here.
         renamed: Pairs (old path, new path) whose content is the same.
     """
@@ -46,8 +46,8 @@ def diff_manifests(old: Manifest, new: Manifest) -> ManifestDiff:
     """Compare two manifests.
 
     Args:
-        old: What was sealed.
-        new: What is there now.
+        old: Manifest of what was sealed.
+        new: Manifest of what is there now.
 
     Returns:
         The difference; false if there is none.

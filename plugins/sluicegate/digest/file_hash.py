@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from sluicegate.digest.hashers import Hasher
 
 BUFFER_BYTES: Final = 1024 * 1024
-"""One reused read buffer a thread: fits the level-2 cache, so hashing reads it from there."""
+"""Size of the read buffer that each thread reuses: it fits the level-2 cache, and hashing reads it
+from there."""
 
 _KIND_BITS: Final = 0o170000  # S_IFMT
 
 
 def new_buffer() -> memoryview:
-    """Return a buffer for `hash_descriptor`; not to be shared between threads."""
+    """Return a buffer for `hash_descriptor`; two threads must not share it."""
     return memoryview(bytearray(BUFFER_BYTES))
 
 
@@ -41,8 +42,8 @@ def open_regular(name: str | os.PathLike[str], locator: str, *, at: int | None =
 
     Raises:
         UnsafePath: It is a symlink or a socket.
-        ChangedDuringRead: `at` is given, so the name was listed, and it has vanished.
-        UnreadableData: Missing or no permission.
+        ChangedDuringRead: The name was listed, because `at` is given, and it has vanished.
+        UnreadableData: It is missing, or this user may not read it.
     """
     try:
         return os.open(name, FILE_FLAGS, dir_fd=at)
@@ -52,6 +53,10 @@ def open_regular(name: str | os.PathLike[str], locator: str, *, at: int | None =
 
 def regular_status(descriptor: int, locator: str) -> os.stat_result:
     """Return fstat of a descriptor that must be a regular file.
+
+    Args:
+        descriptor: An open file.
+        locator: Path for messages.
 
     Raises:
         UnsafePath: It is a directory, device or FIFO.
@@ -66,17 +71,17 @@ def check_unchanged(descriptor: int, before: os.stat_result, n_read: int, locato
     """Return if nothing was written to the file since its status was taken.
 
     ctime cannot be set back by an ordinary user, so restoring mtime does not hide a write.
-    Two writes inside one tick of the kernel clock (about 4 ms) can share a ctime; the digest
-    is still that of the bytes read, which is all that a verified read relies on.
+    Two writes inside one tick of the kernel clock (about 4 ms) can share a ctime. The digest
+    is still that of the bytes read, and a verified read relies on nothing else.
 
     Args:
         descriptor: The open file; a file that replaced it under its name is another one.
-        before: Status from before the first read.
+        before: Its status before the first read.
         n_read: Bytes read.
         locator: Path for the message.
 
     Raises:
-        ChangedDuringRead: Written, grown or shrunk.
+        ChangedDuringRead: It was written to, grew or shrank.
     """
     after = os.fstat(descriptor)
     if (
@@ -94,7 +99,7 @@ def hash_file(
     """Hash one file; see `hash_descriptor`.
 
     Args:
-        path: Regular file.
+        path: A regular file.
         locator: Path for messages.
         algorithm: ``sha256`` or ``blake3``.
 
@@ -118,7 +123,7 @@ def hash_descriptor(
     """Hash an open file from its start to its end.
 
     Args:
-        descriptor: Freshly opened regular file.
+        descriptor: A regular file, freshly opened.
         buffer: From `new_buffer`.
         locator: Path for messages.
         start: From `hasher_of`.
@@ -127,22 +132,22 @@ def hash_descriptor(
         Lower-case hex digest and size in bytes.
 
     Raises:
-        UnsafePath: Not a regular file.
-        ChangedDuringRead: Not the same file after the read as before.
+        UnsafePath: It is no regular file.
+        ChangedDuringRead: Its size or times differ after the read.
         UnreadableData: The operating system cannot deliver the bytes.
 
-    Cost: two fstat, and one read a MiB; the interpreter lock is released in read and hash.
+    Cost: two fstat, and one read for each MiB; reading and hashing release the interpreter lock.
     """
-    # Written out instead of calling regular_status and check_unchanged: with thousands of small
-    # files, two threads lose more to each call between two system calls than to the hashing.
+    # This repeats regular_status and check_unchanged instead of calling them: with thousands of
+    # small files, two threads lose more to each call between two system calls than to the hashing.
     before = os.fstat(descriptor)
     size = before.st_size
     if (before.st_mode & _KIND_BITS) != stat.S_IFREG:
         refuse_kind(before.st_mode, locator)
     try:
         n_read = os.readv(descriptor, (buffer,))
-        # Growth past the expected size shows in fstat afterwards, so no second read is needed
-        # to find the end.
+        # fstat shows afterwards whether the file grew past the expected size, so the end needs
+        # no second read.
         if n_read == size:
             digest = start(buffer[:n_read]).hexdigest()
         else:

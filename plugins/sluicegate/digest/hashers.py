@@ -1,4 +1,4 @@
-"""The hash functions a file may be sealed with, by the name that seals carry."""
+"""Hash functions that a file may be sealed with, by the name that seals carry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FILE_ALGORITHMS: Final = (SHA256, BLAKE3)
-"""SHA-256 needs nothing else; BLAKE3 needs the extra ``blake3``, to seal and to verify."""
+"""SHA-256 is in the standard library; BLAKE3 needs the extra ``blake3``, to seal and to verify."""
 
 
 class Hasher(Protocol):
@@ -29,7 +29,7 @@ class Hasher(Protocol):
 
 
 def hasher_of(algorithm: str) -> Callable[..., Hasher]:
-    """Return the function that starts a hash, with the first bytes or with none.
+    """Return the function that starts a hash; its argument, if any, is the first bytes.
 
     Args:
         algorithm: ``sha256`` or ``blake3``.

@@ -1,12 +1,12 @@
-"""Seal again what was sealed before, reading only what changed.
+"""Seal again what was sealed before, and read only what changed.
 
-A file is skipped only if the manifest that lists its digest was itself verified, and device,
-inode, size, mtime and ctime are those of the moment it was hashed. ctime is what carries this:
-an ordinary user can set mtime back after a write, but not ctime. Two holes remain and are
-closed: a write within one tick of the file system's clock (young files are never skipped) and
-a writer with the power to set the clock or write to the device (a seeded sample is read
-anyway). What a gate or a training task reads is always hashed in full, so a file that was
-skipped wrongly is refused there.
+A file is skipped only if the manifest that lists its digest was itself verified, and its device,
+inode, size, mtime and ctime are those of the moment it was hashed. This rests on ctime: an
+ordinary user can set mtime back after a write, but not ctime. Two holes would remain. A write may
+fall into the same tick of the file system's clock, so young files are never skipped. A writer may
+have the power to set the clock or to write to the device, so a random sample is read anyway.
+A gate and a training task always hash in full what they read, so they refuse a file that was
+skipped wrongly.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ STATE_TYPE: Final = "https://sluicegate.dev/scan-state/v1"
 """Type URI of the state between two seals."""
 
 YOUNG_NS: Final = 2_000_000_000
-"""A file changed less than this before the scan is hashed again next time: the coarsest clock
+"""A file that changed less than this before the scan is hashed again next time: the coarsest clock
 of a common file system (FAT, some network mounts) ticks every two seconds."""
 
 Stamp = tuple[int, int, int, int, int]
@@ -45,8 +45,8 @@ class ScanState:
     """What the files looked like when they were hashed.
 
     Attributes:
-        manifest: Digest of the manifest this state belongs to.
-        stamps: By path; files too young to be trusted next time are absent.
+        manifest: Digest of the manifest that this state belongs to.
+        stamps: Stamps by path; a file that is too young to be trusted next time has none.
     """
 
     manifest: Digest
@@ -63,6 +63,10 @@ class ScanState:
     @classmethod
     def from_json(cls, value: Any, *, locator: str) -> ScanState:
         """Read what `to_json` wrote.
+
+        Args:
+            value: From `canonical.loads`.
+            locator: Where it came from, for messages.
 
         Raises:
             MalformedEnvelope: Any other shape.
@@ -83,8 +87,8 @@ class Known:
     """What an earlier seal proved.
 
     Attributes:
-        manifest: From a seal whose signature was verified.
-        state: Written with that seal, and verified with it.
+        manifest: Manifest of a seal whose signature was verified.
+        state: State that was written with that seal and verified with it.
     """
 
     manifest: Manifest
@@ -96,10 +100,10 @@ class Scan:
     """Result of an incremental scan.
 
     Attributes:
-        manifest: All files.
-        state: For the next time.
-        n_read: Files that were read.
-        bytes_read: Their size.
+        manifest: Manifest of all files.
+        state: State for the next time.
+        n_read: Number of files that were read.
+        bytes_read: Sum of their sizes.
     """
 
     manifest: Manifest
@@ -123,10 +127,11 @@ def scan(
     Args:
         root: Directory.
         known: Earlier manifest and state, both verified; None reads everything.
-        now_ns: Time of the file system's clock at the start, nanoseconds since 1970.
+        now_ns: Time of the file system's clock at the start, in nanoseconds since 1970.
         seed: Secret random bytes that choose the sample.
         sample: Expected share of unchanged files that are read anyway, 0 to 1.
-        algorithm: As in `build_manifest`; a known manifest of another one reads everything.
+        algorithm: As in `build_manifest`. If the known manifest has another one, everything is
+            read.
         workers: As in `build_manifest`.
 
     Returns:
@@ -139,7 +144,8 @@ def scan(
         ConfigError: The state belongs to another manifest.
         SluicegateError: As `build_manifest`.
 
-    Cost: one stat a file, one read of every changed or sampled byte.
+    Cost: two stat for a file that is read, one for another, and one read of every changed or
+    sampled byte.
     """
     if known is not None and known.state.manifest != known.manifest.digest:
         raise ConfigError("scan state belongs to another manifest")
@@ -170,7 +176,7 @@ def scan(
 def _manifest(
     files: tuple[HashedFile, ...], algorithm: str, known: Known | None
 ) -> tuple[Manifest, Digest]:
-    """Return the manifest and its digest; an equal one that is known was checked before."""
+    """Return the manifest and its digest; a known one that is equal was checked before."""
     if known is not None and files == known.manifest.files:
         return known.manifest, known.state.manifest
     manifest = Manifest(files, algorithm)
@@ -192,7 +198,7 @@ def _stamps(root: Path, listings: list[Listing]) -> dict[str, Stamp]:
 
 
 def _draw(paths: list[str], seed: bytes, share: float) -> list[str]:
-    """Return a share that nobody without the seed can predict: 16 bits of SHAKE256 a path."""
+    """Return a share that only the seed predicts: 16 bits of SHAKE256 for each path."""
     draws = array("H", hashlib.shake_256(seed).digest(2 * len(paths)))
     limit = share * 2**16
     return [path for path, draw in zip(paths, draws, strict=True) if draw < limit]

@@ -1,8 +1,8 @@
 """Which files a source consists of, and what is in each. Specified in docs/formats/manifest.md.
 
-The identity of a batch is `Manifest.digest` (dirHash1): it covers names and contents. The
-Model Signing root covers contents alone, so two files that swap their names keep it; it is
-computed for foreign verifiers and never used to identify anything here.
+The identity of a batch is `Manifest.digest` (dirHash1), which covers names and contents. The root
+of Model Signing covers contents alone, so two files that swap their names keep it. It is computed
+for foreign verifiers and identifies nothing here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FileEntry:
 
     Attributes:
         path: Relative POSIX path, or ``.`` for a source that is one file.
-        digest: Of the content, ``sha256`` or ``blake3``.
+        digest: Digest of the content, ``sha256`` or ``blake3``.
         size_bytes: Length of the content.
     """
 
@@ -54,14 +54,15 @@ class Manifest:
     """Sorted list of the files of one source.
 
     Attributes:
-        files: Path, lower-case hex digest and size in bytes, by path in code-point order, which
-            is the byte order of UTF-8. Plain tuples: a source has a hundred thousand of them.
-        algorithm: Of every digest, ``sha256`` or ``blake3``.
+        files: Path, lower-case hex digest and size in bytes of each file, by path in code-point
+            order, which is the byte order of UTF-8. They are plain tuples, because a source has
+            a hundred thousand of them.
+        algorithm: Algorithm of every digest, ``sha256`` or ``blake3``.
 
     Raises:
-        MalformedEnvelope: Empty, unsorted, a duplicate path, an unknown algorithm, a digest
-            that is none, or a negative size.
-        UnsafePath: A path that no manifest may hold.
+        MalformedEnvelope: It is empty or unsorted, a path is there twice, the algorithm is
+            unknown, a digest is not hex of its length, or a size is negative.
+        UnsafePath: It has a path that no manifest may hold.
 
     Example:
         >>> entry = FileEntry("a.csv", Digest("sha256", "00" * 32), 3)
@@ -82,7 +83,7 @@ class Manifest:
                 got=ascii(self.algorithm)[:40],
             )
         paths, digests, sizes = zip(*self.files, strict=True)
-        if any(map(operator.ge, paths, paths[1:])):  # strictly rising: sorted, and none twice
+        if any(map(operator.ge, paths, paths[1:])):  # strictly rising is sorted, and none twice
             _refuse_order(paths)
         check_paths(paths)
         joined = "".join(digests)
@@ -96,7 +97,7 @@ class Manifest:
         """Build a manifest from entries in any order.
 
         Raises:
-            MalformedEnvelope: As the constructor, or entries of several algorithms.
+            MalformedEnvelope: The constructor refuses them, or their algorithms differ.
         """
         algorithms = sorted({entry.digest.algorithm for entry in entries})
         if len(algorithms) > 1:
@@ -106,7 +107,7 @@ class Manifest:
 
     @property
     def entries(self) -> tuple[FileEntry, ...]:
-        """The files as values. Cost: made anew at each call, 2 microseconds a file."""
+        """The files as values. Cost: each call makes them anew, 2 microseconds for each file."""
         return tuple(self._entry(file) for file in self.files)
 
     @property
@@ -118,8 +119,9 @@ class Manifest:
     def digest(self) -> Digest:
         """Identity of the source: dirHash1 over names and contents.
 
-        Source: golang.org/x/mod/sumdb/dirhash Hash1; in-toto DigestSet, ``dirHash1``; of BLAKE3
-        digests the same under the name ``dirHash1-blake3``.
+        The same over BLAKE3 digests has the name ``dirHash1-blake3``.
+
+        Source: golang.org/x/mod/sumdb/dirhash Hash1; in-toto DigestSet, ``dirHash1``.
         """
         lines = "".join([f"{value}  {path}\n" for path, value, _ in self.files])
         identity = FILE_IDENTITIES[self.algorithm]
@@ -129,19 +131,19 @@ class Manifest:
     def oms_root(self) -> Digest:
         """Root of OpenSSF Model Signing 1.0: SHA-256 over the files' raw digests.
 
-        SHA-256 whatever the files are hashed with. Names are not covered, only their order; see
-        `digest` for the identity.
+        It is SHA-256, whatever the files are hashed with. It covers the order of names and not
+        the names; see `digest` for the identity.
         """
         joined = "".join([value for _, value, _ in self.oms_files()])
         return Digest(SHA256, hashlib.sha256(bytes.fromhex(joined)).hexdigest())
 
     def oms_files(self) -> list[HashedFile]:
-        """Return the files in the order of Model Signing: compared component by component.
+        """Return the files in the order of Model Signing, which compares component by component.
 
         ``a-b`` sorts before ``a/c`` by code point but after it by component, because
         model_signing compares pathlib paths, not strings.
         """
-        # No path holds a NUL, and nothing sorts before it: this compares components.
+        # No path holds a NUL, and nothing sorts before it. So this compares components.
         return sorted(self.files, key=lambda file: file[0].replace("/", "\0"))
 
     def diff(self, other: Manifest) -> ManifestDiff:
@@ -180,14 +182,14 @@ class Manifest:
 
         Args:
             value: From `canonical.loads`.
-            locator: Where it came from.
+            locator: Where it came from, for messages.
 
         Returns:
             The manifest.
 
         Raises:
             MalformedEnvelope: Any other shape, key, type or order.
-            UnsafePath: A path that no manifest may hold.
+            UnsafePath: It has a path that no manifest may hold.
         """
         match value:
             case {"type": str(kind), "algorithm": str(algorithm), "files": list(files)} if (
@@ -203,18 +205,21 @@ def build_manifest(root: Path, *, algorithm: str = SHA256, workers: int | None =
     Args:
         root: Directory, or one regular file.
         algorithm: ``sha256`` or ``blake3``.
-        workers: Threads or processes; None for one a core of this machine, at most 16.
+        workers: Number of threads or processes; None for one on each core of this machine, at
+            most 16.
 
     Returns:
-        The manifest; equal whatever the number of workers or the place of the root.
+        The manifest, which does not depend on the number of workers or the place of the root.
 
     Raises:
-        UnsafePath: A symlink, device, FIFO, socket or a name that no manifest may hold.
-        UnreadableData: Missing, empty directory, no permission, or a read error.
+        UnsafePath: There is a symlink, device, FIFO, socket or a name that no manifest may hold.
+        UnreadableData: The root is missing or an empty directory, this user may not read it, or
+            a read failed.
         ChangedDuringRead: A file changed, grew, shrank or vanished meanwhile.
         ConfigError: The algorithm is unknown or not installed.
 
-    Cost: one read of every byte, hashed on all workers; 1 MiB a worker plus 0.4 KiB a file.
+    Cost: one read of every byte, hashed on all workers; memory of 1 MiB for each worker and 0.4
+    KiB for each file.
     """
     hashed = hash_files(Path(root), algorithm=algorithm, workers=workers)
     return Manifest(tuple(sorted(hashed)), algorithm)
@@ -244,9 +249,9 @@ def require_same(sealed: Manifest, found: Manifest, *, locator: str) -> None:
     """Return if two manifests are of the same files.
 
     Args:
-        sealed: From a verified seal.
-        found: What is there now.
-        locator: Where that is.
+        sealed: Manifest of a verified seal.
+        found: Manifest of what is there now.
+        locator: Where the found files are.
 
     Raises:
         ManifestMismatch: Names the files that were changed, added, removed or renamed.
@@ -263,7 +268,7 @@ def require_same(sealed: Manifest, found: Manifest, *, locator: str) -> None:
 
 def _file(item: Any, locator: str) -> HashedFile:
     match item:
-        # bool is an int to Python and a boolean to JSON
+        # A bool is an int to Python and a boolean to JSON.
         case {"path": str(path), "digest": str(value), "size": int(size)} if len(
             item
         ) == 3 and not isinstance(size, bool):

@@ -1,7 +1,7 @@
-"""The files of a very large source, read part by part from a place nobody has to trust.
+"""The files of a very large source, read part by part from a place that nobody has to trust.
 
-What was signed is the root alone. Index and parts are checked against it whenever they are
-read, so they may lie beside the ledger or in an evidence folder (docs/formats/manifest.md).
+Only the root was signed. Index and parts are checked against it whenever they are read, so they
+may lie beside the ledger or in an evidence folder (docs/formats/manifest.md).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class Parts(Protocol):
-    """Where index and parts are kept; nothing it returns is believed."""
+    """Where index and parts are kept; its readers check whatever it returns."""
 
     def index(self) -> bytes:
         """Return the bytes of the index."""
         ...
 
     def part(self, number: int) -> bytes:
-        """Return the bytes of a part."""
+        """Return the bytes of a part by its number, from 0."""
         ...
 
 
@@ -48,10 +48,15 @@ class MerkleFiles:
     def read(cls, parts: Parts, *, root: Digest, locator: str) -> MerkleFiles:
         """Read the index if it is the one whose root was signed.
 
+        Args:
+            parts: Where index and parts are kept.
+            root: Merkle root of a verified seal.
+            locator: Where the parts are, for messages.
+
         Raises:
-            BadProof: Another index.
-            MalformedEnvelope: No index.
-            EvidenceMissing: There is none.
+            BadProof: It has another root.
+            MalformedEnvelope: The bytes are no index.
+            EvidenceMissing: There is no index.
         """
         index = MerkleManifest.from_json(loads(parts.index(), locator=locator), locator=locator)
         if index.root != root:
@@ -66,7 +71,7 @@ class MerkleFiles:
 
     @property
     def digest(self) -> Digest:
-        """Identity of the source, as a plain manifest of its files has."""
+        """Identity of the source; a plain manifest of its files has the same."""
         return self.index.identity
 
     @property
@@ -80,7 +85,7 @@ class MerkleFiles:
         Raises:
             BadProof: A part is not the sealed one, or the files do not have the identity.
 
-        Cost: 120 bytes of JSON a file.
+        Cost: reads 120 bytes of JSON for each file.
         """
         numbers = range(len(self.index.parts))
         read = (self.index.read_part(n, self.parts.part(n)).files for n in numbers)
@@ -96,10 +101,10 @@ class MerkleFiles:
         return whole
 
     def entries_of(self, paths: Iterable[str]) -> list[FileEntry]:
-        """Return the entries of some files; other parts are not read.
+        """Return the entries of some files; only the parts that list them are read.
 
         Raises:
-            ManifestMismatch: A path that was not sealed.
+            ManifestMismatch: A path was not sealed.
             BadProof: A part is not the sealed one.
         """
         read: dict[int, Manifest] = {}

@@ -1,9 +1,9 @@
 """Manifest of a very large source: parts under a Merkle root, so that a few files need a few parts.
 
 Specified in docs/formats/manifest.md, section "Merkle manifest". A plain manifest of 300,000
-files is 45 MB of JSON inside a base64 payload; whoever reads ten of the files would parse and
-verify all of it. Here the files, sorted by path, are cut into parts of 1,024; each part is a
-plain manifest of its own; the signed root commits to the exact bytes of every part in order.
+files is 45 MB of JSON inside a base64 payload. A reader of ten files would parse and verify all of
+it. Here the files are sorted by path and cut into parts of 1,024. Each part is a plain manifest of
+its own. The signed root commits to the exact bytes of every part in order.
 """
 
 from __future__ import annotations
@@ -59,13 +59,14 @@ class MerkleManifest:
     """Index of the parts; small enough to be read whole.
 
     Attributes:
-        identity: Over all files, as a plain manifest of them has; ``dirHash1``, or
-            ``dirHash1-blake3`` if that is what the files are hashed with.
+        identity: Digest over all files, the same as that of a plain manifest of them:
+            ``dirHash1``, or ``dirHash1-blake3`` if the files are hashed with BLAKE3.
         size_bytes: Sum of the sizes of all files.
-        parts: In order of their paths.
+        parts: Parts in the order of their paths.
 
     Raises:
-        MalformedEnvelope: No part, too many, or parts out of order.
+        MalformedEnvelope: It has no part or too many, parts are out of order, or a part has no
+            file or too many.
     """
 
     identity: Digest
@@ -75,13 +76,15 @@ class MerkleManifest:
     def __post_init__(self) -> None:
         firsts = [part.first for part in self.parts]
         if not 0 < len(firsts) <= _MAX_PARTS or sorted(set(firsts)) != firsts:
-            raise MalformedEnvelope("Merkle manifest has no parts, too many, or out of order")
+            raise MalformedEnvelope(
+                "Merkle manifest has no parts, too many parts, or parts out of order"
+            )
         if any(not 0 < part.n_files <= PART_FILES for part in self.parts):
             raise MalformedEnvelope("part of a Merkle manifest has too few or too many files")
 
     @property
     def algorithm(self) -> str:
-        """Of the file digests."""
+        """Algorithm of the file digests, ``sha256`` or ``blake3``."""
         return next(one for one, name in FILE_IDENTITIES.items() if name == self.identity.algorithm)
 
     @property
@@ -95,7 +98,7 @@ class MerkleManifest:
         return sum(part.n_files for part in self.parts)
 
     def number_of(self, path: str) -> int:
-        """Return which part would list a path.
+        """Return the number of the part that would list a path.
 
         Raises:
             ManifestMismatch: It sorts before the first file.
@@ -108,9 +111,13 @@ class MerkleManifest:
     def read_part(self, number: int, data: bytes) -> Manifest:
         """Read one part if its bytes are the sealed ones.
 
+        Args:
+            number: From `number_of`, from 0.
+            data: Bytes of the part, from a place that is not trusted.
+
         Raises:
-            BadProof: Other bytes.
-            MalformedEnvelope: Not a manifest, or another number of files.
+            BadProof: The bytes are not the sealed ones.
+            MalformedEnvelope: The bytes are no manifest, or do not list what the index says.
         """
         part = self.parts[number]
         locator = f"manifest part {number}"
@@ -143,6 +150,10 @@ class MerkleManifest:
     def from_json(cls, value: Any, *, locator: str) -> MerkleManifest:
         """Read what `to_json` wrote.
 
+        Args:
+            value: From `canonical.loads`.
+            locator: Where it came from, for messages.
+
         Raises:
             MalformedEnvelope: Any other shape.
         """
@@ -168,7 +179,7 @@ def build_merkle(
 
     Args:
         root: Directory.
-        write_part: Keeps the bytes of a part under its number.
+        write_part: Called with each part's number and bytes, to keep them.
         algorithm: As in `build_manifest`.
         workers: As in `build_manifest`.
 
@@ -178,7 +189,7 @@ def build_merkle(
     Raises:
         SluicegateError: As `build_manifest`.
 
-    Cost: as `build_manifest`; memory about 0.6 KiB a file.
+    Cost: as `build_manifest`; memory of about 0.6 KiB for each file.
     """
     hashed = hash_files(root, algorithm=algorithm, workers=workers)
     hashed.sort()
@@ -189,12 +200,12 @@ def build_merkle(
 def verify_files(
     root: Path, manifest: MerkleManifest, read: Callable[[int], bytes], paths: Iterable[str]
 ) -> int:
-    """Check some files of a sealed source; the other files and parts are not read.
+    """Check some files of a sealed source; other files and their parts are not read.
 
     Args:
         root: Directory.
         manifest: Index whose root was signed.
-        read: Returns the bytes of a part by its number.
+        read: Returns the bytes of a part by its number; they are checked.
         paths: Relative paths of the files that will be used.
 
     Returns:
@@ -248,9 +259,9 @@ def _leaf_hash(data: bytes) -> bytes:
 
 
 def _tree_hash(hashes: list[bytes]) -> bytes:
-    """RFC 6962: split at the largest power of two below the size."""
+    """Return the tree hash of RFC 6962, which splits at the largest power of two below the size."""
     while len(hashes) > 1:
-        # Pairing level by level gives the same tree: an odd last node rises unchanged.
+        # Pairing level by level gives the same tree. An odd last node rises unchanged.
         pairs = zip(hashes[::2], hashes[1::2], strict=False)
         paired = [hashlib.sha256(_NODE + left + right).digest() for left, right in pairs]
         hashes = paired + hashes[len(paired) * 2 :]
@@ -265,7 +276,11 @@ def _part(item: Any, locator: str) -> Part:
 
 
 def not_sealed(path: str) -> NoReturn:
-    """Raise ManifestMismatch for a path that the manifest does not list."""
+    """Refuse a path that the manifest does not list.
+
+    Raises:
+        ManifestMismatch: Always.
+    """
     raise ManifestMismatch(
         "is not a sealed file",
         locator=ascii(path)[1:-1][:300],

@@ -1,8 +1,8 @@
 """Which relative paths a manifest may hold. Specified in docs/formats/manifest.md, section 3.
 
-A name that two systems read differently lets a sealed file be replaced by another: `A` and
-`a` are one file on macOS, two spellings of `é` are one file there and two on Linux, and a
-newline forges a second line of the text that dirHash1 hashes.
+If two systems read a name differently, another file can take the place of a sealed one. `A` and
+`a` are one file on macOS. Two spellings of `é` are one file there and two on Linux. A newline
+forges a second line of the text that dirHash1 hashes.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SINGLE_FILE: Final = "."
-"""The only entry of a source that is one file; its own name is not part of its identity."""
+"""Path of the only entry if a source is one file: its own name is not part of its identity."""
 
 MAX_PATH_BYTES: Final = 4096
 """Longest relative path in UTF-8 bytes: Linux PATH_MAX, beyond which other tools fail."""
 
 _NEXT_STEP: Final = "Rename or remove it, then seal again."
 
-# Empty, "." and ".." components of paths between newlines; a leading or trailing "/" shows as an
-# empty component. Twelve searches for a text are thirty times faster than one regular expression.
+# Components "", "." and ".." of paths between newlines; a leading or trailing "/" makes an empty
+# one. Twelve searches for a text are thirty times faster than one regular expression.
 _BAD_COMPONENTS: Final = tuple(
     left + dots + right for left in "\n/" for dots in ("", ".", "..") for right in "\n/"
 )
@@ -35,12 +35,12 @@ def check_paths(paths: Sequence[str], *, locator: str = "") -> None:
 
     Args:
         paths: Relative POSIX paths of files, each once.
-        locator: Source or envelope the paths come from.
+        locator: Source or envelope that the paths come from.
 
     Raises:
-        UnsafePath: Names the first offender and why.
+        UnsafePath: No manifest may hold one of them; the message names the first and why.
 
-    Cost: linear; ordinary ASCII names are checked together, about 0.3 microseconds each.
+    Cost: linear; ordinary ASCII names are checked together, about 0.3 microseconds for each.
     """
     if list(paths) == [SINGLE_FILE]:
         return
@@ -63,11 +63,11 @@ def check_path(path: str, *, locator: str = "") -> None:
 
     Args:
         path: Relative POSIX path; bytes that are no UTF-8 appear as lone surrogates.
-        locator: Source or envelope the path comes from.
+        locator: Source or envelope that the path comes from.
 
     Raises:
-        UnsafePath: Not UTF-8, control character, not NFC, absolute, too long, or an empty,
-            ``.`` or ``..`` component.
+        UnsafePath: It is not UTF-8, not NFC, absolute or too long, or it has a control
+            character or an empty, ``.`` or ``..`` component.
     """
     try:
         encoded = path.encode("utf-8")
@@ -86,7 +86,7 @@ def check_path(path: str, *, locator: str = "") -> None:
 
 
 def fold(path: str) -> str:
-    """Return what two names share when some file system takes them for one.
+    """Return a form that two names share if some file system takes them for one.
 
     Args:
         path: Any name or path.

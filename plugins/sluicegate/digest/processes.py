@@ -1,9 +1,9 @@
 """Share a list of work with forked processes, where threads would only pass a lock around.
 
 A process is forked only while this one has a single operating-system thread: a fork copies the
-locks that other threads hold, and nobody in the copy ever releases them. Where that cannot be
-known, or does not hold, the caller uses threads. What a forked process could not do, for
-whatever reason, is done again here, so that an error is raised here with its own cause.
+locks that other threads hold, and nobody in the copy ever releases them. If there are more
+threads, or nobody can know, the caller uses threads. If a forked process fails for any reason,
+this process does its share again, so that an error is raised here with its own cause.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ Made = TypeVar("Made")
 def map_in_processes(
     work: Callable[[list[Work]], list[Made]], items: list[Work], n_processes: int
 ) -> list[Made] | None:
-    """Apply a function to shares of a list, this process doing one of them.
+    """Apply a function to shares of a list; this process does one of them.
 
     Args:
-        work: Makes results of a share; must start no thread and depend on no other share.
-        items: What is to be done; every n-th goes to the same process.
-        n_processes: At least 2, this one included.
+        work: Makes the results of a share, of types that `marshal` writes. It must start no
+            thread and depend on no other share.
+        items: What is to be done; every n-th item goes to the same process.
+        n_processes: Number of processes, this one included; at least 2.
 
     Returns:
-        The results in no promised order, of types that `marshal` writes; None if this process
-        must not be forked.
+        The results in no promised order; None if this process must not be forked.
 
     Raises:
         Exception: What `work` raises.
 
-    Cost: a fork of about 1 ms a process, and one copy of its results.
+    Cost: a fork of about 1 ms for each process, and one copy of its results.
     """
     if not _has_one_thread():
         return None
@@ -69,7 +69,7 @@ class _Helper:
     answer: BinaryIO
 
     def receive(self) -> list[Any] | None:
-        """Return what it made; None if it failed or died, which leaves its answer short."""
+        """Return its results; None if it failed or died, because its answer is short then."""
         data = self.answer.read()
         try:
             return cast("list[Any]", marshal.loads(data))  # noqa: S302 - from our own fork
@@ -77,7 +77,7 @@ class _Helper:
             return None
 
     def stop(self) -> None:
-        """End it, whether it is done or the others failed, and leave no zombie."""
+        """End it, whether it is done or others failed, and leave no zombie."""
         self.answer.close()
         with suppress(ProcessLookupError, ChildProcessError):
             os.kill(self.process, signal.SIGKILL)
@@ -94,7 +94,7 @@ def _fork(work: Callable[[list[Work]], list[Made]], share: list[Work]) -> _Helpe
 
 
 def _answer(work: Callable[[list[Work]], list[Made]], share: list[Work], writer: int) -> None:
-    """Do a share and end without the parent's clean-up: its buffers and handlers are copies."""
+    """Do a share and end without the parent's clean-up, whose buffers and handlers are copies."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from sluicegate.digest.hashers import Hasher
 
 _MAX_WORKERS: Final = 16
-_MAX_CHUNK: Final = 64  # files a task: enough to hide the cost of a task, small enough to balance
+_MAX_CHUNK: Final = 64  # files of one task: enough to hide its cost, few enough to balance
 _CHUNKS_A_WORKER: Final = 16
 
 MANY_FILES: Final = 2_000
-"""Files from which processes are worth their start of about 2 ms: with small files, two threads
-spend most of their time handing the interpreter lock to each other between system calls."""
+"""Number of files from which processes are worth their start of about 2 ms: with small files, two
+threads spend most of their time handing the interpreter lock to each other between system calls."""
 
 HashedFile = tuple[str, str, int]
 """What was read of one file: path, hex digest, size in bytes."""
@@ -42,18 +42,21 @@ def hash_files(
     Args:
         root: Directory, or one regular file.
         algorithm: ``sha256`` or ``blake3``.
-        workers: Threads or processes; None for one a core of this machine, at most 16.
+        workers: Number of threads or processes; None for one on each core of this machine, at
+            most 16.
 
     Returns:
         Files in no promised order; a single file has the path ``.``.
 
     Raises:
-        UnsafePath: A symlink, device, FIFO, socket or a name that no manifest may hold.
-        UnreadableData: Missing, empty directory, no permission, or a read error.
+        UnsafePath: There is a symlink, device, FIFO, socket or a name that no manifest may hold.
+        UnreadableData: The root is missing or an empty directory, this user may not read it, or
+            a read failed.
         ChangedDuringRead: A file changed, grew, shrank or vanished meanwhile.
         ConfigError: The algorithm is unknown or not installed.
 
-    Cost: one read of every byte, hashed on all workers; 1 MiB a worker plus 0.4 KiB a file.
+    Cost: one read of every byte, hashed on all workers; memory of 1 MiB for each worker and 0.4
+    KiB for each file.
     """
     if stat.S_ISREG(root_mode(root)):
         return [(SINGLE_FILE, *hash_file(root, str(root), algorithm))]
@@ -113,7 +116,7 @@ def _hash_in_threads(
 def _hash_queue(
     root: Path, queue: SimpleQueue[Listing], start: Callable[..., Hasher]
 ) -> list[HashedFile]:
-    """Hash chunks until none is left; one buffer a thread, because zeroing one costs 0.1 ms."""
+    """Hash chunks until none is left, with one buffer: to zero another costs 0.1 ms."""
     buffer = new_buffer()
     hashed: list[HashedFile] = []
     try:
@@ -122,7 +125,7 @@ def _hash_queue(
     except Empty:
         return hashed
     except BaseException:
-        # One refusal decides: empty the queue so that the other threads stop as well.
+        # One refusal decides, so the queue is emptied and the other threads stop as well.
         with suppress(Empty):
             while True:
                 queue.get_nowait()

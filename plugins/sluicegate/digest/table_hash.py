@@ -1,4 +1,4 @@
-"""The table digest from its parts, without numpy: an auditor recomputes it from bucket digests.
+"""The table digest from its parts, without numpy, so that an auditor can recompute it from them.
 
 Specified in docs/formats/table-digest.md, section "Digest".
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 N_BUCKETS: Final = 4096
-"""Buckets; part of the algorithm's name. 128 KiB of bucket digests for any table."""
+"""Number of buckets; part of the algorithm's name. Any table has 128 KiB of bucket digests."""
 
 _ROOT_PREFIX: Final = b"sluicegate.dev/tableHash1\n"
 

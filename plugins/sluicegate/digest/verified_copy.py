@@ -1,11 +1,11 @@
 """Hash while copying to a file that has no name, then let a parser loose on the copy.
 
 A Parquet reader starts at the footer, so no value can be decoded before the last byte is
-there. Whoever hashes a shared file first and parses it afterwards parses a file that somebody
-may have written to in between; whoever hashes while parsing has handed out rows before the
-digest is known. So the bytes are copied once, hashed on their way, and compared before the
-parser sees the first one. Nobody else can open the copy: it has no name in any directory and
-it vanishes with its descriptor. Memory stays at one buffer; the price is disk of the file's size.
+there. If a shared file is hashed first and parsed afterwards, somebody may write to it in between.
+If it is hashed while it is parsed, rows are handed out before the digest is known. So the bytes
+are copied once, hashed on their way, and compared before the parser sees the first one. Nobody
+else can open the copy: it has no name in any directory and vanishes with its descriptor. Memory
+stays at one buffer; the price is disk of the file's size.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ def copy_verified(path: Path, expected: FileEntry, *, scratch: Path | None = Non
     Args:
         path: The file.
         expected: Its entry in a verified manifest.
-        scratch: Directory for the copy; the system's temporary directory when None.
+        scratch: Directory for the copy; None for the system's temporary directory.
 
     Returns:
         A readable and seekable file at position 0; closing it frees the disk.
 
     Raises:
-        DigestMismatch: Another size or digest than sealed.
-        ChangedDuringRead: Written while it was read.
-        UnsafePath: A symlink, device, FIFO or socket.
-        UnreadableData: Missing, no permission, or a read error.
+        DigestMismatch: It has another size or digest than sealed.
+        ChangedDuringRead: Somebody wrote to it while it was read.
+        UnsafePath: It is a symlink, device, FIFO or socket.
+        UnreadableData: It is missing, this user may not read it, or a read failed.
 
     Cost: one read, one hash and one write; memory 1 MiB.
     """
@@ -81,16 +81,16 @@ def copy_stream(
     """Copy a stream into a file without a name, and compare before returning it.
 
     Args:
-        read_into: Fills a buffer and returns how much, 0 at the end.
+        read_into: Fills a buffer and returns the number of bytes, 0 at the end.
         expected: Entry in a verified manifest.
-        locator: Where the stream comes from.
-        scratch: Directory for the copy.
+        locator: Where the stream comes from, for messages.
+        scratch: Directory for the copy; None for the system's temporary directory.
 
     Returns:
         The copy at position 0.
 
     Raises:
-        DigestMismatch: Other bytes, fewer, or more than sealed.
+        DigestMismatch: The bytes are others, fewer or more than sealed.
     """
     copy = tempfile.TemporaryFile(prefix=_PREFIX, dir=scratch)  # noqa: SIM115 - returned open
     try:
@@ -110,7 +110,7 @@ def copy_stream(
 def _hash_and_write(
     read_into: Callable[[memoryview], int], target: int, expected: FileEntry
 ) -> tuple[int, Digest]:
-    """Stop one buffer past the limit: a source that never ends must not fill the disk."""
+    """Copy, but stop one buffer past the limit: a stream that never ends must not fill the disk."""
     algorithm, limit = expected.digest.algorithm, expected.size_bytes
     hasher = hasher_of(algorithm)()
     buffer = memoryview(bytearray(BUFFER_BYTES))

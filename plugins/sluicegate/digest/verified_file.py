@@ -36,12 +36,12 @@ def read_verified(path: Path, expected: FileEntry) -> bytes:
         Exactly the bytes that were hashed; nothing is read again.
 
     Raises:
-        DigestMismatch: Another size or digest than sealed.
-        ChangedDuringRead: Written while it was read.
-        UnsafePath: A symlink, device, FIFO or socket.
-        UnreadableData: Missing, no permission, or a read error.
+        DigestMismatch: It has another size or digest than sealed.
+        ChangedDuringRead: Somebody wrote to it while it was read.
+        UnsafePath: It is a symlink, device, FIFO or socket.
+        UnreadableData: It is missing, this user may not read it, or a read failed.
 
-    Cost: one read and one SHA-256; memory of the file's size.
+    Cost: one read and one hash; memory of the file's size.
     """
     return _verified(path, expected, _read_and_hash)
 
@@ -49,8 +49,13 @@ def read_verified(path: Path, expected: FileEntry) -> bytes:
 def view_verified(path: Path, expected: FileEntry) -> memoryview:
     """Return a file's bytes as a read-only view of private memory, for a parser.
 
-    As `read_verified`; of a large file, one part is read while the part before it is hashed.
-    Reading costs as much as hashing, because the kernel has to find and clear every page first.
+    It refuses what `read_verified` refuses. One part of a large file is read while the part
+    before it is hashed: reading costs as much as hashing, because the kernel has to find and
+    clear every page first.
+
+    Args:
+        path: The file.
+        expected: Its entry in a verified manifest.
     """
     return _verified(path, expected, _fill_and_hash)
 
@@ -76,8 +81,8 @@ def _verified(
 
 
 def _read_and_hash(descriptor: int, expected: FileEntry) -> tuple[bytes, Digest]:
-    # One read into the object that is returned: filling a buffer and copying it out of there
-    # costs a fifth of the hashing.
+    # It reads once, into the object that is returned: to fill a buffer and copy from there costs
+    # a fifth of the hashing.
     algorithm, n_bytes = expected.digest.algorithm, expected.size_bytes
     parts = []
     n_read = 0
@@ -89,7 +94,7 @@ def _read_and_hash(descriptor: int, expected: FileEntry) -> tuple[bytes, Digest]
 
 
 def _fill_and_hash(descriptor: int, expected: FileEntry) -> tuple[memoryview, Digest]:
-    """Read ahead into memory that nobody shares; the view keeps it as long as it lives."""
+    """Read ahead into memory that nobody shares; the view keeps it alive."""
     algorithm, n_bytes = expected.digest.algorithm, expected.size_bytes
     memory = mmap.mmap(-1, max(1, n_bytes), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     view = memoryview(memory)[:n_bytes]
@@ -113,7 +118,16 @@ def _fill_and_hash(descriptor: int, expected: FileEntry) -> tuple[memoryview, Di
 
 
 def refuse_mismatch(locator: str, expected: str, got: str) -> NoReturn:
-    """Raise DigestMismatch for bytes that are not the sealed ones."""
+    """Refuse bytes that are not the sealed ones.
+
+    Args:
+        locator: Path of the file.
+        expected: What was sealed: a short digest, or a number of bytes.
+        got: What is there, in the same form.
+
+    Raises:
+        DigestMismatch: Always.
+    """
     raise DigestMismatch(
         "is not the file that was sealed",
         locator=ascii(locator)[1:-1],

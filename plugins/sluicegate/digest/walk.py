@@ -1,8 +1,8 @@
 """List the regular files below a root, and refuse whatever is not one.
 
-Directories are opened one component at a time with O_NOFOLLOW relative to the parent's
-descriptor: a directory that is exchanged for a symlink after it was listed is refused, not
-followed out of the source.
+Directories are opened one component at a time, with O_NOFOLLOW and relative to the parent's
+descriptor. So a directory that is exchanged for a symlink after it was listed is refused, and
+nobody follows it out of the source.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-"""O_NONBLOCK: a FIFO put in a file's place must not hang the reader before fstat refuses it."""
+"""O_NONBLOCK, because a FIFO in a file's place must not hang the reader before fstat refuses it."""
 
 _DIRECTORY_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
 
 _KEPT_LEVELS: Final = 32
-"""Descriptors of a walk: deeper than any sane source, and far below the limit of a process."""
+"""Most descriptors of a walk: more levels than any sane source has, and far below the limit of a
+process."""
 
 _KINDS: Final = {
     stat.S_IFLNK: "a symbolic link",
@@ -74,8 +75,8 @@ def walk(root: Path) -> list[FoundFile]:
         Every file; a single file has the path ``.``.
 
     Raises:
-        UnsafePath: As `list_files`.
-        UnreadableData: As `list_files`.
+        UnsafePath: `list_files` raises it.
+        UnreadableData: `list_files` raises it.
 
     Cost: as `list_files`.
     """
@@ -93,11 +94,12 @@ def list_files(root: Path) -> list[Listing]:
         One listing for each directory that holds files; a single file is listed as ``.``.
 
     Raises:
-        UnsafePath: A symlink (the root included), device, FIFO or socket, or a name that
-            `check_paths` refuses.
-        UnreadableData: Missing, no permission, or no file at all.
+        UnsafePath: There is a symlink (the root included), device, FIFO or socket, or a name
+            that `check_paths` refuses.
+        UnreadableData: The root is missing or holds no file, or this user may not read it.
 
-    Cost: one open and one scandir a directory, no stat a file; memory one name a file.
+    Cost: one open and one scandir for each directory, and no stat of files; memory for their
+    names.
     """
     mode = root_mode(root)
     if stat.S_ISREG(mode):
@@ -120,7 +122,7 @@ def root_mode(root: Path) -> int:
     """Return the root's own file mode without following a symlink.
 
     Raises:
-        UnreadableData: Missing or no permission.
+        UnreadableData: It is missing, or this user may not look at it.
     """
     try:
         return os.lstat(root).st_mode
@@ -134,16 +136,16 @@ def open_directory(root: Path, components: tuple[str, ...]) -> Iterator[int]:
 
     Args:
         root: Directory.
-        components: Names from the root down.
+        components: Names from the root down; none for the root itself.
 
     Yields:
         A descriptor, closed on exit.
 
     Raises:
         UnsafePath: A component is a symlink or no directory.
-        UnreadableData: Missing or no permission.
+        UnreadableData: It is missing, or this user may not read it.
 
-    Cost: one open a component.
+    Cost: one open for each component.
     """
     locator = root.joinpath(*components)
     try:
@@ -164,11 +166,14 @@ def open_directory(root: Path, components: tuple[str, ...]) -> Iterator[int]:
 
 
 def refuse_kind(mode: int, locator: str) -> NoReturn:
-    """Raise UnsafePath for a file that is not regular.
+    """Refuse a file that is not regular.
 
     Args:
-        mode: From stat.
+        mode: ``st_mode`` of its status.
         locator: Path for the message.
+
+    Raises:
+        UnsafePath: Always; the message says what kind of file it is.
     """
     raise UnsafePath(
         f"is {_KINDS.get(stat.S_IFMT(mode), 'a special file')}",
@@ -179,7 +184,15 @@ def refuse_kind(mode: int, locator: str) -> NoReturn:
 
 
 def unreadable(error: Exception, locator: str) -> NoReturn:
-    """Raise UnreadableData for an operating system error."""
+    """Wrap the error of a file that the operating system did not let us read.
+
+    Args:
+        error: What it raised; a ValueError is a path that it cannot even name.
+        locator: Path for the message.
+
+    Raises:
+        UnreadableData: Always, with the system's own reason.
+    """
     reason = error.strerror if isinstance(error, OSError) else str(error)
     raise UnreadableData(
         "cannot be read",
@@ -205,8 +218,9 @@ def _walk_directories(root: Path) -> list[Listing]:
 class _Descent:
     """Descriptors of the last directories on the way down to where a walk is.
 
-    Opening each directory from the root costs the square of the depth, seconds in a tree as
-    deep as a path may be long. Keeping all the way down would cost a descriptor a level.
+    To open each directory from the root costs the square of the depth, which is seconds in a tree
+    as deep as a path may be long. To keep the whole way open would cost a descriptor for each
+    level.
     """
 
     def __init__(self, root: Path) -> None:
@@ -214,10 +228,10 @@ class _Descent:
         self._kept: list[tuple[tuple[str, ...], int]] = []
 
     def open(self, directory: tuple[str, ...]) -> int:
-        """Open a directory as `open_directory` does; depth first, so that little is opened twice.
+        """Open a directory as `open_directory` does; in depth-first order few are opened twice.
 
         Returns:
-            A descriptor that stays ours.
+            A descriptor that the walk closes, not the caller.
         """
         while self._kept and directory[: len(self._kept[-1][0])] != self._kept[-1][0]:
             os.close(self._kept.pop()[1])
@@ -260,7 +274,7 @@ def _scan(root: Path, directory: tuple[str, ...], descriptor: int) -> tuple[list
 
 
 def _check_subdirectories(root: Path, directory: tuple[str, ...], names: list[str]) -> None:
-    """Check directory names here: an empty directory appears in no file's path.
+    """Check directory names here, because an empty directory appears in no file's path.
 
     The length is checked on the way down, so that a tree of 100,000 levels ends at the
     2,048th.

@@ -1,7 +1,7 @@
 """Quarantine and release: what the gate says of a batch that is set aside.
 
-Both are Simple Verification Results of the role `gate`, as a verdict is, with another property
-and another extension, so that neither can be read as a verdict (docs/formats/quarantine.md).
+Both are Simple Verification Results of the role `gate`, as a verdict is. They have another property
+and another extension, so that nobody can read them as a verdict (docs/formats/quarantine.md).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _EXTENSION: Final = "sluicegateCustody"
 
 
 class Custody(StrEnum):
-    """Where a batch is kept from training, or not any more."""
+    """Whether a batch is kept from training, or not any more."""
 
     QUARANTINED = "QUARANTINED"
     RELEASED = "RELEASED"
@@ -40,10 +40,13 @@ class CustodyChange:
     Attributes:
         state: What holds from now on.
         subjects: The sealed subject, as the seal names it.
-        reasons: Why, one sentence each; at least one.
-        answers: Envelope digest of the quarantine that a release ends, or "".
+        reasons: Why, in one sentence for each reason; at least one.
+        answers: Envelope digest of the quarantine that a release ends; "" for a quarantine.
         run: Who did it.
-        at: Aware UTC.
+        at: When, aware UTC.
+
+    Raises:
+        ConfigError: There is no reason, or one is blank.
     """
 
     state: Custody
@@ -77,18 +80,18 @@ class CustodyChange:
 
 
 def custody_of(statement: Statement) -> Custody | None:
-    """Return which change of custody a statement claims to be, None if none."""
+    """Return the change of custody that a statement claims to be; None if it claims none."""
     said = _said(statement).get("state")
     return Custody(said) if said in set(Custody) else None
 
 
 def answered_by(statement: Statement) -> str:
-    """Return the envelope digest of the quarantine that a release claims to end, else ""."""
+    """Return the envelope digest of the quarantine that a release claims to end; "" if none."""
     return str(_said(statement).get("answers", ""))
 
 
 def reasons_of(statement: Statement) -> str:
-    """Return in one line why custody changed, as whoever signed it says."""
+    """Return in one line why custody changed, in the words of its signer."""
     said = _said(statement).get("reasons")
     return "; ".join(map(str, said)) if isinstance(said, list) else ""
 
@@ -97,6 +100,13 @@ def require_release(
     statement: Statement, source: str, digest: Digest, quarantine: str, *, locator: str
 ) -> None:
     """Return if a verified statement releases exactly this batch from this quarantine.
+
+    Args:
+        statement: Payload of an envelope whose signature was verified before.
+        source: Name of the batch's source.
+        digest: Identity of the batch.
+        quarantine: Envelope digest of the quarantine that the release must end.
+        locator: Where the statement came from, for messages.
 
     Raises:
         MalformedEnvelope: It says anything else.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
-from sluicegate.gate.policy import Result, Severity, SignalRule
+from sluicegate.gate.policy import RESULTS, Result, Severity, SignalRule
 from sluicegate.gate.verdict import Reason
 from sluicegate.signals.decision.record import EXTRA_COLUMNS, SCHEMA, SignalRecord, Status
 
@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 NOBODY: Final = "expected, and nobody evaluated it"
-"""End of the message about a finding that is missing; a replay looks for it."""
-
-_WORSE = {Result.PASSED: 0, Result.WARNED: 1, Result.FAILED: 2}
+"""End of the message about a missing finding; a replay looks for it."""
 
 
 def decide(
@@ -26,17 +24,17 @@ def decide(
 ) -> tuple[Result, tuple[Reason, ...]]:
     """Return the verdict's result and what led to it.
 
-    Monotonic: taking a signal's records away never improves the result, because a signal
-    that is expected and left no record counts as failed. A signal that could not be
+    The result is monotonic: it never improves when a signal's records are taken away, because
+    a signal that is expected and left no record counts as failed. A signal that could not be
     evaluated leaves a NOT_EVALUATED record, which the policy may excuse in words.
 
     Args:
-        records: Findings of one run, at most one a (code, column).
-        rules: How signals count, by ``CODE`` or, before that, ``CODE:column``; those marked
-            required must have left a record. A signal that is not named counts with the
-            severity it gave itself.
-        expected: Further keys of both forms that must have left a record: what the baseline
-            supports.
+        records: Findings of one run, at most one for each code and column.
+        rules: How signals count, by ``CODE:column`` or else by ``CODE``. A signal that is marked
+            required must have left a record. A signal without a rule counts with the severity
+            that it gave itself.
+        expected: Further keys of both forms that must have left a record, because the baseline
+            supports them.
 
     Returns:
         The worst result, and a reason for each record that is not PASSED, worst first.
@@ -47,20 +45,20 @@ def decide(
     for record in records:
         seen.update(_keys(record))
         result = _worst(_result(record, rule) for rule in _rules_of(record, rules))
-        if result is not Result.PASSED:
+        if result is not Status.PASSED:
             reasons.append(Reason(record.code, record.column, result, _message(record)))
     reasons.extend(_unevaluated(key) for key in sorted(required) if not _is_left(key, seen))
     ordered = worst_first(reasons)
-    return (ordered[0].result if ordered else Result.PASSED), ordered
+    return (ordered[0].result if ordered else Status.PASSED), ordered
 
 
 def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
-    """Return reasons, the worst first and otherwise in the order given."""
-    return tuple(sorted(reasons, key=lambda reason: -_WORSE[reason.result]))
+    """Return reasons with the worst first; equal ones keep their order."""
+    return tuple(sorted(reasons, key=lambda reason: -RESULTS.index(reason.result)))
 
 
 def _keys(record: SignalRecord) -> tuple[str, ...]:
-    """Return the keys under which a record was left; one of the whole batch is of each column."""
+    """Return the keys under which a record was left; one about the batch counts for each column."""
     if record.code == SCHEMA:
         return SCHEMA, EXTRA_COLUMNS
     return record.code, f"{record.code}:{record.column}"
@@ -75,8 +73,8 @@ def _rules_of(
 ) -> tuple[SignalRule | None, ...]:
     """Return the rules that count for a record; two for a batch with columns too many.
 
-    Only what is extra makes ``SCHEMA`` warn: that has a rule of its own if there is one. Where
-    other columns failed too, both count.
+    ``SCHEMA`` warns only about extra columns, which may have a rule of their own. If other
+    columns failed too, both rules count.
     """
     general = rules.get(record.code)
     if record.code != SCHEMA:
@@ -92,25 +90,23 @@ def _has_extra(record: SignalRecord) -> bool:
 
 
 def _worst(results: Iterable[Result]) -> Result:
-    return max(results, key=lambda result: _WORSE[result])
+    return max(results, key=RESULTS.index)
 
 
 def _unevaluated(key: str) -> Reason:
     code, _, column = key.partition(":")
     where = f"{code}: column {column}" if column else code
-    return Reason(code, column, Result.FAILED, f"{where}: {NOBODY}")
+    return Reason(code, column, Status.FAILED, f"{where}: {NOBODY}")
 
 
 def _result(record: SignalRecord, rule: SignalRule | None) -> Result:
     if record.status is Status.NOT_EVALUATED or _has_nan(record):
         excused = rule is not None and rule.not_evaluated
-        return Result.WARNED if excused else Result.FAILED
-    if record.status is Status.PASSED:
-        return Result.PASSED
-    if rule is None:
+        return Status.WARNED if excused else Status.FAILED
+    if record.status is Status.PASSED or rule is None:
         # Silence is not consent: a signal that nobody named still counts.
-        return Result.FAILED if record.status is Status.FAILED else Result.WARNED
-    return Result.FAILED if rule.severity is Severity.BLOCK else Result.WARNED
+        return record.status
+    return Status.FAILED if rule.severity is Severity.BLOCK else Status.WARNED
 
 
 def _has_nan(record: SignalRecord) -> bool:

@@ -1,8 +1,8 @@
 """From findings to a verdict: the one judgement of check, gate, replay and Great Expectations.
 
-What is found differs by command: one knows the batches before, another the partitions. What
-findings mean under a policy does not, so it is said here and nowhere else. What the policy asks
-for and the command does not know is a finding too: NOT_EVALUATED, with what it lacks.
+Commands find different things: one knows the batches before, another the partitions. But findings
+mean the same under a policy, and only this module says what. If the policy asks for something that
+the command does not know, that is a finding too: NOT_EVALUATED, with what is lacking.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.gate.decide import decide, worst_first
-from sluicegate.gate.policy import Result
 from sluicegate.signals.decision.record import (
     CONTRIBUTOR_LIMIT,
     PARTS,
@@ -26,7 +25,7 @@ from sluicegate.signals.decision.tolerance import check_overrides
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sluicegate.gate.policy import Policy, SignalRule
+    from sluicegate.gate.policy import Policy, Result, SignalRule
     from sluicegate.gate.verdict import Reason
 
 _LACKS: Final = {
@@ -46,8 +45,8 @@ _LACKS: Final = {
 }
 
 ALONE: Final = tuple(_LACKS)
-"""Signals held against the batch, its files, its partitions or its history, not once a baseline;
-in the order of their findings."""
+"""Signals that are evaluated once for the batch, its files, its partitions or its history, and not
+once for each baseline; in the order of their findings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,8 @@ class Compared:
 
     Attributes:
         records: Its findings.
-        expected: Keys, ``CODE`` and ``CODE:column``, that the baseline supports, so that each must
-            have left a finding.
+        expected: Keys, ``CODE`` and ``CODE:column``, that the baseline supports. Each must have
+            left a finding.
     """
 
     records: tuple[SignalRecord, ...]
@@ -71,7 +70,7 @@ class Judgement:
     Attributes:
         result: The worst of all.
         reasons: What made it WARNED or FAILED, worst first.
-        records: The findings, those that could not be made included.
+        records: All findings, those NOT_EVALUATED included.
     """
 
     result: Result
@@ -85,7 +84,7 @@ def judge(
     """Say what a policy makes of the findings on a batch.
 
     Args:
-        policy: Rules of the batch's source; without any, each signal counts as it says itself.
+        policy: Rules of the batch's source; None lets each signal count with its own severity.
         compared: Findings against each baseline, the anchored one first.
         alone: Findings that need no baseline, in any order.
 
@@ -97,7 +96,7 @@ def judge(
         alone += absent(policy, {record.code for record in alone})
     alone.sort(key=lambda record: ALONE.index(record.code) if record.code in ALONE else -1)
     reasons = weigh({} if policy is None else policy.signals, compared, alone)
-    result = reasons[0].result if reasons else Result.PASSED
+    result = reasons[0].result if reasons else Status.PASSED
     found = (record for one in compared for record in one.records)
     return Judgement(result, reasons, (*found, *alone))
 
@@ -109,8 +108,13 @@ def weigh(
 ) -> tuple[Reason, ...]:
     """Return what speaks against a batch, worst first.
 
-    Each comparison must hold by itself, so what one baseline could not judge is not excused by
-    another that could.
+    Each comparison must hold by itself. If one baseline could not judge something, it is no
+    excuse that another one could.
+
+    Args:
+        rules: How signals count, by ``CODE`` or ``CODE:column``.
+        compared: Findings against each baseline.
+        alone: Findings that need no baseline.
     """
     alone = list(alone)
     apart = {*ALONE, *(record.code for record in alone)}
@@ -124,13 +128,18 @@ def weigh(
 
 
 def asks(policy: Policy, code: str) -> bool:
-    """Return whether a policy asks for a signal that needs no baseline."""
+    """Return whether a policy asks for a signal that needs no baseline.
+
+    Args:
+        policy: Rules of the batch's source.
+        code: One of `ALONE`.
+    """
     limited = code == CONTRIBUTOR_LIMIT and policy.contributors is not None
     return limited or any(_code(key) == code for key in policy.signals)
 
 
 def absent(policy: Policy, found: Iterable[str]) -> Iterator[SignalRecord]:
-    """Yield a finding NOT_EVALUATED for each signal that is asked for and that nobody evaluated.
+    """Yield a finding NOT_EVALUATED for each signal that the policy wants and nobody evaluated.
 
     Args:
         policy: Rules of the batch's source.
@@ -152,10 +161,10 @@ def absent(policy: Policy, found: Iterable[str]) -> Iterator[SignalRecord]:
 def require_usable(policy: Policy) -> None:
     """Return if a batch can be judged by a policy.
 
-    Its sources name no tolerance that it does not: they may only tighten.
+    The policies of its sources need no look: they may only tighten its tolerances.
 
     Raises:
-        ConfigError: A tolerance of a signal that takes none.
+        ConfigError: It sets a tolerance of a signal that takes none.
     """
     check_overrides(policy.tolerances)
 

@@ -1,8 +1,8 @@
-"""Layers of a policy: organisation, project, source; each may only tighten the one below.
+"""Layers of a policy: organisation, project, source. Each may only tighten the one below.
 
-A layer names only what it changes. Mappings are merged key by key, anything else is replaced.
-The result is a whole policy, and it is refused if it lets anything pass that the layer below
-stops, by the same comparison that the audit makes between two verdicts.
+A layer names only what it changes. Mappings are merged key by key; any other value is replaced.
+The result is a whole policy. It is refused if it lets anything pass that the layer below stops.
+The audit compares two verdicts in the same way.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Return the lower layer with what the upper one changes.
 
+    Args:
+        below: Plain value of the lower layer.
+        above: Plain value of the upper layer; it wins.
+
     Example:
         >>> merge({"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"c": 4}})
         {'a': 1, 'b': {'c': 4, 'd': 3}}
@@ -36,8 +40,13 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def require_tighter(below: Policy, above: Policy, *, locator: str) -> None:
     """Return if the upper layer lets nothing pass that the lower one stops, and shows no more.
 
+    Args:
+        below: Policy of the lower layer.
+        above: Policy of both layers together, from `merge`.
+        locator: Where the upper layer is, for messages.
+
     Raises:
-        ConfigError: It does; the message says what.
+        ConfigError: It is weaker, or shows names; the message says in what.
     """
     if clauses := (*weakened(below, above), *_revealed(below, above)):
         more = f" (and {len(clauses) - 3} more)" if len(clauses) > 3 else ""
@@ -53,7 +62,7 @@ def require_tighter(below: Policy, above: Policy, *, locator: str) -> None:
 def _revealed(below: Policy, above: Policy) -> Iterator[str]:
     """Yield each place where names that the lower layer hides are shown.
 
-    No weakening: it lets no batch pass, so the audit of two verdicts has nothing to report.
+    This is no weakening, because it lets no batch pass. So an audit does not report it.
     """
     for source in ("", *sorted(below.sources.keys() | above.sources.keys())):
         under, over = below.for_source(source), above.for_source(source)

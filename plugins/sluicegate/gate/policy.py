@@ -1,15 +1,15 @@
 """The rules that turn signals into a verdict, read strictly.
 
-A policy never defaults to allowing: an empty one, an unknown key, or a signal that the
-policy requires and nobody evaluated all stop training. The exact bytes of the file are
-what a verdict binds, so that a policy weakened later is found.
+A policy never allows by default. An empty policy stops training, and so does an unknown key, or a
+signal that the policy requires and nobody evaluated. A verdict binds the exact bytes of the file,
+so that a policy that was weakened later is found.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.gate.layers import merge, require_tighter
@@ -23,6 +23,7 @@ from sluicegate.gate.policy_sections import (
 )
 from sluicegate.gate.waiver_rules import WaiverRules, read_waiver_rules
 from sluicegate.signals.contributors.names import SHOWN, ContributorNames, Display
+from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,18 +44,29 @@ _SIGNAL_KEYS = frozenset({"severity", "tolerance", "required", "not_evaluated"})
 
 
 class Mode(StrEnum):
-    """`shadow` records verdicts without enforcing them, and every verdict says so."""
+    """Whether verdicts are enforced; `shadow` only records them, and every verdict says so."""
 
     ENFORCE = "enforce"
     SHADOW = "shadow"
 
 
-class Result(StrEnum):
-    """What a verdict says; the order is worsening."""
+Result = Literal[Status.PASSED, Status.WARNED, Status.FAILED]
+"""What a verdict says: a status, and never NOT_EVALUATED, which only a policy can excuse."""
 
-    PASSED = "PASSED"
-    WARNED = "WARNED"
-    FAILED = "FAILED"
+RESULTS: Final[tuple[Result, ...]] = (Status.PASSED, Status.WARNED, Status.FAILED)
+"""In the order of worsening."""
+
+
+def result_of(value: object) -> Result:
+    """Return what a verdict says, from its text.
+
+    Raises:
+        ValueError: It is no result; NOT_EVALUATED is none.
+    """
+    for result in RESULTS:
+        if result == value:
+            return result
+    raise ValueError("not the result of a verdict")
 
 
 class Severity(StrEnum):
@@ -73,9 +85,9 @@ class SignalRule:
         tolerance: Largest accepted effect, a share in [0, 1] of what the signal counts, or
             None for the tolerance that the baseline learned from its own history.
         required: Whether the signal must leave a record even if the baseline cannot support
-            it. What the baseline supports must always leave one.
+            it. A signal that the baseline supports must always leave one.
         not_evaluated: Why a batch may pass although this signal could not be evaluated;
-            empty means it may not.
+            "" if it may not.
     """
 
     severity: Severity
@@ -96,16 +108,16 @@ class Policy:
             all signals of a run.
         verdict_ttl_s: How long a verdict lets training start, in seconds.
         signals: How signals count, by ``CODE`` or ``CODE:column``; never empty.
-        waiver: What people may waive, and who; None means nobody may anything.
+        waiver: What people may waive, and who; None if nobody may waive anything.
         freshness: How old evidence may be; None sets no limit.
         contributors: What one contributor may deliver; None sets no limit.
         promoted: Lanes in which a baseline must have been promoted.
         model: How much worse than its champion a model may be; None judges no model.
         limits: How much of a batch may be decoded.
         naming: What contributors are called in messages and findings.
-        sources: Whole policies of sources with tighter rules, by name.
-        raw: The file's exact bytes, which the gate keeps as evidence: a digest alone could
-            tell an auditor that the policy changed, never what.
+        sources: Whole policies of sources with tighter rules, by name of the source.
+        raw: The file's exact bytes, which the gate keeps as evidence. A digest alone would tell
+            an auditor that the policy changed, but not how.
     """
 
     digest: Digest
@@ -125,11 +137,11 @@ class Policy:
     sources: Mapping[str, Policy] = field(default_factory=dict)
 
     def for_source(self, source: str) -> Policy:
-        """Return the rules for one source: its own, tighter ones if it has any."""
+        """Return the rules for one source: its own tighter ones, or these if it has none."""
         return self.sources.get(source, self)
 
     def starts(self, result: Result) -> bool:
-        """Return whether training may start with a result; a waiver is another question."""
+        """Return whether training may start with a result and without a waiver."""
         return self.mode is Mode.SHADOW or result in self.accept
 
     @property
@@ -154,7 +166,8 @@ def parse_policy(value: Any, raw: bytes, *, locator: str) -> Policy:
         The policy.
 
     Raises:
-        ConfigError: Unknown, missing or ill-typed keys, or a policy that requires nothing.
+        ConfigError: Keys are unknown, missing or ill-typed, the policy requires nothing, it
+            accepts FAILED, or the policy of a source is weaker.
     """
     reader = PolicyReader(locator)
     body = reader.mapping(value, _WHOLE)
@@ -179,9 +192,9 @@ def _read(reader: PolicyReader, body: Mapping[str, Any], raw: bytes) -> Policy:
         raise reader.error("version", str(POLICY_VERSION), repr(body["version"]))
     rules = reader.mapping(body["signals"], "signals")
     accept = frozenset(
-        reader.choice(item, Result, "accept") for item in reader.items(body["accept"], "accept")
+        reader.choice(item, RESULTS, "accept") for item in reader.items(body["accept"], "accept")
     )
-    if Result.FAILED in accept:
+    if Status.FAILED in accept:
         raise reader.error("accept", "PASSED or WARNED", "FAILED")
     return Policy(
         digest=sha256_bytes(raw),

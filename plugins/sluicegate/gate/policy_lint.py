@@ -27,11 +27,11 @@ def warnings(policy: Policy, known: Collection[str]) -> tuple[str, ...]:
         known: Codes of the signals that this version can evaluate.
 
     Returns:
-        One sentence each; those of a source begin with its name.
+        One sentence for each question; one about a source begins with its name.
     """
     own = [f"source {name}: {said}" for name, p in policy.sources.items() for said in _of(p, known)]
     general = list(_of(policy, known))
-    # A source repeats what it inherits; once is enough.
+    # A source repeats what it inherits. To say it once is enough.
     return (*general, *(said for said in own if said.partition(": ")[2] not in general))
 
 

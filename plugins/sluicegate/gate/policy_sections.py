@@ -1,4 +1,4 @@
-"""Optional sections of a policy: how fresh evidence must be, and what one hand may deliver."""
+"""Optional sections of a policy: freshness, model, contributors, promoted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy_reader import PolicyReader
 
 MAX_HOURS: Final = 24 * 3660
-"""Ten years; more is no limit."""
+"""Ten years: more would be no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class Freshness:
     """How old evidence may be when a batch is judged or trained on; None sets no limit.
 
     Attributes:
-        sealed_s: Age of the seal, in seconds.
-        baseline_s: Age of each baseline, in seconds; asked when a batch is judged.
+        sealed_s: Largest age of the seal, in seconds.
+        baseline_s: Largest age of each baseline, in seconds; asked when a batch is judged.
     """
 
     sealed_s: int | None = None
@@ -35,16 +35,26 @@ class Freshness:
     def require_seal(self, sealed: datetime, *, at: datetime, locator: str) -> None:
         """Return if the batch was sealed lately enough.
 
+        Args:
+            sealed: When it was sealed, aware.
+            at: Now, aware.
+            locator: The batch, for messages.
+
         Raises:
-            Expired: Too long ago, or in the future beyond what clocks differ.
+            Expired: It was sealed too long ago, or in the future by more than clocks differ.
         """
         _require_age("the batch was sealed too long ago", sealed, self.sealed_s, at, locator)
 
     def require_baselines(self, created: Iterable[datetime], *, at: datetime, locator: str) -> None:
         """Return if each baseline was built lately enough.
 
+        Args:
+            created: When each was built, aware.
+            at: Now, aware.
+            locator: The batch that they judge, for messages.
+
         Raises:
-            Expired: As `require_seal`.
+            Expired: One was built too long ago, or in the future by more than clocks differ.
         """
         for built in created:
             _require_age("a baseline is too old to judge", built, self.baseline_s, at, locator)
@@ -55,12 +65,12 @@ class ModelRules:
     """How much worse than the champion a model may be, shares in (0, 1].
 
     Attributes:
-        max_regression: Drop of accuracy over the golden set.
-        max_class_regression: The same in one class, or growth of one confusion in it.
-        max_slice_regression: The same in one slice, or one class of it.
-        max_disagreement: Share of golden rows answered differently; more is a warning.
-        max_leakage: Share of golden rows that may be in the training data.
-        slices: Columns of the golden set to slice by.
+        max_regression: Largest drop of accuracy over the golden set.
+        max_class_regression: Largest drop in one class, or growth of one confusion in it.
+        max_slice_regression: Largest drop in one slice, or in one class of it.
+        max_disagreement: Largest share of golden rows answered differently; more is a warning.
+        max_leakage: Largest share of golden rows that may be in the training data.
+        slices: Columns that the golden set is sliced by.
     """
 
     max_regression: float
@@ -74,8 +84,12 @@ class ModelRules:
 def read_model(reader: PolicyReader, value: Any) -> ModelRules:
     """Read the section ``model``.
 
+    Args:
+        reader: Of the policy file.
+        value: What the YAML parser made of the section.
+
     Raises:
-        ConfigError: Unknown, missing or ill-typed keys, or a share outside (0, 1].
+        ConfigError: Keys are unknown, missing or ill-typed, or a share is outside (0, 1].
     """
     body = reader.mapping(value, "model")
     shares = frozenset(item.name for item in fields(ModelRules)) - {"slices"}
@@ -106,8 +120,12 @@ def _require_age(what: str, since: datetime, most: int | None, at: datetime, loc
 def read_freshness(reader: PolicyReader, value: Any) -> Freshness:
     """Read the section ``freshness``.
 
+    Args:
+        reader: Of the policy file.
+        value: What the YAML parser made of the section.
+
     Raises:
-        ConfigError: Unknown or ill-typed keys, or none.
+        ConfigError: Keys are unknown or ill-typed, there is none, or a time is above `MAX_HOURS`.
     """
     body = reader.mapping(value, "freshness")
     known = frozenset({"sealed_hours", "baseline_hours"})
@@ -122,9 +140,13 @@ def read_freshness(reader: PolicyReader, value: Any) -> Freshness:
 def read_contributors(reader: PolicyReader, value: Any) -> ContributorLimits:
     """Read the section ``contributors``.
 
+    Args:
+        reader: Of the policy file.
+        value: What the YAML parser made of the section.
+
     Raises:
-        ConfigError: Unknown or ill-typed keys, none, a share above 1, or one of
-            ``max_period_share`` and ``period_hours`` without the other.
+        ConfigError: Keys are unknown or ill-typed, there is none, a share is above 1, or only
+            one of ``max_period_share`` and ``period_hours`` is there.
     """
     body = reader.mapping(value, "contributors")
     known = frozenset(item.name for item in fields(ContributorLimits))
@@ -145,8 +167,12 @@ def read_contributors(reader: PolicyReader, value: Any) -> ContributorLimits:
 def read_promoted(reader: PolicyReader, value: Any) -> frozenset[Lane]:
     """Read ``promoted``: lanes in which a baseline must have been promoted.
 
+    Args:
+        reader: Of the policy file.
+        value: What the YAML parser made of the field.
+
     Raises:
-        ConfigError: Not a list of lanes.
+        ConfigError: It is no list of lanes.
     """
     return frozenset(
         reader.choice(item, Lane, "promoted") for item in reader.items(value, "promoted")

@@ -1,7 +1,7 @@
 """A promotion: the baseline role lets batches that passed judge the batches after them.
 
 Specified in docs/formats/baseline.md, "Promotion". It is a baseline statement that names its
-lane; the newest one of a lane in the ledger is in force, wherever older files may lie.
+lane. The newest one of a lane in the ledger is in force, wherever older files may lie.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Lane(StrEnum):
     """Two baselines judge side by side, so that neither a jump nor a slow ramp gets by."""
 
     ANCHORED = "anchored"
-    """Moves seldom and by decision: a ramp adds up against it."""
+    """It moves seldom and by decision, so a ramp adds up against it."""
     ROLLING = "rolling"
-    """Follows recent batches that passed: a season does not count as an attack."""
+    """It follows recent batches that passed, so a season does not count as an attack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +38,13 @@ class Promotion:
         source: Name of the source whose batches it may judge.
         lane: Which of the two baselines it replaces.
         baseline: SHA-256 of the bytes of ``baseline.json``.
-        inputs: Digests of the batches it was built from, in the order they were read.
-        rows: Rows behind it.
-        created: Aware UTC; when it was built.
-        expires: Aware UTC; from then on it judges nothing.
-        seed: Of every random choice, so that anybody can build it again.
+        inputs: Digests of the batches that it was built from, in the order of reading.
+        rows: Number of rows in these batches.
+        created: When it was built, aware UTC.
+        expires: First instant at which it judges nothing any more, aware UTC.
+        seed: Seed of every random choice, so that anybody can build it again.
         run: Who proposed it.
-        code_version: Version that built it.
+        code_version: Version of Sluicegate that built it.
     """
 
     source: str
@@ -77,10 +77,10 @@ class Promotion:
         )
 
     def require_current(self, at: datetime) -> None:
-        """Return if it may judge at ``at``.
+        """Return if it may judge at a time, aware UTC.
 
         Raises:
-            Expired: Past its end, or built in the future by more than clocks differ.
+            Expired: It is past its end, or was built in the future by more than clocks differ.
         """
         require_in_force(
             f"the {self.lane} baseline",
@@ -95,8 +95,12 @@ class Promotion:
 def promotion_from_statement(statement: Statement, *, locator: str) -> Promotion:
     """Read a promotion from its verified statement.
 
+    Args:
+        statement: Payload of an envelope whose signature was verified before.
+        locator: Where it came from, for messages.
+
     Raises:
-        MalformedEnvelope: Another statement, or a field is missing, unknown or ill-typed.
+        MalformedEnvelope: It promotes nothing, or a field is missing, unknown or ill-typed.
     """
     if statement.predicate_type != BASELINE or len(statement.subjects) != 1:
         raise MalformedEnvelope("the statement promotes no baseline", locator=locator)
@@ -130,7 +134,7 @@ def promotion_from_statement(statement: Statement, *, locator: str) -> Promotion
 
 
 def lane_of(statement: Statement) -> str:
-    """Return the lane that a baseline statement names, "" for one that nobody promoted."""
+    """Return the lane that a baseline statement names; "" if nobody promoted the baseline."""
     return str(statement.predicate.get("lane", ""))
 
 

@@ -1,7 +1,7 @@
 """What a kept finding would have been under another policy, as far as its numbers tell.
 
 A finding keeps the effect, bound and p-value of the one candidate that it shows. That settles most
-questions of another tolerance or budget; where it does not, the answer is None, never a guess.
+questions about another tolerance or budget. If it does not, the answer is None, never a guess.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def reconsidered(record: SignalRecord, old: Policy, new: Policy) -> SignalRecord
     """Return a finding as another policy's tolerance and budget would have left it.
 
     Args:
-        record: As it was kept.
+        record: The finding as it was kept.
         old: The policy that it was found under.
         new: The policy to try.
 
@@ -29,7 +29,7 @@ def reconsidered(record: SignalRecord, old: Policy, new: Policy) -> SignalRecord
         The finding; None if only the data can tell.
     """
     if record.status is Status.NOT_EVALUATED or record.effect_bound is None:
-        return record  # nothing was measured, or a fact without a tolerance
+        return record  # nothing was measured, or it is a fact without a tolerance
     if record.code == SCHEMA and old.tolerances.get(SCHEMA) == new.tolerances.get(SCHEMA):
         return _schema(record, old.tolerances.get(EXTRA_COLUMNS), new.tolerances.get(EXTRA_COLUMNS))
     was, then = _limit(record, old), _limit(record, new)
@@ -37,7 +37,7 @@ def reconsidered(record: SignalRecord, old: Policy, new: Policy) -> SignalRecord
     if was == then and step == 0:
         return record
     if record.tolerance is None or (was is not None and then is None):
-        return None  # what the baseline had learned is not kept
+        return None  # the tolerance that the baseline had learned is not kept
     if record.code.startswith(_DRIFT):
         return _drift(record, was, then, step)
     limit = record.tolerance if then is None else then
@@ -50,7 +50,7 @@ def _limit(record: SignalRecord, policy: Policy) -> float | None:
 
 
 def _passed(record: SignalRecord, limit: float, step: int) -> SignalRecord | None:
-    """The shown candidate is the one furthest beyond its tolerance."""
+    """Reconsider one that passed: its shown candidate is the furthest beyond its tolerance."""
     assert record.effect_bound is not None  # noqa: S101 - asked before
     assert record.tolerance is not None  # noqa: S101 - asked before
     if record.effect_bound <= limit:
@@ -62,7 +62,7 @@ def _passed(record: SignalRecord, limit: float, step: int) -> SignalRecord | Non
 
 
 def _fired(record: SignalRecord, limit: float, step: int) -> SignalRecord | None:
-    """If the shown candidate would not fire, another one might."""
+    """Reconsider one that fired: if the shown candidate would not fire, another one might."""
     assert record.effect_bound is not None  # noqa: S101 - asked before
     if record.effect_bound <= limit or (step < 0 and record.p_value is not None):
         return None
@@ -72,7 +72,7 @@ def _fired(record: SignalRecord, limit: float, step: int) -> SignalRecord | None
 def _drift(
     record: SignalRecord, was: float | None, then: float | None, step: int
 ) -> SignalRecord | None:
-    """New categories have a tolerance of their own, which follows that of the column."""
+    """Reconsider drift: new categories have their own tolerance, which follows the column's."""
     if (was is None) is not (then is None):
         return None
     move = 0 if was is None or then is None else _sign(then, was)
@@ -92,7 +92,7 @@ def _is_beyond_chance(record: SignalRecord) -> bool:
 
 
 def _schema(record: SignalRecord, was: float | None, then: float | None) -> SignalRecord | None:
-    """Columns too many: only a tolerance of 0, or none at all, needs no count."""
+    """Reconsider columns too many: only a tolerance of 0, or none at all, needs no count."""
     extra = bool(record.evidence.get("extra"))
     if was == then or not extra or record.status is Status.FAILED:
         return record

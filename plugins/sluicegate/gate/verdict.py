@@ -1,10 +1,10 @@
-"""The verdict: what the gate says of one batch, and everything it stands on.
+"""The verdict: what the gate says of one batch, and everything that it stands on.
 
-Two statements are signed for each gate run (docs/formats/verdict.md):
-an in-toto test result with every signal's record, and a Simple Verification Result that
-binds source, digest, baseline, policy, code, run, mode, time and expiry. A reader that
-knows only the in-toto predicates sees result, policies and passed properties; the
-binding is in the field ``sluicegate`` that such readers ignore.
+Two statements are signed for each gate run (docs/formats/verdict.md). One is an in-toto test result
+with every signal's record. The other is a Simple Verification Result that binds source, digest,
+baseline, policy, code, run, mode, time and expiry. A reader that knows only the in-toto predicates
+sees result, policies and passed properties. The binding is in the field ``sluicegate``, which such
+readers ignore.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from sluicegate.attest.statement import Statement, Subject
 from sluicegate.attest.timestamps import format_timestamp, parse_timestamp, require_in_force
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import GateBlocked, MalformedEnvelope
-from sluicegate.gate.policy import Mode, Policy, Result
+from sluicegate.gate.policy import RESULTS, Mode, Policy, Result, result_of
+from sluicegate.signals.decision.record import Status
 from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
@@ -31,12 +32,19 @@ VERIFIER_ID = "https://sluicegate.dev/gate/v1"
 _EXTENSION = "sluicegate"
 
 AS_OF = "as_of"
-"""In ``run``: the day whose baselines judged, where that is not the day of the verdict."""
+"""Key in ``run``: the day whose baselines judged, if that is not the day of the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One signal's part in the verdict, short enough to print; the message as it may be shown."""
+    """One signal's part in the verdict, short enough to print.
+
+    Attributes:
+        code: Code of the signal.
+        column: The column that it is about; "" for the whole batch.
+        result: What this signal alone makes of the verdict.
+        message: One sentence, safe to show.
+    """
 
     code: str
     column: str
@@ -44,7 +52,7 @@ class Reason:
     message: str
 
     def __post_init__(self) -> None:
-        # Of a record it is visible already; of a statement it is whatever its signer wrote.
+        # A record's message is visible already; a statement's is whatever its signer wrote.
         object.__setattr__(self, "message", visible(self.message))
 
 
@@ -55,18 +63,18 @@ class Verdict:
     Attributes:
         result: PASSED, WARNED or FAILED.
         source: Name of the source.
-        digest: Digest of the batch's manifest; the only bytes the verdict speaks of.
-        baseline: Digest of the signed, anchored baseline it was judged against.
-        rolling: Digest of the rolling baseline it was judged against as well, or None.
+        digest: Digest of the batch's manifest; the verdict speaks of no other bytes.
+        baseline: Digest of the signed, anchored baseline that judged it.
+        rolling: Digest of the rolling baseline that judged it as well, or None.
         policy: Digest of the policy file.
-        suite: Digest of the Great Expectations suite, or of the list of signals when the
-            gate ran without one.
+        suite: Digest of the Great Expectations suite, or of the list of signals if the gate ran
+            without one.
         code_version: Version of Sluicegate that judged.
         run: Who ran it: orchestrator, DAG, run and task ids; and `AS_OF`.
         mode: Enforce or shadow.
         issued: Aware UTC.
-        expires: Aware UTC; after it the verdict lets nothing start.
-        reasons: What made it WARNED or FAILED, worst first; empty when PASSED.
+        expires: First instant at which the verdict lets nothing start any more, aware UTC.
+        reasons: What made it WARNED or FAILED, worst first; empty if it is PASSED.
     """
 
     result: Result
@@ -90,12 +98,12 @@ class Verdict:
 
         Args:
             policy: The policy that is in force now.
-            at: Aware UTC.
+            at: Now, aware UTC.
             waived: Codes that valid waivers of this very verdict cover.
 
         Raises:
-            Expired: Past its expiry, or issued in the future by more than clocks differ.
-            GateBlocked: Another policy was used, or the result is not accepted.
+            Expired: It is past its expiry, or was issued in the future by more than clocks differ.
+            GateBlocked: It was issued under another policy, or its result is not accepted.
         """
         policy = policy.for_source(self.source)
         where = f"{self.source}@{self.digest.short}"
@@ -128,14 +136,14 @@ class Verdict:
         if self.result in policy.accept:
             return False
         against = [reason for reason in self.reasons if reason.result not in policy.accept]
-        # A result that no reason explains cannot be waived: there is nothing to waive.
+        # Nobody can waive a result that no reason explains: there is nothing to waive.
         worst = any(reason.result is self.result for reason in against)
         return not worst or any(
-            reason.result is not Result.FAILED or reason.code not in waived for reason in against
+            reason.result is not Status.FAILED or reason.code not in waived for reason in against
         )
 
     def summary(self) -> str:
-        """Return the worst reasons in one line."""
+        """Return the three worst reasons in one line, and how many more there are."""
         if not self.reasons:
             return "no signal fired"
         more = f" (and {len(self.reasons) - 3} more)" if len(self.reasons) > 3 else ""
@@ -185,7 +193,7 @@ def verdict_from_statement(statement: Statement, *, locator: str) -> Verdict:
         locator: Where it came from, for messages.
 
     Raises:
-        MalformedEnvelope: Not a verdict, or a field is missing or of the wrong type.
+        MalformedEnvelope: It is no verdict, or a field is missing or ill-typed.
     """
     if statement.predicate_type != SVR:
         raise MalformedEnvelope(
@@ -197,7 +205,7 @@ def verdict_from_statement(statement: Statement, *, locator: str) -> Verdict:
     try:
         body = statement.predicate[_EXTENSION]
         return Verdict(
-            result=Result(body["result"]),
+            result=result_of(body["result"]),
             source=_text(body["source"]),
             digest=Digest.parse(body["digest"]),
             baseline=Digest.parse(body["baseline"]),
@@ -209,7 +217,7 @@ def verdict_from_statement(statement: Statement, *, locator: str) -> Verdict:
             issued=parse_timestamp(statement.predicate["timeCreated"]),
             expires=parse_timestamp(body["expires"]),
             reasons=tuple(
-                Reason(_text(code), _text(column), Result(result), _text(message))
+                Reason(_text(code), _text(column), result_of(result), _text(message))
                 for code, column, result, message in body["reasons"]
             ),
             rolling=Digest.parse(body["rollingBaseline"]) if "rollingBaseline" in body else None,
@@ -248,14 +256,14 @@ def test_result_statement(
         verdict: The verdict that the records led to.
         records: Findings of the run.
         subjects: The sealed subject, as the seal names it.
-        policy: Exact bytes of the policy file, kept in the statement so that an auditor can
-            say what was weakened between two verdicts.
+        policy: Exact bytes of the policy file. The statement keeps them, so that an auditor can
+            say what was weakened between two verdicts; None keeps nothing.
     """
-    # Two baselines may speak of one signal and column: the worse finding names the test.
+    # Two baselines may speak of one signal and column. The worse finding names the test.
     results = {(reason.code, reason.column): reason.result for reason in reversed(verdict.reasons)}
-    names: dict[Result, list[str]] = {result: [] for result in Result}
+    names: dict[Result, list[str]] = {result: [] for result in RESULTS}
     for key in dict.fromkeys((record.code, record.column) for record in records):
-        names[results.get(key, Result.PASSED)].append(":".join(filter(None, key)))
+        names[results.get(key, Status.PASSED)].append(":".join(filter(None, key)))
     return Statement(
         subjects=subjects,
         predicate_type=TEST_RESULT,
@@ -267,9 +275,9 @@ def test_result_statement(
                 _descriptor("suite", verdict.suite),
                 *_rolling(verdict.rolling),
             ],
-            "passedTests": names[Result.PASSED],
-            "warnedTests": names[Result.WARNED],
-            "failedTests": names[Result.FAILED],
+            "passedTests": names[Status.PASSED],
+            "warnedTests": names[Status.WARNED],
+            "failedTests": names[Status.FAILED],
             _EXTENSION: {"records": [record.to_dict() for record in records]},
         },
     )

@@ -1,7 +1,7 @@
 """A waiver: two people accept, for a while, that named signals fired on one exact batch.
 
-Specified in docs/formats/waiver.md. What a waiver says is text from people; what it lets
-pass is decided by the policy in force, against the one verdict that it answers.
+Specified in docs/formats/waiver.md. A waiver is text from people. The policy in force decides what
+it lets pass, and only for the one verdict that it answers.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Waiver:
         subjects: The sealed subject, as seal and verdict name it.
         verdict: Digest of the envelope of the verdict that it answers.
         signals: Codes that may have fired; at least one.
-        reason: Why, in words.
+        reason: Why, in words; at most `MAX_REASON_CHARS` characters.
         requested_by: Name of the first approver.
         confirmed_by: Name of the second, or "" if the first did not know who it would be.
         issued: Aware UTC.
-        expires: Aware UTC; first instant at which it lets nothing pass any more.
+        expires: First instant at which it lets nothing pass any more, aware UTC.
 
     Raises:
-        ConfigError: No person, no reason, no signal, no time, or one person twice.
+        ConfigError: A person, reason, signal or time is missing, or one person is there twice.
     """
 
     subjects: tuple[Subject, ...]
@@ -77,7 +77,7 @@ class Waiver:
 
     @property
     def digest(self) -> Digest:
-        """Identity of the only batch it speaks of."""
+        """Identity of the only batch that it speaks of."""
         return identity_of(self.subjects[0], locator="waiver")
 
     def to_statement(self) -> Statement:
@@ -101,12 +101,13 @@ class Waiver:
         """Return the rules if they let this waiver hold now.
 
         Args:
-            rules: Of the policy in force; None allows no waiver.
-            at: Aware UTC.
+            rules: Rules of the policy in force; None allows no waiver.
+            at: Now, aware UTC.
 
         Raises:
-            ConfigError: A signal that nobody may waive, or too long a time.
-            Expired: Not any more, or signed in the future by more than clocks differ.
+            ConfigError: Nobody may waive one of its signals, or it holds too long.
+            Expired: It does not hold any more, or was signed in the future by more than clocks
+                differ.
         """
         if rules is None:
             raise _refused("the policy allows no waivers", "a section `waiver`")
@@ -135,12 +136,12 @@ def require_approvers(
 
     Args:
         waiver: What they signed.
-        key_ids: Keys of the waiver role whose signatures hold, each once.
-        rules: Of the policy in force.
-        locator: For messages.
+        key_ids: Ids of the keys of the waiver role whose signatures hold, each once.
+        rules: Rules of the policy in force.
+        locator: Where the waiver came from, for messages.
 
     Raises:
-        UntrustedKey: Too few keys or people, or a name that belongs to none of the keys.
+        UntrustedKey: There are too few keys or people, or a name belongs to none of the keys.
     """
     if not rules.persons:
         found = len(set(key_ids))
@@ -164,10 +165,14 @@ def require_approvers(
 
 
 def waiver_from_statement(statement: Statement, *, locator: str) -> Waiver:
-    """Read a verified waiver.
+    """Read a waiver from its verified statement.
+
+    Args:
+        statement: Payload of an envelope whose signature was verified before.
+        locator: Where it came from, for messages.
 
     Raises:
-        MalformedEnvelope: Not a waiver, or a field is missing, unknown or mistyped.
+        MalformedEnvelope: It is no waiver, or a field is missing, unknown or mistyped.
     """
     body = statement.predicate
     if statement.predicate_type != WAIVER or body.keys() != _FIELDS or body["action"] != GRANT:
@@ -195,10 +200,16 @@ def waiver_from_statement(statement: Statement, *, locator: str) -> Waiver:
 def revocation_statement(
     subjects: tuple[Subject, ...], *, reason: str, by: str, at: datetime
 ) -> Statement:
-    """Say that no earlier waiver of a batch holds any more.
+    """Return the statement that no earlier waiver of a batch holds any more.
+
+    Args:
+        subjects: The sealed subject, as seal and verdict name it.
+        reason: Why, in words.
+        by: Name of the person who revokes.
+        at: When, aware UTC.
 
     Raises:
-        ConfigError: No reason or no person.
+        ConfigError: There is no reason or no person.
     """
     require_person(by)
     if not reason.strip():
@@ -211,7 +222,7 @@ def revocation_statement(
 
 
 def is_revocation(statement: Statement) -> bool:
-    """Return whether a statement claims to revoke; a claim is enough to stop training."""
+    """Return whether a statement claims to revoke. The claim is enough to stop training."""
     return statement.predicate.get("action") == REVOKE
 
 
@@ -227,7 +238,12 @@ def require_person(name: str) -> None:
 
 
 def require_other_person(first: str, second: str) -> None:
-    """Raise ConfigError unless two names belong to two people."""
+    """Raise ConfigError unless two names belong to two people.
+
+    Args:
+        first: Name of a person.
+        second: Name that must be another person's.
+    """
     require_person(second)
     if person_key(first) == person_key(second):
         raise _refused("nobody may confirm their own waiver", "another person", ascii(second)[:60])

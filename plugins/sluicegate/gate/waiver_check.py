@@ -1,4 +1,4 @@
-"""Which signals do waivers cover? One answer for admission, audit and offline verification.
+"""Which signals waivers cover: the one answer for admission, audit and offline verification.
 
 Specified in docs/formats/waiver.md, section "When it counts".
 """
@@ -34,7 +34,7 @@ class Answered:
     """The verdict that waivers have to answer.
 
     Attributes:
-        verdict: As its signers said it.
+        verdict: The verdict, read from its verified statement.
         envelope: Digest of its envelope.
         policy: The policy that decides what may be waived.
     """
@@ -64,8 +64,8 @@ class Waived:
     """What waivers cover.
 
     Attributes:
-        waivers: Those that hold, newest first.
-        refused: Why others do not, newest first.
+        waivers: Waivers that hold, newest first.
+        refused: Why others do not hold, newest first.
     """
 
     waivers: tuple[Waiver, ...]
@@ -73,7 +73,7 @@ class Waived:
 
     @property
     def codes(self) -> frozenset[str]:
-        """Signals that are covered, by all waivers together."""
+        """Codes of the signals that all waivers together cover."""
         return frozenset().union(*(waiver.signals for waiver in self.waivers))
 
 
@@ -86,16 +86,16 @@ def waived_by(
 ) -> Waived:
     """Return which entries are waivers that hold at a time for exactly this verdict.
 
-    An entry that does not hold covers nothing; an entry that only claims to revoke does
-    revoke what is older, whoever signed it.
+    An entry that does not hold covers nothing. An entry that only claims to revoke does revoke
+    older ones, whoever signed it.
 
     Args:
-        entries: Newest first; not read further than a revocation.
+        entries: Newest first; nothing behind a revocation is read.
         answered: The verdict, and the policy that decides.
         at: Aware UTC.
-        asked: When revocations of keys are judged, if later.
+        asked: Time at which revocations of keys are judged, if later than ``at``.
 
-    Cost: two signatures an entry.
+    Cost: two signatures for each entry.
     """
     holding: list[Waiver] = []
     refused: list[str] = []
@@ -126,8 +126,17 @@ def require_holding(
 ) -> Waiver:
     """Return a waiver that holds at a time for exactly this verdict.
 
+    Args:
+        trust: Trust policy that says whose keys may waive.
+        envelope: Signed waiver; nothing in it is verified yet.
+        answered: The verdict, and the policy that decides.
+        at: Aware UTC.
+        asked: Time at which revocations of keys are judged, if later than ``at``.
+        locator: Where the envelope came from, for messages.
+
     Raises:
-        VerificationError: Not signed as it must be, expired, or of another verdict.
+        VerificationError: It is not signed as it must be, has expired, or answers another
+            verdict.
         ConfigError: The policy does not allow it.
     """
     # 1. Keys of the waiver role signed it              (gate key waiving its own verdict)
@@ -138,7 +147,7 @@ def require_holding(
     # 3. Enough different people signed it              (self-approval)
     keys = trust.check_signatures(envelope, Role.WAIVER, at=at, asked=asked, locator=locator)
     for algorithm in trust.roles[Role.WAIVER].required_algorithms or (None,):
-        # A hybrid demands two keys of each person: both of one are still one approval.
+        # A hybrid demands two keys of each person, and both together are one approval.
         ids = [key.key_id for key in keys if algorithm in (None, key.algorithm)]
         require_approvers(waiver, ids, rules, locator=locator)
     # 4. It answers this verdict on this batch          (replay, other digest, stale)

@@ -1,4 +1,4 @@
-"""The policy's section on waivers: which signals, for how long, by how many people."""
+"""The policy's section on waivers: which signals, for how long, and by how many people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy_reader import PolicyReader
 
 MAX_HOURS: Final = 24 * 31
-"""A longer exception is a change of the policy, and belongs there."""
+"""Longest validity of a waiver, in hours: a longer exception belongs into the policy."""
 
 _KEYS = frozenset({"allow", "max_hours", "approvers", "persons"})
 
@@ -21,11 +21,11 @@ class WaiverRules:
     """What people may waive.
 
     Attributes:
-        allow: Codes of the signals that may be waived; none that is not named.
+        allow: Codes of the signals that may be waived; no other may be.
         max_s: Longest validity of a waiver, in seconds.
-        approvers: Different people, each with a key of their own, 2 to 16.
-        persons: Key id to the name of its holder, as the administrator knows them. Empty:
-            people are told apart by their keys and by the names that they gave.
+        approvers: Number of different people, each with a key of their own, 2 to 16.
+        persons: Name of each key's holder by key id, as the administrator knows them. If it is
+            empty, people are told apart by their keys and by the names that they gave.
     """
 
     allow: frozenset[str]
@@ -37,8 +37,13 @@ class WaiverRules:
 def read_waiver_rules(reader: PolicyReader, value: Any) -> WaiverRules:
     """Read the section ``waiver``.
 
+    Args:
+        reader: Of the policy file.
+        value: What the YAML parser made of the section.
+
     Raises:
-        ConfigError: Unknown, missing or ill-typed keys, or fewer than two approvers.
+        ConfigError: Keys are unknown, missing or ill-typed, or there are fewer than two
+            approvers.
     """
     body = reader.mapping(value, "waiver")
     reader.only(body, _KEYS, required=frozenset({"allow", "max_hours"}), where="waiver")

@@ -1,7 +1,7 @@
 """What one policy lets pass that an earlier one stopped.
 
-A tightened rule is no finding, and a rule that changed its meaning in a way this module
-does not know counts as weakened: the auditor reads one line too many, never one too few.
+A tightened rule is no finding. If a rule changed its meaning in a way that this module does not
+know, it counts as weakened: the auditor reads one line too many, never one too few.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ def weakened(old: Policy, new: Policy) -> tuple[str, ...]:
         new: Policy of the later verdict.
 
     Returns:
-        One clause a weakening, the general ones first, then by signal code; empty if the
+        One clause for each weakening, the general ones first, then by signal code; empty if the
         new policy is as strict or stricter.
 
     Example:
         >>> from dataclasses import replace
         >>> from sluicegate.digest.algorithms import sha256_bytes
-        >>> from sluicegate.gate.policy import Mode, Policy, Result, Severity, SignalRule
+        >>> from sluicegate.gate.policy import Mode, Policy, Severity, SignalRule
+        >>> from sluicegate.signals.decision.record import Status
         >>> old = Policy(digest=sha256_bytes(b""), mode=Mode.ENFORCE, raw=b"",
-        ...     accept=frozenset({Result.PASSED}), false_block_budget=0.01, verdict_ttl_s=60,
+        ...     accept=frozenset({Status.PASSED}), false_block_budget=0.01, verdict_ttl_s=60,
         ...     signals={"DRIFT": SignalRule(severity=Severity.BLOCK)})
         >>> weakened(old, replace(old, mode=Mode.SHADOW))
         ('mode enforce -> shadow',)
@@ -73,7 +74,7 @@ def _freshness(old: Freshness | None, new: Freshness | None) -> Iterator[str]:
 
 def _model(old: ModelRules | None, new: ModelRules | None) -> Iterator[str]:
     if old is None or new is None:
-        return  # without the section no model passes; one that begins to be judged is no weakening
+        return  # without the section no model passes, so it is no weakening to add it
     for name in (
         "max_regression",
         "max_class_regression",
@@ -95,7 +96,7 @@ def _contributors(old: ContributorLimits | None, new: ContributorLimits | None) 
         yield "contributor limits dropped"
         return
     for name, before, after in old.changed(new):
-        # Longer and shorter periods stop different floods, so any change of it counts.
+        # Longer and shorter periods stop different floods, so any change of one counts.
         looser = after is None or (before is not None and after > before)
         if before is not None and (looser or name == "period_hours"):
             shown = "no limit" if after is None else f"{after:g}"
@@ -143,12 +144,12 @@ def _signals(old: Policy, new: Policy) -> Iterator[str]:
 
 
 def _new_rule(old: Policy, code: str, new: SignalRule) -> Iterator[str]:
-    """A rule that was not there: of one column it stands before the rule of its signal."""
+    """Yield what a new rule weakens: the rule of a column replaces the rule of its signal."""
     if code == EXTRA_COLUMNS:
-        return  # without it no column too many ever fires
+        return  # without the rule no column too many ever fires
     general, _, column = code.partition(":")
     if column and (before := old.signals.get(general)) is not None:
-        # It need not be required: whether the column is there, the baseline says.
+        # It need not be required: the baseline says whether the column is there.
         yield from _rule(replace(before, required=new.required), new)
         return
     # Without a rule the signal's own severity counts, so a named rule may excuse it.
@@ -172,7 +173,7 @@ def _rule(old: SignalRule, new: SignalRule) -> Iterator[str]:
 
 
 def _tighter(old: float | None, new: float | None) -> bool:
-    """Return whether the tolerance fell; to or from a learned one nobody can tell."""
+    """Return whether the tolerance surely fell; nobody can compare with a learned one."""
     return old is not None and new is not None and new < old
 
 

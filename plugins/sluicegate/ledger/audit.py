@@ -19,13 +19,13 @@ from sluicegate.errors import (
 from sluicegate.ledger.checkpoint import Checkpoint, open_checkpoint
 from sluicegate.ledger.frontier import Frontier, n_positions
 from sluicegate.ledger.lookup import rolled_back, stored_frontier
-from sluicegate.ledger.walk import Findings, Walk
+from sluicegate.ledger.walk import Faults, Walk
 
 if TYPE_CHECKING:
     from sluicegate.ledger.note import NoteVerifier
     from sluicegate.ledger.store import LedgerStore, Snapshot
 
-# Gravest first: a rollback explains all that follows from it, damage explains least.
+# Gravest first: a rollback explains all that follows from it, and damage explains least.
 _GRAVITY: Final = (
     Rollback,
     BadProof,
@@ -42,9 +42,9 @@ class AuditReport:
 
     Attributes:
         origin: Name of the ledger.
-        size: Leaves under the newest checkpoint; 0 if that does not verify.
+        size: Number of leaves under the newest checkpoint; 0 if that does not verify.
         root: Root hash under the newest checkpoint; empty if that does not verify.
-        n_checked: Leaves that were read and hashed.
+        n_checked: Number of leaves that were read and hashed.
         findings: Everything that is wrong, in the order found; at most 1,000.
     """
 
@@ -63,8 +63,12 @@ class AuditReport:
         """Raise the gravest finding, if there is any.
 
         Raises:
-            Rollback, BadProof, BadSignature, UntrustedKey, MalformedEnvelope, LedgerCorrupt:
-                In this order of gravity.
+            Rollback: The gravest.
+            BadProof: The next.
+            BadSignature: The next.
+            UntrustedKey: The next.
+            MalformedEnvelope: The next.
+            LedgerCorrupt: The least grave.
         """
         for grave in _GRAVITY:
             for finding in self.findings:
@@ -73,10 +77,10 @@ class AuditReport:
 
 
 class _Audit:
-    """State of one run; an attribute for each thing that later steps compare with."""
+    """State of one run, with an attribute for each thing that later steps compare with."""
 
     def __init__(self, locator: str) -> None:
-        self.findings = Findings(locator)
+        self.faults = Faults(locator)
         self.n_checked = 0
         self.head: Checkpoint | None = None
 
@@ -88,7 +92,7 @@ class _Audit:
         *,
         only_new: bool,
     ) -> None:
-        found, self.snapshot = self.findings, snapshot
+        found, self.snapshot = self.faults, snapshot
         self.head = self._open_head(verifier)
         if remembered is not None and self.head is not None and self.head.size < remembered.size:
             found.add(rolled_back(remembered, self.head.size, found.locator))
@@ -105,22 +109,22 @@ class _Audit:
     def _open_head(self, verifier: NoteVerifier) -> Checkpoint | None:
         try:
             note = self.snapshot.checkpoint()
-            return open_checkpoint(note, [verifier], locator=self.findings.locator)
+            return open_checkpoint(note, [verifier], locator=self.faults.locator)
         except (VerificationError, LedgerCorrupt) as error:
-            self.findings.add(error)
+            self.faults.add(error)
             return None
 
     def _start(self, trusted: Checkpoint | None) -> Frontier | None:
         if trusted is None:
             return Frontier()
         try:
-            return stored_frontier(self.snapshot, trusted.size, self.findings.locator)
+            return stored_frontier(self.snapshot, trusted.size, self.faults.locator)
         except LedgerCorrupt as error:
-            self.findings.add(error)
+            self.faults.add(error)
             return None
 
     def _walk(self, frontier: Frontier, remembered: Checkpoint | None) -> None:
-        walk = Walk(self.snapshot, frontier, self.findings, remembered)
+        walk = Walk(self.snapshot, frontier, self.faults, remembered)
         try:
             if walk.run():
                 self._compare_head(walk.frontier)
@@ -131,16 +135,16 @@ class _Audit:
         if self.head is None:
             return
         if frontier.size != self.head.size:
-            self.findings.corrupt(
+            self.faults.corrupt(
                 "the ledger holds another number of leaves than was signed",
                 expected=str(self.head.size),
                 got=str(frontier.size),
             )
         elif frontier.root() != self.head.root:
-            self.findings.add(
+            self.faults.add(
                 BadProof(
                     "the leaves do not hash to the signed root",
-                    locator=self.findings.locator,
+                    locator=self.faults.locator,
                     expected=self.head.root.hex()[:12],
                     got=frontier.root().hex()[:12],
                     next_step="Compare with a kept copy; the first wrong node names the place.",
@@ -148,7 +152,7 @@ class _Audit:
             )
 
     def _count_strays(self) -> None:
-        """Look for rows outside the signed size; those inside were walked over."""
+        """Look for rows outside the signed size; the walk has seen those inside."""
         if self.head is None:
             return
         strays = self.snapshot.strays(self.head.size, n_positions(self.head.size))
@@ -160,7 +164,7 @@ class _Audit:
         ):
             if count:
                 what = f"the store holds {name} that belong to no signed leaf"
-                self.findings.corrupt(what, expected="0", got=str(count))
+                self.faults.corrupt(what, expected="0", got=str(count))
 
 
 def examine(
@@ -175,20 +179,20 @@ def examine(
     Args:
         store: Where the ledger is.
         verifier: Its public key.
-        remembered: A checkpoint note it once handed out; without one, neither a rollback nor
-            a fork made with the ledger's own key can be seen.
-        only_new: Believe what the remembered checkpoint covers and read only newer rows; the
-            store's own check of its pages, which reads everything, is left out too.
+        remembered: A checkpoint note that it once handed out. Without one, nobody can see a
+            rollback, nor a fork that was made with the ledger's own key.
+        only_new: Believe what the remembered checkpoint covers and read only newer rows. The
+            store's own check of its pages reads everything, so it is left out too.
 
     Returns:
         The report; `require_clean` turns it into an exception.
 
     Raises:
-        ConfigError: `only_new` without a remembered checkpoint.
+        ConfigError: `only_new` needs a remembered checkpoint, and there is none.
         LedgerError: The store cannot be read.
         VerificationError: The remembered checkpoint is not one of this ledger's.
 
-    Cost: reads everything once; about 8 us of CPU a leaf of 1,000 bytes, constant memory.
+    Cost: reads everything once; about 8 us of CPU for a leaf of 1,000 bytes, constant memory.
     """
     old = None
     if remembered is not None:
@@ -200,12 +204,12 @@ def examine(
         with store.reading() as snapshot:
             audit.run(snapshot, verifier, old, only_new=only_new)
     except LedgerCorrupt as error:  # the store itself cannot make sense of what it holds
-        audit.findings.add(error)
+        audit.faults.add(error)
     head = audit.head
     return AuditReport(
         origin=verifier.name,
         size=0 if head is None else head.size,
         root=b"" if head is None else head.root,
         n_checked=audit.n_checked,
-        findings=tuple(audit.findings.kept),
+        findings=tuple(audit.faults.kept),
     )

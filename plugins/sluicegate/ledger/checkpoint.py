@@ -29,7 +29,7 @@ class Checkpoint:
 
     Attributes:
         origin: Name of the log.
-        size: Leaves, 0..2**62.
+        size: Number of leaves, 0..2**62.
         root: Root hash, 32 bytes.
         extensions: Opaque further lines; we write none.
 
@@ -69,8 +69,12 @@ class Checkpoint:
     def parse(cls, text: str, *, locator: str) -> Checkpoint:
         """Parse the text of a note that has been verified already.
 
+        Args:
+            text: The signed text, with its final newline.
+            locator: Where the note came from, for messages.
+
         Raises:
-            MalformedEnvelope: Not a checkpoint.
+            MalformedEnvelope: It is no checkpoint.
             BadProof: It claims no leaves and another root than that of the empty tree.
         """
         lines = text.split("\n")
@@ -79,7 +83,7 @@ class Checkpoint:
         origin, size, root, *extensions = lines[:-1]
         hashed = decode_base64(root, locator)
         if size == "0" and len(hashed) == HASH_BYTES and hashed != EMPTY_ROOT:
-            # Well-formed and untrue, which a witness must tell apart (tlog-witness, 422).
+            # It is well-formed and untrue. A witness must tell the two apart (tlog-witness, 422).
             raise BadProof("checkpoint of no leaves has a root", locator=locator)
         try:
             return cls(origin, parse_decimal(size, locator), hashed, tuple(extensions))
@@ -91,7 +95,8 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: NoteSigner) -> bytes:
     """Return the checkpoint as a note signed by the log.
 
     Args:
-        checkpoint: MUST extend every checkpoint this key has signed; the caller sees to it.
+        checkpoint: It MUST extend every checkpoint that this key has signed; the caller sees to
+            that.
         signer: The log's key; its name is the origin.
 
     Raises:
@@ -109,8 +114,13 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: NoteSigner) -> bytes:
 def empty_checkpoint(origin: str, public_key: bytes, signer: NoteSigner | None) -> bytes:
     """Return the checkpoint of no leaves, with which a ledger begins.
 
+    Args:
+        origin: Name of the ledger.
+        public_key: Raw key that the ledger will be verified with, 32 bytes.
+        signer: The ledger's private key.
+
     Raises:
-        ConfigError: No private key, or another one than the ledger will be verified with.
+        ConfigError: There is no private key, or it is not the one of the public key.
     """
     if signer is None or signer.public_key != public_key:
         raise ConfigError(
@@ -126,18 +136,18 @@ def open_checkpoint(data: bytes, verifiers: Sequence[NoteVerifier], *, locator: 
 
     Args:
         data: The signed note.
-        verifiers: Keys of the log; their names are the origins we accept.
+        verifiers: Keys of the log; their names are the origins that we accept.
         locator: Where the note came from, for messages.
 
     Raises:
-        MalformedEnvelope: Not a note, or its text is not a checkpoint.
+        MalformedEnvelope: It is no note, or its text is no checkpoint.
         BadProof: A signed checkpoint of no leaves has a root.
         BadSignature: The log's key did not sign this text.
-        UntrustedKey: Signed by another key, or for another origin.
+        UntrustedKey: Another key signed it, or it is for another origin.
     """
     note = open_note(data, verifiers, locator=locator)
     checkpoint = Checkpoint.parse(note.text, locator=locator)
-    # One key may sign for several logs; only the name in the text says for which.
+    # One key may sign for several logs. Only the name in the text says for which.
     origins = {verifier.name for verifier in verifiers}
     if checkpoint.origin not in origins:
         raise UntrustedKey(
@@ -152,8 +162,12 @@ def open_checkpoint(data: bytes, verifiers: Sequence[NoteVerifier], *, locator: 
 def parse_decimal(text: str, locator: str) -> int:
     """Parse an ASCII decimal without leading zeros, 0..2**62.
 
+    Args:
+        text: The digits.
+        locator: Where they came from, for messages.
+
     Raises:
-        MalformedEnvelope: Any other spelling or a larger number.
+        MalformedEnvelope: It has another spelling, or the number is larger.
     """
     if not _DECIMAL.fullmatch(text) or int(text) > MAX_SIZE:
         raise MalformedEnvelope("not a decimal number", locator=locator, got=repr(text)[:60])

@@ -1,7 +1,7 @@
-"""Cosignatures: witnesses' word that a checkpoint extends all they saw (C2SP tlog-cosignature).
+"""Cosignatures: witnesses say that a checkpoint extends all they saw (C2SP tlog-cosignature).
 
-Ed25519 (signature type 0x04) and ML-DSA-44 (0x06). A cosignature is a line of the checkpoint's
-note that other readers ignore, so a cosigned checkpoint is still a checkpoint.
+The kinds are Ed25519 (signature type 0x04) and ML-DSA-44 (0x06). A cosignature is a line of the
+checkpoint's note that other readers ignore, so a cosigned checkpoint is still a checkpoint.
 """
 
 from __future__ import annotations
@@ -73,6 +73,10 @@ class CosignerKey:
     def of(cls, name: str, public_key: bytes) -> CosignerKey:
         """Name a raw key; its length says what it is.
 
+        Args:
+            name: Key name of the witness.
+            public_key: 32 bytes of Ed25519 or 1,312 of ML-DSA-44.
+
         Raises:
             ConfigError: The name cannot stand in a note, or there is no key of this length.
         """
@@ -80,7 +84,7 @@ class CosignerKey:
 
     @property
     def key_id(self) -> bytes:
-        """4 bytes: SHA-256(name, newline, type, public key), cut."""
+        """The first 4 bytes of SHA-256(name, newline, type, public key)."""
         seed = self.name.encode() + b"\n" + bytes([self.kind]) + self.public_key
         return hashlib.sha256(seed).digest()[:4]
 
@@ -92,8 +96,12 @@ class CosignerKey:
     def parse(cls, text: str, *, locator: str) -> CosignerKey:
         """Parse a vkey of a witness, the inverse of ``str``.
 
+        Args:
+            text: ``name+key id+base64(type, key)``.
+            locator: Where it came from, for messages.
+
         Raises:
-            MalformedEnvelope: Not a vkey of type 0x04 or 0x06, or its key id is another's.
+            MalformedEnvelope: It is no vkey of type 0x04 or 0x06, or its key id is another's.
         """
         name, _, rest = text.partition("+")
         raw = decode_base64(rest.partition("+")[2], locator)
@@ -109,12 +117,12 @@ class CosignerKey:
         """Check one cosignature and return its time.
 
         Args:
-            line: Of this key.
+            line: A signature line of this key.
             text: The note's text.
-            locator: For messages.
+            locator: Where the note came from, for messages.
 
         Returns:
-            Seconds since the epoch at which the witness signed.
+            When the witness signed, in seconds since the epoch.
 
         Raises:
             BadSignature: It does not stand on this text.
@@ -164,10 +172,16 @@ class Cosigner:
 def cosigned_message(key: CosignerKey, text: str, time_s: int, *, locator: str) -> bytes:
     """Return the bytes that a witness signs.
 
-    Source: tlog-cosignature, sections "Ed25519 signed message", "ML-DSA-44 signed message".
+    Args:
+        key: The witness's key; its kind decides the form.
+        text: The checkpoint's text.
+        time_s: When it signs, in seconds since the epoch.
+        locator: Where the checkpoint came from, for messages.
 
     Raises:
-        MalformedEnvelope: The text is not a checkpoint.
+        MalformedEnvelope: The text is no checkpoint, or its origin is too long to be cosigned.
+
+    Source: tlog-cosignature, sections "Ed25519 signed message", "ML-DSA-44 signed message".
     """
     checkpoint = Checkpoint.parse(text, locator=locator)
     if key.kind == ED25519:
@@ -196,22 +210,22 @@ def cosigners(
     """Return which of the trusted keys cosigned a checkpoint, and when.
 
     Args:
-        note: The signed note; its own signature is not looked at.
+        note: The signed note; the log's own signature is not looked at.
         keys: Raw keys, which may stand under any name, or keys with their names.
-        locator: Where the note came from.
+        locator: Where the note came from, for messages.
 
     Returns:
-        Raw public key to seconds since the epoch, each key once.
+        When each key signed, in seconds since the epoch, by raw public key.
 
     Raises:
-        MalformedEnvelope: Not a note.
+        MalformedEnvelope: It is no note.
         BadSignature: A line of a trusted key does not hold.
     """
     parsed = SignedNote.parse(note, locator=locator)
     found: dict[bytes, int] = {}
     for key in keys:
         for line in parsed.signatures:
-            # A raw key has no name of its own; the key id ties it to the one in the line.
+            # A raw key has no name of its own. The key id ties it to the name in the line.
             named = CosignerKey.of(line.name, key) if isinstance(key, bytes) else key
             if (named.name, named.key_id) == (line.name, line.key_id):
                 time_s = named.verify(line, parsed.text, locator=locator)
@@ -224,13 +238,20 @@ def require_quorum(
 ) -> Mapping[bytes, int]:
     """Check that enough different witnesses cosigned a checkpoint.
 
+    Args:
+        note: The signed note; the log's own signature is not looked at.
+        keys: Keys of the trusted witnesses, as in `cosigners`.
+        threshold: Number of witnesses that must have signed, at least 1.
+        locator: Where the note came from, for messages.
+
     Returns:
         What `cosigners` returns.
 
     Raises:
-        UntrustedKey: Too few.
+        UntrustedKey: Too few witnesses signed.
         ConfigError: The threshold is below 1.
-        MalformedEnvelope, BadSignature: See `cosigners`.
+        MalformedEnvelope: It is no note.
+        BadSignature: A line of a trusted key does not hold.
     """
     if threshold < 1:
         raise ConfigError("a quorum needs at least one witness", got=str(threshold))
@@ -247,10 +268,15 @@ def require_quorum(
 
 
 def with_lines(note: bytes, lines: bytes, *, locator: str) -> bytes:
-    """Put a witness's lines behind a checkpoint's signatures; doubles are dropped.
+    """Put a witness's lines behind a checkpoint's signatures.
+
+    Args:
+        note: The signed note; its first line is the log's own and never changes.
+        lines: Signature lines; a newer one replaces an older one of the same key.
+        locator: Where the lines came from, for messages.
 
     Raises:
-        MalformedEnvelope: Not signature lines, or too many of them.
+        MalformedEnvelope: They are no signature lines, or there are too many.
     """
     old = SignedNote.parse(note, locator=locator)
     new = SignedNote.parse(old.text.encode() + b"\n" + lines, locator=locator)

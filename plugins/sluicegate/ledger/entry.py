@@ -1,6 +1,6 @@
 """The leaf: which envelope was logged, of which kind, about which digest of which source.
 
-Specified in docs/formats/ledger.md, section "Leaf". A leaf carries no time of its own: time
+Specified in docs/formats/ledger.md, section "Leaf". A leaf carries no time of its own. The time
 is inside the signed statement, where somebody answers for it.
 """
 
@@ -20,7 +20,7 @@ from sluicegate.errors import ConfigError, MalformedEnvelope
 from sluicegate.ledger.merkle import leaf_hash
 
 MAX_SOURCE_CHARS: Final = 255
-"""Longest source name in characters; the same limit as a file name."""
+"""Longest source name in characters, as long as a file name may be."""
 
 MAX_LEAF_BYTES: Final = 4096
 """Largest leaf in bytes: four fixed fields and a source name of 255 code points fit."""
@@ -29,7 +29,7 @@ _KEYS: Final = frozenset({"v", "kind", "source", "subject", "envelope"})
 
 _SHA256_TEXT: Final = re.compile("sha256:[0-9a-f]{64}")
 
-_SOURCES_CACHED: Final = 4096  # names are few and come again with every leaf
+_SOURCES_CACHED: Final = 4096  # names are few, and every leaf has one
 
 
 class Kind(StrEnum):
@@ -58,12 +58,12 @@ class Entry:
     Attributes:
         kind: What the envelope states; one of `Kind`.
         source: Name of the source: 1..255 printable characters in NFC, no outer spaces.
-        subject: Digest the statement is about, as text; for a batch its ``dirHash1``.
+        subject: Digest that the statement is about, as text; for a batch its identity.
         envelope: ``sha256:hex`` of the envelope's exact bytes.
 
     Raises:
         ConfigError: A field is outside these limits.
-        MalformedEnvelope: A digest is not one.
+        MalformedEnvelope: Subject or envelope is no digest.
 
     Example:
         >>> entry = Entry.of(Kind.SEAL, "flights", "dirHash1:" + "ab" * 32, b"{}")
@@ -99,14 +99,21 @@ class Entry:
 
     @classmethod
     def of(cls, kind: str, source: str, subject: Digest | str, envelope: bytes) -> Entry:
-        """Build the entry of an envelope's bytes."""
+        """Build the entry of an envelope's bytes.
+
+        Args:
+            kind: What the envelope states; one of `Kind`.
+            source: Name of the source.
+            subject: Digest that the statement is about.
+            envelope: Exact bytes; only their digest is kept.
+        """
         return cls(kind, source, str(subject), str(sha256_bytes(envelope)))
 
     def to_bytes(self) -> bytes:
-        """Return the leaf's canonical JSON; what the tree hashes.
+        """Return the leaf's canonical JSON, which the tree hashes.
 
-        The text is written here and not by `canonical.dumps` because an audit does this a
-        million times; a test holds the two equal.
+        The text is written here and not by `canonical.dumps`, because an audit does this a
+        million times. A test holds the two equal.
         """
         text = (
             f'{{"envelope":"{self.envelope}","kind":"{self.kind}",'
@@ -123,7 +130,7 @@ class Entry:
             locator: Where it came from, for messages.
 
         Raises:
-            MalformedEnvelope: Not exactly what `to_bytes` would write.
+            MalformedEnvelope: It is not exactly what `to_bytes` would write.
         """
         value = canonical.loads(data, locator=locator, max_bytes=MAX_LEAF_BYTES)
         if not isinstance(value, dict) or set(value) != _KEYS or value["v"] != 1:
@@ -147,7 +154,7 @@ class Entry:
 
 
 class LeafForm:
-    """Writes the leaves of one kind and source; what an audit does a million times.
+    """Writes the leaves of one kind and source, as an audit does a million times.
 
     Args:
         kind: One of `Kind`.
@@ -167,7 +174,7 @@ class LeafForm:
     __slots__ = ("_between",)
 
     VALUE_BYTES: Final = 32
-    """Length of the values that `between` is for; every algorithm of today has it."""
+    """Length of the digest values that `between` is for; every algorithm of today has it."""
 
     def __init__(self, kind: str, source: str) -> None:
         Entry.of(kind, source, "sha256:" + "0" * 64, b"")
@@ -177,11 +184,11 @@ class LeafForm:
         """Return the canonical JSON of a leaf.
 
         Args:
-            subject: Algorithm, colon and raw value.
-            envelope: Raw SHA-256.
+            subject: Algorithm, colon and raw value of the digest.
+            envelope: Raw SHA-256 of the envelope, 32 bytes.
 
         Raises:
-            MalformedEnvelope: Not digests that an entry may hold.
+            MalformedEnvelope: An entry may not hold one of these digests.
         """
         algorithm, _, raw = subject.partition(b":")
         if len(envelope) != 32:
@@ -192,13 +199,13 @@ class LeafForm:
         ).encode()
 
     def between(self, algorithm: bytes) -> str:
-        """Return what stands between the hexadecimal values of envelope and subject.
+        """Return the text between the hexadecimal values of envelope and subject.
 
         Args:
-            algorithm: Of the subject, with its colon; of 32-byte values.
+            algorithm: Algorithm of the subject, with its colon; its values have 32 bytes.
 
         Raises:
-            MalformedEnvelope: Not the name of such an algorithm.
+            MalformedEnvelope: There is no such algorithm.
         """
         name, colon, rest = algorithm.partition(b":")
         if not colon or rest:
@@ -208,7 +215,7 @@ class LeafForm:
 
 @lru_cache(maxsize=64)
 def _algorithm(name: bytes, n_bytes: int) -> str:
-    """``name:`` if digests of this name have this length."""
+    """Return ``name:`` if digests of this name have this length."""
     prefix = f"{name.decode('ascii', errors='replace')}:"
     Digest.parse(prefix + "00" * n_bytes)
     return prefix
@@ -216,7 +223,7 @@ def _algorithm(name: bytes, n_bytes: int) -> str:
 
 @lru_cache(maxsize=_SOURCES_CACHED)
 def is_source_name(text: str) -> bool:
-    """Say whether a text may name a source: it must survive logs and terminals unchanged."""
+    """Say whether a text may name a source: logs and terminals must not change it."""
     return (
         1 <= len(text) <= MAX_SOURCE_CHARS
         and text.isprintable()

@@ -1,4 +1,4 @@
-"""The right edge of a growing tree: all that an append has to read, and what it writes."""
+"""The right edge of a growing tree: all that an append has to read, and all that it writes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Frontier:
     """Peaks of a tree (a compact range from leaf 0) that grows leaf by leaf.
 
     Args:
-        size: Leaves so far.
+        size: Number of leaves so far.
         peaks: Hashes of `root_nodes(size)`, left to right.
 
     Raises:
         LedgerCorrupt: The number of peaks does not fit the size.
 
-    Cost: O(log n) memory; an append hashes two nodes in the mean.
+    Cost: O(log n) memory; an append hashes two nodes on average.
     """
 
     __slots__ = ("_peaks", "size")
@@ -38,10 +38,10 @@ class Frontier:
         self._peaks = list(peaks)
 
     def append(self, leaf: bytes) -> list[tuple[Node, bytes]]:
-        """Add a leaf hash.
+        """Add a leaf hash of 32 bytes.
 
         Returns:
-            Every node that the leaf completes, the leaf itself first, upwards.
+            Every node that the leaf completes, upwards, with the leaf itself first.
         """
         index, hashed = self.size, leaf
         completed = [(Node(0, index), hashed)]
@@ -55,11 +55,11 @@ class Frontier:
         return completed
 
     def extend(self, leaf: bytes) -> list[bytes]:
-        """Add a leaf hash; `append` for whoever goes through a million leaves.
+        """Add a leaf hash as `append` does, but fast enough for a million leaves.
 
         Returns:
-            Hashes of the inner nodes that the leaf completes, upwards: those of levels 1, 2
-            and so on, whose index is the leaf's shifted by the level.
+            Hashes of the inner nodes that the leaf completes, upwards from level 1. The index of
+            each is the leaf's, shifted by the level.
         """
         return self.graft(0, leaf)
 
@@ -67,11 +67,11 @@ class Frontier:
         """Add a complete subtree.
 
         Args:
-            level: Level of its root; it has ``1 << level`` leaves.
-            root: Hash of its root.
+            level: Level of the subtree's root; it has ``1 << level`` leaves.
+            root: Hash of the subtree's root.
 
         Returns:
-            Hashes of the nodes above its root that it completes, upwards.
+            Hashes of the nodes above the root that the subtree completes, upwards.
 
         Raises:
             ValueError: The size so far is not a multiple of the subtree's.
@@ -88,7 +88,7 @@ class Frontier:
         return completed
 
     def copy(self) -> Frontier:
-        """Return one that grows on its own."""
+        """Return a copy that grows on its own."""
         return Frontier(self.size, self._peaks)
 
     def root(self) -> bytes:
@@ -96,19 +96,19 @@ class Frontier:
         return fold(self._peaks)
 
     def nodes(self) -> dict[Node, bytes]:
-        """Return the peaks by address; with what `append` returned they prove new leaves."""
+        """Return the peaks by address; they and the nodes from `append` prove new leaves."""
         return dict(zip(root_nodes(self.size), self._peaks, strict=True))
 
 
 def position(node: Node) -> int:
     """Return where an inner node stands in the order in which nodes are completed.
 
-    Stores keep the hashes of levels 1 and up as one array in this order, so that an append
-    only ever writes at its end, and a tree of n leaves holds exactly `n_positions(n)`.
-    Level 0 is left out because a leaf's hash follows from the leaf.
+    Stores keep the hashes of levels 1 and up as one array in this order. So an append only ever
+    writes at its end, and a tree of n leaves holds exactly `n_positions(n)`. Level 0 is left out,
+    because a leaf's hash follows from the leaf.
 
     Args:
-        node: Level at least 1.
+        node: Its level is at least 1.
 
     Source: closed form of StoredHashIndex in golang.org/x/mod/sumdb/tlog, without level 0.
 

@@ -1,10 +1,10 @@
 """Group commit: one writer signs and stores the appends of all who wait at the same time.
 
-Writers in many processes hand their items in as tickets through the store; whoever holds the
-store's lock appends them all under one checkpoint and one commit, and leaves each a reply.
-The store carries opaque bytes. Both directions are authenticated with a secret that only
-holders of the ledger's private key can derive, so an editor of the store can neither slip in
-a leaf for others to sign nor acknowledge an append that did not happen.
+Writers in many processes hand in their items as tickets through the store. The writer that holds
+the store's lock appends them all under one checkpoint and one commit, and leaves each a reply.
+The store carries opaque bytes. A secret that only holders of the ledger's private key can derive
+authenticates both directions. So an editor of the store can neither slip in a leaf for others to
+sign, nor acknowledge an append that did not happen.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from sluicegate.ledger.note import NoteSigner
 
 MAX_TICKET_BYTES: Final = 1 << 20
-"""Largest ticket, in bytes; a larger append is worth a transaction of its own."""
+"""Largest append that goes by ticket, in bytes; a larger one is worth its own transaction."""
 
 NONCE_BYTES: Final = 16
 """Length of the random part of a ticket, in bytes; it ties a reply to one attempt."""
 
-# No note can have this text: it has no newline at its end (signed-note, "Format"). Ed25519
-# signatures are deterministic, so every holder of the key derives the same secret.
+# No note can have the text that is signed here: its end is no newline (signed-note, "Format").
+# Ed25519 signatures are deterministic, so every holder of the key derives the same secret.
 _CONTEXT: Final = "sluicegate.dev/ledger/group-commit/v1\n"
 
 _MAC_BYTES: Final = 32
@@ -42,7 +42,7 @@ class GroupDesk:
     """Writes and opens tickets and replies.
 
     Args:
-        signer: The ledger's key; signs once, to derive the secret.
+        signer: The ledger's key; it signs once, to derive the secret.
         locator: Where the store is, for messages.
     """
 
@@ -54,7 +54,7 @@ class GroupDesk:
         """Return a request to append items in order.
 
         Args:
-            items: Checked by `require_appendable`.
+            items: Entries and envelopes that `require_appendable` has checked.
             nonce: 16 fresh random bytes.
         """
         parts = [part for entry, envelope in items for part in (entry.to_bytes(), envelope)]
@@ -71,8 +71,8 @@ class GroupDesk:
             append: Appends items inside the store's open transaction.
 
         Returns:
-            One reply a ticket, to be handed out only after the transaction has committed;
-            empty for a ticket that no holder of the key wrote.
+            One reply for each ticket, empty if no holder of the key wrote the ticket. The caller
+            hands them out only after the transaction has committed.
         """
         opened = [self._opened(ticket) for ticket in tickets]
         receipts = iter(append([item for items in opened for item in items]))
@@ -84,6 +84,13 @@ class GroupDesk:
 
     def receipts(self, ticket: bytes, reply: bytes) -> list[Receipt]:
         """Open the reply to one's own ticket.
+
+        Args:
+            ticket: From `ticket`.
+            reply: As the store hands it over, not believed.
+
+        Returns:
+            One receipt for each item of the ticket, in order.
 
         Raises:
             LedgerCorrupt: No holder of the ledger's key wrote it for this ticket.
@@ -104,7 +111,7 @@ class GroupDesk:
         return receipts
 
     def _opened(self, ticket: bytes) -> list[Item]:
-        """Items of a ticket; none if it is not authentic."""
+        """Return the items of a ticket; none if it is not authentic."""
         mac, body = ticket[:_MAC_BYTES], ticket[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(b"ticket", body)):
             return []
@@ -117,7 +124,7 @@ class GroupDesk:
             for entry, envelope in items:
                 require_appendable(entry, envelope)
         except (SluicegateError, ValueError):
-            return []  # another version's ticket; its writer will lead and append it itself
+            return []  # of another version, whose writer will lead and append it itself
         return items
 
     def _reply(self, nonce: bytes, receipts: Sequence[Receipt]) -> bytes:
@@ -136,7 +143,7 @@ def _nonce(ticket: bytes) -> bytes:
 
 
 def _parts(data: bytes) -> list[bytes]:
-    """Cut length-prefixed parts; authenticated before, so a defect is a ValueError."""
+    """Cut length-prefixed parts. They were authenticated before, so a defect is a ValueError."""
     parts, place = [], 0
     while place < len(data):
         if place + _LENGTH.size > len(data):

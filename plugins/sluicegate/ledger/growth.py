@@ -25,7 +25,7 @@ MAX_ENVELOPE_BYTES: Final = 64 * 1024 * 1024
 """Largest envelope kept, in bytes: a seal of 100,000 files with long names fits."""
 
 Item = tuple["Entry", bytes]
-"""An entry and the exact bytes of the envelope it names."""
+"""An entry and the exact bytes of the envelope that it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Receipt:
 
     Attributes:
         index: Position of the leaf, from 0.
-        size: Leaves under the checkpoint.
-        checkpoint: Signed note; whoever keeps it can later detect a rollback or fork.
-        proof: Inclusion proof as a C2SP tlog-proof, verifiable offline.
+        size: Number of leaves under the checkpoint.
+        checkpoint: Signed note; one who keeps it can later detect a rollback or fork.
+        proof: Inclusion proof as a C2SP tlog-proof, which verifies offline.
     """
 
     index: int
@@ -51,13 +51,14 @@ def append_items(
     """Append items to the state that a transaction holds; nothing is durable yet.
 
     Args:
-        transaction: Holds the newest state.
+        transaction: It holds the newest state.
         view: The same state, verified.
         signer: The ledger's key.
-        items: In order; those that are logged already are not logged again.
+        items: In order; an entry that is logged already is not logged again.
 
     Returns:
-        Receipts, to be handed out only after the transaction has committed.
+        One receipt for each item. The caller hands them out only after the transaction has
+        committed.
 
     Raises:
         LedgerConflict: Another writer was first.
@@ -79,9 +80,9 @@ def append_items(
         hashes.extend(hashed for node, hashed in completed if node.level)
     size, note = view.head.size, view.note
     if records:
-        # Signed before it is stored, handed out only after: the other way round, a crash
-        # could leave leaves that no signature covers. A checkpoint whose transaction fails is
-        # never handed out, so signing another one of its size later forks nothing.
+        # The checkpoint is signed before it is stored and handed out only after. Otherwise a
+        # crash could leave leaves that no signature covers. A checkpoint whose transaction fails
+        # is never handed out, so another one of its size that is signed later forks nothing.
         size = frontier.size
         note = sign_checkpoint(Checkpoint(signer.name, size, frontier.root()), signer)
         first = n_positions(view.head.size)
@@ -92,8 +93,12 @@ def append_items(
 def require_appendable(entry: Entry, envelope: bytes) -> None:
     """Check an item before the store is touched.
 
+    Args:
+        entry: The leaf to be.
+        envelope: Exact bytes, 1 to `MAX_ENVELOPE_BYTES`.
+
     Raises:
-        ConfigError: The envelope is empty, too large, or not the one the entry names.
+        ConfigError: The envelope is empty, too large, or not the one that the entry names.
     """
     if not 1 <= len(envelope) <= MAX_ENVELOPE_BYTES:
         raise ConfigError(
@@ -113,7 +118,7 @@ def require_appendable(entry: Entry, envelope: bytes) -> None:
 
 
 def _logged(snapshot: Snapshot, entries: Sequence[Entry]) -> dict[Entry, int]:
-    """First index of each entry that is in the log already."""
+    """Return the first index of each entry that is in the log already."""
     wanted = set(entries)
     found: dict[Entry, int] = {}
     for index, entry in snapshot.logged(list({entry.envelope for entry in wanted})):
@@ -126,8 +131,8 @@ def _receipt(
     snapshot: Snapshot, index: int, size: int, note: bytes, known: dict[Node, bytes]
 ) -> Receipt:
     parts = inclusion_nodes(index, size)
-    # A new leaf is proven from the old peaks and the new nodes, all in memory; only an entry
-    # that was logged before needs the store.
+    # The old peaks and the new nodes prove a new leaf, and both are in memory. Only an entry that
+    # was logged before needs the store.
     missing = [node for nodes in parts for node in nodes if node not in known]
     hashes = known | read_nodes(snapshot, missing, "ledger") if missing else known
     proof = TlogProof(index, folded(parts, hashes.__getitem__), note)

@@ -1,8 +1,8 @@
 """Ed25519 keys under a ledger's name.
 
-`note.py` knows only two small protocols. Here they are met by raw keys (through
-pyca/cryptography) and by any object that can write its public key as PEM and verify or
-sign, as the keys of sluicegate.attest do; this package need not import that one.
+`note.py` knows only two small protocols. Raw keys meet them through pyca/cryptography, and so does
+any object that can write its public key as PEM and can verify or sign, as the keys of
+sluicegate.attest do. This package need not import that one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,12 @@ class PemKey(Protocol):
         """Return the SubjectPublicKeyInfo in PEM."""
 
     def verify(self, signature: bytes, data: bytes) -> None:
-        """Raise BadSignature unless the signature stands on `data`."""
+        """Raise BadSignature unless the signature stands on the bytes.
+
+        Args:
+            signature: In the form of the key's algorithm; raw for Ed25519.
+            data: The signed bytes.
+        """
 
 
 class PemSigner(Protocol):
@@ -75,7 +80,15 @@ class Ed25519Verifier:
         return str(VerifierKey(self.name, self.public_key))
 
     def verify(self, signature: bytes, data: bytes) -> None:
-        """Raise BadSignature unless the signature stands on `data`."""
+        """Return if the signature stands on these bytes.
+
+        Args:
+            signature: Raw Ed25519 signature.
+            data: The signed bytes.
+
+        Raises:
+            BadSignature: It does not.
+        """
         try:
             Ed25519PublicKey.from_public_bytes(self.public_key).verify(signature, data)
         except (InvalidSignature, ValueError) as error:
@@ -109,7 +122,7 @@ def raw_public_key(key: bytes | PemKey, *, locator: str = "ledger key") -> bytes
         locator: Where the key came from, for messages.
 
     Raises:
-        ConfigError: Not an Ed25519 public key.
+        ConfigError: It is no Ed25519 public key.
     """
     raw = key if isinstance(key, bytes) else _spki(key.to_pem()).removeprefix(_SPKI_PREFIX)
     if len(raw) != 32:
@@ -124,8 +137,12 @@ def raw_public_key(key: bytes | PemKey, *, locator: str = "ledger key") -> bytes
 def raw_witness_key(key: PemKey, *, locator: str = "witness key") -> bytes:
     """Return a witness's raw public key: 32 bytes of Ed25519 or 1,312 of ML-DSA-44.
 
+    Args:
+        key: An object that writes PEM.
+        locator: Where the key came from, for messages.
+
     Raises:
-        ConfigError: Neither.
+        ConfigError: It is neither of the two.
     """
     spki = _spki(key.to_pem())
     for prefix, n_bytes in ((_SPKI_PREFIX, 32), (_SPKI_PREFIX_ML_DSA_44, _ML_DSA_44_BYTES)):
@@ -141,8 +158,12 @@ def raw_witness_key(key: PemKey, *, locator: str = "witness key") -> bytes:
 def verifier_of(key: bytes | PemKey, origin: str) -> NoteVerifier:
     """Give a public key a ledger's name.
 
+    Args:
+        key: Raw bytes, or an object that writes PEM.
+        origin: Name of the ledger.
+
     Raises:
-        ConfigError: Not Ed25519, or the name cannot stand in a signed note.
+        ConfigError: It is not Ed25519, or the name cannot stand in a signed note.
     """
     return Ed25519Verifier(origin, raw_public_key(key, locator=origin))
 
@@ -150,8 +171,12 @@ def verifier_of(key: bytes | PemKey, origin: str) -> NoteVerifier:
 def signer_of(signer: PemSigner, origin: str) -> NoteSigner:
     """Give a private key a ledger's name.
 
+    Args:
+        signer: An object that signs, with its public key.
+        origin: Name of the ledger.
+
     Raises:
-        ConfigError: Not Ed25519.
+        ConfigError: It is not Ed25519.
     """
     return CallableSigner(origin, raw_public_key(signer.public_key, locator=origin), signer.sign)
 
@@ -159,16 +184,20 @@ def signer_of(signer: PemSigner, origin: str) -> NoteSigner:
 def named_signer(signer: NoteSigner | PemSigner, origin: str) -> NoteSigner:
     """Give a private key a ledger's name unless it speaks the note protocol already.
 
+    Args:
+        signer: A signer of notes, which keeps its own name, or an object that signs.
+        origin: Name of the ledger.
+
     Raises:
-        ConfigError: Not Ed25519.
+        ConfigError: It is not Ed25519.
     """
     if isinstance(signer.public_key, bytes):
-        return signer  # a raw key marks the note protocol
+        return signer  # a raw public key marks the note protocol
     return signer_of(signer, origin)
 
 
 def default_origin(public_key: bytes) -> str:
-    """Name a ledger after its key, for whoever chose no name.
+    """Name a ledger after its key, if nobody chose a name.
 
     Args:
         public_key: Raw key, 32 bytes.

@@ -1,15 +1,15 @@
 """The ledger: append evidence, find it, and prove that nothing was rewritten.
 
-Nobody but the holder of the ledger's private key is believed here. The store's rows, its
-indexes and even its stored checkpoint are claims, checked on every read that counts:
+This module believes nobody but the holder of the ledger's private key. The store's rows, its
+indexes and even its stored checkpoint are claims. Every read that counts checks them:
 
 1. the checkpoint is signed by the ledger's key      (a rebuilt or foreign database)
 2. the leaf hashes up to the checkpoint's root       (an edited, inserted or reordered leaf)
 3. the envelope has the digest that the leaf names   (an exchanged statement)
 
-What no proof of one leaf can show is that another leaf was hidden from an index or deleted, or
-that the whole store is yesterday's. `follow` shows both for whoever remembers a checkpoint and
-what stood then; `audit` shows the first for all leaves, and the second against a checkpoint.
+The proof of one leaf cannot show that another leaf was deleted or hidden from an index, nor that
+the whole store is yesterday's. `follow` shows both to a caller who remembers a checkpoint and what
+stood then. `audit` shows the first for all leaves, and the second against a checkpoint.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 __all__ = ["Ledger", "LedgerRecord", "Receipt"]
 
 _ATTEMPTS: Final = 16
-"""Tries of an append that other writers overtake; each conflict means somebody else won."""
+"""Tries of an append that other writers overtake; each conflict means that somebody else won."""
 
 _PAGE: Final = 200
-"""Leaves that `find` reads at once; no transaction stays open while the caller thinks."""
+"""Leaves that `find` reads at once: no transaction stays open while the caller thinks."""
 
 
 class Ledger:
@@ -109,29 +109,35 @@ class Ledger:
         return self._store.locator
 
     def append(self, entry: Entry, envelope: bytes) -> Receipt:
-        """Append one envelope; `append_many` with one item."""
+        """Append one envelope, as `append_many` does with one item.
+
+        Args:
+            entry: The leaf, which names the envelope by its digest.
+            envelope: Exact bytes, 1 byte to 64 MiB.
+        """
         return self.append_many([(entry, envelope)])[0]
 
     def append_many(self, items: Sequence[Item]) -> list[Receipt]:
         """Append envelopes in order, all or none, under one checkpoint.
 
         An entry that is logged already is not logged again; its receipt names the first
-        index. A task that is retried after a crash therefore leaves one leaf, and a replayed
-        old statement cannot become the newest of its source. There is no way to ask for a
-        second leaf: a statement that is made anew has its own time, so other bytes.
+        index. So a task that is retried after a crash leaves one leaf, and a replayed old
+        statement cannot become the newest of its source. Nobody can ask for a second leaf: a
+        statement that is made anew has its own time, and so other bytes.
 
         Args:
-            items: Entry and the envelope's exact bytes, 1 byte to 64 MiB each.
+            items: Entries, each with its envelope's exact bytes, 1 byte to 64 MiB.
 
         Returns:
-            One receipt an item, in order, all under the same checkpoint.
+            One receipt for each item, in order, all under the same checkpoint.
 
         Raises:
-            ConfigError: Read-only, no items, or an envelope that its entry does not name.
+            ConfigError: The ledger is read-only, there are no items, or an entry does not name
+                its envelope.
             LedgerConflict: Other writers were first 16 times running; nothing was written.
             LedgerCorrupt: The stored tree is not the one that was signed; nothing was written.
-            LedgerError: The store failed. Whether the append happened is then unknown; call
-                again, which is safe.
+            LedgerError: The store failed. It is unknown whether the append happened; it is safe
+                to call again.
             VerificationError: The stored checkpoint does not verify; nothing was written.
 
         Cost: durable on return, so at least one fsync; O(log n) reads.
@@ -141,7 +147,7 @@ class Ledger:
             raise ConfigError("nothing to append", locator=self.locator)
         for entry, envelope in items:
             require_appendable(entry, envelope)
-        # The largest leaf is small beside an envelope, so envelopes alone are counted.
+        # The largest leaf is small beside an envelope, so only envelopes are counted.
         n_bytes = sum(len(envelope) for _, envelope in items)
         if isinstance(self._store, GroupStore) and n_bytes <= MAX_TICKET_BYTES:
             return self._append_in_group(self._store, signer, items)
@@ -152,10 +158,12 @@ class Ledger:
     ) -> list[Receipt]:
         """Append as `append_many` does, if nobody appended of this kind and source meanwhile.
 
-        For statements that count what was before them: who was overtaken counts again.
+        It is for statements that count what was before them: a writer that was overtaken counts
+        again.
 
         Args:
-            newest: Index of the leaf of this kind and source that was the newest; None for none.
+            newest: Index of the leaf of this kind and source that was the newest; None if there
+                was none.
             kind: Kind that is counted.
             source: Source whose leaves are counted.
             items: As for `append_many`.
@@ -204,10 +212,10 @@ class Ledger:
         raise AssertionError  # the last attempt returned or raised
 
     def get(self, index: int) -> LedgerRecord:
-        """Return a leaf as the store tells it, unverified; for listings.
+        """Return a leaf as the store tells it, unverified, for listings.
 
         Raises:
-            EvidenceMissing: No such leaf.
+            EvidenceMissing: There is no such leaf.
         """
         with self._store.reading() as snapshot:
             return unverified_record(snapshot, index, self.locator)
@@ -216,7 +224,7 @@ class Ledger:
         """Return a leaf that is proven to be in the log, with its envelope.
 
         Raises:
-            EvidenceMissing: No such leaf.
+            EvidenceMissing: There is no such leaf.
             LedgerCorrupt: Envelope or tree contradict the leaf.
             VerificationError: The checkpoint or the proof does not hold.
 
@@ -226,7 +234,17 @@ class Ledger:
             return self._verified(snapshot, index)
 
     def latest(self, kind: str, source: str) -> LedgerRecord | None:
-        """Return the newest leaf of a kind and source, verified; None if there is none."""
+        """Return the newest leaf of a kind and source, verified.
+
+        That it is the newest is the store's word; see `follow`.
+
+        Args:
+            kind: One of `Kind`.
+            source: Name of the source.
+
+        Returns:
+            The leaf, or None if the store names none.
+        """
         query = Query(kind, source)
         with self._store.reading() as snapshot:
             found = snapshot.find(query, newest_first=True, start=None, limit=1)
@@ -235,7 +253,7 @@ class Ledger:
     def by_envelope(self, envelope: Digest | str) -> LedgerRecord | None:
         """Return the oldest leaf that names an envelope, verified; None if there is none.
 
-        The oldest, so that no later leaf can stand before the one a pointer meant.
+        It is the oldest, so that no later leaf can take the place of the one that was meant.
         """
         with self._store.reading() as snapshot:
             found = snapshot.logged([str(envelope)])
@@ -252,15 +270,15 @@ class Ledger:
     ) -> Iterator[LedgerRecord]:
         """Iterate leaves as the store tells them, unverified.
 
-        Whoever uses one as evidence passes its index to `get_verified`; whoever shows them to a
-        person takes `leaves`.
+        A caller who uses one as evidence passes its index to `get_verified`. A caller who shows
+        them to a person takes `leaves`.
 
         Args:
-            kind: Only this kind.
-            source: Only this source.
-            subject: Only about this digest.
-            newest_first: Order by index, downwards or upwards.
-            limit: At most this many; None for all.
+            kind: Only leaves of this kind; None for any.
+            source: Only leaves of this source; None for any.
+            subject: Only leaves about this digest; None for any.
+            newest_first: Order by index downwards, else upwards.
+            limit: Most leaves; None for all.
 
         Cost: index lookups; a query by subject alone scans.
         """
@@ -286,10 +304,10 @@ class Ledger:
         Args:
             remembered: A checkpoint note that this ledger once handed out.
             take: Called with index and leaf, upwards; see `View.follow`.
-            whole: Hand over all leaves, not only those that are new.
+            whole: Hand over all leaves, not only the new ones.
 
         Returns:
-            The newest checkpoint, up to which all leaves were handed over.
+            The newest checkpoint. All leaves up to it were handed over.
 
         Raises:
             Rollback: The ledger is smaller than it was.
@@ -297,7 +315,7 @@ class Ledger:
             LedgerCorrupt: A leaf or node is missing or was edited.
             VerificationError: One of the checkpoints does not hold.
 
-        Cost: two signatures, O(log n) hashes, and about 8 us of CPU a leaf.
+        Cost: two signatures, O(log n) hashes, and about 8 us of CPU for each leaf.
         """
         old = self.verify_checkpoint(remembered, locator="remembered checkpoint")
         with self._store.reading() as snapshot:
@@ -307,13 +325,14 @@ class Ledger:
             return view.note
 
     def leaves(self) -> dict[int, Entry]:
-        """Return every leaf, oldest first, each hashed up to the signed root; for listings.
+        """Return every leaf, oldest first, each hashed up to the signed root, for listings.
 
         Raises:
-            LedgerCorrupt: A leaf is missing or was edited: then no row of the store is believed.
+            LedgerCorrupt: A leaf is missing or was edited, so no row of the store is believed.
             VerificationError: The checkpoint does not hold.
 
-        Cost: one pass over all leaves without their envelopes, about 8 us of CPU and 0.5 kB each.
+        Cost: one pass over all leaves without their envelopes; about 8 us of CPU and 0.5 kB for
+        each.
         """
         with self._store.reading() as snapshot:
             view = self._view(snapshot)
@@ -327,23 +346,27 @@ class Ledger:
             return self._view(snapshot).head.size
 
     def checkpoint(self) -> bytes:
-        """Return the newest checkpoint, verified, as a signed note to remember."""
+        """Return the newest checkpoint, verified, as a signed note that a caller remembers."""
         with self._store.reading() as snapshot:
             return self._view(snapshot).note
 
     def verify_checkpoint(self, note: bytes, *, locator: str = "checkpoint") -> Checkpoint:
         """Verify somebody's copy of one of this ledger's checkpoints and return it.
 
+        Args:
+            note: The signed note.
+            locator: Where the copy came from, for messages.
+
         Raises:
-            VerificationError: Malformed, or not signed by this ledger's key.
+            VerificationError: It is malformed, or this ledger's key did not sign it.
         """
         return open_checkpoint(note, [self._verifier], locator=locator)
 
     def proof(self, index: int) -> bytes:
-        """Return the inclusion proof of a leaf as a tlog-proof, itself verified.
+        """Return the inclusion proof of a leaf as a tlog-proof, which was verified itself.
 
         Raises:
-            EvidenceMissing: No such leaf.
+            EvidenceMissing: There is no such leaf.
             LedgerCorrupt: Envelope or tree contradict the leaf.
             VerificationError: The checkpoint or the proof does not hold.
         """
@@ -356,8 +379,8 @@ class Ledger:
         """Return the hashes that tie the tree of `old_size` leaves to a newer one.
 
         Args:
-            old_size: Leaves of the older tree.
-            new_size: Leaves of the newer one; None for the newest.
+            old_size: Number of leaves of the older tree.
+            new_size: Number of leaves of the newer one; None for the newest.
 
         Raises:
             BadProof: The ledger is smaller than that.
@@ -371,10 +394,10 @@ class Ledger:
         """Write all leaves and hashes as tiles; see `tiles.cut`.
 
         Args:
-            put: Called with path and content, in one snapshot.
+            put: Called with path and content of each, all from one snapshot.
 
         Returns:
-            The checkpoint that they fit; publish it after them.
+            The checkpoint that they fit. The caller publishes it after them.
 
         Raises:
             LedgerCorrupt: The stored leaves are not the ones that were signed.
@@ -384,7 +407,7 @@ class Ledger:
 
         def leaves(snapshot: Snapshot) -> Iterator[bytes]:
             for index, leaf, _, _, _ in chain.from_iterable(snapshot.scan(0)):
-                if index == frontier.size:  # else the root shows that one is missing
+                if index == frontier.size:  # if not, the root shows that one is missing
                     frontier.extend(leaf_hash(leaf))
                     yield leaf
 
@@ -424,16 +447,21 @@ class Ledger:
             return view.head
 
     def examine(self, remembered: bytes | None = None, *, only_new: bool = False) -> AuditReport:
-        """Re-verify everything and report what is wrong; see `audit.examine`."""
+        """Re-verify everything and report what is wrong; see `audit.examine`.
+
+        Args:
+            remembered: A checkpoint note that this ledger once handed out.
+            only_new: Believe what the remembered checkpoint covers, and read only newer leaves.
+        """
         return examine(self._store, self._verifier, remembered, only_new=only_new)
 
     def audit(self, remembered: bytes | None = None, *, only_new: bool = False) -> AuditReport:
         """Re-verify everything and raise the gravest finding, if there is one.
 
         Args:
-            remembered: A checkpoint note this ledger once handed out; without one, neither a
-                rollback nor a fork made with the ledger's own key can be seen.
-            only_new: Believe what the remembered checkpoint covers, read only newer leaves.
+            remembered: A checkpoint note that this ledger once handed out. Without one, nobody
+                can see a rollback, nor a fork that was made with the ledger's own key.
+            only_new: Believe what the remembered checkpoint covers, and read only newer leaves.
 
         Raises:
             Rollback: The ledger is smaller than at the remembered checkpoint.

@@ -59,7 +59,7 @@ class View:
         """Return a leaf whose envelope has the digest that the leaf names.
 
         Raises:
-            EvidenceMissing: No such leaf.
+            EvidenceMissing: There is no such leaf.
             LedgerCorrupt: The envelope is missing or another one.
         """
         record = unverified_record(self._snapshot, index, self._locator)
@@ -67,10 +67,14 @@ class View:
         return record
 
     def prove(self, index: int, entry: Entry) -> tuple[bytes, ...]:
-        """Return the hashes from a leaf to the signed root, which they do reach.
+        """Return the hashes from a leaf to the signed root; they were verified to reach it.
+
+        Args:
+            index: Position of the leaf.
+            entry: The leaf.
 
         Raises:
-            BadProof: They do not: leaf, tree or checkpoint was edited.
+            BadProof: They do not reach it: leaf, tree or checkpoint was edited.
             LedgerCorrupt: A node is missing.
         """
         parts = inclusion_nodes(index, self.head.size)
@@ -81,8 +85,12 @@ class View:
     def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
         """Return the hashes from the root of an older size to a newer root.
 
+        Args:
+            old_size: Number of leaves of the older tree.
+            new_size: Number of leaves of the newer one; None for all.
+
         Raises:
-            BadProof: The ledger is smaller than that.
+            BadProof: The newer tree is smaller.
             LedgerCorrupt: A node is missing.
         """
         parts = consistency_nodes(old_size, self.head.size if new_size is None else new_size)
@@ -109,16 +117,16 @@ class View:
 
         Args:
             old: The older state.
-            take: Called with index and leaf, upwards. What it was told may be believed only
-                when this method has returned.
-            whole: Hand over all leaves.
+            take: Called with index and leaf, upwards. Nobody may believe the leaves before this
+                method has returned.
+            whole: Hand over all leaves, not only the new ones.
 
         Raises:
             Rollback: This state is smaller.
-            LedgerCorrupt: A leaf is missing, or they do not lead to the signed root.
-            BadProof: They do, and past another older state: the history was rewritten.
+            LedgerCorrupt: A leaf is missing, or the leaves do not lead to the signed root.
+            BadProof: They do lead there, but past another older state: the history was rewritten.
 
-        Cost: one query for each 1,000 leaves; about 8 us of CPU a leaf.
+        Cost: one query for each 1,000 leaves; about 8 us of CPU for each leaf.
         """
         if self.head.size < old.size:
             raise rolled_back(old, self.head.size, self._locator)
@@ -150,7 +158,7 @@ class View:
             )
 
     def _page(self, start: int) -> list[tuple[int, Entry]]:
-        """Return at least one leaf, by position alone: no index but that of the leaves is asked."""
+        """Return at least one leaf by its position alone, which asks no index of the store."""
         limit = min(_PAGE, self.head.size - start)
         found = self._snapshot.find(Query(), newest_first=False, start=start, limit=limit)
         if not found:
@@ -161,7 +169,7 @@ class View:
         """Return the peaks of the stored tree, which is the tree that was signed.
 
         Raises:
-            LedgerCorrupt: It is not; signing on top would put the key's name under an edit.
+            LedgerCorrupt: It is not. To sign on top of it would put the key under an edit.
         """
         frontier = stored_frontier(self._snapshot, self.head.size, self._locator)
         if frontier.root() != self.head.root:
@@ -183,10 +191,15 @@ class View:
 def read_nodes(snapshot: Snapshot, nodes: Sequence[Node], locator: str) -> dict[Node, bytes]:
     """Read the hashes of complete subtrees; those of leaves follow from the leaves.
 
+    Args:
+        snapshot: State of the store; its hashes are not believed.
+        nodes: Addresses; level 0 is a leaf.
+        locator: Where the store is, for messages.
+
     Raises:
         LedgerCorrupt: A leaf or node is missing.
 
-    Cost: two queries, however many nodes.
+    Cost: two queries for any number of nodes.
     """
     leaves = [node.index for node in nodes if node.level == 0]
     inner = {node: position(node) for node in nodes if node.level}
@@ -206,7 +219,12 @@ def read_nodes(snapshot: Snapshot, nodes: Sequence[Node], locator: str) -> dict[
 
 
 def missing_leaf(index: int, locator: str) -> LedgerCorrupt:
-    """Build the error for a leaf that the signed size counts and the store does not hold."""
+    """Build the error for a leaf that the signed size counts and the store does not hold.
+
+    Args:
+        index: Position of the leaf.
+        locator: Where the store is.
+    """
     return LedgerCorrupt(
         "a leaf is missing",
         locator=f"{locator}#{index}",
@@ -215,7 +233,12 @@ def missing_leaf(index: int, locator: str) -> LedgerCorrupt:
 
 
 def stored_frontier(snapshot: Snapshot, size: int, locator: str) -> Frontier:
-    """Read the peaks of the stored tree at some size.
+    """Read the peaks of the stored tree at some size, without believing them.
+
+    Args:
+        snapshot: State of the store.
+        size: Number of leaves, at most those that it holds.
+        locator: Where the store is, for messages.
 
     Raises:
         LedgerCorrupt: A leaf or node is missing.
@@ -228,8 +251,13 @@ def stored_frontier(snapshot: Snapshot, size: int, locator: str) -> Frontier:
 def unverified_record(snapshot: Snapshot, index: int, locator: str) -> LedgerRecord:
     """Return a leaf as the store tells it.
 
+    Args:
+        snapshot: State of the store.
+        index: Position of the leaf.
+        locator: Where the store is, for messages.
+
     Raises:
-        EvidenceMissing: No such leaf.
+        EvidenceMissing: There is no such leaf.
         LedgerCorrupt: It has no envelope.
     """
     entry = snapshot.entries([index]).get(index)
@@ -243,7 +271,13 @@ def unverified_record(snapshot: Snapshot, index: int, locator: str) -> LedgerRec
 
 
 def joined(index: int, entry: Entry, envelope: bytes | None, locator: str) -> LedgerRecord:
-    """Put a leaf and its envelope together.
+    """Put a leaf and its envelope together, without comparing them.
+
+    Args:
+        index: Position of the leaf.
+        entry: The leaf.
+        envelope: Bytes from the store; None if it holds none.
+        locator: Where the store is, for messages.
 
     Raises:
         LedgerCorrupt: There is no envelope.
@@ -255,6 +289,11 @@ def joined(index: int, entry: Entry, envelope: bytes | None, locator: str) -> Le
 
 def require_envelope(entry: Entry, envelope: bytes, locator: str) -> None:
     """Check that an envelope is the one that a leaf names.
+
+    Args:
+        entry: The leaf.
+        envelope: Bytes from the store.
+        locator: The leaf's place, for messages.
 
     Raises:
         LedgerCorrupt: It is another one.
@@ -270,7 +309,13 @@ def require_envelope(entry: Entry, envelope: bytes, locator: str) -> None:
 
 
 def rolled_back(old: Checkpoint, size: int, locator: str) -> Rollback:
-    """Build the error for a ledger that is smaller than it was."""
+    """Build the error for a ledger that is smaller than it was.
+
+    Args:
+        old: The larger state that was seen before.
+        size: Number of leaves now.
+        locator: Where the store is.
+    """
     return Rollback(
         "the ledger is smaller than it was",
         locator=locator,

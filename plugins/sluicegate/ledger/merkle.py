@@ -1,9 +1,9 @@
 """Merkle tree of RFC 6962: hashing, inclusion and consistency proofs, and where nodes live.
 
-A tree is addressed by complete subtrees only: node (level, index) covers the leaves from
-index << level to ((index + 1) << level) - 1, and never changes once those leaves exist. Any
-other range of leaves (the ragged right edge) is folded from such nodes. That is why an
-append writes each node once and why a proof reads at most about 2 log2(n) of them.
+Only complete subtrees have an address: node (level, index) covers the leaves from index << level
+to ((index + 1) << level) - 1, and never changes once those leaves exist. Any other range of leaves,
+as the ragged right edge, is folded from such nodes. That is why an append writes each node once,
+and why a proof reads at most about 2 log2(n) of them.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Node:
     """Address of a complete subtree of 2**level leaves.
 
     Attributes:
-        level: 0 for a leaf.
-        index: Horizontal position within the level, from the left.
+        level: Height above the leaves; 0 for a leaf.
+        index: Position within the level, from 0 at the left.
     """
 
     level: int
@@ -56,7 +56,14 @@ def leaf_hash(data: bytes) -> bytes:
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of an inner node; the prefix keeps a node from posing as a leaf."""
+    """Return the hash of an inner node (RFC 6962 section 2.1).
+
+    Its prefix keeps a node from posing as a leaf.
+
+    Args:
+        left: Hash of the left child, 32 bytes.
+        right: Hash of the right child, 32 bytes.
+    """
     return hashlib.sha256(_NODE_PREFIX + left + right).digest()
 
 
@@ -64,8 +71,8 @@ def subtrees(begin: int, end: int) -> list[Node]:
     """Cut the leaves [begin, end) into the fewest complete subtrees, left to right.
 
     Args:
-        begin: First leaf; a multiple of every power of two that fits in the range, as all
-            ranges of RFC 6962 proofs are.
+        begin: First leaf. It must be a multiple of every power of two that fits in the range;
+            in proofs of RFC 6962 it always is.
         end: One past the last leaf.
 
     Cost: O(log n).
@@ -89,7 +96,7 @@ def fold(hashes: Sequence[bytes]) -> bytes:
         hashes: Hashes of `subtrees(begin, end)`, in that order.
 
     Returns:
-        MTH of RFC 6962; the empty root when there are none.
+        MTH of RFC 6962; the empty root if there are none.
     """
     if not hashes:
         return EMPTY_ROOT
@@ -105,11 +112,11 @@ def root_nodes(size: int) -> list[Node]:
 
 
 def inclusion_nodes(index: int, size: int) -> list[list[Node]]:
-    """Return what an inclusion proof is folded from: one list of nodes a proof hash.
+    """Return the nodes of an inclusion proof: one list, to be folded, for each hash of the proof.
 
     Args:
-        index: Leaf, 0..size-1.
-        size: Leaves of the tree.
+        index: Position of the leaf, 0..size-1.
+        size: Number of leaves of the tree.
 
     Returns:
         Lists from the leaf's sibling up to the root's child (RFC 6962 section 2.1.1).
@@ -135,14 +142,14 @@ def inclusion_nodes(index: int, size: int) -> list[list[Node]]:
 
 
 def consistency_nodes(old_size: int, new_size: int) -> list[list[Node]]:
-    """Return what a consistency proof is folded from: one list of nodes a proof hash.
+    """Return the nodes of a consistency proof: one list, to be folded, for each hash of the proof.
 
     Args:
-        old_size: Leaves of the older tree, 0..new_size.
-        new_size: Leaves of the newer tree.
+        old_size: Number of leaves of the older tree, 0..new_size.
+        new_size: Number of leaves of the newer tree.
 
     Returns:
-        Lists in the order of RFC 6962 section 2.1.2; empty when either tree is trivial.
+        Lists in the order of RFC 6962 section 2.1.2; none if the older tree is empty or equal.
 
     Raises:
         BadProof: The older tree is larger.
@@ -165,14 +172,22 @@ def consistency_nodes(old_size: int, new_size: int) -> list[list[Node]]:
         else:
             parts.append(subtrees(begin, middle))
             begin, whole = middle, False
-    # The verifier knows the old root already, so it is left out when it is the first hash.
+    # The verifier knows the old root already, so it is left out if it is the first hash.
     if not whole:
         parts.append(subtrees(begin, end))
     return parts[::-1]
 
 
 def folded(parts: Iterable[Sequence[Node]], hashes: NodeHashes) -> tuple[bytes, ...]:
-    """Turn the node lists of a proof into its hashes."""
+    """Turn the node lists of a proof into its hashes.
+
+    Args:
+        parts: From `inclusion_nodes` or `consistency_nodes`.
+        hashes: Looks up the hash of a node.
+
+    Returns:
+        One hash for each list, in order.
+    """
     return tuple(fold([hashes(node) for node in nodes]) for nodes in parts)
 
 
@@ -183,10 +198,10 @@ def verify_inclusion(
 
     Args:
         leaf: Leaf hash, 32 bytes.
-        index: Position that is claimed.
-        size: Leaves of the tree; from a signed checkpoint.
+        index: Claimed position of the leaf.
+        size: Number of leaves of the tree, from a signed checkpoint.
         proof: Hashes from the leaf's sibling up.
-        root: Root of the tree; from a signed checkpoint.
+        root: Root of the tree, from a signed checkpoint.
 
     Raises:
         BadProof: The proof does not lead from this leaf at this index to this root.
@@ -218,17 +233,18 @@ def verify_consistency(
     """Check that a newer tree only appends to an older one.
 
     Args:
-        old_size: Leaves of the older tree, at most new_size.
-        old_root: Its root.
-        new_size: Leaves of the newer tree.
-        new_root: Its root.
+        old_size: Number of leaves of the older tree, at most new_size.
+        old_root: Root of the older tree.
+        new_size: Number of leaves of the newer tree.
+        new_root: Root of the newer tree.
         proof: Hashes in the order of RFC 6962 section 2.1.2.
 
     Raises:
-        BadProof: The newer tree is smaller or rewrites what the older one held.
+        BadProof: The newer tree is smaller, it rewrites what the older one held, or the proof
+            does not show that it does not.
 
-    Source: RFC 9162 section 2.1.4.2; the trivial cases as in RFC 6962 (a tree is consistent
-    with itself, and every tree with the empty one).
+    Source: RFC 9162 section 2.1.4.2. Trivial cases follow RFC 6962: a tree is consistent with
+    itself, and every tree with the empty one.
     """
     _require_hashes(old_root, new_root, *proof)
     if not 0 <= old_size <= new_size:
@@ -272,7 +288,7 @@ def _climb_consistency(
 
 
 def _split(size: int) -> int:
-    """Largest power of two below `size` (k in RFC 6962 section 2.1)."""
+    """Return the largest power of two below `size` (k in RFC 6962 section 2.1)."""
     return 1 << ((size - 1).bit_length() - 1)
 
 

@@ -1,7 +1,7 @@
 """Signed notes: text that carries its signatures (C2SP signed-note v1.0.0).
 
-Only Ed25519 (signature type 0x01) is verified here; lines of other keys are kept, because a
-note may carry cosignatures that this reader knows nothing of.
+Only Ed25519 (signature type 0x01) is verified here. Lines of other keys are kept, because a
+note may carry cosignatures that this reader does not know.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ ED25519_TYPE: Final = 0x01
 """Signature type of Ed25519 (signed-note, section "Signature types")."""
 
 MAX_NOTE_BYTES: Final = 1 << 20
-"""Largest note read, in bytes: 64 post-quantum signatures of 5 kB with room to spare."""
+"""Largest note that is read, in bytes: it holds 64 post-quantum signatures of 5 kB, and more."""
 
 MAX_SIGNATURES: Final = 64
-"""Most signature lines read; the specification demands at least 16."""
+"""Most signature lines that are read; the specification demands at least 16."""
 
 _KEY_ID_BYTES: Final = 4
 _DASH: Final = "\u2014 "
 
 
 class NoteSigner(Protocol):
-    """Holds an Ed25519 private key under a name; an attest signer fits through an adapter."""
+    """Holds an Ed25519 private key under a name; `keys.signer_of` adapts a key of attest."""
 
     @property
     def name(self) -> str:
@@ -57,7 +57,12 @@ class NoteVerifier(Protocol):
         """Raw 32-byte public key."""
 
     def verify(self, signature: bytes, data: bytes) -> None:
-        """Raise BadSignature unless the signature stands on `data`."""
+        """Raise BadSignature unless the signature stands on the bytes.
+
+        Args:
+            signature: Raw Ed25519 signature.
+            data: The signed bytes.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +70,9 @@ class NoteSignature:
     """One signature line.
 
     Attributes:
-        name: Key name; without spaces and plus signs.
+        name: Key name, without spaces and plus signs.
         key_id: 4 bytes that tell keys of one name apart.
-        signature: What the key's algorithm produced.
+        signature: Bytes in the form of the key's algorithm.
     """
 
     name: str
@@ -83,7 +88,7 @@ class SignedNote:
     r"""A text and the signatures on it.
 
     Attributes:
-        text: Ends in a newline, which is signed too; no control characters but newlines.
+        text: It ends in a newline, which is signed too, and has no other control characters.
         signatures: At least one.
 
     Example:
@@ -109,7 +114,7 @@ class SignedNote:
             locator: Where it came from, for messages.
 
         Raises:
-            MalformedEnvelope: Not a note, larger than 1 MiB, or more than 64 signatures.
+            MalformedEnvelope: It is no note, is larger than 1 MiB, or has over 64 signatures.
         """
         text = _note_text(data, locator)
         # The text may hold empty lines itself, so the last one separates the signatures.
@@ -163,7 +168,7 @@ class VerifierKey:
 
     @property
     def key_id(self) -> bytes:
-        """4 bytes: SHA-256(name, newline, 0x01, public key), cut."""
+        """The first 4 bytes of SHA-256(name, newline, 0x01, public key)."""
         seed = self.name.encode() + b"\n" + bytes([ED25519_TYPE]) + self.public_key
         return hashlib.sha256(seed).digest()[:_KEY_ID_BYTES]
 
@@ -171,10 +176,14 @@ class VerifierKey:
     def parse(cls, text: str, *, locator: str) -> VerifierKey:
         """Parse a vkey, the inverse of ``str``.
 
+        Args:
+            text: ``name+key id+base64(type, key)``.
+            locator: Where it came from, for messages.
+
         Raises:
-            MalformedEnvelope: Not a vkey, not Ed25519, or the key id is another key's.
+            MalformedEnvelope: It is no vkey, is not Ed25519, or has the key id of another key.
         """
-        # The base64 part may itself hold plus signs, the name may not.
+        # The base64 part may hold plus signs itself. The name may not.
         name, _, rest = text.partition("+")
         _, _, material = rest.partition("+")
         raw = decode_base64(material, locator)
@@ -193,11 +202,11 @@ def sign_text(text: str, signers: Iterable[NoteSigner]) -> SignedNote:
     """Sign a text.
 
     Args:
-        text: Ends in a newline; no control characters but newlines.
+        text: It ends in a newline and has no control characters but newlines.
         signers: At least one.
 
     Raises:
-        ConfigError: The text cannot be a note's, or nobody signs.
+        ConfigError: No note can have this text, or nobody signs.
     """
     if not text.endswith("\n") or not _is_clean(text):
         raise ConfigError("text cannot be signed as a note", got=repr(text)[:60])
@@ -215,7 +224,7 @@ def sign_text(text: str, signers: Iterable[NoteSigner]) -> SignedNote:
 
 
 def open_note(data: bytes, verifiers: Iterable[NoteVerifier], *, locator: str) -> SignedNote:
-    """Verify a note and return it; its text may be believed, its other signatures not.
+    """Verify a note and return it. Its text may be believed, signatures of other keys may not.
 
     Args:
         data: The whole note.
@@ -223,9 +232,9 @@ def open_note(data: bytes, verifiers: Iterable[NoteVerifier], *, locator: str) -
         locator: Where it came from, for messages.
 
     Raises:
-        MalformedEnvelope: Not a note.
+        MalformedEnvelope: It is no note.
         BadSignature: A signature of a known key does not stand on the text.
-        UntrustedKey: No signature is of a known key.
+        UntrustedKey: No known key signed it.
 
     Cost: one Ed25519 verification for each known signature, about 0.1 ms.
     """
@@ -252,7 +261,7 @@ def open_note(data: bytes, verifiers: Iterable[NoteVerifier], *, locator: str) -
 
 
 def is_key_name(text: str) -> bool:
-    """Say whether a text may name a key: not empty, no spaces, plus or control characters."""
+    """Say whether a text may name a key: not empty, and no spaces, plus or control characters."""
     return bool(text) and "+" not in text and text.isprintable() and not _has_space(text)
 
 
@@ -262,10 +271,14 @@ def encode_base64(data: bytes) -> str:
 
 
 def decode_base64(text: str, locator: str) -> bytes:
-    """Decode standard base64, refusing every spelling but the canonical one.
+    """Decode standard base64, and refuse every spelling but the canonical one.
+
+    Args:
+        text: Standard alphabet with padding.
+        locator: Where it came from, for messages.
 
     Raises:
-        MalformedEnvelope: Another alphabet, missing padding, or trailing bits that are set.
+        MalformedEnvelope: It has another alphabet, no padding, or trailing bits that are set.
     """
     try:
         data = base64.b64decode(text, validate=True)

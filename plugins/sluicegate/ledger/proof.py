@@ -24,21 +24,21 @@ HEADER: Final = "c2sp.org/tlog-proof@v1"
 """First line of the format."""
 
 MAX_HASHES: Final = 63
-"""Longest path through a tree of 2**62 leaves, rounded up."""
+"""Most hashes: the longest path through a tree of 2**62 leaves, rounded up."""
 
 MAX_PROOF_BYTES: Final = MAX_NOTE_BYTES + 8192
-"""Largest proof read, in bytes: the largest note and 63 hashes; extra data must fit too."""
+"""Largest proof that is read, in bytes: the largest note, 63 hashes, and some extra data."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlogProof:
-    """What ties one leaf to a signed checkpoint.
+    """The tie of one leaf to a signed checkpoint.
 
     Attributes:
         index: Position of the leaf.
         hashes: From the leaf's sibling up, 32 bytes each.
         checkpoint: The signed note, verbatim.
-        extra: Opaque, never authenticated; None if absent. We write none.
+        extra: Opaque bytes that nothing authenticates; None if absent. We write none.
 
     Raises:
         ConfigError: A field cannot be written.
@@ -55,7 +55,7 @@ class TlogProof:
         if any(len(hashed) != HASH_BYTES for hashed in self.hashes):
             raise ConfigError("proof hash is not 32 bytes long")
         if self.extra == b"":
-            raise ConfigError("extra data is absent or not empty")
+            raise ConfigError("proof has extra data that is empty")
 
     def to_bytes(self) -> bytes:
         """Return the proof file."""
@@ -67,8 +67,12 @@ class TlogProof:
     def parse(cls, data: bytes, *, locator: str) -> TlogProof:
         """Parse a proof file without believing it.
 
+        Args:
+            data: The whole file.
+            locator: Where it came from, for messages.
+
         Raises:
-            MalformedEnvelope: Not a proof file.
+            MalformedEnvelope: It is no proof file.
         """
         if len(data) > MAX_PROOF_BYTES:
             raise MalformedEnvelope("proof is too large", locator=locator, got=f"{len(data)} bytes")
@@ -104,15 +108,15 @@ def verify_proof(
 ) -> Checkpoint:
     """Check offline that a leaf is in a log whose key we trust.
 
-    The steps of tlog-proof, section "Verifying": (1) hash the leaf that the caller expects,
-    so that the proof cannot choose what it is about; (2) the checkpoint's signature and
-    origin, or anybody could issue one; (3) cosignatures are not required yet; (4) the path,
-    or the checkpoint would say nothing about this leaf.
+    The steps are those of tlog-proof, section "Verifying". (1) It hashes the leaf that the caller
+    expects, so that the proof cannot choose what it is about. (2) It checks the checkpoint's
+    signature and origin, or anybody could issue one. (3) Cosignatures are not required yet. (4) It
+    follows the path, or the checkpoint would say nothing about this leaf.
 
     Args:
         data: The proof file.
-        leaf: Bytes of the expected leaf, `Entry.to_bytes()`.
-        keys: Keys of the ledger role, raw Ed25519 or attest public keys.
+        leaf: Bytes of the expected leaf, from `Entry.to_bytes`.
+        keys: Keys of the ledger role, raw Ed25519 or public keys of attest.
         origin: Name of the log; None accepts every log that one of the keys signs.
         locator: Where the proof came from, for messages.
 
@@ -120,9 +124,9 @@ def verify_proof(
         The verified checkpoint.
 
     Raises:
-        MalformedEnvelope: Not a proof file, or without a checkpoint in it.
+        MalformedEnvelope: It is no proof file, or has no checkpoint in it.
         BadSignature: The checkpoint's signature does not hold.
-        UntrustedKey: It is another log's.
+        UntrustedKey: The checkpoint is another log's.
         BadProof: The path does not lead from the leaf to the root.
 
     Cost: one Ed25519 verification and log2(n) hashes.

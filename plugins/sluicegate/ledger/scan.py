@@ -1,4 +1,4 @@
-"""Leaves as an audit reads them: from a store's rows to texts and hashes, a page at a time."""
+"""Leaves as an audit reads them: from rows of a store to texts and hashes, page by page."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Row = tuple[int, int, bytes, bytes, bytes | None]
 """Index, number of the stream, subject (algorithm, colon, value), envelope digest, envelope."""
 
 Scanned = tuple[int, bytes, bytes, bytes | None, int]
-"""Index, leaf, SHA-256 that the leaf names, SHA-256 of the envelope that is there, if any, stream.
+"""Index, leaf, SHA-256 that the leaf names, SHA-256 of the envelope if it is there, and stream.
 
-The envelope is hashed as it is read, so that a page of large ones stays small.
+Each envelope is hashed when it is read, so that a page of large ones stays small.
 """
 
 NOT_A_LEAF: Final = (
@@ -31,16 +31,16 @@ NOT_A_LEAF: Final = (
     ValueError,
     KeyError,
 )
-"""What making a leaf of a row that an editor wrote can raise."""
+"""Errors of making a leaf of a row that an editor wrote."""
 
 
 class PageReader:
     """Makes leaves of a store's rows.
 
     Args:
-        forms: By number of the stream.
-        rows: Returns at most so many rows from an index on, in order; asked again for a page
-            in which a row is no leaf.
+        forms: Form of the leaves of each stream, by number of the stream.
+        rows: Returns the rows from an index on, in order, at most as many as asked. If a row of
+            a page is no leaf, that page is asked for again.
         not_a_leaf: Makes the error for an index.
     """
 
@@ -59,7 +59,7 @@ class PageReader:
         """Yield leaves from an index on; see `store.Snapshot.scan`.
 
         Raises:
-            LedgerCorrupt: A row is no leaf; those before it were yielded.
+            LedgerCorrupt: A row is no leaf; the leaves before it were yielded.
         """
         while True:
             count = N_LEAVES - start % N_LEAVES
@@ -71,11 +71,11 @@ class PageReader:
             if not page:
                 return
             yield page
-            # A damaged store may return any index; going on behind the asked one ends anyway.
+            # A damaged store may return any index. To go on behind the asked one ends anyway.
             start = max(start, page[-1][0]) + 1
 
     def _sound(self, start: int, count: int) -> list[Scanned]:
-        """Return a page without a row that is no leaf; a third of an audit's cost is here."""
+        """Return a page in which every row is a leaf. A third of an audit's cost is here."""
         between = self._between
         return [
             (
@@ -105,7 +105,7 @@ class PageReader:
 
 
 class _Between(dict[tuple[int, bytes], str]):
-    """`LeafForm.between` by number and algorithm, asked once."""
+    """`LeafForm.between` by number of the stream and algorithm, each asked once."""
 
     def __init__(self, forms: Mapping[int, LeafForm]) -> None:
         super().__init__()

@@ -1,11 +1,12 @@
 """What stands about each source in the log, folded leaf by leaf.
 
-A lookup believes the store about what it does not return. Whoever can write to the store could
-delete one row, or damage an index, and leave every proof of the other leaves intact. So whoever
-remembers a ledger also remembers which leaves were the newest that speak against a batch, and each
-lookup must find them, or newer ones. The fold reads only the leaves since the last time.
+A lookup believes the store about what it does not return. A writer to the store could delete one
+row, or damage an index, and leave every proof of the other leaves intact. So a reader that
+remembers a ledger also remembers the newest leaves that speak against a batch, and each lookup must
+find these or newer ones. The fold reads only the leaves since the last time.
 
-What is kept does not grow with the log: the newest batch of each source, and every quarantine.
+The memory does not grow with the log: it holds the newest batch of each source, and every
+quarantine.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sluicegate.ledger.entry import Entry
 
 OF_BATCH: Final = frozenset({Kind.SEAL, Kind.VERDICT, Kind.WAIVER, Kind.RELEASE})
-"""Kinds whose newest leaf about the newest batch is kept; quarantines are kept of all batches."""
+"""Kinds whose newest leaf about the newest batch is kept. Quarantines are kept of all batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,10 @@ class Standing:
 
     Attributes:
         batch: Newest sealed batch, as text; empty if none was sealed.
-        provenance: Leaf that says so; -1 if none does.
+        provenance: Index of the leaf that says so; -1 if none does.
         since: Every leaf about `batch` from this index on is counted in `newest`.
         newest: Index of the newest leaf about `batch`, by kind.
-        held: Index of the newest quarantine of each batch that was ever set aside.
+        held: Index of the newest quarantine, by batch that was ever set aside.
     """
 
     batch: str = ""
@@ -46,8 +47,8 @@ class Standing:
         """Return the index that a lookup of the newest such leaf must reach; -1 if any will do.
 
         Args:
-            kind: As a leaf names it.
-            subject: Batch that the lookup is about; None for any.
+            kind: One of `Kind`, as a leaf names it.
+            subject: Batch that the lookup is about, as text; None for any.
         """
         if kind == Kind.PROVENANCE:
             return self.provenance if subject in (None, self.batch) else -1
@@ -59,7 +60,12 @@ class Standing:
         """Return whether no newer leaf than this one can have been missed.
 
         Only a verdict can be too old: a batch that is the newest again was judged before its
-        provenance of now.
+        present provenance.
+
+        Args:
+            kind: Kind of the leaf.
+            subject: Batch that it is about, as text.
+            index: Its position.
         """
         return kind != Kind.VERDICT or subject != self.batch or index >= self.since
 
@@ -68,7 +74,7 @@ class Fold:
     """Standings that follow the log.
 
     Args:
-        before: By source, at the size from which the leaves are taken.
+        before: Standings by source, at the size from which the leaves are taken.
     """
 
     def __init__(self, before: Mapping[str, Standing]) -> None:
@@ -78,7 +84,7 @@ class Fold:
         """Count the next leaf.
 
         Args:
-            index: Its position; each is taken once, upwards.
+            index: Position of the leaf; each is taken once, upwards.
             entry: The leaf.
         """
         old = self.standings.get(entry.source, Standing())
@@ -90,7 +96,7 @@ class BatchFold:
     """All that the log ever said about one batch, for a batch that is the newest again.
 
     Args:
-        source: Its source.
+        source: Name of the batch's source.
         subject: The batch, as text.
     """
 
@@ -99,12 +105,17 @@ class BatchFold:
         self._newest: dict[str, int] = {}
 
     def take(self, index: int, entry: Entry) -> None:
-        """Count the next leaf, from the first one on."""
+        """Count the next leaf.
+
+        Args:
+            index: Position of the leaf; each is taken once, upwards from 0.
+            entry: The leaf, of any source and batch.
+        """
         if entry.kind in OF_BATCH and (entry.source, entry.subject) == self._named:
             self._newest[entry.kind] = index
 
     def complete(self, standing: Standing) -> Standing:
-        """Return what stands about the source, with nothing about this batch left out."""
+        """Return what stands about the source, with all leaves about this batch counted."""
         return replace(standing, since=0, newest=self._newest)
 
 

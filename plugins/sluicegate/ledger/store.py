@@ -1,9 +1,9 @@
 """What a ledger needs of a store: snapshots to read, and one atomic way to grow.
 
-A store keeps bytes and promises two things only: `grow` is all or nothing and durable when
-the transaction's block has ended without an exception, and it refuses when another writer
-was first. Everything else a store says is checked against the signed checkpoint, so a store
-need not be trusted.
+A store keeps bytes and promises only two things. `grow` is all or nothing, and it is durable when
+the transaction's block has ended without an exception. And `grow` refuses if another writer was
+first. Everything else that a store says is checked against the signed checkpoint, so nobody need
+trust a store.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRecord:
-    """One leaf with what it stands for.
+    """One leaf with its envelope.
 
     Attributes:
         index: Position, from 0.
@@ -39,9 +39,9 @@ class Query:
     """Which leaves to find; None matches all.
 
     Attributes:
-        kind: Entry kind.
-        source: Source name.
-        subject: Digest as text.
+        kind: Kind of the entry.
+        source: Name of the source.
+        subject: Digest that the statement is about, as text.
     """
 
     kind: str | None = None
@@ -54,7 +54,7 @@ class Growth:
     """One append as the store writes it.
 
     Attributes:
-        old_checkpoint: The note before; the compare of compare-and-swap.
+        old_checkpoint: The note before. The store must still hold it (compare and swap).
         new_checkpoint: Signed note over the tree with the new leaves.
         records: New leaves, in order.
         position: `frontier.position` of the first new hash.
@@ -70,11 +70,11 @@ class Growth:
 
 @dataclass(frozen=True, slots=True)
 class Strays:
-    """Rows that no ledger of a size has, by table.
+    """Numbers of rows that no ledger of a size has, by table.
 
     Attributes:
-        leaves: Before the first or behind the last index.
-        envelopes: Likewise.
+        leaves: Leaves before the first or behind the last index.
+        envelopes: Envelopes before the first or behind the last index.
         hashes: Inner nodes before the first or behind the last position.
         streams: Pairs of kind and source that no leaf refers to.
     """
@@ -88,8 +88,8 @@ class Strays:
 class Snapshot(Protocol):
     """One consistent state of the store.
 
-    Every method raises LedgerError when the store cannot be read, and LedgerCorrupt when it
-    holds something that no ledger writes.
+    Every method raises LedgerError if the store cannot be read, and LedgerCorrupt if it holds
+    something that no ledger writes.
     """
 
     def checkpoint(self) -> bytes:
@@ -107,7 +107,14 @@ class Snapshot(Protocol):
     def find(
         self, query: Query, *, newest_first: bool, start: int | None, limit: int
     ) -> list[tuple[int, Entry]]:
-        """Return at most `limit` leaves that match, by index, from `start` on (included)."""
+        """Return leaves that match, in the order of their indexes.
+
+        Args:
+            query: Which leaves.
+            newest_first: Order by index downwards, else upwards.
+            start: First index that may be returned; None for the newest or the oldest.
+            limit: Most leaves.
+        """
 
     def logged(self, envelopes: Sequence[str]) -> list[tuple[int, Entry]]:
         """Return every leaf that names one of these envelope digests, oldest first."""
@@ -115,24 +122,31 @@ class Snapshot(Protocol):
     def scan(self, start: int) -> Iterator[Sequence[Scanned]]:
         """Yield the leaves from an index on, in order, in pages.
 
-        A page ends where a complete subtree of `subtree.N_LEAVES` leaves does if none of its
-        leaves is missing, and it may end before.
+        A page ends where a complete subtree of `subtree.N_LEAVES` leaves ends, unless one of its
+        leaves is missing. It may also end before.
         """
 
     def hash_run(self, first: int, count: int) -> bytes:
-        """Return the hashes of `count` positions from the first on, 32 bytes each, joined.
+        """Return the hashes of neighbouring positions, 32 bytes each, joined.
 
-        What is absent is left out, so the result is as long as it should be only if nothing is.
+        Args:
+            first: First `frontier.position`.
+            count: Number of positions. The result is shorter if a hash is absent.
         """
 
     def strays(self, size: int, n_hashes: int) -> Strays:
-        """Count rows that a ledger of `size` leaves and `n_hashes` inner nodes does not have."""
+        """Count rows that a ledger of some size does not have.
+
+        Args:
+            size: Number of its leaves.
+            n_hashes: Number of its inner nodes.
+        """
 
     def damage(self, *, thorough: bool = True) -> Sequence[str]:
         """Return what the store's own check finds wrong: pages, indexes, foreign objects.
 
         Args:
-            thorough: Read everything; otherwise only what costs nothing that grows.
+            thorough: Read everything, else only what costs the same for any size.
         """
 
 
@@ -159,7 +173,7 @@ class LedgerStore(Protocol):
         """Open a snapshot."""
 
     def writing(self) -> AbstractContextManager[Transaction]:
-        """Open a transaction; leaving the block normally makes it durable, else undone."""
+        """Open a transaction; it is durable when its block ends, and undone by an exception."""
 
     def close(self) -> None:
         """Release files and connections."""
@@ -172,17 +186,17 @@ class GroupStore(Protocol):
     def exchange(
         self, ticket: bytes, lead: Callable[[Transaction, Sequence[bytes]], Sequence[bytes]]
     ) -> bytes:
-        """Hand in a ticket and wait for its reply, or answer everybody's.
+        """Hand in a ticket and wait for its reply, or answer the tickets of all.
 
         Args:
             ticket: Opaque; unique to this call.
-            lead: Called inside a transaction when nobody else leads, with this ticket first
-                and those of other waiting writers behind it. Returns one reply each; an
-                empty one drops a ticket.
+            lead: Called inside a transaction if nobody else leads, with this ticket first and
+                those of other waiting writers behind it. It returns one reply for each; an
+                empty one drops the ticket.
 
         Returns:
             The reply, after the transaction that it speaks of has committed durably.
 
         Raises:
-            LedgerError: The store failed; whether the append happened is unknown.
+            LedgerError: The store failed; it is unknown whether the append happened.
         """

@@ -1,7 +1,7 @@
-"""Complete subtrees of 1,024 leaves, hashed level by level: what makes a whole audit fast.
+"""Complete subtrees of 1,024 leaves, hashed level by level, which makes a whole audit fast.
 
-A tree that grows leaf by leaf (`frontier`) asks after each leaf what it completes. An audit
-knows that 1,024 leaves stand side by side, and hashes them as a list a level.
+A tree that grows leaf by leaf (`frontier`) asks after each leaf which nodes it completes. An audit
+knows that 1,024 leaves stand side by side, so it hashes one list for each level.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LEVEL: Final = 10
 """Level of the subtree's root."""
 
 N_LEAVES: Final = 1 << LEVEL
-"""Leaves of one subtree; enough that what is done once a subtree costs a leaf nothing."""
+"""Leaves of one subtree: so many that work done once for a subtree costs a leaf nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Subtree:
     """The hashes of a complete subtree.
 
     Attributes:
-        root: Its root, the last of its nodes.
-        nodes: Inner nodes, 32 bytes each, joined in the order of `frontier.position`.
+        root: Hash of its root, the last of its nodes.
+        nodes: Hashes of inner nodes, 32 bytes each, joined in the order of `frontier.position`.
     """
 
     root: bytes
@@ -42,9 +42,9 @@ def hash_subtree(leaves: Sequence[bytes]) -> Subtree:
         leaves: 1,024 leaves, not yet hashed.
 
     Raises:
-        ValueError: Another number of leaves.
+        ValueError: There is another number of leaves.
 
-    Cost: 2,047 hashes; about 1.2 us a leaf.
+    Cost: 2,047 hashes; about 1.2 us for each leaf.
     """
     if len(leaves) != N_LEAVES:
         raise ValueError(len(leaves))
@@ -62,7 +62,7 @@ def hash_subtree(leaves: Sequence[bytes]) -> Subtree:
 
 @cache
 def _in_order_of_position() -> Callable[[Sequence[bytes]], Sequence[bytes]]:
-    """Pick nodes that stand level by level in the order in which leaves complete them.
+    """Return a picker that puts nodes, level by level, into the order of their completion.
 
     The order within a complete subtree does not depend on where the subtree stands.
     """

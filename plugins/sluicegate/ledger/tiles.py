@@ -1,8 +1,8 @@
 """A ledger as static files that anybody can verify (C2SP tlog-tiles).
 
-Leaves are written into bundles of 256 and their hashes into tiles of 256; the hash of a full
-tile is one entry of the tile above it. Everything follows from the leaves, so verifying means
-cutting them again and comparing.
+Leaves are written into bundles of 256, and their hashes into tiles of 256. The hash of a full
+tile is one entry of the tile above it. Everything follows from the leaves, so a verifier cuts them
+again and compares.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def tile_path(level: int | str, index: int, width: int = WIDTH) -> str:
     """Return where a tile or bundle lies.
 
     Args:
-        level: From 0, or ``entries`` for a bundle of leaves.
-        index: From the left, from 0.
-        width: Entries; below 256 the tile is partial.
+        level: Level of the tile, from 0, or ``entries`` for a bundle of leaves.
+        index: Position from the left, from 0.
+        width: Number of its entries; below 256 the tile is partial.
 
     Example:
         >>> tile_path(0, 1234067), tile_path("entries", 0, 7)
@@ -58,9 +58,9 @@ def cut(leaves: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
         leaves: All leaves in order, at most 65,535 bytes each.
 
     Yields:
-        Path and content, each once; the partial ones at the end.
+        Path and content of each, once; the partial ones at the end.
 
-    Cost: constant memory but for one tile a level; about two hashes a leaf.
+    Cost: memory for one tile of each level; about two hashes for each leaf.
     """
     bundle: list[bytes] = []
     tiles: list[list[bytes]] = [[]]
@@ -117,7 +117,7 @@ def verify_tiles(
         The checkpoint that all files fit.
 
     Raises:
-        EvidenceMissing: No checkpoint, tile or bundle.
+        EvidenceMissing: The checkpoint, a tile or a bundle is missing.
         LedgerCorrupt: A tile or bundle is not what the leaves say.
         BadProof: The leaves do not hash to the signed root.
         VerificationError: The checkpoint is not this ledger's.
@@ -138,23 +138,26 @@ def find_leaves(
     *,
     locator: str = "tiles",
 ) -> tuple[Checkpoint, dict[int, bytes]]:
-    """Return leaves of an export, none of those that are wanted left out.
+    """Return all wanted leaves of an export.
 
-    The tiles of hashes are not read: the leaves themselves lead to the signed root.
+    The tiles of hashes are not read, because the leaves themselves lead to the signed root.
 
     Args:
         read: Returns the content of a path, None if it is not there.
-        verifiers: Of these keys one must have signed the checkpoint.
-        wanted: Says of each index and leaf whether to return it.
+        verifiers: One of these keys must have signed the checkpoint.
+        wanted: Called with each index and leaf; says whether to return it.
         locator: Where the files are, for messages.
 
     Returns:
-        The verified checkpoint, and index to leaf.
+        The verified checkpoint, and the leaves by index.
 
     Raises:
-        EvidenceMissing, LedgerCorrupt, BadProof, VerificationError: As `verify_tiles`.
+        EvidenceMissing: The checkpoint or a bundle is missing.
+        LedgerCorrupt: A bundle does not hold its leaves.
+        BadProof: The leaves do not hash to the signed root.
+        VerificationError: The checkpoint is not this ledger's.
 
-    Cost: one hash a leaf.
+    Cost: two hashes for each leaf.
     """
     head = open_checkpoint(_present(read, CHECKPOINT, locator), verifiers, locator=locator)
     frontier = Frontier()

@@ -1,8 +1,8 @@
-"""The walk of an audit over all leaves: each is hashed, each node on the way compared.
+"""The walk of an audit over all leaves: it hashes each, and compares each node on the way.
 
-A page of leaves that is sound is compared as a whole, with nothing made for each leaf but its
-hash. Where anything differs, the same page is gone through leaf by leaf, which says what and
-where. Both ways compare everything; only what they can say differs.
+A sound page of leaves is compared as a whole, and each leaf costs only its hash. If anything
+differs, the same page is walked leaf by leaf, which says what and where. Both ways compare
+everything. Only their messages differ.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from sluicegate.ledger.scan import Scanned
     from sluicegate.ledger.store import Snapshot
 
-MAX_FINDINGS: Final = 1000
-"""Findings that are kept; more add nothing to the decision that a person must take."""
+MAX_FAULTS: Final = 1000
+"""Most faults that are kept: more add nothing to the decision that a person must take."""
 
 
-class Findings:
+class Faults:
     """Everything that is wrong with one ledger, in the order found.
 
     Args:
@@ -37,13 +37,20 @@ class Findings:
         self.locator = locator
         self.kept: list[SluicegateError] = []
 
-    def add(self, finding: SluicegateError) -> None:
-        """Keep one, unless there are too many."""
-        if len(self.kept) < MAX_FINDINGS:
-            self.kept.append(finding)
+    def add(self, fault: SluicegateError) -> None:
+        """Keep one, unless there are `MAX_FAULTS` already."""
+        if len(self.kept) < MAX_FAULTS:
+            self.kept.append(fault)
 
     def corrupt(self, what: str, *, at: str = "", expected: str = "", got: str = "") -> None:
-        """Keep one about what the store holds."""
+        """Keep one about what the store holds.
+
+        Args:
+            what: One clause that says what is wrong.
+            at: Place in the ledger, as ``#7`` for a leaf.
+            expected: What should have been there.
+            got: What was there instead; digests are cut to 12 hex digits by the caller.
+        """
         locator = self.locator + at
         self.add(LedgerCorrupt(what, locator=locator, expected=expected, got=got))
 
@@ -52,21 +59,21 @@ class Walk:
     """Goes over the leaves from a frontier on.
 
     Args:
-        snapshot: What is read.
-        frontier: Grows; its hashes are believed.
-        findings: Where to say what is wrong.
-        remembered: Checkpoint to pass through, if it lies ahead.
+        snapshot: State of the store that is read.
+        frontier: Where the walk starts; it grows, and its hashes are believed.
+        faults: Takes what is wrong.
+        remembered: Checkpoint that the walk must pass through, if it lies ahead.
     """
 
     def __init__(
         self,
         snapshot: Snapshot,
         frontier: Frontier,
-        findings: Findings,
+        faults: Faults,
         remembered: Checkpoint | None,
     ) -> None:
         self._snapshot = snapshot
-        self._findings = findings
+        self._faults = faults
         self._remembered = remembered
         self.frontier = frontier
         self.n_checked = 0
@@ -75,10 +82,10 @@ class Walk:
         """Go to the end.
 
         Returns:
-            False if a leaf is missing, behind which nothing was read.
+            False if a leaf is missing; nothing behind it was read.
 
         Raises:
-            LedgerCorrupt: A row is none that a ledger writes; nothing behind it was read.
+            LedgerCorrupt: No ledger writes a row like one of these; nothing behind it was read.
         """
         self._compare_remembered()
         for page in self._snapshot.scan(self.frontier.size):
@@ -87,7 +94,7 @@ class Walk:
         return True
 
     def _is_sound(self, page: Sequence[Scanned]) -> bool:
-        """Say whether a page is one complete subtree with nothing wrong; then it is passed."""
+        """Say whether a page is one complete subtree with nothing wrong, and pass it if it is."""
         size = self.frontier.size
         if size % N_LEAVES or len(page) != N_LEAVES or self._turns_within(size):
             return False
@@ -119,9 +126,9 @@ class Walk:
                 self._envelope_differs(index, named, hashed)
             self.n_checked += 1
             if index != frontier.size:
-                # Behind a gap every hash differs, which would say nothing more.
+                # Behind a gap every hash differs, and that would say nothing more.
                 got = f"next is {index}"
-                self._findings.corrupt("a leaf is missing", at=f"#{frontier.size}", got=got)
+                self._faults.corrupt("a leaf is missing", at=f"#{frontier.size}", got=got)
                 return False
             for node in frontier.extend(sha256(b"\x00" + leaf).digest()):
                 if stored is not None and stored.get(place) != node:
@@ -134,14 +141,14 @@ class Walk:
         try:
             return self._snapshot.hashes(range(first, end))
         except LedgerCorrupt as error:
-            self._findings.add(error)
+            self._faults.add(error)
             return None
 
     def _envelope_differs(self, index: int, named: bytes, hashed: bytes | None) -> None:
         if hashed is None:
-            self._findings.corrupt("the leaf's envelope is missing", at=f"#{index}")
+            self._faults.corrupt("the leaf's envelope is missing", at=f"#{index}")
         else:
-            self._findings.corrupt(
+            self._faults.corrupt(
                 "the envelope is not the one that the leaf names",
                 at=f"#{index}",
                 expected=named.hex()[:12],
@@ -150,7 +157,7 @@ class Walk:
 
     def _node_differs(self, index: int, place: int, node: bytes, stored: bytes | None) -> None:
         level = place - n_positions(index) + 1
-        self._findings.corrupt(
+        self._faults.corrupt(
             "a node of the tree is missing or not the hash of its children",
             expected=f"{node.hex()[:12]} at level {level}, index {index >> level}",
             got="nothing" if stored is None else stored.hex()[:12],
@@ -161,10 +168,10 @@ class Walk:
         if remembered is None or frontier.size != remembered.size:
             return
         if frontier.root() != remembered.root:
-            self._findings.add(
+            self._faults.add(
                 BadProof(
                     "the ledger forked: it rewrites what it had signed",
-                    locator=self._findings.locator,
+                    locator=self._faults.locator,
                     expected=f"{remembered.root.hex()[:12]} at size {remembered.size}",
                     got=frontier.root().hex()[:12],
                     next_step="Keep both copies; find out who held the ledger's key.",

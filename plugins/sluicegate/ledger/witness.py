@@ -1,7 +1,7 @@
 """A witness: signs a log's checkpoint if it extends the last one it signed (C2SP tlog-witness).
 
-The protocol without its transport: a request's bytes in, a status and a body out. HTTP and
-files carry the same bytes.
+This is the protocol without its transport: the bytes of a request come in, a status and a body go
+out. HTTP and files carry the same bytes.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Seen(Protocol):
     note: bytes | None
 
     def replace(self, note: bytes) -> None:
-        """Keep another one; durable when the block that holds this ends."""
+        """Keep another one; it is durable when the block that holds this ends."""
 
 
 class WitnessStore(Protocol):
     """What a witness must not forget."""
 
     def held(self, origin: str) -> AbstractContextManager[Seen]:
-        """Hold what was seen of a log; others wait, so that none signs a smaller size."""
+        """Hold what was seen of a log. Others wait meanwhile, so that none signs a smaller size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Answer:
     Attributes:
         status: HTTP status.
         body: Signature lines at 200, the known size at 409, else a reason.
-        content_type: Of the body.
+        content_type: Content type of the body.
     """
 
     status: int
@@ -88,7 +88,7 @@ class Request:
         """Parse a body without believing it.
 
         Raises:
-            MalformedEnvelope: Not a request.
+            MalformedEnvelope: It is no request.
         """
         head, separator, note = data.partition(b"\n\n")
         if len(data) > MAX_REQUEST_BYTES or not separator:
@@ -104,13 +104,13 @@ class Request:
 
 
 class Witness:
-    """Cosigns the checkpoints of the logs it knows.
+    """Cosigns the checkpoints of the logs that it knows.
 
     Args:
-        logs: Keys of each log by origin.
+        logs: Keys of each log, by origin.
         cosigner: The witness's key.
-        store: What it signed before.
-        now: Returns seconds since the epoch.
+        store: Remembers what it signed before.
+        now: Returns the time, in seconds since the epoch.
     """
 
     def __init__(
@@ -126,14 +126,14 @@ class Witness:
         self._now = now
 
     def add_checkpoint(self, body: bytes) -> Answer:
-        """Answer one request; every way out but the last signs nothing.
+        """Answer one request. Every way out but the last signs nothing.
 
         Source: tlog-witness, section "add-checkpoint".
         """
         try:
             request = Request.parse(body)
             note = SignedNote.parse(request.note, locator="checkpoint")
-            with suppress(BadProof):  # well-formed, so whose it is comes first
+            with suppress(BadProof):  # it is well-formed, so first ask whose it is
                 Checkpoint.parse(note.text, locator="checkpoint")
         except MalformedEnvelope as error:
             return _refused(400, error.what)
@@ -145,7 +145,7 @@ class Witness:
         try:
             head = open_checkpoint(request.note, self._logs[origin], locator="checkpoint")
         except VerificationError as error:
-            # BadProof: a root for no leaves, which its log did sign.
+            # BadProof is a root for no leaves, and the log did sign it.
             return _refused(422 if isinstance(error, BadProof) else 403, error.what)
         if request.old_size > head.size:
             return _refused(400, "old size is larger than the checkpoint")
@@ -173,7 +173,7 @@ class Witness:
         return Answer(200, f"{line}\n".encode())
 
     def newest_by_hash(self, origin_hash: str) -> bytes | None:
-        """Return the newest checkpoint of a log that was signed, with the cosignature.
+        """Return the newest checkpoint of a log that this witness signed, with the cosignature.
 
         Args:
             origin_hash: SHA-256 of the origin in lower-case hex (tlog-witness, "Monitor

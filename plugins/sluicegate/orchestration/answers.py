@@ -1,7 +1,7 @@
-"""Whether what Airflow hands back from its form is an answer of a person. Pure.
+"""Whether what Airflow hands back from its form is the answer of a person. No input or output.
 
-Airflow resumes a parked task with what somebody, or nobody, answered. It checks that the
-person was logged in and assigned; all else is checked here, and what does not count raises.
+Airflow resumes a parked task with what somebody, or nobody, answered. It checks that the person was
+logged in and assigned. Everything else is checked here, and an answer that does not count raises.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 APPROVE: Final = "Approve"
 REJECT: Final = "Reject"
 ABOUT: Final = "about"
-"""Field of the form that carries what the question is about; it must come back unchanged, so
-that an answer to an older question, or one made up without reading it, does not count."""
+"""Field of the form that carries what the question is about. It must come back unchanged, so that
+no answer counts that was given to an older question, or made up without reading this one."""
 
 READING_S: Final = 5.0
-"""Nobody reads the reasons and decides in less; such an answer was prepared before."""
+"""Nobody reads the reasons and decides in less time; a faster answer was prepared before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Answer:
         """Return a text that was entered.
 
         Raises:
-            ConfigError: It is empty, or no text.
+            ConfigError: The entry is empty or is not a text.
         """
         value = self.fields.get(name)
         if not isinstance(value, str) or not value.strip():
@@ -53,8 +53,12 @@ class Answer:
     def number(self, name: str, most: float) -> float:
         """Return a number above 0 that was entered.
 
+        Args:
+            name: Field of the form.
+            most: Largest number that is accepted.
+
         Raises:
-            ConfigError: Not a number, or not in (0, most].
+            ConfigError: The entry is not a number, or is not in (0, most].
         """
         value = self.fields.get(name)
         number = value if isinstance(value, int | float) and not isinstance(value, bool) else 0
@@ -74,12 +78,13 @@ def answer_of(
         event: What Airflow resumed the task with.
         about: What the question was about.
         asked_at: Aware UTC; when it was asked.
-        people: Airflow's id of each person who may answer, to the name in the policy.
+        people: Who may answer: Airflow's id of each person to the name in the policy.
 
     Raises:
         GateBlocked: The person rejected.
-        ConfigError: Nobody, or nobody who may, answered.
-        VerificationError: Answered by a timeout, too early, or about something else.
+        ConfigError: The person may not answer.
+        VerificationError: A timeout answered; or the answer came too early, or is about something
+            else.
     """
     # 1. A person answered, not a timeout               (silence is not consent)
     user = event.get("responded_by_user")
@@ -108,10 +113,14 @@ def answer_of(
 
 
 def people_of(names: tuple[str, ...], user_ids: Mapping[str, str]) -> dict[str, str]:
-    """Return Airflow's id of each person, to the name; an id equals the name if not given.
+    """Return a mapping of Airflow's user ids to the names of people.
+
+    Args:
+        names: Who may answer, as the policy names them.
+        user_ids: Name to Airflow's id; a name that is missing is its own id.
 
     Raises:
-        ConfigError: One id for two names.
+        ConfigError: Two names have the same id.
     """
     found: dict[str, str] = {}
     for name in names:
@@ -122,7 +131,12 @@ def people_of(names: tuple[str, ...], user_ids: Mapping[str, str]) -> dict[str, 
 
 
 def same_person(one: str, other: str) -> bool:
-    """Return whether two names are one person's."""
+    """Return whether two names belong to the same person.
+
+    Args:
+        one: A name, as somebody wrote it.
+        other: Another; case and spacing make no difference.
+    """
     return person_key(one) == person_key(other)
 
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def verified_asset(source: str) -> Asset:
     """Return the asset of a gated source, for ``outlets``, ``inlets`` and ``schedule``.
 
-    Its name is the URI too: a reference by name (``Asset.ref(name=...)``) then still
-    shows the guard what it refers to, without a database.
+    Its name is the URI too. So a reference by name (``Asset.ref(name=...)``) still shows the guard
+    what it refers to, without a database.
 
     Args:
         source: Name of the source, see ``check_source_name``.
@@ -49,5 +49,5 @@ def source_of(asset: object) -> str | None:
 
 
 def uri_of(asset: object) -> str:
-    """Return the URI of an asset, or the name of what has only a name, or ""."""
+    """Return the URI of an asset; its name if it has only a name; "" if it has neither."""
     return str(getattr(asset, "uri", None) or getattr(asset, "name", None) or "")

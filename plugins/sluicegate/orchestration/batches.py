@@ -1,88 +1,48 @@
 """Which batch a gate task judges, as of which day, and which partitions it consists of.
 
-All of it comes through XCom and templates, so it is a pointer: the gate looks each digest up in
-the ledger and judges what was sealed there.
+All of this comes through XCom and templates, so it is only a pointer: the gate looks each digest up
+in the ledger, and judges what was sealed there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.errors import ConfigError
 from sluicegate.workflow.evidence.home import check_source_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
+    from airflow.sdk import BaseOperator
+
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.orchestration.operators import TrainingGateOperator
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import IssuedVerdict, SealedBatch
-    from sluicegate.workflow.judging.gate import GateSigners
-
-
-def judge(
-    task: TrainingGateOperator,
-    home: SluiceHome,
-    signers: GateSigners,
-    context: Mapping[str, Any],
-    *,
-    run: Mapping[str, str],
-    at: datetime,
-) -> tuple[IssuedVerdict, SealedBatch]:
-    """Judge what a gate task is set to judge.
-
-    Args:
-        task: Its settings.
-        home: Paths of the installation.
-        signers: Gate and ledger keys.
-        context: Airflow's task context.
-        run: Who judges.
-        at: Aware UTC.
-
-    Raises:
-        SluicegateError: It could not be judged.
-    """
-    from sluicegate.orchestration.stores import filesystem_of
-    from sluicegate.workflow.judging.gate import gate_source
-    from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
-
-    _require_awaited(task)
-    return gate_source(
-        home,
-        task.source,
-        signers=signers,
-        at=at,
-        run=run,
-        runner=suite_runner(Path(task.suite)) if task.suite else evaluate_directly,
-        filesystem=lambda locator: filesystem_of(locator, task.conn_id),
-        digest=digest_of(task.batch, task.source) or own_batch(task, home, context, run, at=at),
-        as_of=judged_day(context),
-        parts=parts_of(task.parts),
-    )
 
 
 def own_batch(
-    task: TrainingGateOperator,
     home: SluiceHome,
-    context: Mapping[str, Any],
+    source: str,
     run: Mapping[str, str],
     *,
+    before: Collection[str],
+    told: Iterable[tuple[str, Digest]],
     at: datetime,
 ) -> Digest | None:
     """Return the batch that this run sealed, for a gate that names none.
 
-    By the signed provenance of the run; where its seal task found what was sealed before, and so
-    signed nothing, by that task's output.
+    The signed provenance of the run says which. If its seal task signed nothing, because the same
+    batch was sealed before, the output of that task says which.
 
     Args:
-        task: The gate.
         home: Paths of the installation.
-        context: Airflow's task context.
-        run: Dag, run, task and map index of the gate.
+        source: The gate's source.
+        run: DAG, run, task and map index of the gate.
+        before: Ids of the tasks directly before the gate.
+        told: Source and digest that the seal tasks before the gate returned; only read if the
+            provenance names no batch.
         at: Aware UTC.
 
     Returns:
@@ -93,20 +53,25 @@ def own_batch(
         SluicegateError: The ledger cannot be read, or what it says does not hold.
     """
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.sealing.own_batch import batch_of_run, require_one
 
     evidence = open_evidence(home, at=at)
-    found = batch_of_run(evidence, task.source, run, at=at, before=task.upstream_task_ids)
+    found = batch_of_run(evidence, source, run, at=at, before=before)
     if found is not None:
         return found.digest
-    told = {str(digest) for name, digest in _told(task, context) if name == task.source}
-    require_one(told, task.source)
-    return Digest.parse(told.pop()) if told else None
+    named = {str(digest) for name, digest in told if name == source}
+    require_one(named, source)
+    return Digest.parse(named.pop()) if named else None
 
 
-def _told(task: TrainingGateOperator, context: Mapping[str, Any]) -> Iterator[tuple[str, Digest]]:
-    """Yield what the seal tasks before a gate returned; Airflow knows which map index is meant."""
+def sealed_before(task: BaseOperator, context: Mapping[str, Any]) -> Iterator[tuple[str, Digest]]:
+    """Yield what the seal tasks before a task returned; Airflow picks the map index.
+
+    Args:
+        task: Any task of the running DAG.
+        context: Airflow's task context.
+    """
     for before in task.get_flat_relatives(upstream=True):
         if getattr(getattr(before, "operator_class", type(before)), "seals", False):
             said = before.output.resolve(context)
@@ -114,21 +79,25 @@ def _told(task: TrainingGateOperator, context: Mapping[str, Any]) -> Iterator[tu
 
 
 def awaited(**given: Any) -> tuple[str, ...]:
-    """Return what another task is to say; text may be an empty template, for the newest batch."""
+    """Return the names of values that another task must give; empty text means the newest batch."""
     return tuple(name for name, value in given.items() if not isinstance(value, str | None))
 
 
-def _require_awaited(task: TrainingGateOperator) -> None:
-    """Return unless a task that was to name batch or partitions left nothing.
+def require_left(source: str, left: Mapping[str, Any]) -> None:
+    """Return if each task that must name batch or partitions did so.
+
+    Args:
+        source: The gate's source.
+        left: What each such task left, by the gate's argument.
 
     Raises:
-        ConfigError: It did; the newest batch, or one of no partitions, is another than meant.
+        ConfigError: One left nothing; the newest batch, or one without partitions, is not meant.
     """
-    for name in task.awaited:
-        if getattr(task, name) is None:
+    for name, value in left.items():
+        if value is None:
             raise ConfigError(
                 f"the task that was to name the gate's {name} left nothing",
-                locator=task.source,
+                locator=source,
                 next_step="Clear that task and this one.",
             )
 
@@ -138,13 +107,13 @@ def digest_of(batch: Any, source: str) -> Digest | None:
 
     Args:
         batch: ``{source, digest, ...}``, a digest as text, or nothing.
-        source: The source it must be of.
+        source: The source that the batch must belong to.
 
     Returns:
-        None for nothing, which means the newest batch.
+        The digest; None if nothing is named, which means the newest batch.
 
     Raises:
-        ConfigError: A batch of another source, or no batch.
+        ConfigError: The batch is of another source, or the value names no batch.
     """
     if batch is None or batch in ("", "None"):
         return None
@@ -164,15 +133,15 @@ def parts_of(parts: Iterable[Any] | None) -> list[tuple[str, Digest]] | None:
     """Return source and digest of each partition.
 
     Raises:
-        ConfigError: Not the outputs of seal tasks.
+        ConfigError: A part is not the output of a seal task.
     """
     return None if parts is None else [_pointer(part) for part in parts]
 
 
 def judged_day(context: Mapping[str, Any]) -> datetime | None:
-    """Return the day of a backfilled run, and None for every other.
+    """Return the day of a backfilled run, and None for every other run.
 
-    A run that somebody started by hand with an old date is judged by today's baselines: else
+    A run that somebody started by hand with an old date is judged by today's baselines. Otherwise
     whoever may trigger the DAG would choose the baseline.
     """
     run_type = getattr(context.get("dag_run"), "run_type", None)

@@ -1,4 +1,4 @@
-"""Run the function of a sealed task, and seal what it wrote with what it started from."""
+"""Run the function of a sealed task, and seal its output together with its inputs."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Derived:
 def code_version(function: Callable[..., Any]) -> str:
     """Return the name of a function and the digest of its source text.
 
-    A digest of the text, because a DAG file need not be in any repository; it covers this
-    function alone, not what it calls.
+    The digest is of the text, because a DAG file need not be in any repository. It covers only this
+    function, and not what it calls.
     """
     name = f"{function.__module__}.{function.__qualname__}"
     try:
@@ -53,13 +53,23 @@ def derive(
     code: str,
     run: Mapping[str, str],
 ) -> Derived:
-    """Run a function and seal the path that it returns with the inputs it started from.
+    """Run a function, and seal the path that it returns together with its inputs.
+
+    Args:
+        function: Takes nothing and returns the path of what it wrote.
+        home: Paths of the installation.
+        output: Source name of what the function writes.
+        inputs: Source names of what it reads; their newest seals count, taken before the function
+            runs.
+        code: What `code_version` says of the function.
+        run: Who runs it: orchestrator, DAG, run and task ids.
 
     Raises:
-        SluicegateError: An input is not sealed, or the output cannot be.
+        SluicegateError: An input is not sealed, or the output cannot be sealed.
+        ConfigError: The function returned no path.
     """
     from sluicegate.orchestration.keys import signer_for
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.sealing.seal import seal_into_ledger
 
     at = datetime.now(UTC).replace(microsecond=0)
@@ -68,7 +78,7 @@ def derive(
     path = function()
     if not isinstance(path, str | Path):
         raise ConfigError("a sealed task returns the path of its output", locator=output)
-    # Keys are opened after the function has run; that is tidy, not a barrier.
+    # Keys are opened only after the function has run. That is tidy, but no barrier.
     at = datetime.now(UTC).replace(microsecond=0)
     batch = seal_into_ledger(
         Path(path),

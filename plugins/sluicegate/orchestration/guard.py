@@ -1,13 +1,13 @@
-"""Keeps a protected task from running without a fresh, signed verdict.
+"""The guard: it keeps a protected task from running without a fresh, signed verdict.
 
-This module is the ``airflow.policy`` entry point. Airflow calls ``task_policy`` for every
-task whenever it parses a DAG file: in the dag-processor, and again in the process that is
-about to run the task. There the guard sets a hook that Airflow calls before ``execute``,
-and before a deferred task resumes. See docs/adr/0003-guard.md for what else was measured.
+This module is the ``airflow.policy`` entry point. Airflow calls ``task_policy`` for every task
+whenever it parses a DAG file: in the dag-processor, and again in the process that is about to run
+the task. There the guard sets a hook, which Airflow calls before ``execute`` and before a deferred
+task resumes. docs/adr/0003-guard.md says what else was measured.
 
-It is a barrier against missing, stale and forged evidence, whatever the DAG says; it is
-none against a DAG author who attacks the process both run in. ``load_verified`` and the
-audit's bypass report answer that.
+The guard stops missing, stale and forged evidence, whatever the DAG says. It does not stop a DAG's
+author who attacks the process that both run in. ``load_verified`` and the audit's bypass report
+answer that.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ REFUSED: Final = "Sluicegate refused to start this task: "
 def _read_settings() -> Settings | Exception:
     """Read the settings while no DAG file of this process has run yet.
 
-    A DAG file may change ``os.environ``; settings read later would be the author's. An
-    error is kept instead of raised: raised here it would break every ``airflow`` command.
+    A DAG file may change ``os.environ``, so settings that are read later would be its author's. An
+    error is kept and not raised: here it would break every ``airflow`` command.
     """
     try:
         return Settings.from_airflow(os.environ)
@@ -58,7 +58,7 @@ def settings() -> Settings:
     """Return the settings in force since this process imported Airflow.
 
     Raises:
-        Exception: What kept them from being read.
+        Exception: The error with which they could not be read.
     """
     if isinstance(_SETTINGS, Exception):
         raise _SETTINGS
@@ -69,9 +69,8 @@ def settings() -> Settings:
 def task_policy(task: Any) -> None:
     """Guard ``task`` if the administrator's settings protect it.
 
-    Never raises for a reason of its own: Airflow would drop the whole DAG file, or in a
-    worker reschedule innocent tasks for ever. A task it cannot judge gets a guard that
-    refuses.
+    It never raises for a reason of its own: Airflow would drop the whole DAG file or, in a worker,
+    reschedule innocent tasks for ever. A task that it cannot judge gets a guard that refuses.
     """
     guard = _guard_of(task)
     if guard is not None:
@@ -85,11 +84,13 @@ def _guard_of(task: Any) -> GuardHook | None:
         protection = protection_of(task, settings())
         return None if protection is None else GuardHook(settings(), protection)
     except Exception as error:  # noqa: BLE001 - fail closed for this task, open for no other
-        return GuardHook(None, Protection(reason="guard error", sources=()), broken=_kind(error))
+        return GuardHook(
+            None, Protection(reason="guard error", sources=()), broken=_described(error)
+        )
 
 
 def _install(task: Any, guard: GuardHook) -> None:
-    """Put ``guard`` in front of whatever the DAG author set, once."""
+    """Put ``guard`` before the hook that the DAG's author set, once."""
     if is_mapped(task):
         task.partial_kwargs["pre_execute"] = guard.before(task.partial_kwargs.get("pre_execute"))
     else:
@@ -103,18 +104,18 @@ def _install(task: Any, guard: GuardHook) -> None:
 class _GuardedUnmap:
     """Guards the operator that a mapped task becomes.
 
-    ``expand_kwargs`` may hold ``pre_execute``: such a value wins over the argument where
-    the guard sits, or clashes with it. It may hold inlets and callbacks too, which nobody sees
-    before. So the operator is built as its author wrote it, judged again, and the guard set on
-    the result; never less than the mapped task's own. The argument stays as the second line,
-    should Airflow one day expand tasks without calling ``unmap``.
+    ``expand_kwargs`` may hold ``pre_execute``. Such a value wins over the argument that holds the
+    guard, or clashes with it. It may also hold inlets and callbacks, which nobody sees before. So
+    the operator is built as its author wrote it and judged again, and the guard is set on the
+    result. That guard never asks for less than the mapped task's own. The argument stays too, in
+    case Airflow one day expands tasks without calling ``unmap``.
     """
 
     task: Any
     guard: GuardHook | None
 
     def __call__(self, resolve: Mapping[str, Any]) -> Any:
-        """Return the unmapped operator with the guard in front of its own hook."""
+        """Return the unmapped operator with the guard before its own hook."""
         unguarded = copy.copy(self.task)
         unguarded.partial_kwargs = dict(self.task.partial_kwargs)
         hook = unguarded.partial_kwargs.pop("pre_execute", None)
@@ -132,13 +133,13 @@ class _GuardedUnmap:
 
 @dataclass(frozen=True, slots=True)
 class GuardHook:
-    """What Airflow calls before ``execute``: admit, then the author's own hook.
+    """What Airflow calls before ``execute``: it admits the task, then runs the author's own hook.
 
     Attributes:
         settings: Settings in force, None if they could not be read.
         protection: Why the task is protected and which sources it needs.
-        author_hook: The hook the DAG author had set, run only after admission.
-        broken: Why the guard could not judge this task; then it always refuses.
+        author_hook: The hook that the DAG's author set; it runs only after admission.
+        broken: Why the guard could not judge this task; if set, it always refuses.
     """
 
     settings: Settings | None
@@ -147,7 +148,7 @@ class GuardHook:
     broken: str = ""
 
     def before(self, hook: Callable[..., Any] | None) -> GuardHook:
-        """Return this guard in front of ``hook``; in place of an older guard, never twice."""
+        """Return this guard before ``hook``; it replaces an older guard, so there is only one."""
         return replace(self, author_hook=hook.author_hook if isinstance(hook, GuardHook) else hook)
 
     def joined(self, other: GuardHook | None) -> GuardHook:
@@ -157,7 +158,7 @@ class GuardHook:
         return replace(other, protection=other.protection.joined(self.protection))
 
     def __call__(self, context: Mapping[str, Any]) -> None:
-        """Refuse or let pass.
+        """Refuse the task, or let it pass.
 
         Raises:
             AirflowFailException: Refused; Airflow does not retry it.
@@ -208,11 +209,11 @@ class GuardHook:
         verdicts: Mapping[str, str] | None = None,
         refused: str = "",
     ) -> None:
-        """Note in Airflow what was decided; the audit asks for it, and the canary.
+        """Note in Airflow what was decided; the audit and the canary read it.
 
-        That a guard spoke at all proves it is there on this host: Airflow takes the note from who
-        holds the task's token, and records the host itself. Anybody in this process could write the
-        same. That gains nothing: the audit looks the verdict up and asks whether it was in force.
+        The note proves that this host has a guard: Airflow accepts it only from a holder of the
+        task's token, and records the host itself. Anybody in this process could write the same,
+        but gains nothing: the audit looks the verdict up and checks that it was in force.
         """
         from sluicegate.workflow.auditing.run_records import ADMITTED_KEY
 
@@ -222,7 +223,7 @@ class GuardHook:
         try:
             context["ti"].xcom_push(key=ADMITTED_KEY, value=value)
         except Exception as error:  # noqa: BLE001 - the decision stands, the audit will ask about it
-            _log.warning("Sluicegate could not note its decision: %s", _kind(error))
+            _log.warning("Sluicegate could not note its decision: %s", _described(error))
 
 
 def admit(context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome) -> dict[str, str]:
@@ -253,10 +254,10 @@ def admit(context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome
 
 
 def _hand_down(admitted: Admitted, task: Any) -> None:
-    """Leave the admission for this process, and for a child that gets an environment of its own.
+    """Leave the admission for this process, and for a child that gets its own environment.
 
-    Children on this machine are meant (BashOperator, ``@task.external_python``,
-    ``@task.virtualenv``). Where a container's home lies is for its author to say.
+    This is for children on this machine (BashOperator, ``@task.external_python``,
+    ``@task.virtualenv``). Only its author knows where the home of a container is.
     """
     admitted.leave(os.environ, task=os.environ)
     for name, is_local in (("env", "append_env"), ("env_vars", "inherit_env")):
@@ -268,7 +269,7 @@ def _hand_down(admitted: Admitted, task: Any) -> None:
 
 
 def _run_author_hook(hook: Callable[..., Any], context: Mapping[str, Any]) -> None:
-    """Run the author's hook as Airflow would have, generators included."""
+    """Run the author's hook as Airflow would have run it, generators included."""
     from airflow.sdk.execution_time.callback_runner import create_executable_runner
     from airflow.sdk.execution_time.context import context_get_outlet_events
 
@@ -284,19 +285,19 @@ def _refuse(error: SluicegateError) -> NoReturn:
 
 
 def _fail(error: Exception) -> NoReturn:
-    """Refuse because of a defect; the log says which, and where with ``SLUICEGATE_DEBUG``."""
+    """Refuse because of a defect. The log names it; with ``SLUICEGATE_DEBUG`` also the place."""
     from airflow.sdk.exceptions import AirflowFailException
 
     from sluicegate.foreign import DEBUG
 
-    said = f"{REFUSED}[GUARD_ERROR] the guard itself failed: {_kind(error)}"
+    said = f"{REFUSED}[GUARD_ERROR] the guard itself failed: {_described(error)}"
     _log.error(said)
-    # Without its cause: Airflow would print what a library quotes, and nobody's own frames.
+    # Without its cause: Airflow would print its text, in which a library may quote anything.
     raise AirflowFailException(said) from (error if os.environ.get(DEBUG) else None)
 
 
-def _kind(error: Exception) -> str:
-    """Return an error's kind and coded text; its own text may quote anything."""
+def _described(error: Exception) -> str:
+    """Return the kind and the coded text of an error; its own text may quote anything."""
     if isinstance(error, SluicegateError):
         return str(error)
     from sluicegate.foreign import DEBUG, coded

@@ -1,7 +1,7 @@
-"""A TaskFlow training task that asks for its verdicts itself, in front of its first line.
+"""A TaskFlow training task that asks for its verdicts itself, before its first line runs.
 
-The guard protects such a task like any other, by its inlets. The decorator adds what the guard
-cannot give: a worker whose Airflow has no cluster policy refuses too.
+The guard protects such a task by its inlets, like any other. The decorator adds what the guard
+cannot give: a worker without our cluster policy refuses too.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ def guarded_task(
 
     Args:
         sources: Names of the sources it trains on.
-        task_options: As for ``@task``; inlets are added to. Not ``multiple_outputs`` by a return
-            annotation: name it.
+        task_options: As for ``@task``; the sources are added to the inlets. A return annotation
+            does not set ``multiple_outputs``: name that option.
 
     Returns:
-        A decorator. Mapped with ``expand`` like any TaskFlow task; each instance asks.
+        A decorator. The task can be mapped with ``expand`` as usual; each instance asks.
+
+    Raises:
+        ConfigError: No source is named, or a name cannot name one.
 
     Example::
 
@@ -58,7 +61,7 @@ def guarded_task(
 
 
 def _require_admission(names: tuple[str, ...]) -> None:
-    """Verify all over again: what a guard left in the environment is a pointer.
+    """Verify everything again: what a guard left in the environment is only a pointer.
 
     Raises:
         AirflowFailException: A source has no valid verdict; Airflow does not retry it.
@@ -74,6 +77,6 @@ def _require_admission(names: tuple[str, ...]) -> None:
         before = Admitted.found(os.environ)
     except Exception as error:  # noqa: BLE001 - fail closed, and show what nobody may forge
         raise ending(coded(error), REFUSED, final=True) from None
-    # The guard may have admitted the task to other inlets of its own too.
+    # The guard may have admitted the task to further inlets.
     every = {**(before.verdicts if before else {}), **verdicts}
     Admitted(home, every).leave(os.environ, task=os.environ)

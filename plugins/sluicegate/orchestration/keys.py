@@ -29,19 +29,19 @@ def signer_for(
 ) -> Signer:
     """Return the signer of a role.
 
-    The first that is set counts: the variable ``SLUICEGATE_KEY_<ROLE>``, the option
-    ``[sluicegate] key_<role>``, the file ``keys/<role>.pem`` of the home directory. Further keys,
+    The first of these that is set counts: the variable ``SLUICEGATE_KEY_<ROLE>``, the option
+    ``[sluicegate] key_<role>``, the file ``keys/<role>.pem`` in the home directory. Further keys,
     for thresholds and hybrids, come from ``SLUICEGATE_COSIGN_<ROLE>``, ``cosign_<role>`` or
-    ``keys/<role>.cosign*.pem``, and sign every statement of the role too.
+    ``keys/<role>.cosign*.pem``. They also sign every statement of the role.
 
     Args:
         role: ``source``, ``gate``, ``baseline``, ``waiver`` or ``ledger``.
         home: Paths of the installation.
-        environ: Environment; the process's own by default.
-        option: Lookup in Airflow's section ``[sluicegate]``; its own by default.
+        environ: Environment; the process's own when None.
+        option: Looks up an option of the section ``[sluicegate]``; Airflow's own when None.
 
     Raises:
-        ConfigError: The key is not there or not usable.
+        ConfigError: The key does not exist or is not usable.
     """
     return role_signer(
         role,

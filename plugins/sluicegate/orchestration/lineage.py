@@ -1,8 +1,8 @@
 """A TaskFlow task whose output is sealed together with what it was made of.
 
-The inputs are taken before the function runs, so that a batch which arrives meanwhile is not
-claimed; the output is sealed after. The function runs in a process that can reach the source
-key: give such tasks the trust, the queue and the user of a seal task, never of training.
+The inputs are looked up before the function runs, so a batch that arrives meanwhile is not claimed.
+The output is sealed after it. The function runs in a process that can reach the source key: give
+such tasks the trust, the queue and the user of a seal task, never those of training.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 SEALED_SCHEME: Final = "sealed://"
-"""Not the scheme of verified assets: a seal says where data came from, not that it is good."""
+"""Another scheme than that of verified assets: a seal says where data came from, not that they are
+good."""
 
 
 def sealed_asset(source: str) -> Asset:
@@ -39,10 +40,14 @@ def sealed_task(
     Args:
         output: Source name of what the function writes. The function returns its path.
         inputs: Source names of what it reads; each must be sealed.
-        task_options: As for ``@task``; inlets and outlets are added to.
+        task_options: As for ``@task``; our assets are added to inlets and outlets.
 
     Returns:
         A decorator. The task's XCom is ``{source, digest, index}``: a pointer, never evidence.
+
+    Raises:
+        ConfigError: No input is named, or a name cannot name a source. The decorator raises it for
+            a coroutine or a generator.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""Tells people once per incident, and once that it is over, through any Airflow notifier.
+"""Tell people once when an incident begins and once when it is over, by any Airflow notifier.
 
     from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
@@ -10,7 +10,7 @@
         task_id="gate", source="flights", on_failure_callback=tell, on_success_callback=tell
     )
 
-Airflow logs and swallows the errors of a callback: a message that cannot be sent blocks nothing
+Airflow logs and swallows the errors of a callback, so a message that cannot be sent blocks nothing
 and lets nothing through.
 """
 
@@ -39,8 +39,8 @@ class IncidentNotifier(BaseNotifier):
 
     Args:
         source: Name of the source that the task judges.
-        send: Makes the notifier that sends a message, from its subject and text.
-        as_html: Escape the text and keep its lines, for notifiers that send HTML.
+        send: Makes, from subject and text, the notifier that sends a message.
+        as_html: Whether to escape the text and keep its lines, for notifiers that send HTML.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class IncidentNotifier(BaseNotifier):
         self.as_html = as_html
 
     def notify(self, context: Any) -> None:
-        """Tell what is news: the first blocked verdict, a gate that could not judge, recovery."""
+        """Send what is news: the first blocked verdict, a gate that could not judge, recovery."""
         if (message := self._message(context)) is None:
             return
         subject, text = message
@@ -70,8 +70,8 @@ class IncidentNotifier(BaseNotifier):
         if incident is not None and _is_of_try(incident.verdict, ti):
             return (incident.subject, incident.text) if incident.is_news else None
         if error is None or (incident is not None and f"[{GateBlocked.code}]" in f"{error}"):
-            return None  # a rerun that would have said the same again; it was told
-        # No verdict of this very try: nothing was found out, and nothing trains.
+            return None  # a rerun that only repeats its verdict; people were told
+        # This try issued no verdict: nothing was found out, and nothing trains.
         return f"{self.source}: the gate could not judge", f"{error}"[:2000]
 
 

@@ -1,7 +1,7 @@
 """What the operators tell OpenLineage: version, integrity and quality of a batch.
 
-A lineage event is a copy for catalogues. It is not signed and proves nothing: the integrity
-facet says where the evidence is.
+A lineage event is a copy for catalogues. It is not signed and proves nothing. Its integrity facet
+says where the evidence is.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ def facets(
     Args:
         pointer: ``source``, ``digest`` and, if there is one, ``verdict`` or ``index``; None if
             the task ended before it knew the batch.
-        verdict: What the gate said.
-        output: Whether the task made the batch known rather than judged it.
+        verdict: The gate's verdict on it, if there is one.
+        output: Whether the task sealed the batch; otherwise it judged the batch.
 
     Returns:
-        Lineage with one dataset, or an empty one without a pointer.
+        Lineage with one dataset; empty if there is no pointer.
 
     Raises:
         ImportError: The provider is not installed; Airflow asks only if it is.
@@ -60,10 +60,10 @@ def facets(
 
 
 def derived_facets(derived: Derived | None) -> Any:
-    """Return the ``OperatorLineage`` of a task that made one batch of others.
+    """Return the ``OperatorLineage`` of a task that made a batch from others.
 
     Args:
-        derived: What it established; None if it ended before.
+        derived: What the task established; None if it ended before that.
 
     Raises:
         ImportError: The provider is not installed; Airflow asks only if it is.
@@ -101,7 +101,7 @@ def _integrity(pointer: Mapping[str, str], verdict: Verdict | None) -> Any:
 
 
 def _assertions(verdict: Verdict) -> Any:
-    """Return one assertion for the verdict, and one for each reason, by code and column."""
+    """Return an assertion for the verdict, and one for each reason, by code and column."""
     from openlineage.client.facet_v2 import data_quality_assertions_dataset as quality
 
     passed = verdict.result.value != "FAILED"

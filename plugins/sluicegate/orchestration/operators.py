@@ -1,20 +1,29 @@
 """The operators: seal a source, judge it, and let training start on it.
 
-Constructors only validate and keep text, so that parsing a DAG file costs nothing; keys,
-data and Great Expectations are touched in ``execute`` alone. A verdict that blocks fails
-the task without retry: the same bytes would be judged the same again.
+Constructors only validate and keep text, so it costs nothing to parse a DAG file. Keys, data and
+Great Expectations are used only in ``execute``. A verdict that blocks fails the task without retry:
+the same bytes would be judged the same again.
 """
 
 from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
 from sluicegate.orchestration.assets import verified_asset
-from sluicegate.orchestration.batches import awaited, judge
+from sluicegate.orchestration.batches import (
+    awaited,
+    digest_of,
+    judged_day,
+    own_batch,
+    parts_of,
+    require_left,
+    sealed_before,
+)
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.evidence.home import check_source_name
 
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sluicegate.attest.keys import Signer
+    from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.verdict import Verdict
     from sluicegate.workflow.evidence.home import SluiceHome
 
@@ -29,7 +39,7 @@ if TYPE_CHECKING:
 class _SluicegateOperator(BaseOperator):
     """What all operators share: settings, keys, error mapping, lineage."""
 
-    # What this run has established, for OpenLineage; set in ``execute`` only.
+    # What this run has established, for OpenLineage; set only in ``execute``.
     _known: Mapping[str, str] | None = None
     _verdict: Verdict | None = None
     # Whether the output names a batch that this task sealed.
@@ -68,7 +78,7 @@ class _SluicegateOperator(BaseOperator):
         return self._facets()
 
     def get_openlineage_facets_on_failure(self, _task_instance: Any) -> Any:
-        """Return the same: a batch that was blocked is what a catalogue must show."""
+        """Return the same: a catalogue must show a batch that was blocked."""
         return self._facets()
 
     def _facets(self) -> Any:
@@ -78,7 +88,7 @@ class _SluicegateOperator(BaseOperator):
 
 
 def run_of(context: Mapping[str, Any]) -> dict[str, str]:
-    """Return who runs this, for provenance and verdicts."""
+    """Return who runs this task, for provenance and verdicts."""
     ti = context["ti"]
     return {
         "orchestrator": "airflow",
@@ -97,10 +107,10 @@ class SealSourceOperator(_SluicegateOperator):
         source: Name of the source; consumers ask for it by this name.
         path: File, directory, glob, URL of a store or ``postgresql://host/db#table``; templated.
         conn_id: Airflow connection with the credentials of the store or database.
-        table: Sign the digest of the files' rows too.
-        row_key: Column that names a row: changed rows can be named later.
+        table: Whether to sign the digest of the files' rows too.
+        row_key: Column that names a row, so that changed rows can be named later.
         row_label: Column whose flips are counted, with ``row_key``.
-        hash_type: Of each file, ``sha256`` or ``blake3`` (on all cores; extra ``blake3``).
+        hash_type: Hash of each file: ``sha256``, or ``blake3`` (all cores; extra ``blake3``).
         **kwargs: As for any operator.
 
     Returns:
@@ -132,7 +142,7 @@ class SealSourceOperator(_SluicegateOperator):
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.sources.open import open_any
         from sluicegate.orchestration.stores import filesystem_of
-        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.sealing.seal import RowRecord, seal_into_ledger
 
         evidence = open_evidence(home, at=at, ledger_signer=self._signer(home, "ledger"))
@@ -153,17 +163,17 @@ class SealSourceOperator(_SluicegateOperator):
 
 
 class TrainingGateOperator(_SluicegateOperator):
-    """Judge a sealed batch of a source; emit its asset event only if training may start.
+    """Judge a sealed batch of a source, and emit its asset event only if training may start.
 
     Args:
         source: Name of the source.
         suite: Great Expectations suite whose expectations carry the signals; templated.
             Without one the signals are evaluated directly.
         conn_id: As for `SealSourceOperator`, for a batch in an object store.
-        batch: A seal task's output, or a digest; templated. By default the batch that
-            this run sealed, and the newest of the source if it sealed none.
-        parts: Outputs of the seal tasks of its partitions; templated.
-        announce: Emit the event; False for a partition.
+        batch: A seal task's output, or a digest; templated. When None, the batch that this run
+            sealed, or the newest of the source if it sealed none.
+        parts: Outputs of the seal tasks of the batch's partitions; templated.
+        announce: Whether to emit the event; False for a partition.
         **kwargs: As for any operator. ``outlets`` holds ``verified_asset(source)`` too.
 
     Returns:
@@ -195,19 +205,45 @@ class TrainingGateOperator(_SluicegateOperator):
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.policy_file import read_policy
-        from sluicegate.workflow.judging.gate import GateSigners
+        from sluicegate.orchestration.stores import filesystem_of
+        from sluicegate.workflow.judging.gate import GateSigners, gate_source
+        from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
-        signers = GateSigners(self._signer(home, "gate"), self._signer(home, "ledger"))
-        issued, batch = judge(self, home, signers, context, run=run_of(context), at=at)
+        require_left(self.source, {name: getattr(self, name) for name in self.awaited})
+        policy = read_policy(home.policy)
+        issued, batch = gate_source(
+            home,
+            self.source,
+            signers=GateSigners(self._signer(home, "gate"), self._signer(home, "ledger")),
+            at=at,
+            run=run_of(context),
+            runner=suite_runner(Path(self.suite)) if self.suite else evaluate_directly,
+            filesystem=lambda location: filesystem_of(location, self.conn_id),
+            digest=self._meant(home, context, at),
+            as_of=judged_day(context),
+            parts=parts_of(self.parts),
+            policy=policy,
+        )
         self._verdict = verdict = issued.verdict
         pointer = {"source": batch.source, "digest": str(batch.digest)}
         self._known = pointer = {**pointer, "verdict": str(issued.envelope)}
-        verdict.require_passed(read_policy(home.policy), at=at)
+        verdict.require_passed(policy, at=at)
         for reason in verdict.reasons:
             self.log.warning("%s %s", reason.result, reason.message)
         self.log.info("verdict %s on %s@%s", verdict.result, batch.source, batch.digest)
         self._announce(context, pointer)
         return pointer
+
+    def _meant(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> Digest | None:
+        """Return the batch that the DAG names, else the one that this run sealed."""
+        return digest_of(self.batch, self.source) or own_batch(
+            home,
+            self.source,
+            run_of(context),
+            before=self.upstream_task_ids,
+            told=sealed_before(self, context),
+            at=at,
+        )
 
     def _announce(self, context: Mapping[str, Any], pointer: dict[str, str]) -> None:
         if self.announce:

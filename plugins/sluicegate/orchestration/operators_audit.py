@@ -1,7 +1,7 @@
-"""The audit as a task: run it by a schedule, and let it fail when something is wrong.
+"""The audit as a task. It runs on a schedule, and fails when something is wrong.
 
-Not among the classes that the guard exempts: an audit reads no training data, and a DAG
-of audits needs no protected tag.
+The guard does not exempt this class: an audit reads no training data, and a DAG of audits needs no
+protected tag.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ class LedgerAuditOperator(BaseOperator):
     """Audit the ledger against the checkpoint it showed last time, and fail on findings.
 
     Args:
-        memory: File that keeps that checkpoint; templated. Put it where nobody who can write
-            the ledger can write: beside the ledger it would be rolled back with it.
-        airflow_conn_id: Connection (host, login, password) to the API server whose records
-            are compared with the verdicts; without one only the ledger is audited.
+        memory: File that keeps that checkpoint; templated. Put it where nobody who can write the
+            ledger can write: beside the ledger it would be rolled back together with it.
+        airflow_conn_id: Connection (host, login, password) to the API server whose records are
+            compared with the verdicts; when None, only the ledger is audited.
         lookback: How far back to compare runs. A finding about a run keeps this task failing
             until the run is older than that.
-        only_new: Check only leaves added since the last audit. False reads everything.
-        data: Hash the newest sealed batch of every source again.
-        witness_lag: How long new leaves may wait for the witnesses that the trust policy
-            names; without any it means nothing.
+        only_new: Whether to check only the leaves added since the last audit.
+        data: Whether to hash the newest sealed batch of every source again.
+        witness_lag: How long new leaves may wait for the witnesses that the trust policy names;
+            ignored if it names none.
         **kwargs: As for any operator.
 
     Returns:
-        Through XCom the number of findings by code, nothing else; the log holds the rest.
+        Through XCom only the number of findings by code; the log holds the rest.
     """
 
     template_fields: Sequence[str] = ("memory",)
@@ -72,7 +72,7 @@ class LedgerAuditOperator(BaseOperator):
         """Audit, remember, and report.
 
         Raises:
-            AirflowFailException: Something was found: no retry, it would not go away.
+            AirflowFailException: Something was found. No retry: it would not go away.
             AirflowException: The audit could not be made.
         """
         with mapped_errors():
@@ -130,7 +130,7 @@ class LedgerAuditOperator(BaseOperator):
 
 
 def _outside(memory: Path, home: SluiceHome) -> Path:
-    """Return the path of the memory if it does not lie with what it has to witness."""
+    """Return the path of the memory if it is not in the home, which it has to witness."""
     if not memory.is_absolute() or memory.resolve().is_relative_to(home.root.resolve()):
         raise ConfigError(
             "the audit's memory must be an absolute path outside the home directory",
@@ -141,7 +141,7 @@ def _outside(memory: Path, home: SluiceHome) -> Path:
 
 
 def _remember(memory: Path, checkpoint: bytes) -> None:
-    """Replace the memory at once: a crash leaves the old checkpoint or the new one."""
+    """Replace the memory in one step: a crash leaves the old checkpoint or the new one."""
     memory.parent.mkdir(parents=True, exist_ok=True)
     fresh = memory.with_name(memory.name + ".new")
     fresh.write_bytes(checkpoint)

@@ -1,4 +1,4 @@
-"""Back to the last batch that was trusted, and train on it."""
+"""Go back to the last batch that was trusted, and train on it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 class RollbackOperator(TrainingGateOperator):
     """Make an older batch the newest one again, and announce it to training.
 
-    Its bytes are hashed first. If its verdict is no longer in force (expired, or issued under
-    an earlier policy), the gate judges it again, and announces it only if it still passes.
+    The bytes of the batch are hashed first. If its verdict is no longer in force (expired, or
+    issued under an earlier policy), the gate judges it again and announces it only if it still
+    passes.
 
     Args:
         source: Name of the source.
-        to: dirHash1 digest of the batch to go back to; templated. The last trusted one by
-            default; for the one before a batch that passed by mistake, name it.
+        to: dirHash1 digest of the batch to go back to; templated. When None, the last trusted
+            one. If that batch passed by mistake, name the one before it.
         **kwargs: As for `TrainingGateOperator`: ``suite`` and ``conn_id`` are for judging again.
 
     Returns:
@@ -41,7 +42,7 @@ class RollbackOperator(TrainingGateOperator):
         from sluicegate.digest.algorithms import Digest
         from sluicegate.workflow.admission.admit import admit_training
         from sluicegate.workflow.auditing.history import roll_back
-        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.evidence.opening import open_evidence
 
         batch = roll_back(
             open_evidence(home, at=at, ledger_signer=self._signer(home, "ledger")),

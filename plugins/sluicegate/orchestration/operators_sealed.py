@@ -1,6 +1,6 @@
 """The operator behind `sealed_task`: a Python task that seals what its function wrote.
 
-No task of the guard's exemption: its function is code of the DAG author.
+The guard does not exempt this task: its function is code of the DAG's author.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class SealedTaskOperator(_PythonDecoratedOperator):
-    """Run the decorated function between looking up its inputs and sealing its output.
+    """Look up the inputs, run the decorated function, and seal its output.
 
     Args:
-        sealed_output: Source name of what the function writes; it returns the path.
+        sealed_output: Source name of what the function writes; the function returns its path.
         sealed_inputs: Source names of what it reads.
         **kwargs: As for ``@task``.
 
@@ -35,7 +35,7 @@ class SealedTaskOperator(_PythonDecoratedOperator):
     custom_operator_name = "@sealed_task"
     seals = True
 
-    # What this run has established, for OpenLineage; set while it runs only.
+    # What this run has established, for OpenLineage; set only while it runs.
     _derived: Derived | None = None
 
     def __init__(

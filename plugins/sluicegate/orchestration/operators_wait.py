@@ -1,7 +1,7 @@
 """Wait, without a worker slot, until training may start on a source.
 
-For a training DAG that runs by the clock. Waiting lets nothing pass: when it ends, the guard asks
-for the evidence of each training task as ever.
+This is for a training DAG that runs by the clock. Waiting lets nothing pass: when it ends, the
+guard asks for the evidence of each training task as usual.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class VerdictTrigger(BaseTrigger):
-    """Looks into the ledger until it admits training on a source.
+    """Checks the ledger again and again until training on a source is admitted.
 
     Args:
         source: Name of the source.
-        poll_s: Seconds between two looks.
+        poll_s: Seconds between two checks.
     """
 
     def __init__(self, source: str, poll_s: float) -> None:
@@ -38,11 +38,11 @@ class VerdictTrigger(BaseTrigger):
         self.poll_s = poll_s
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Return what Airflow stores of it: no home and no key, which are settings."""
+        """Return what Airflow stores: neither home nor key, because these are settings."""
         return f"{__name__}.VerdictTrigger", {"source": self.source, "poll_s": self.poll_s}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield once, when training may start; what cannot be checked is not a yes."""
+        """Yield once, when training may start. What cannot be checked is not a yes."""
         while not await asyncio.to_thread(self._is_admitted):  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(self.poll_s)
         yield TriggerEvent({"source": self.source})  # type: ignore[no-untyped-call]
@@ -59,14 +59,14 @@ class VerdictTrigger(BaseTrigger):
 
 
 class WaitForVerdictOperator(_SluicegateOperator):
-    """Park in the triggerer until training may start on a source: passed, or waived.
+    """Wait in the triggerer until training may start on a source: passed, or waived.
 
-    A blocked batch does not end the waiting: a waiver or the next batch may. Time running out
-    fails the task.
+    A blocked batch does not end the waiting; a waiver or the next batch may end it. The task fails
+    when the time is over.
 
     Args:
         source: Name of the source.
-        poll_s: Seconds between two looks into the ledger, at least 1.
+        poll_s: Seconds between two checks of the ledger, at least 1.
         timeout: How long to wait.
         **kwargs: As for any operator.
 
@@ -84,7 +84,9 @@ class WaitForVerdictOperator(_SluicegateOperator):
     ) -> None:
         super().__init__(source=source, **kwargs)
         if not poll_s >= 1:
-            raise ConfigError("too many looks into the ledger", locator="poll_s", got=f"{poll_s}")
+            raise ConfigError(
+                "the ledger would be checked too often", locator="poll_s", got=f"{poll_s}"
+            )
         self.poll_s = poll_s
         self.timeout = timeout
 
@@ -105,6 +107,11 @@ class WaitForVerdictOperator(_SluicegateOperator):
         return pointer
 
     def resume(self, context: Mapping[str, Any], event: object) -> dict[str, str]:
-        """Ask again: what the triggerer says is no evidence."""
+        """Check again: what the triggerer says is no evidence.
+
+        Args:
+            context: Airflow's task context.
+            event: What the trigger yielded; not used.
+        """
         del event
         return self.execute(context)

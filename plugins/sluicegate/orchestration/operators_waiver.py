@@ -1,11 +1,11 @@
 """A blocked batch, put to two people: Airflow's human-in-the-loop form becomes a signed waiver.
 
-`waiver(source)` makes a group of two tasks to stand behind the gate. The first parks itself if
-the gate blocked, until a person explains why training may go on all the same; the second until
-another person confirms exactly that. Each answer is signed with that person's own key, and only
-the ledger's entry lets training start: marking these tasks successful does not.
+`waiver(source)` makes a group of two tasks that runs after the gate. If the gate blocked, the first
+task waits until a person explains why training may go on all the same. The second waits until
+another person confirms exactly that. Each answer is signed with that person's own key. Only the
+ledger's entry lets training start: marking these tasks successful does not.
 
-These tasks need the approvers' keys and the ledger's, never the training task. See
+These tasks need the approvers' keys and the ledger's; the training task must never have them. See
 docs/adr/0011-waiver-through-airflow.md.
 """
 
@@ -64,13 +64,13 @@ def waiver(source: str, *, group_id: str = "waiver", **options: Any) -> TaskGrou
 
 
 class _AsksAPerson(_SluicegateOperator):
-    """What both steps share: the form, and what comes back from it.
+    """What both steps share: they show the form and read the answer.
 
     Args:
         source: Name of the source.
-        user_ids: Airflow's user id of each person that the policy names, where it is another
-            text than the name.
-        response_timeout: How long to wait; then the task fails, and nothing is waived.
+        user_ids: Name in the policy to Airflow's user id, for each person whose id is not the
+            name.
+        response_timeout: How long to wait. After that the task fails, and nothing is waived.
         **kwargs: As for any operator.
     """
 
@@ -124,7 +124,7 @@ class _AsksAPerson(_SluicegateOperator):
         from sluicegate.workflow.response.waiver_question import question_about
 
         if (question := question_about(home, self.source, at=at)) is None:
-            raise ConfigError("nothing is to be waived any more", locator=self.source)
+            raise ConfigError("there is nothing left to waive", locator=self.source)
         return question
 
     def _about(self, question: Question) -> str:
@@ -150,8 +150,8 @@ class _AsksAPerson(_SluicegateOperator):
         people: Mapping[str, str],
         fields: Mapping[str, Any],
     ) -> BaseException:
-        """Show the form; return what parks the task when raised, until `answered` is called."""
-        if not people:  # Airflow would let everybody answer
+        """Show the form; return what to raise so that the task waits until `answered` is called."""
+        if not people:  # then Airflow would let everybody answer
             raise ConfigError("nobody is left who may answer", locator=self.source)
         from airflow.sdk import Param
         from airflow.sdk.exceptions import TaskAwaitingInput
@@ -175,11 +175,11 @@ class _AsksAPerson(_SluicegateOperator):
 
 
 class RequestWaiverOperator(_AsksAPerson):
-    """Ask a person why a blocked batch may be trained on; skipped if the gate let it through.
+    """Ask a person why a blocked batch may be trained on. Skipped if the gate let it through.
 
     Returns:
-        Through XCom ``{source, digest, request}``: the signed request, verified where it is
-        used. Without ``request`` if a waiver already lets training start.
+        Through XCom ``{source, digest, request}``: the signed request, which is verified where it
+        is used. There is no ``request`` if a waiver already lets training start.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -198,7 +198,7 @@ class RequestWaiverOperator(_AsksAPerson):
         hours = Param(
             min(24, question.max_hours),
             type="number",
-            description=f"hours it shall hold, at most {question.max_hours:g}",
+            description=f"how many hours the waiver holds, at most {question.max_hours:g}",
         )
         raise self._form(
             context,
@@ -243,7 +243,7 @@ class RequestWaiverOperator(_AsksAPerson):
 
 
 class ConfirmWaiverOperator(_AsksAPerson):
-    """Ask a second person to confirm a request; append the waiver, announce the batch.
+    """Ask a second person to confirm a request; then append the waiver and announce the batch.
 
     Args:
         request: What `RequestWaiverOperator` returned; templated.
@@ -291,7 +291,7 @@ class ConfirmWaiverOperator(_AsksAPerson):
         answer: Answer,
         at: datetime,
     ) -> dict[str, str]:
-        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.response.waiver import confirm_waiver
         from sluicegate.workflow.response.waiver_question import require_own_key
 
@@ -310,7 +310,7 @@ class ConfirmWaiverOperator(_AsksAPerson):
         return self._announce(home, context, at)
 
     def _asked_for(self, home: SluiceHome, at: datetime) -> Waiver:
-        from sluicegate.workflow.evidence.verified import open_evidence
+        from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.response.waiver import read_request
 
         request = self.request["request"].encode()
@@ -329,12 +329,12 @@ class ConfirmWaiverOperator(_AsksAPerson):
 
 
 def _literal(text: str) -> str:
-    """Return text that Airflow's form shows as it is: its body is Markdown, names may be links."""
+    """Return text that Airflow's form shows as it is; its Markdown could make a link of a name."""
     return f"    {visible(text)}"
 
 
 def _already_admitted(home: SluiceHome, source: str, at: datetime) -> dict[str, str]:
-    """Return a pointer if people waived it by other means; skip if nobody had to."""
+    """Return a pointer if people waived the verdict by other means; skip if nobody had to."""
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.errors import GateBlocked
     from sluicegate.workflow.admission.admit import admit_training

@@ -1,7 +1,7 @@
 """The Airflow plugin. It adds no listener: see docs/adr/0003-guard.md.
 
-The guard is not here but in the ``airflow.policy`` entry point, because a plugin that
-cannot be imported is only logged, while a policy that cannot be imported stops Airflow.
+The guard is not here but in the ``airflow.policy`` entry point: if a plugin cannot be imported,
+Airflow only logs that; if a policy cannot be imported, Airflow stops.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ class SluicegatePlugin(AirflowPlugin):
 
     @classmethod
     def on_load(cls, *_args: Any, **_kwargs: Any) -> None:
-        """Have Airflow hide the ledger's password where it shows its configuration.
+        """Make Airflow hide the ledger's password where it shows its configuration.
 
-        An installed distribution says so in its provider description; a folder has none.
+        An installed distribution says this in its provider description. A plugins folder has none.
+
+        Args:
+            *_args: What Airflow passes; not used.
+            **_kwargs: Likewise.
         """
         from airflow.configuration import conf
 

@@ -28,9 +28,9 @@ _NO_LEDGER = Secret("", "ledger URL")
 def _listed(value: str | None, default: str) -> tuple[str, ...]:
     """Split a comma list; an empty one means the default.
 
-    There is no off switch: a list emptied by accident or on purpose must not stop the
-    guard without a trace. Trying the gate without blocking is what the policy's shadow
-    mode is for, and that is signed into every verdict.
+    There is no off switch: a list that is emptied, by accident or on purpose, must not stop the
+    guard without a trace. To try the gate without blocking, use the policy's shadow mode, which is
+    signed into every verdict.
     """
     items = tuple(part.strip() for part in (value or "").split(",") if part.strip())
     return items or tuple(part.strip() for part in default.split(","))
@@ -39,7 +39,7 @@ def _listed(value: str | None, default: str) -> tuple[str, ...]:
 def _places(
     get: Callable[[str], str | None], environ: Mapping[str, str]
 ) -> tuple[dict[str, str], ConfigError | None]:
-    """Return the value of each place, and what is wrong with them."""
+    """Return the value of each place, and the error if two names of one have two values."""
     places, contradiction = {}, None
     for name in (ENV_HOME, ENV_LEDGER, ENV_REMEMBERED):
         option = name.removeprefix(f"{SECTION.upper()}_").lower()
@@ -52,16 +52,17 @@ def _places(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Configuration of the Airflow side.
+    """Configuration of everything that runs in Airflow.
 
     Attributes:
-        home_text: ``[sluicegate] home`` as written, or "" if nothing is set. Kept as text
-            because a missing home must refuse the protected task that needs it, not
-            break every other task of the installation.
+        home_text: ``[sluicegate] home`` as written, or "" if nothing is set. It is kept as text,
+            because a missing home must refuse the protected task that needs it, and must not break
+            every other task.
         ledger_text: ``[sluicegate] ledger``: URL of a ledger in PostgreSQL; may hold a password.
-        remembered_text: ``[sluicegate] remembered``: where it is remembered what was seen of
-            ledger and trust policy, or "" for the default.
-        contradiction: Two names of one of these say two things. Kept for the same reason.
+        remembered_text: ``[sluicegate] remembered``: file of what was seen of ledger and trust
+            policy, or "" for the default.
+        contradiction: The error if two names of a setting have two values; kept for the same
+            reason.
         protect_tags: DAG tags whose tasks are guarded.
         protect_assets: Asset URI prefixes whose consumers are guarded; always holds
             ``sluicegate://``.
@@ -109,9 +110,9 @@ class Settings:
 
     @property
     def digest(self) -> str:
-        """Name these settings, to compare workers with; 12 hex digits.
+        """Digest of these settings, to compare workers; 12 hex digits.
 
-        The ledger's URL is left out: it may hold a password, and a digest of one can be guessed.
+        The ledger's URL is left out: it may hold a password, which could be guessed from a digest.
         """
         named = (sorted(self.protect_tags), self.protect_assets, self.home_text)
         text = repr((*named, self.remembered_text))
@@ -121,7 +122,7 @@ class Settings:
         """Return the home directory.
 
         Raises:
-            ConfigError: None is set, it is relative, or two names of a setting disagree.
+            ConfigError: No home is set, it is relative, or two names of a setting disagree.
         """
         if self.contradiction is not None:
             raise self.contradiction

@@ -1,4 +1,4 @@
-"""Stores and databases through Airflow connections: credentials stay in secrets backends."""
+"""Open stores and databases by Airflow connections, so that credentials stay in its backends."""
 
 from __future__ import annotations
 
@@ -6,57 +6,57 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 
-def filesystem_of(locator: str, conn_id: str | None) -> Any:
+def filesystem_of(location: str, conn_id: str | None) -> Any:
     """Return the file system of a URL with the credentials of an Airflow connection.
 
     Args:
-        locator: URL such as ``s3://bucket/prefix``; paths without a protocol need none.
+        location: URL such as ``s3://bucket/prefix``; paths without a protocol need none.
         conn_id: Airflow connection; None leaves credentials to the store's own library.
 
     Returns:
-        An fsspec file system, for rows of a database its URL with user and password, or None
-        when nothing is to be looked up.
+        An fsspec file system; for rows of a database its URL with user and password; None if there
+        is nothing to look up.
 
     Raises:
         ConfigError: Airflow has no provider for this protocol, or no such connection.
 
     Cost:
-        Imports Airflow's object storage; only with a ``conn_id``.
+        The import of Airflow's object storage, only with a ``conn_id``.
     """
-    if conn_id is None or "://" not in locator:
+    if conn_id is None or "://" not in location:
         return None
     from sluicegate.adapters.sources.rows import is_database
 
-    if is_database(locator):
-        return _database_url(locator, conn_id)
+    if is_database(location):
+        return _database_url(location, conn_id)
     from airflow.sdk import ObjectStoragePath
 
     from sluicegate.errors import ConfigError
 
     try:
-        return ObjectStoragePath(locator, conn_id=conn_id).fs
+        return ObjectStoragePath(location, conn_id=conn_id).fs
     except (ValueError, ImportError, LookupError) as error:
         raise ConfigError(
             "Airflow cannot open this store",
-            locator=locator,
+            locator=location,
             got=type(error).__name__,
             next_step="Install the provider of this protocol, e.g. "
             "apache-airflow-providers-amazon[s3fs], and check the connection.",
-        ) from None  # whose text may quote the connection's URL
+        ) from None  # its text may quote the connection's URL
 
 
-def _database_url(locator: str, conn_id: str) -> str:
-    """Return the locator's own URL with the connection's user and password.
+def _database_url(location: str, conn_id: str) -> str:
+    """Return the location's own URL with the connection's user and password.
 
     Raises:
-        ConfigError: No such connection, or it is of another host: a password goes only where
-            the administrator who wrote it down wants it to go.
+        ConfigError: There is no such connection, or it is of another host: a password goes only to
+            the host for which an administrator wrote it down.
     """
     from airflow.sdk import Connection
 
     from sluicegate.errors import ConfigError
 
-    address = urlsplit(locator.partition("#")[0])
+    address = urlsplit(location.partition("#")[0])
     try:
         found = Connection.get(conn_id)
     except Exception as error:  # noqa: BLE001 - backends raise their own kinds

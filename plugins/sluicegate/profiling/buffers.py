@@ -1,8 +1,8 @@
 """Arrow arrays as numpy views without pandas.
 
 pyarrow's ``to_numpy``, ``to_pandas`` and ``np.asarray`` import pandas when it is installed
-(about 1.2 CPU seconds), so values are read from the buffers. Every function takes one
-`pyarrow.Array`; offsets of sliced arrays are honoured.
+(about 1.2 CPU seconds), so these functions read the buffers. They honour the offsets of sliced
+arrays. A result may be a read-only view of the array's memory.
 """
 
 from __future__ import annotations
@@ -84,12 +84,21 @@ def bits(array: pa.Array) -> NDArray[np.bool_]:
 
 
 def null_mask(array: pa.Array) -> NDArray[np.bool_] | None:
-    """Return True where null, shape (n,), or None when there is no null."""
+    """Return bool, shape (n,), True where a value is null; None if there is no null."""
     return bits(pc.is_null(array)) if array.null_count else None
 
 
 def primitive(array: pa.Array, dtype: type[np.generic]) -> NDArray[np.generic]:
-    """Return a fixed-width array's values, shape (n,); slots of nulls hold any value."""
+    """Return the values of a fixed-width array without a copy.
+
+    Args:
+        array: Of the Arrow type that has the layout of ``dtype``; a wider or narrower one is
+            misread, not refused.
+        dtype: Of the result, as uint8, int64 or float64.
+
+    Returns:
+        The asked dtype, shape (n,); slots of nulls hold any value.
+    """
     if len(array) == 0:
         return np.zeros(0, dtype=dtype)
     buffer = array.buffers()[1]
@@ -98,9 +107,9 @@ def primitive(array: pa.Array, dtype: type[np.generic]) -> NDArray[np.generic]:
 
 
 def floats(array: pa.Array) -> NDArray[np.float64]:
-    """Return numbers as float64, shape (n,); slots of nulls hold any value.
+    """Return numbers or Booleans as float64, shape (n,); slots of nulls hold any value.
 
-    Integers beyond 2**53 are rounded: cells of a profile are far wider than that.
+    Integers beyond 2**53 are rounded. Cells of a profile are far wider than that.
     """
     if array.type != pa.float64():
         if pa.types.is_boolean(array.type):

@@ -2,10 +2,10 @@
 
 A cell index is one byte, so a column has at most 256 cells:
 
-* numeric (and text, by its length in characters): 0 below the baseline's minimum,
-  1..B equi-mass bins, B+1 above its maximum, B+2 NaN or infinite, B+3 null;
-* categorical and boolean: 0..K-1 known categories, K other or new, K+1 null;
-* all else: 0 present, 1 null.
+* numeric, and text by its length in characters: 0 is below the baseline's minimum, 1..B are
+  bins of equal mass, B+1 is above its maximum, B+2 is NaN or infinite, B+3 is null;
+* categorical and boolean: 0..K-1 are known categories, K is another or a new one, K+1 is null;
+* every other kind: 0 is present, 1 is null.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from sluicegate.profiling.buffers import floats, is_bytes, plain, strings
 MAX_BINS = 64
 MAX_CATEGORIES = 254
 _HUGE = 1e300
-_MAX_DISTINCT = 1024  # more distinct strings than this are names or text, not categories
+_MAX_DISTINCT = 1024  # more distinct strings are names or text, not categories
 
 
 class Kind(StrEnum):
-    """What a column's values are, as far as counting is concerned."""
+    """How a column's values are counted."""
 
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
@@ -46,12 +46,12 @@ class Column:
 
     Attributes:
         name: Column name.
-        kind: What is counted.
+        kind: How its values are counted.
         source: Kind of the Arrow type; differs from ``kind`` for integer labels, text and ids.
         edges: Increasing lower bounds of bins 1..B and the first value above the maximum,
-            length B+1; empty when the baseline had no finite value or the kind has none.
+            length B+1; empty if the baseline had no finite value or the kind has no bins.
         categories: Known categories in code-point order.
-        closed: True when the categories are all the baseline had, so "other" means new.
+        closed: True if the categories are all that the baseline had, so that "other" means new.
     """
 
     name: str
@@ -96,7 +96,13 @@ class Column:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: A field is of another type.
+            ValueError: Edges or categories are malformed or too many, or a kind is unknown.
+        """
         edges = tuple(float(edge) for edge in value["edges"])
         categories = tuple(value["categories"])
         if any(a >= b for a, b in itertools.pairwise(edges)) or len(edges) > MAX_BINS + 1:
@@ -144,13 +150,14 @@ def infer_column(name: str, values: pa.Array | pa.ChunkedArray, *, role: str = "
     Args:
         name: Column name.
         values: All baseline values.
-        role: Role in the schema; "text" and "embedding" override what is inferred, "label"
-            and "contributor" make integers categories.
+        role: Role in the schema, as `BatchSchema.role` names it. "text" and "embedding"
+            override what the values suggest; "label" and "contributor" make integers
+            categories.
 
     Returns:
-        The column; an all-null column of numbers has no edges.
+        The column; a column of numbers that are all null has no edges.
 
-    Cost: one sort of the values for numbers, one hash pass for strings.
+    Cost: one sort of the values for numbers, one pass that hashes them for strings.
     """
     array = plain(values)
     source = kind_of(array.type)
@@ -173,11 +180,11 @@ def infer_column(name: str, values: pa.Array | pa.ChunkedArray, *, role: str = "
 
 
 def equi_mass_edges(values: np.ndarray, bins: int = MAX_BINS) -> tuple[float, ...]:
-    """Return bin bounds of about equal mass; few distinct values get a bin each.
+    """Return bounds of bins of about equal mass; each of few distinct values gets its own bin.
 
     Args:
-        values: float64, any shape (n,); NaN and infinities are ignored.
-        bins: Largest number of bins.
+        values: float64, shape (n,); NaN and infinities are ignored.
+        bins: Largest number of bins, at least 1.
 
     Returns:
         Strictly increasing: the minimum, bounds halfway between two values that occur, and one
@@ -190,8 +197,8 @@ def equi_mass_edges(values: np.ndarray, bins: int = MAX_BINS) -> tuple[float, ..
     distinct = finite[np.r_[True, finite[1:] != finite[:-1]]]
     chosen = np.arange(distinct.size)
     if distinct.size > bins:
-        # Order statistics: a bin never splits an atom, and 1x, 10x and 100x the same rows give
-        # the same edges.
+        # Order statistics: a bin never splits equal values, and the same rows 1, 10 or 100 times
+        # give the same edges.
         ranks = (np.arange(bins) * finite.size) // bins
         chosen = np.unique(np.searchsorted(distinct, finite[ranks]))
     inner = _halfway(distinct[chosen[1:] - 1], distinct[chosen[1:]])
@@ -202,7 +209,7 @@ def equi_mass_edges(values: np.ndarray, bins: int = MAX_BINS) -> tuple[float, ..
 def _halfway(below: np.ndarray, above: np.ndarray) -> np.ndarray:
     """Return bounds between neighbouring values, so that no value lies on one.
 
-    A rounded value that a bound would touch changes its cell with the smallest noise.
+    The smallest noise would move a value that lies on a bound into another cell.
     """
     middle = below / 2.0 + above / 2.0
     return np.where((middle > below) & (middle < above), middle, above)
@@ -217,7 +224,7 @@ def _lengths(array: pa.Array) -> np.ndarray:
 
 
 def _categories(array: pa.Array) -> tuple[tuple[str, ...], bool]:
-    """Return the most frequent values in code-point order, and whether these are all."""
+    """Return the most frequent values in code-point order, and whether there are no others."""
     counted = pc.value_counts(strings(array).drop_null())
     pairs = sorted(
         ((int(item["counts"]), str(item["values"])) for item in counted.to_pylist()),

@@ -22,16 +22,16 @@ Counts = NDArray[np.int64]
 
 @dataclass(slots=True)
 class Profile:
-    """Counts of rows by label slot and cell, by contributor and label slot, and new classes.
+    """Counts of rows by label slot and cell, by contributor and label slot, and by new class.
 
-    ``merge`` is associative and commutative with ``empty`` as identity; any split of the rows
+    ``merge`` is associative and commutative, and ``empty`` is its identity. Any split of the rows
     into batches, in any order, gives the same bytes.
 
     Attributes:
         layout: Fixed cells; profiles of different layouts do not merge.
         n_rows: Rows counted.
-        cells: For each column int64, shape (n_slots, n_cells).
-        contributors: For each contributor int64, shape (n_slots,); None is null.
+        cells: Counts of each column, int64, shape (n_slots, n_cells).
+        contributors: Counts of each contributor, int64, shape (n_slots,); None stands for null.
         new_labels: Rows of each class that the baseline did not have.
     """
 
@@ -50,20 +50,26 @@ class Profile:
 
     @classmethod
     def of(cls, layout: Layout, batches: Iterable[pa.RecordBatch]) -> Self:
-        """Count all rows of some batches."""
+        """Count all rows of some batches.
+
+        Args:
+            layout: Fixed cells of the baseline.
+            batches: Parts of one batch, each as its source delivers it: the columns that
+                embeddings add are added here.
+        """
         profile = cls.empty(layout)
         for batch in batches:
             profile.update(batch)
         return profile
 
     def update(self, batch: pa.RecordBatch) -> None:
-        """Count one record batch in place."""
+        """Count one record batch, as its source delivers it, in place."""
         self.add(encode_batch(self.layout, self.layout.projected(batch)))
 
     def add(self, encoded: Encoded) -> None:
         """Count one encoded batch in place.
 
-        Cost: one pass over a byte a value.
+        Cost: one pass over one byte for each value.
         """
         slots = self.layout.n_slots
         self.n_rows += encoded.n_rows
@@ -102,12 +108,15 @@ class Profile:
         )
 
     def marginal(self, column: str) -> Counts:
-        """Return counts by cell, int64, shape (n_cells,)."""
+        """Return a column's rows by cell, int64, shape (n_cells,)."""
         counts: Counts = self.cells[column].sum(axis=0)
         return counts
 
     def label_counts(self) -> Counts:
-        """Return rows by cell of the label column (classes, new, null), int64."""
+        """Return rows by cell of the label column, int64, shape (n_cells,).
+
+        The last two cells are new classes and nulls. The layout must have a label.
+        """
         assert self.layout.label is not None  # noqa: S101 - asked only of labelled layouts
         return self.marginal(self.layout.label.name)
 
@@ -127,7 +136,17 @@ class Profile:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], layout: Layout) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Args:
+            value: Parsed JSON.
+            layout: The one that the counts were made with; their shapes must fit it.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: A field is of another type.
+            ValueError: Columns or shapes do not fit, or a count is not a natural number.
+        """
         profile = cls.empty(layout)
         profile.n_rows = _count(value["n_rows"])
         if set(value["cells"]) != set(profile.cells):
@@ -151,6 +170,10 @@ class Profile:
     def from_bytes(cls, data: bytes, layout: Layout) -> Self:
         """Read what `to_bytes` wrote.
 
+        Args:
+            data: JSON text.
+            layout: The one that the counts were made with.
+
         Raises:
             MalformedEnvelope: Not a profile of this layout.
         """
@@ -163,7 +186,17 @@ class Profile:
 def joint_counts(
     rows: NDArray[np.uint8], columns: NDArray[np.uint8], n_rows: int, n_columns: int
 ) -> Counts:
-    """Count pairs of indices, int64, shape (n_rows, n_columns)."""
+    """Count pairs of indices.
+
+    Args:
+        rows: uint8, shape (n,), values 0..n_rows-1.
+        columns: uint8, shape (n,), values 0..n_columns-1.
+        n_rows: At least 1; ``n_rows * n_columns`` is at most 2**16.
+        n_columns: At least 1.
+
+    Returns:
+        int64, shape (n_rows, n_columns): how often each pair occurs.
+    """
     if n_rows == 1:
         flat = np.bincount(columns, minlength=n_columns)
     else:

@@ -1,9 +1,9 @@
 """How many different fingerprints a batch has, and how often each occurs, in bounded memory.
 
-Up to `KEPT` different values are kept and the count is exact. Beyond that only those are kept
-whose scrambled value begins with a number of zero bits, the level: each level keeps half. The
-level is the smallest at which at most `KEPT` remain, so the state depends on the set of values
-alone, and merging, order and partitions change nothing.
+Up to `KEPT` different values are kept and the count is exact. Beyond that, a value is kept if its
+scrambled bits begin with a certain number of zeros, the level. Each level keeps half. The level is
+the smallest one at which at most `KEPT` values remain. So the state depends on the set of values
+alone: merging, order and partitions change nothing.
 
 The estimate ``kept * 2**level`` is unbiased with variance ``distinct * (2**level - 1)``: for
 10,000,000 different rows the standard error is 0.12 % of them. It does not depend on how often a
@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 Counts = NDArray[np.int64]
 KEPT = 1 << 20
-"""Values kept, 8 MB a table: batches of up to a million rows are counted exactly."""
-# Fingerprints are well mixed already; a product keeps small integers apart too. Source: the
+"""Values kept, 8 MB for each table: batches of up to a million rows are counted exactly."""
+# Fingerprints are well mixed already; the product keeps small integers apart too. Source: the
 # golden ratio times 2**64, odd; Knuth, The Art of Computer Programming 3, section 6.4.
 _SCRAMBLE = np.uint64(0x9E3779B97F4A7C15)
 
@@ -34,13 +34,13 @@ class Distinct:
     """A mergeable count of different 64-bit values.
 
     Attributes:
-        limit: Values kept at most.
-        level: Zero bits that a kept value's scramble begins with.
-        values: Kept values, sorted, each once.
-        repeated: Those that occur more than once, sorted.
-        times: How often each of these occurs beyond the first time, int64.
-        waiting: Values not sorted in yet.
-        n_waiting: How many these are.
+        limit: Largest number of values kept.
+        level: Number of zero bits that the scramble of a kept value begins with.
+        values: Kept values, uint64, shape (n_kept,), increasing.
+        repeated: Kept values that occur more than once, uint64, shape (n_repeated,), increasing.
+        times: How often each of these occurs beyond the first time, int64, same shape.
+        waiting: Values that are not sorted in yet, uint64, each of shape (n,).
+        n_waiting: How many values wait.
     """
 
     limit: int = KEPT
@@ -52,9 +52,12 @@ class Distinct:
     n_waiting: int = 0
 
     def add(self, hashes: Hashes) -> None:
-        """Count values, uint64, shape (n,), in place.
+        """Count values in place.
 
-        Cost: 100 ns a value while all are kept, 5 ns later.
+        Args:
+            hashes: uint64, shape (n,).
+
+        Cost: 100 ns for each value while all are kept, 5 ns later.
         """
         fresh = self._sampled(hashes)
         self.waiting.append(fresh)
@@ -63,9 +66,9 @@ class Distinct:
             self.settle()
 
     def merge(self, other: Distinct) -> Distinct:
-        """Return the count of both sets of values."""
+        """Return the count of both sets of values, with the smaller of both limits."""
         for part in (self, other):
-            part.settle()  # which may raise its level
+            part.settle()  # this may raise its level
         both = Distinct(min(self.limit, other.limit), max(self.level, other.level))
         for part in (self, other):
             both.add(part.values)
@@ -83,7 +86,7 @@ class Distinct:
     def spectrum(self) -> list[tuple[int, int]]:
         """Return (group size, number of groups) of the kept values, increasing by size.
 
-        Times ``2**level`` the numbers are those of the batch.
+        The numbers times ``2**level`` estimate those of the batch.
         """
         self.settle()
         sizes, numbers = np.unique(self.times + 1, return_counts=True)
@@ -92,7 +95,7 @@ class Distinct:
         return [(1, single), *found] if single else found
 
     def settle(self) -> None:
-        """Sort waiting values in, and raise the level until few enough remain."""
+        """Sort waiting values in, and raise the level until at most `limit` remain."""
         if not self.waiting:
             return
         ordered = np.sort(np.concatenate([self.values, *self.waiting]))
@@ -111,7 +114,7 @@ class Distinct:
             self.repeated, self.times = self.repeated[kept], self.times[kept]
 
     def _repeat(self, values: Hashes, times: Counts) -> None:
-        """Count that values which are kept occur that often beyond the first time."""
+        """Add to how often values occur beyond the first time; those not kept are left out."""
         kept = self._kept(values)
         if not kept.any():
             return

@@ -14,7 +14,12 @@ Codes = NDArray[np.uint8]
 
 
 def comparable(column: Column, type_: pa.DataType) -> bool:
-    """Whether values of an Arrow type can be counted into the column's cells."""
+    """Whether values of an Arrow type can be counted into the column's cells.
+
+    Args:
+        column: Column of the baseline.
+        type_: Type of the column in the batch. A column of nulls fits every kind.
+    """
     return pa.types.is_null(type_) or kind_of(type_) is column.source
 
 
@@ -28,7 +33,7 @@ def encode(column: Column, array: pa.Array) -> Codes:
     Returns:
         uint8, shape (n,), values 0..n_cells-1.
 
-    Cost: about 40 ns a value for numbers (binary search over 64 edges), 30 ns for strings.
+    Cost: about 40 ns for each number (binary search over 64 edges), 30 ns for each string.
     """
     array = plain(array)
     if pa.types.is_null(array.type):
@@ -47,7 +52,7 @@ def encode(column: Column, array: pa.Array) -> Codes:
 
 
 def _bins(column: Column, values: NDArray[np.float64]) -> Codes:
-    if not column.edges:  # the baseline had no finite value: any value is outside
+    if not column.edges:  # the baseline had no finite value, so any value is outside
         return np.where(np.isfinite(values), 1, 2).astype(np.uint8)
     codes = np.searchsorted(np.asarray(column.edges), values, side="right").astype(np.uint8)
     finite = np.isfinite(values)

@@ -1,11 +1,11 @@
-"""Fingerprints of rows: equal rows collide always, near-equal rows in most tables.
+"""Fingerprints of rows: equal rows always collide, rows that are nearly equal in most tables.
 
-Table 0 is exact: bits of numbers, categories, the set of a text's tokens. Tables 1 to 3
-quantise: each numeric column into 64, 32 and 16 groups of neighbouring bins, and each text
-into six, four and three minimum hashes. Fine cells tell copies from neighbours where rows lie
-close, coarse ones find copies with more noise where they do not; which is which, the baseline's
-own rate says. Only features enter: not the id, label, contributor or time, because a copy may
-change any of these.
+Table 0 is exact: it takes the bits of numbers, the category, the set of a text's tokens. Tables 1
+to 3 are coarser: they put the bins of a numeric column into 64, 32 and 16 groups of neighbours,
+and take six, four and three minimum hashes of a text. Where rows lie close together, fine cells
+tell copies from neighbours. Where they do not, coarse cells find copies with more noise. The
+baseline's own rate of collisions tells the two cases apart. Only features enter. The id, label,
+contributor and time do not, because a copy may change any of them.
 Source: locality-sensitive hashing, Indyk and Motwani 1998; Broder 1997.
 """
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 Hashes = NDArray[np.uint64]
 N_TABLES = 4
-_GROUPS = (64, 32, 16)  # of the near tables; borders of coarser groups are shifted by half
-# Minimum hashes in each near table: similarity 0.87 (two words of a hundred changed) collides
-# with probability 0.43, 0.57, 0.66; 0.12 (two reviews of one language) with 3e-6, 2e-4, 2e-3.
+_GROUPS = (64, 32, 16)  # of tables 1 to 3; borders of coarser groups are shifted by half a group
+# Minimum hashes in tables 1 to 3. Texts of similarity 0.87 (two words of a hundred changed)
+# collide with probability 0.43, 0.57 and 0.66, texts of similarity 0.12 (two reviews in one
+# language) with 3e-6, 2e-4 and 2e-3.
 _BANDS = (6, 4, 3)
 
 
@@ -42,13 +43,13 @@ def fingerprints(
     Args:
         layout: Fixed cells.
         encoded: The batch as cells.
-        batch: The batch.
-        tokens: Tokens of every text column that is present.
+        batch: The same rows; exact numbers are read from it.
+        tokens: Tokens of every text column that is present, by column name.
 
     Returns:
-        uint64, shape (4, n_rows); zeros when no feature is present.
+        uint64, shape (4, n_rows), one row for each table; zeros if no feature is present.
 
-    Cost: about 10 ns a value and table.
+    Cost: about 10 ns for each value and table.
     """
     out = np.zeros((N_TABLES, encoded.n_rows), dtype=np.uint64)
     for index, column in enumerate(layout.features):
@@ -71,7 +72,18 @@ def fingerprints(
 def value_hashes(
     values: NDArray[np.float64], codes: NDArray[np.uint8], column: Column, index: int
 ) -> Hashes:
-    """Return a hash of each exact number; missing values hash as their cell."""
+    """Return a hash of each exact number.
+
+    Args:
+        values: float64, shape (n,); -0.0 hashes as 0.0.
+        codes: Cells of the values, uint8, shape (n,).
+        column: A numeric column.
+        index: Place of the column among the features, so that equal numbers in two columns
+            hash differently.
+
+    Returns:
+        uint64, shape (n,); a value that is null, NaN or infinite hashes as its cell.
+    """
     bits = (values + 0.0).view(np.uint64)  # -0.0 + 0.0 is 0.0
     hashed = mix(bits ^ mix(np.array([index + 1], dtype=np.uint64)))
     missing = codes >= column.n_cells - 2
@@ -83,8 +95,8 @@ def value_hashes(
 def _groups(column: Column, table: int) -> Hashes:
     """Map cells to groups of neighbours; categories stay apart.
 
-    What lies just outside the range joins the first or last bin: copies of the smallest value
-    with noise lie on both sides of it.
+    A value just outside the range joins the first or last bin, because noisy copies of the
+    smallest value lie on both sides of it.
     """
     cells = np.arange(256, dtype=np.uint64)
     if column.listed or len(column.edges) < 2:

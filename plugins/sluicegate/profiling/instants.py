@@ -21,12 +21,13 @@ def instants(array: pa.Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return each row's time, and which rows have one.
 
     Args:
-        array: Timestamps (with a zone they are UTC inside), dates, ISO 8601 text, or numbers:
-            floats are seconds, integers are taken as they are, beyond 2**53 in units of 2**20.
+        array: Timestamps (Arrow keeps those with a zone in UTC), dates, ISO 8601 text, or
+            numbers. Floats are seconds. Integers are taken as they are, and divided by 2**20
+            if they are beyond 2**53.
 
     Returns:
-        int64 within +-2**53, and bool, shape (n,); nobody has a time where the type or any
-        text is none.
+        Times, int64, shape (n,), within +-2**53, and whether a row has one, bool, same shape.
+        No row has a time if the type is another one or if any text is no time.
     """
     array = plain(array)
     nobody = np.zeros(len(array), dtype=np.int64), np.zeros(len(array), dtype=bool)

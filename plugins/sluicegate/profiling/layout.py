@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
-_SLOTS = 32  # label slots that label-by-cell counts keep apart; more classes share slots
+_SLOTS = 32  # label slots that counts by label and cell keep apart; more classes share slots
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns in the baseline's order, the roles of some, and the axes of embeddings."""
+    """Columns in the baseline's order, the roles of some of them, and the axes of embeddings."""
 
     columns: tuple[Column, ...]
     schema: BatchSchema
@@ -40,12 +40,12 @@ class Layout:
 
     @property
     def n_slots(self) -> int:
-        """Label slots: one a cell of the label column, at most 34, or 1 without a label."""
+        """Label slots: one for each cell of the label column, at most 34; 1 without a label."""
         return 1 if self.label is None else min(self.label.n_cells, _SLOTS + 2)
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """Columns without a role of their own, and text."""
+        """Text columns, embeddings and columns without a role."""
         roles = {self.schema.id, self.schema.label, self.schema.contributor, self.schema.timestamp}
         return tuple(c for c in self.columns if c.name not in roles)
 
@@ -58,7 +58,14 @@ class Layout:
         return project(self.projections, batch)
 
     def slot(self, label_cells: Codes) -> Codes:
-        """Map label cells to slots; the last two slots are always "new" and "null"."""
+        """Map label cells to slots; the last two slots are always "new" and "null".
+
+        Args:
+            label_cells: uint8, shape (n,), of a layout that has a label.
+
+        Returns:
+            uint8, shape (n,), values 0..n_slots-1.
+        """
         assert self.label is not None  # noqa: S101 - callers hold the label's cells
         if self.label.n_cells <= _SLOTS + 2:
             return label_cells
@@ -77,7 +84,13 @@ class Layout:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: A field is of another type.
+            ValueError: A column name repeats, or a column or projection is malformed.
+        """
         columns = tuple(Column.from_json(item) for item in value["columns"])
         if len({c.name for c in columns}) != len(columns):
             raise ValueError("column names repeat")
@@ -91,11 +104,11 @@ class Encoded:
 
     Attributes:
         n_rows: Rows in the batch.
-        cells: Cell indices of every column that is present and comparable.
-        label: Label cells, or None.
-        slot: Label slots, zeros without a label.
-        new_labels: Names and counts of classes that the baseline did not have.
-        contributor: Index into ``contributors`` for each row, int32, or None.
+        cells: Cell indices of every column that is present and comparable, uint8, shape (n_rows,).
+        label: Label cells, uint8, shape (n_rows,); None without a comparable label.
+        slot: Label slots, uint8, shape (n_rows,); zeros without a label.
+        new_labels: Rows of each class that the baseline did not have.
+        contributor: Index of each row into ``contributors``, int32, shape (n_rows,), or None.
         contributors: Names found in this batch; None stands for null.
     """
 
@@ -112,6 +125,10 @@ def encode_batch(layout: Layout, batch: pa.RecordBatch) -> Encoded:
     """Read a record batch into cells.
 
     Columns that are absent, repeated or of another kind are left out and show as missing.
+
+    Args:
+        layout: Fixed cells.
+        batch: With the columns that `Layout.projected` adds.
 
     Cost: one pass over each column.
     """
@@ -139,12 +156,20 @@ def encode_batch(layout: Layout, batch: pa.RecordBatch) -> Encoded:
 
 
 def without_index(fields: Iterable[pa.Field]) -> tuple[pa.Field, ...]:
-    """Drop the columns in which pandas stores a row index: artefacts of a writer, not data."""
+    """Drop the columns in which pandas stores a row index: they are its writer's, not data."""
     return tuple(f for f in fields if not _PANDAS_INDEX.fullmatch(f.name))
 
 
 def unique_column(batch: pa.RecordBatch, name: str) -> pa.Array | None:
-    """Return the column of that name, or None when there is none or more than one."""
+    """Return the only column of a name.
+
+    Args:
+        batch: Its names may repeat.
+        name: Column name.
+
+    Returns:
+        The column, or None if there is none or more than one.
+    """
     indices = batch.schema.get_all_field_indices(name)
     return batch.column(indices[0]) if len(indices) == 1 else None
 

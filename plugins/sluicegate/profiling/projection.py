@@ -1,8 +1,9 @@
 """Embeddings as a few numbers: fixed axes of the baseline, and the distance from their span.
 
 Each embedding column adds numeric columns, so that drift, outliers, copies, leakage, triggers
-and the label model see vectors as they see any table. Leading principal axes keep what the
-source varies in; the distance of a vector from their span shows what it never did.
+and the label model see vectors as they see any table. The leading principal axes keep the
+directions in which the source varies. The distance of a vector from their span shows a direction
+in which it never did.
 Source: principal components, Hotelling 1933; residual (Q) statistic, Jackson and Mudholkar 1979.
 """
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 N_AXES = 16
 MAX_DIMENSION = 4096
-_PRINCIPAL_UP_TO = 512  # beyond, an eigendecomposition costs more than it tells
+_PRINCIPAL_UP_TO = 512  # beyond this dimension an eigendecomposition costs more than it tells
 _FIT_ROWS = 20_000
 _CHUNK = 4096  # rows; keeps the running sums in the cache
 
@@ -35,8 +36,8 @@ class Projection:
 
     Attributes:
         column: The embedding column.
-        mean: Centre, one number a dimension.
-        axes: Orthonormal rows, shape (k, dimension).
+        mean: Centre, one number for each dimension.
+        axes: Orthonormal rows, k times dimension.
     """
 
     column: str
@@ -45,7 +46,7 @@ class Projection:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the columns it adds."""
+        """Names of the columns that it adds."""
         axes = [f"{self.column} (axis {i + 1})" for i in range(len(self.axes))]
         return (*axes, f"{self.column} (distance)")
 
@@ -55,7 +56,7 @@ class Projection:
         Sums run over dimensions in their order, so that any partition of the rows gives the
         same bits.
 
-        Cost: about 1 ns a row, dimension and axis.
+        Cost: about 1 ns for each row, dimension and axis.
         """
         points, fits = vectors(array, len(self.mean))
         mean, axes = np.array(self.mean), np.array(self.axes)
@@ -80,7 +81,13 @@ class Projection:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError: A field is missing.
+            TypeError: A field is of another type.
+            ValueError: Axes have another dimension than the mean, or a number is not finite.
+        """
         mean = tuple(float(v) for v in value["mean"])
         axes = tuple(tuple(float(v) for v in axis) for axis in value["axes"])
         if not mean or any(len(axis) != len(mean) for axis in axes):
@@ -106,7 +113,13 @@ def _project(centred: Floats, axes: Floats) -> Floats:
 def vectors(array: pa.Array, dimension: int) -> tuple[Floats, NDArray[np.bool_]]:
     """Return a list array as a matrix, and which rows are vectors of that dimension.
 
-    Rows that are not are zero in the matrix.
+    Args:
+        array: Lists of numbers, of a type that `is_vector` accepts.
+        dimension: Length that a vector must have.
+
+    Returns:
+        Vectors, float64, shape (n_rows, dimension), and bool, shape (n_rows,). A row of another
+        length, or a null, is zero in the matrix; a null inside a vector is NaN.
     """
     array = plain(array)
     lists = array if pa.types.is_large_list(array.type) else pc.cast(array, _large(array.type))
@@ -144,7 +157,8 @@ def learn_projection(name: str, array: pa.Array) -> Projection | None:
         array: All baseline values, lists of numbers.
 
     Returns:
-        The projection, or None when the values are no vectors of one common dimension.
+        The projection along at most 16 axes, or None if the type is no vector, fewer than two
+        finite vectors have the most frequent dimension, or it is beyond 4096.
 
     Cost: one covariance on at most 20,000 evenly spaced rows.
     """
@@ -184,7 +198,10 @@ def _axes(centred: Floats) -> Floats:
 def project(projections: Iterable[Projection], batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the batch with the columns that its embeddings add.
 
-    An embedding that is absent, repeated or of another type adds none: its columns are missing.
+    Args:
+        projections: Axes of the baseline's embeddings.
+        batch: An embedding that is absent, repeated or of another type adds no columns, so
+            they count as missing.
     """
     arrays, names = list(batch.columns), list(batch.schema.names)
     for projection in projections:

@@ -1,7 +1,7 @@
-"""Keyed hashes of row identifiers: the same for every spelling of one id in Arrow.
+"""Keyed hashes of row identifiers: every Arrow type that holds an id gives the same hash.
 
 The key comes from a seed that is kept beside the hashes, so it does not hide ids that can be
-guessed; it keeps the hashes of one baseline from being compared with those of another.
+guessed. It keeps anybody from comparing the hashes of one baseline with those of another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from sluicegate.profiling.tokens import mix
 Hashes = NDArray[np.uint64]
 _PRIME = np.uint64(0x100000001B3)
 _WORD = 8
-_LONG = 256  # bytes: such ids are hashed one by one, or one huge id would cost a pass a word
+# Ids of more bytes are hashed one by one: in words, one huge id would cost a pass for each word.
+_LONG = 256
 
 
 def hashable(type_: pa.DataType) -> bool:
@@ -35,13 +36,14 @@ def id_hashes(array: pa.Array, seed: int) -> tuple[Hashes, NDArray[np.bool_]]:
     """Return a 64-bit hash of each id, and which ids are there.
 
     Args:
-        array: Ids of a `hashable` type; whole numbers hash alike in every numeric type.
-        seed: Key of the hash.
+        array: Ids of a `hashable` type; a whole number has the same hash in every numeric type.
+        seed: Key of the hash; its lowest 64 bits count.
 
     Returns:
-        uint64 and bool, shape (n,); slots of nulls hold any hash.
+        Hashes, uint64, and whether an id is there, bool, both of shape (n,). Slots of nulls
+        hold any hash.
 
-    Cost: about 40 ns an id of 10 characters.
+    Cost: about 40 ns for an id of 10 characters.
     """
     array = plain(array)
     present = np.ones(len(array), dtype=bool)

@@ -16,7 +16,7 @@ _CSV = "csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSchema:
-    """Roles of columns; everything not named is an ordinary feature and its kind is inferred.
+    """Roles of columns. A column that is not named is an ordinary feature of an inferred kind.
 
     Attributes:
         id: Column that identifies a row across deliveries.
@@ -41,11 +41,11 @@ class BatchSchema:
         """Read the parsed SCHEMA.yaml.
 
         Args:
-            mapping: What the YAML parser returned; ``None`` (an empty file) means no roles.
+            mapping: What the YAML parser returned; None, an empty file, means no roles.
             locator: Path to name in errors.
 
         Raises:
-            ConfigError: Unknown key, wrong type, or one column in two roles.
+            ConfigError: A key is unknown, a value is of another type, or one column has two roles.
         """
         if mapping is None:
             return cls()

@@ -1,8 +1,8 @@
 """Words of a text column as 64-bit hashes: vectorised, stable across machines.
 
-A token is a run of letters and digits, lower-cased; pairs of neighbours are tokens too, so
-that a phrase of innocent words is visible. Hashes, not words, are counted: memory is bounded
-and a baseline reveals no text beyond what its owner chooses to name.
+A token is a run of letters and digits in lower case. Pairs of neighbours are tokens too, so
+that a phrase of innocent words is visible. Hashes are counted instead of words: memory is bounded,
+and a baseline reveals no text but the words that its owner chooses to name.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Tokens:
     Attributes:
         n_docs: Number of documents.
         doc: Document of each token, int64, shape (n_tokens,), not decreasing.
-        hash: Token, uint64, same shape, increasing within a document.
-        words: Hash of each single word that occurs.
+        hash: Hash of each token, uint64, same shape, increasing within a document.
+        words: Each single word that occurs, by its hash.
     """
 
     n_docs: int
@@ -41,13 +41,26 @@ class Tokens:
     words: dict[int, str]
 
     def of_docs(self, chosen: NDArray[np.bool_]) -> Tokens:
-        """Return the tokens of some documents; the others are empty then."""
+        """Return the tokens of some documents; the others become empty.
+
+        Args:
+            chosen: bool, shape (n_docs,).
+        """
         used = chosen[self.doc]
         return Tokens(self.n_docs, self.doc[used], self.hash[used], self.words)
 
 
 def mix(values: Hashes) -> Hashes:
-    """Scramble 64-bit integers. Source: SplitMix64, Steele, Lea and Flood 2014."""
+    """Scramble 64-bit integers; different ones stay different.
+
+    Args:
+        values: uint64, any shape.
+
+    Returns:
+        uint64, same shape.
+
+    Source: SplitMix64, Steele, Lea and Flood 2014.
+    """
     z = values + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -96,9 +109,17 @@ def _distinct(
 
 
 def minimum_hash(tokens: Tokens, salt: int) -> Hashes:
-    """Return the smallest salted token hash of each document, 0 for an empty one.
+    """Return the smallest salted token hash of each document.
 
-    Two documents share it with the probability of their Jaccard similarity.
+    The probability that two documents share it is their Jaccard similarity.
+
+    Args:
+        tokens: Tokens of all documents.
+        salt: Number of the hash function, 0 to 2**64 - 1.
+
+    Returns:
+        uint64, shape (n_docs,), 0 for an empty document.
+
     Source: Broder 1997.
     """
     out = np.zeros(tokens.n_docs, dtype=np.uint64)

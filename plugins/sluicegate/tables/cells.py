@@ -1,4 +1,4 @@
-"""Heads and tails of cells: one array to bytes, without a loop over its values.
+"""Heads and tails of cells: the bytes of one array, without a loop over its values.
 
 A cell is a head of fixed width (a tag and a value or length) and, for texts and nested values,
 a tail. Specified in docs/formats/table-digest.md, section "Cells".
@@ -61,10 +61,11 @@ class Cells:
     """Cells of one column.
 
     Attributes:
-        tag: Tag of every cell, or uint8, shape (n,), where they differ.
-        values: What follows the tag in a head, part by part; each of shape (n,).
-        nulls: True where the cell is NULL, shape (n,); None where none is.
-        tail: large_binary, length n, without nulls; None where the class has no tail.
+        tag: Tag of every cell, or uint8, shape (n,), if they differ.
+        values: What follows the tag in a head, part by part; each of shape (n,) and of the
+            dtype that the class writes.
+        nulls: bool, shape (n,), True where the cell is NULL; None if no cell is.
+        tail: large_binary, length n, without nulls; None if the class has no tail.
     """
 
     tag: int | NDArray[np.uint8]
@@ -74,17 +75,17 @@ class Cells:
 
 
 def scalar_cells(array: pa.Array, kind: str, column: str) -> Cells:
-    """Encode a plain array (no dictionary, no nesting).
+    """Encode a plain array, without dictionary and nesting.
 
     Args:
         array: Of the class ``kind``.
         kind: Name of a scalar class.
-        column: Name for errors.
+        column: Its name, for errors.
 
     Raises:
-        UnreadableData: A date with a time of day.
+        UnreadableData: A date has a time of day.
 
-    Cost: about 2 to 20 ns a value.
+    Cost: about 2 to 20 ns for each value.
     """
     nulls = null_mask(array)
     if kind in ("string", "binary"):
@@ -113,14 +114,17 @@ def scalar_cells(array: pa.Array, kind: str, column: str) -> Cells:
 
 
 def joined_heads(columns: list[Cells], n_rows: int) -> NDArray[np.uint8]:
-    """Return the heads of each row, one after the other, shape (n_rows, width of all).
+    """Return the heads of each row, one after the other.
 
-    Each part is written once, at its place in every row: a record type does in one strided
-    copy what joining bytes of cells does in three.
+    Each part is written once, at its place in every row. A record type needs one strided copy
+    where joining the bytes of cells needs three.
 
     Args:
         columns: In the order of the row.
-        n_rows: Length of each.
+        n_rows: Length of each column.
+
+    Returns:
+        uint8, shape (n_rows, width of all heads).
     """
     parts = [(part, cells) for cells in columns for part in (cells.tag, *cells.values)]
     kinds = [
@@ -137,7 +141,7 @@ def joined_heads(columns: list[Cells], n_rows: int) -> NDArray[np.uint8]:
 
 
 def offsets_of(array: pa.Array) -> NDArray[np.int64]:
-    """Return the 64-bit offsets of a large_binary array, shape (n + 1,)."""
+    """Return the offsets of a large_binary array into its data, int64, shape (n + 1,)."""
     if len(array) == 0:
         return np.zeros(1, np.int64)
     return np.frombuffer(
@@ -150,7 +154,7 @@ def _texts(array: pa.Array, nulls: NDArray[np.bool_] | None, kind: str) -> Cells
     plain = pc.cast(array, wide)
     if nulls is not None:
         plain = pc.fill_null(plain, "" if kind == "string" else b"")
-    # A view, not a cast: what the bytes are is not this function's to judge.
+    # A view, not a cast: this function does not judge the bytes.
     tail = plain if kind == "binary" else plain.view(pa.large_binary())
     return Cells(TAGS[kind], (np.diff(offsets_of(tail)),), nulls, tail)
 
@@ -191,21 +195,21 @@ def _time_of_day(array: pa.Array) -> NDArray[np.int64]:
 
 
 def _seconds_and_nanos(array: pa.Array) -> tuple[NDArray[Any], NDArray[Any]]:
-    # Not nanoseconds in 64 bit: that ends in 2262, and databases use 9999-12-31.
+    # Nanoseconds in 64 bits would end in the year 2262, and databases use 9999-12-31.
     rate = _PER_SECOND[array.type.unit]
     seconds, rest = _divided(primitive(array, np.int64), rate)
     return seconds, (rest * (1_000_000_000 // rate)).astype(np.uint32)
 
 
 def _divided(values: NDArray[Any], divisor: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return quotient, rounded down, and rest: numpy's divmod is not vectorised, `//` is."""
+    """Return the quotient, rounded down, and the rest: numpy vectorises `//` but not divmod."""
     quotient = values // divisor
     # The product may wrap below -2**63; the difference wraps back.
     return quotient, values - quotient * divisor
 
 
 def _decimals(array: pa.Array) -> tuple[NDArray[Any], ...]:
-    """Scale and unscaled value without trailing zeros: 1.50 is 15 and 1, 100 is 1 and -2."""
+    """Return scale and unscaled value without trailing zeros: 1.50 is 1 and 15, 100 is -2 and 1."""
     scale = np.full(len(array), array.type.scale, np.int32)
     if pt.is_decimal128(array.type):
         words = _words(array, 2)
@@ -249,7 +253,7 @@ def _strip_zeros(
 
 
 def _strip(unscaled: int, scale: Any) -> tuple[int, int]:
-    # Only values beyond 64 bit come here, so zero does not.
+    # Only values beyond 64 bits come here, so zero does not.
     exponent = int(scale)
     while unscaled and unscaled % 10 == 0:
         unscaled //= 10

@@ -34,11 +34,15 @@ _TEXT_HEAD: Final = 9
 def class_of(schema: TableSchema, column: str) -> Any:
     """Return the class of a column.
 
+    Args:
+        schema: Columns of the table.
+        column: Name that a person gave.
+
     Raises:
         SchemaMismatch: The table has no such column.
     """
     if column not in schema.names:
-        # What was asked for is not shown: where `--key` is a column, somebody may paste a key.
+        # The name is not shown: `--key` wants a column, and somebody may paste a secret key.
         raise SchemaMismatch(
             "the table has no column of this name", expected=", ".join(schema.names[:10])
         )
@@ -56,7 +60,7 @@ def encode_keys(array: pa.Array, kind: Any, column: str) -> NDArray[np.uint8]:
     Returns:
         uint8, shape (n, 16). Integers and texts of at most 15 bytes can be read back.
 
-    Cost: 0.1 microseconds a row; 0.5 where keys are longer.
+    Cost: 0.1 microseconds for each row; 0.5 for one whose key is longer.
     """
     encoded = encode_column(array, kind, column)
     ends = offsets_of(encoded)
@@ -84,11 +88,11 @@ def encode_keys(array: pa.Array, kind: Any, column: str) -> NDArray[np.uint8]:
 
 
 def decode_key(key: bytes) -> str:
-    """Return a key for people: its value, or its hash where it is too long to be kept."""
+    """Return a key of 16 bytes for people: its value, or its hash if it was too long to keep."""
     if key[0] == _HASHED:
         return f"sha256:{key[1:].hex()}"
     if key[0] == _INT:
-        # tag 0 is NULL, tag 3 an integer from 2**63
+        # Tag 0 is NULL, tag 3 is an integer of at least 2**63.
         value = int.from_bytes(key[2:10], "little", signed=key[1] != 3)
         return str(value) if key[1] else "NULL"
     return key[1 : 1 + key[0]].decode("utf-8", "replace")
@@ -105,7 +109,8 @@ def encode_labels(
         column: Its name, for errors.
 
     Returns:
-        uint8, shape (n, 8): the first bytes of the SHA-256 of each cell; and texts by hash.
+        The first 8 bytes of the SHA-256 of each cell, uint8, shape (n, 8), and the text that
+        each of these hashes stands for.
     """
     values = pc.dictionary_encode(plain(array), null_encoding="encode")
     cells = encode_column(values.dictionary, kind, column).to_pylist()
@@ -116,5 +121,5 @@ def encode_labels(
 
 
 def as_text(value: Any) -> str:
-    """Return a key, label or contributor for people."""
+    """Return a key, label or contributor for people; None is NULL."""
     return "NULL" if value is None else str(value)

@@ -38,10 +38,10 @@ def encode_rows(batch: pa.RecordBatch, schema: TableSchema) -> pa.LargeBinaryArr
         schema: From `TableSchema.of`.
 
     Returns:
-        large_binary, one value a row, without nulls; injective for one schema.
+        large_binary, one value for each row, without nulls; injective for one schema.
 
     Raises:
-        UnreadableData: A date with a time of day.
+        UnreadableData: A date has a time of day.
 
     Cost: about 0.1 microseconds for a row of 8 mixed columns; a copy of the batch in memory.
     """
@@ -53,12 +53,21 @@ def encode_rows(batch: pa.RecordBatch, schema: TableSchema) -> pa.LargeBinaryArr
 
 
 def encode_column(array: pa.Array, kind: Any, column: str) -> pa.LargeBinaryArray:
-    """Encode every value of one column as a row of that column alone."""
+    """Encode every value of one column as a row of that column alone.
+
+    Args:
+        array: Of the class ``kind``, in any encoding.
+        kind: Logical class, from `logical_class`.
+        column: Its name, for errors.
+
+    Returns:
+        large_binary, one value for each row, without nulls.
+    """
     return _join([_cells(array, kind, column)], len(array))
 
 
 def _join(columns: list[Cells], n_rows: int) -> pa.LargeBinaryArray:
-    """All heads, then all tails: the heads of a row have one width, so no length is needed."""
+    """Join all heads, then all tails: heads of a row have one width, so no length is needed."""
     matrix = joined_heads(columns, n_rows)
     offsets = np.arange(n_rows + 1, dtype=np.int64) * matrix.shape[1]
     first = _binary(n_rows, offsets, pa.py_buffer(matrix.reshape(-1)))
@@ -90,7 +99,7 @@ def _cells(array: pa.Array, kind: Any, column: str) -> Cells:
 
 def _struct(array: pa.Array, fields: list[list[Any]], column: str) -> Cells:
     nulls = null_mask(array)
-    # flatten, not field: a value below a NULL struct is not there
+    # `flatten` leaves out a value below a NULL struct; `field` would keep it.
     children = dict(zip((f.name for f in array.type), array.flatten(), strict=True))
     tail = _join([_cells(children[name], kind, column) for name, kind in fields], len(array))
     if nulls is not None:
@@ -99,7 +108,7 @@ def _struct(array: pa.Array, fields: list[list[Any]], column: str) -> Cells:
 
 
 def _list(array: pa.Array, inner: Any, column: str) -> Cells:
-    values = array.flatten()  # leaves out what Arrow may keep below a NULL list
+    values = array.flatten()  # leaves out the values that Arrow may keep below a NULL list
     return _elements(array, _join([_cells(values, inner, column)], len(values)), "list")
 
 
@@ -112,7 +121,7 @@ def _map(array: pa.Array, key: Any, value: Any, column: str) -> Cells:
     entries = array.flatten()
     parts = zip(entries.flatten(), (key, value), strict=True)
     encoded = _join([_cells(part, kind, column) for part, kind in parts], len(entries))
-    # A map has no order of its own, and engines keep none: entries ascend by their bytes.
+    # A map has no order of its own, and engines keep none. So its entries ascend by their bytes.
     listed = encoded.to_pylist()
     for first, last in pairwise(_ends(array).tolist()):
         listed[first:last] = sorted(listed[first:last])
@@ -120,7 +129,7 @@ def _map(array: pa.Array, key: Any, value: Any, column: str) -> Cells:
 
 
 def _elements(array: pa.Array, encoded: pa.LargeBinaryArray, kind: str) -> Cells:
-    """A list's tail is the stretch of its elements, so only the offsets are new."""
+    """Return cells of lists: the elements of one lie together, so only the offsets are new."""
     ends = _ends(array)
     offsets = offsets_of(encoded)[ends]
     data = encoded.buffers()[2] if len(encoded) else None

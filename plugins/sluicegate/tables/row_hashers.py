@@ -1,8 +1,8 @@
-"""Hash rows on the other cores, which threads cannot: hashlib keeps the lock for short rows.
+"""Hash rows on the other cores. Threads cannot: hashlib keeps Python's lock for short rows.
 
-Rows lie in shared memory, in slots; pipes carry only the numbers of slots, so neither side ever
-waits for the other to read. While all slots are taken, rows are hashed here. What a process
-that was started did not answer is hashed here too: it can cost time, never a row.
+Rows lie in slots of shared memory. Pipes carry only the numbers of slots, so neither side ever
+waits for the other to read. While all slots are taken, this process hashes rows itself. It also
+hashes what another process did not answer: a failure costs time, never a row.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 N_SLOTS: Final = 8
-"""Requests a process may have before it: 30 ms of work, while ids are sorted or rows read here.
+"""Requests that may wait for a process: 30 ms of work, while this one sorts ids or reads rows.
 Pages of slots that stay empty take no memory."""
 
 _SCRIPT: Final = Path(__file__).with_name("hash_process.py")
@@ -43,7 +43,12 @@ _SCRIPT: Final = Path(__file__).with_name("hash_process.py")
 
 @dataclass(slots=True)
 class Hashed:
-    """Digests of some rows, here or still to come."""
+    """Digests of some rows, known or still to come.
+
+    Attributes:
+        digests: 32 bytes for each row; None until they are known.
+        hasher: The process that was asked; None if this process hashed the rows.
+    """
 
     digests: bytes | None
     hasher: RowHasher | None = None
@@ -56,7 +61,7 @@ class Hashed:
         return self.digests is not None
 
     def result(self) -> bytes:
-        """Return the digests, 32 bytes a row."""
+        """Return the digests, 32 bytes for each row; wait for them if they are still to come."""
         while self.digests is None:
             assert self.hasher is not None  # noqa: S101 - nobody else leaves digests open
             self.hasher.collect(wait=True)
@@ -94,7 +99,16 @@ class RowHasher:
         self._answers.register(_pipe(self._process.stdout), select.POLLIN)
 
     def offer(self, rows: memoryview, lengths: NDArray[np.int64]) -> Hashed | None:
-        """Ask for the digests of rows; None if the process has enough to do or is gone."""
+        """Ask for the digests of rows.
+
+        Args:
+            rows: Bytes of all rows, one after the other.
+            lengths: Length of each row in bytes, int64, shape (n_rows,).
+
+        Returns:
+            The promise of the digests, or None if the process has enough to do, is gone, or the
+            rows do not fit into one slot.
+        """
         self.collect(wait=False)
         if not self._free or len(lengths) > MAX_ROWS or len(rows) > MAX_ROW_BYTES:
             return None
@@ -112,7 +126,11 @@ class RowHasher:
         return hashed
 
     def collect(self, *, wait: bool) -> None:
-        """Take what has been answered; with `wait`, wait for one answer if any is due."""
+        """Take the answers that are there.
+
+        Args:
+            wait: Wait for one answer if any is due.
+        """
         while self._asked and self._answers.poll(None if wait else 0):
             answer = os.read(_pipe(self._process.stdout).fileno(), ANSWER.size)
             slot = ANSWER.unpack(answer)[0] if len(answer) == ANSWER.size else None
@@ -126,7 +144,7 @@ class RowHasher:
             wait = False
 
     def stop(self) -> None:
-        """End the process and free the memory; what was not collected is lost."""
+        """End the process and free the memory; answers that were not collected are lost."""
         self._process.kill()
         with self._process:
             for pipe in (self._process.stdin, self._process.stdout):
@@ -136,7 +154,7 @@ class RowHasher:
         self._mapped.close()
 
     def _give_up(self) -> None:
-        """Hash here what is open, and never ask again."""
+        """Hash all open requests in this process, and never ask the other one again."""
         for slot, (hashed, n_rows, n_bytes) in self._asked.items():
             hashed.digests = hash_rows(*asked(self._memory, slot, n_rows, n_bytes))
         self._asked.clear()
@@ -144,11 +162,11 @@ class RowHasher:
 
 
 class RowHashers:
-    """This process and others, each of which starts when those before it have enough to do.
+    """This process and others. Each starts when those before it have enough to do.
 
     Args:
-        workers: Most processes, including this one; 1 starts none.
-        start_rows: Rows hashed here before one more process is worth its start.
+        workers: Most processes, this one included; 1 starts none.
+        start_rows: Rows that this process hashes before one more is worth its start.
     """
 
     def __init__(self, workers: int, start_rows: int) -> None:
@@ -161,8 +179,8 @@ class RowHashers:
         """Return the digests of rows, or the promise of them.
 
         Args:
-            rows: All rows, one after the other.
-            lengths: int64, bytes of each.
+            rows: Bytes of all rows, one after the other.
+            lengths: Length of each row in bytes, int64, shape (n_rows,).
         """
         for hasher in self._hashers:
             if (hashed := hasher.offer(rows, lengths)) is not None:
@@ -180,7 +198,7 @@ class RowHashers:
     def _start(self) -> None:
         try:
             self._hashers.append(RowHasher())
-        except OSError:  # no memory, no permission: those that run can do it
+        except OSError:  # no memory or no permission: the processes that run can do it
             self._to_start = 0
             return
         self._to_start -= 1

@@ -55,8 +55,8 @@ class TableSchema:
         """Classify the columns of an Arrow schema.
 
         Raises:
-            SchemaMismatch: A type that has no canonical encoding, by column and type, or a
-                name that occurs twice.
+            SchemaMismatch: A type has no canonical encoding (the message names column and
+                type), or a name occurs twice.
 
         Example:
             >>> TableSchema.of(pa.schema({"b": pa.int8(), "a": pa.large_string()})).to_json()
@@ -74,8 +74,12 @@ class TableSchema:
     def from_json(cls, value: Any, *, locator: str) -> TableSchema:
         """Read what `to_json` wrote.
 
+        Args:
+            value: Parsed JSON.
+            locator: What holds it, for errors.
+
         Raises:
-            SchemaMismatch: Another shape, or names out of order.
+            SchemaMismatch: It is no list of pairs, or names are out of order or repeat.
         """
         match value:
             case [*pairs] if all(
@@ -90,8 +94,12 @@ class TableSchema:
     def require_same(self, other: TableSchema, *, locator: str) -> None:
         """Raise unless both have the same columns of the same classes.
 
+        Args:
+            other: Columns of the other table; the error calls them "got".
+            locator: What is compared, for errors.
+
         Raises:
-            SchemaMismatch: Names the columns that differ, never a value.
+            SchemaMismatch: They differ; the message names the first five columns that do.
         """
         if self == other:
             return
@@ -117,15 +125,16 @@ def logical_class(kind: pa.DataType, column: str, depth: int = 0) -> Any:
 
     Args:
         kind: Arrow type.
-        column: Name for the error.
-        depth: Nesting so far.
+        column: Its name, for errors.
+        depth: Number of types that enclose this one.
 
     Returns:
         A name; ``["list", class]``; ``["struct", [[name, class], ...]]`` with ascending names;
         or ``["map", key class, value class]``.
 
     Raises:
-        SchemaMismatch: The type has no canonical encoding.
+        SchemaMismatch: The type has no canonical encoding, is nested deeper than `MAX_NESTING`,
+            or a struct has two fields of one name.
     """
     if depth > MAX_NESTING:
         raise SchemaMismatch(

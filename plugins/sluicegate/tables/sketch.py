@@ -1,9 +1,9 @@
 """Difference sketch: what is kept of a table so that a later one can be compared row by row.
 
-An invertible Bloom lookup table (Goodrich and Mitzenmacher 2011; Eppstein, Goodrich, Uyeda and
-Varghese 2011, "What's the difference?"), with integer sums instead of XOR so that repeated rows
-count. Its size depends on the changes it can name, not on the rows. It names changes; it proves
-nothing: whether tables are equal is the digest's to say.
+It is an invertible Bloom lookup table (Goodrich and Mitzenmacher 2011; Eppstein, Goodrich, Uyeda
+and Varghese 2011, "What's the difference?"), with integer sums instead of XOR so that repeated
+rows count. Its size depends on the number of changes that it can name, not on the number of rows.
+It names changes and proves nothing: only the digest says whether two tables are equal.
 Specified in docs/formats/table-difference.md.
 """
 
@@ -38,7 +38,7 @@ _MIX: Final = np.frombuffer(
     ),
     "<u4",
 )
-"""Odd multipliers of the check: they only have to be odd and unalike."""
+"""Multipliers of the check; it is enough that they are odd and unalike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Element:
     """One row that only one of two tables has.
 
     Attributes:
-        copies: How many more the first table has; negative if the second has more.
+        copies: How many more of it the first table has; negative if the second has more.
         key: 16 bytes, see `tables.keys`.
         row_id: Last 16 bytes of the row id.
         label: First 8 bytes of the SHA-256 of the label's cell.
@@ -62,13 +62,18 @@ class Sketch:
     """Sums of rows by cell; sketches of parts add, sketches of two tables subtract.
 
     Args:
-        cells: Number of cells, a multiple of 3; names about ``0.8 * cells`` rows that differ.
+        cells: Number of cells, a multiple of 3 up to `MAX_CELLS`. A sketch names about
+            ``0.8 * cells`` rows that differ.
+
+    Raises:
+        MalformedEnvelope: Another number of cells.
     """
 
     def __init__(self, cells: int) -> None:
         if cells % N_TABLES or not 0 < cells <= MAX_CELLS:
             raise MalformedEnvelope(
-                "number of cells of a sketch", expected=f"multiple of 3 up to {MAX_CELLS}"
+                "sketch cannot have this number of cells",
+                expected=f"multiple of 3 up to {MAX_CELLS}",
             )
         self.cells = cells
         self._sums = np.zeros((1 + N_WORDS, cells), np.int64)
@@ -79,13 +84,16 @@ class Sketch:
         """Add rows.
 
         Args:
-            keys: uint8, shape (n, 16).
-            ids: uint8, shape (n, 32).
-            labels: uint8, shape (n, 8).
+            keys: Row keys, uint8, shape (n, 16), from `encode_keys`.
+            ids: Row ids, uint8, shape (n, 32); their last 16 bytes enter.
+            labels: Hashes of labels, uint8, shape (n, 8), from `encode_labels`.
 
-        Cost: about 0.2 microseconds a row.
+        Returns:
+            This sketch, so that calls chain.
+
+        Cost: about 0.2 microseconds for each row.
         """
-        # Exact: bincount adds in float64, and 2**21 words of 32 bit stay below 2**53.
+        # Exact: bincount adds in float64, and 2**21 words of 32 bits stay below 2**53.
         for start in range(0, len(ids), 1 << 20):
             part = slice(start, start + (1 << 20))
             words = np.hstack([_words(keys[part]), _words(ids[part, 16:]), _words(labels[part])])
@@ -119,6 +127,11 @@ class Sketch:
     def from_text(cls, text: str, cells: int, *, locator: str) -> Sketch:
         """Read what `to_text` wrote.
 
+        Args:
+            text: Base64 of the compressed sums.
+            cells: Number of cells that the sketch must have.
+            locator: What holds it, for errors.
+
         Raises:
             MalformedEnvelope: Another size or encoding; a decompression bomb is not expanded.
         """
@@ -140,7 +153,7 @@ def _words(raw: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 
 def _check(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Mix that is not linear in sums, so that a cell of several rows does not look like one."""
+    """Mix words, not linearly in sums, so that a cell of several rows does not look like one."""
     mixed: NDArray[np.uint32] = np.bitwise_xor.reduce(words[:, :_CHECK] * _MIX, axis=1)
     checks: NDArray[np.uint32] = mixed * _MIX[0]
     return checks
@@ -153,7 +166,7 @@ def _cells_of(words: NDArray[np.uint32], cells: int) -> list[NDArray[np.int64]]:
 
 
 def _decode(sums: NDArray[np.int64], cells: int) -> list[Element] | None:
-    """Peel: a cell that holds one distinct row gives it away; take it out everywhere; repeat."""
+    """Peel: find a cell that holds one distinct row, take that row out everywhere, repeat."""
     found: list[Element] = []
     waiting = np.flatnonzero(sums[0])
     while len(waiting):
@@ -161,7 +174,7 @@ def _decode(sums: NDArray[np.int64], cells: int) -> list[Element] | None:
         # One row may stand alone in several cells at once.
         _, first = np.unique(words[pure], axis=0, return_index=True)
         copies, words = copies[pure][first], words[pure][first]
-        # The second: a forged sketch could make rows that come back for ever.
+        # The second condition: a forged sketch could make rows that come back for ever.
         if not len(words) or len(found) > cells:
             break
         for table in _cells_of(words, cells):

@@ -1,7 +1,7 @@
 """Table digest: a commitment to the rows of a table, whatever their order and partitions.
 
-The ids of all rows, in ascending order and cut into buckets by their first bits, each bucket
-hashed, then all buckets with the header. Any number of partial digests merge into one.
+The ids of all rows are put in ascending order and cut into buckets by their first bits. Each bucket
+is hashed, then all buckets with the header. Any number of partial digests merge into one.
 Specified in docs/formats/table-digest.md; argued in docs/adr/0006-table-digest.md.
 """
 
@@ -33,7 +33,7 @@ MAX_IDS_IN_MEMORY: Final = 1 << 20
 """Row ids kept in memory before they are sorted and spilled: 32 MiB, twice that while sorting."""
 
 _SORTED_AT_ONCE: Final = 1 << 16
-"""Ids of several buckets that are merged at once, if a bucket has fewer: 2 MiB."""
+"""Ids merged at once, from several buckets if one has fewer: 2 MiB."""
 
 _PARTIAL_MAGIC: Final = b"sluicegate.dev/tablePartial1\n"
 _EDGES: Final = np.arange(N_BUCKETS, dtype=np.uint16)
@@ -59,7 +59,7 @@ class TableCommitment:
         return table_digest(self.schema.to_json(), self.n_rows, self.buckets)
 
     def differing_buckets(self, other: TableCommitment) -> NDArray[np.bool_]:
-        """Return True for each bucket whose rows are not the same, shape (N_BUCKETS,)."""
+        """Return bool, shape (N_BUCKETS,), True for each bucket whose rows differ."""
         mine, theirs = (np.frombuffer(c.buckets, np.uint64).reshape(-1, 4) for c in (self, other))
         return np.asarray((mine != theirs).any(axis=1))
 
@@ -83,9 +83,9 @@ class TableDigest:
 
     Args:
         schema: Columns of the table.
-        spill: Opens a temporary file for ids beyond `MAX_IDS_IN_MEMORY`; without it they stay
-            in memory, 32 bytes a row.
-        max_ids: Ids kept in memory before spilling.
+        spill: Opens a temporary file for ids beyond ``max_ids``; without it they stay in
+            memory, 32 bytes for each row.
+        max_ids: Ids kept in memory before they are spilled.
 
     Cost: memory for ``max_ids`` and the largest bucket (1/4096 of the ids), disk for the rest.
 
@@ -141,12 +141,12 @@ class TableDigest:
         return self
 
     def commitment(self) -> TableCommitment:
-        """Return what the rows added so far commit to."""
+        """Return the commitment to the rows added so far."""
         buckets = b"".join(sha256(ids).digest() for ids in self._buckets())
         return TableCommitment(self.schema, self.n_rows, buckets)
 
     def to_bytes(self) -> bytes:
-        """Return the digest so far, 32 bytes a row; equal rows give equal bytes."""
+        """Return the partial digest, 32 bytes for each row; equal rows give equal bytes."""
         header = canonical.dumps({"columns": self.schema.to_json(), "rows": self.n_rows})
         size = len(header).to_bytes(8, "little")
         return b"".join([_PARTIAL_MAGIC, size, header, *self._buckets()])
@@ -155,9 +155,13 @@ class TableDigest:
     def from_bytes(cls, data: bytes, *, locator: str) -> TableDigest:
         """Read what `to_bytes` wrote.
 
+        Args:
+            data: One partial digest.
+            locator: What holds it, for errors.
+
         Raises:
-            MalformedEnvelope: Not a partial digest, cut short, or ids out of order.
-            SchemaMismatch: Columns in another shape.
+            MalformedEnvelope: It is no partial digest, is cut short, or its ids are out of order.
+            SchemaMismatch: Columns in another form.
         """
         start = len(_PARTIAL_MAGIC) + 8
         size = int.from_bytes(data[start - 8 : start], "little")
@@ -182,7 +186,7 @@ class TableDigest:
         return made.update(ids)
 
     def _buckets(self) -> Iterator[bytes]:
-        """Yield the sorted ids of each bucket; of many small ones, some are sorted at once."""
+        """Yield the sorted ids of each bucket; several small buckets are sorted at once."""
         memory = _concatenated(self._chunks)
         edges = _edges(memory)
         n_at_once = max(1, _SORTED_AT_ONCE * N_BUCKETS // max(1, self.n_rows))
@@ -209,7 +213,14 @@ class TableDigest:
 
 
 def bucket_of(ids: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """Return the bucket of each id, its first 12 bits; shape (n,)."""
+    """Return the bucket of each id, which is its first 12 bits.
+
+    Args:
+        ids: uint8, shape (n, 32).
+
+    Returns:
+        uint16, shape (n,), values 0..4095.
+    """
     return ((ids[:, 0].astype(np.uint16) << 4) | (ids[:, 1] >> 4)).astype(np.uint16)
 
 

@@ -30,7 +30,7 @@ def seal_elsewhere(path):
 
     from sluicegate.orchestration.keys import signer_for
     from sluicegate.orchestration.settings import Settings
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.sealing.seal import seal_into_ledger
 
     home, at = Settings.from_airflow(os.environ).home(), datetime.now(UTC).replace(microsecond=0)

@@ -14,8 +14,8 @@ from tests.unit.workflow.conftest import AT, built_site, flipped, rows, site  # 
 
 from sluicegate.adapters.files import formats
 from sluicegate.errors import ConfigError, GateBlocked, UnreadableData
-from sluicegate.gate.policy import Result
 from sluicegate.signals.decision.record import UNJUDGED as CODE
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.read import load_verified, open_verified, stream_verified
 from sluicegate.workflow.judging.check import check
 
@@ -75,14 +75,14 @@ def test_known_file_is_judged_whatever_its_name(site, name):  # noqa: F811
     found = checked(site, batch_of(site, CASES[name], POISON))
     assert found.found.n_rows == GOOD.num_rows + POISON.num_rows
     assert "LABEL_FLIPS" in reasons(found)
-    assert found.verdict is Result.FAILED
+    assert found.verdict is Status.FAILED
 
 
 @named(Fate.JUDGED)
 @pytest.mark.filterwarnings("ignore")  # pyspark's own
 def test_judged_rows_are_what_every_reader_gets(site, spark, name):  # noqa: F811
     batch = batch_of(site, CASES[name], MORE)
-    assert gated(site, batch).result is not Result.FAILED
+    assert gated(site, batch).result is not Status.FAILED
     frame = spark.read.options(**(CASES[name].spark or {})).parquet(str(batch))
     own = digest([*GOOD.to_batches(), *MORE.to_batches()])
     assert reads(site) == dict.fromkeys(("open", "stream", "load", "pandas"), own)
@@ -94,7 +94,7 @@ def test_every_engine_gets_the_rows_of_all_names_at_once(site, spark):  # noqa: 
     parts = {"000000_0": MORE.slice(0, 900), "b.parq": MORE.slice(900, 900), "c": MORE.slice(1800)}
     files = {name: parquet(part) for name, part in parts.items()}
     batch = put(site.root / "batch", {"a.parquet": parquet(GOOD), "_SUCCESS": b"", **files})
-    assert gated(site, batch).result is not Result.FAILED
+    assert gated(site, batch).result is not Status.FAILED
     own = digest([*GOOD.to_batches(), *MORE.to_batches()])
     with_home = {"home": site.home, "at": AT}
     assert digest(load_verified("src", as_="polars", **with_home).to_arrow().to_batches()) == own
@@ -112,7 +112,7 @@ def test_marker_is_passed_over_and_never_handed_out(site, spark, name):  # noqa:
     batch = batch_of(site, case, POISON)
     found = checked(site, batch)
     assert (found.found.n_rows, CODE in reasons(found)) == (GOOD.num_rows, False)
-    assert gated(site, batch).result is not Result.FAILED
+    assert gated(site, batch).result is not Status.FAILED
     own = digest(GOOD.to_batches())
     assert reads(site) == dict.fromkeys(("open", "stream", "load", "pandas"), own)
     assert digest(spark.read.parquet(str(batch)).toArrow().to_batches()) == own
@@ -131,9 +131,9 @@ def test_file_that_nobody_judged_blocks_and_is_named(site, name):  # noqa: F811
     case = CASES[name]
     batch = batch_of(site, case, POISON)
     found = checked(site, batch)
-    assert (found.verdict, reasons(found)) == (Result.FAILED, {CODE})
+    assert (found.verdict, reasons(found)) == (Status.FAILED, {CODE})
     verdict = gated(site, batch)
-    assert (verdict.result, reasons(verdict)) == (Result.FAILED, {CODE})
+    assert (verdict.result, reasons(verdict)) == (Status.FAILED, {CODE})
     for path in case.files(POISON):
         assert ascii(path)[1:-1] in verdict.reasons[0].message
     for read in (open_verified, stream_verified):
@@ -146,12 +146,12 @@ def test_file_that_nobody_judged_blocks_and_is_named(site, name):  # noqa: F811
 @named(Fate.UNJUDGED)
 def test_no_baseline_is_built_over_a_file_that_nobody_read(site, name):  # noqa: F811
     from sluicegate.profiling.schema import BatchSchema
-    from sluicegate.workflow.baselines.signed import build
+    from sluicegate.workflow.baselines.signed import write_baseline
 
     batch = batch_of(site, CASES[name], POISON)
     schema = BatchSchema.from_mapping({"id": "id", "label": "label"}, locator="schema")
     with pytest.raises(UnreadableData, match="no reader knows") as caught:
-        build([batch], schema, out=site.root / "b", at=AT)
+        write_baseline([batch], schema, out=site.root / "b", at=AT)
     assert "no rows" not in str(caught.value)
     assert not (site.root / "b").exists()
 
@@ -178,7 +178,7 @@ def test_policy_may_accept_such_files_and_then_they_are_handed_out_as_bytes(site
     case = CASES["pickle"]
     accept(site)
     verdict = gated(site, batch_of(site, case, MORE))
-    assert (verdict.result, reasons(verdict)) == (Result.WARNED, {CODE})
+    assert (verdict.result, reasons(verdict)) == (Status.WARNED, {CODE})
     assert {name for name, _ in open_verified("src", home=site.home, at=AT)} == {
         "a.parquet",
         *case.files(MORE),
@@ -198,7 +198,7 @@ def test_verdict_of_before_such_files_were_looked_for_hands_nothing_out(site, mo
 
     with monkeypatch.context() as old:
         old.setattr("sluicegate.adapters.files.tabular.format_of", blind)
-        assert gated(site, batch).result is not Result.FAILED
+        assert gated(site, batch).result is not Status.FAILED
     for read in (open_verified, stream_verified):
         with pytest.raises(UnreadableData, match=r"no reader knows .*b\.jsonl"):
             list(read("src", home=site.home, at=AT))

@@ -23,7 +23,7 @@ from sluicegate.gate.limits import DEFAULT, FREE_BYTES, Limits
 from sluicegate.gate.policy import parse_policy
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.workflow.admission.read import load_verified, stream_verified
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 
 GROUP_ROWS = 8_000_000
 
@@ -70,7 +70,7 @@ def test_more_rows_than_the_default_are_refused_before_one_is_decoded(
     site.seal(root)
     for use in (
         lambda: checked(site, root),
-        lambda: build([root], schema, out=site.root / "b", at=AT),
+        lambda: write_baseline([root], schema, out=site.root / "b", at=AT),
         site.gate,
     ):
         with pytest.raises(UnreadableData, match=r"limits\.max_rows of the policy") as caught:

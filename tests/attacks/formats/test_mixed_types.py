@@ -18,7 +18,7 @@ from sluicegate.gate.policy import Result
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.decision.record import UNJUDGED
 from sluicegate.workflow.admission.read import load_verified, stream_verified
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.check import check
 
 GOOD = rows(2)
@@ -117,7 +117,7 @@ def test_packed_csv_is_judged_and_trains_as_it_was_sealed(site, tmp_path):  # no
     roles = {key: name for key, name in SCHEMA.items() if key != "timestamp"}
     schema = BatchSchema.from_mapping({**roles, "csv": section})
     home = site.home
-    build(
+    write_baseline(
         [tmp_path / "trusted"], schema, out=home.baseline_dir("src"), at=AT, source="src",
         signer=site.signer("baseline"), ttl=timedelta(days=9),
     )  # fmt: skip
@@ -149,7 +149,7 @@ def test_columns_whose_values_nobody_judges_are_named_in_check_and_gate(site):  
     where = site.root / "more"
     where.mkdir()
     pq.write_table(trusted.append_column("code", codes), where / "p.parquet")
-    build(
+    write_baseline(
         [where], BatchSchema.from_mapping(SCHEMA), out=site.home.baseline_dir("src"), at=AT,
         source="src", signer=site.signer("baseline"),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from sluicegate.cli.main import main
 from sluicegate.errors import UnreadableData
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.workflow.admission.read import load_verified, open_verified, stream_verified
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.response.quarantine import quarantine_batch
 
 LIVE, DELETED = rows(2), flipped(rows(3), "c1")
@@ -31,7 +31,7 @@ def test_check_baseline_and_seal_refuse_it_by_name(site, name):  # noqa: F811
     schema = BatchSchema.from_mapping({"id": "id"}, locator="schema")
     for use in (
         lambda: checked(site, root),
-        lambda: build([root], schema, out=site.root / "b", at=AT),
+        lambda: write_baseline([root], schema, out=site.root / "b", at=AT),
         lambda: site.seal(root),
     ):
         with pytest.raises(UnreadableData, match=f"is an? {what}") as caught:

@@ -14,7 +14,7 @@ from sluicegate.cli.main import main
 from sluicegate.errors import SluicegateError
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.admission.read import load_verified
-from sluicegate.workflow.evidence import verified as evidence
+from sluicegate.workflow.evidence import opening as evidence
 from sluicegate.workflow.evidence.home import ENV_LEDGER, SluiceHome
 
 

@@ -17,8 +17,8 @@ from sluicegate.attest.trust import Role, trust_policy
 from sluicegate.attest.trust_file import TrustFile
 from sluicegate.errors import Outcome
 from sluicegate.workflow.admission.admit import admit_training
-from sluicegate.workflow.evidence import verified as evidence
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence import opening as evidence
+from sluicegate.workflow.evidence.opening import read_trust
 
 BAD, UNCHECKED = Outcome.CHECKED_AND_BAD.value, Outcome.COULD_NOT_CHECK.value
 

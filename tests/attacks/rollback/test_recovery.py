@@ -17,8 +17,8 @@ from sluicegate.attest.predicates import SVR
 from sluicegate.attest.seal_form import read_seal
 from sluicegate.errors import Outcome
 from sluicegate.workflow.admission.admit import admit_training
+from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.evidence.recall import MemoryRule
-from sluicegate.workflow.evidence.verified import open_evidence
 
 BAD = Outcome.CHECKED_AND_BAD.value
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "ledger-operations.md"

@@ -11,7 +11,7 @@ from tests.attacks.signals.cases import CASES, ELSEWHERE
 from tests.attacks.signals.world import verdict
 
 from sluicegate.errors import InsufficientData
-from sluicegate.gate.policy import Result, Severity
+from sluicegate.gate.policy import Severity
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.decision.tolerance import FLOORS, SEQUENCE_FLOORS
 from sluicegate.signals.evaluate import expected_codes
@@ -58,15 +58,15 @@ def test_attack_is_found_and_blocks_where_the_policy_says_so(world, code):
     case = CASES[code]
     records = case.attack(world)
     assert case.status in {record.status for record in of(records, code)}
-    assert verdict(records, code, Severity.BLOCK) == (Result.FAILED, {code})
-    assert verdict(records, code, Severity.WARN) == (Result.WARNED, {code})
+    assert verdict(records, code, Severity.BLOCK) == (Status.FAILED, {code})
+    assert verdict(records, code, Severity.WARN) == (Status.WARNED, {code})
 
 
 @pytest.mark.parametrize("code", CASES)
 def test_benign_twin_is_left_alone(world, code):
     records = CASES[code].benign(world)
     assert {record.status for record in of(records, code)} == {Status.PASSED}
-    assert verdict(records, code, Severity.BLOCK) == (Result.PASSED, set())
+    assert verdict(records, code, Severity.BLOCK) == (Status.PASSED, set())
     blocked = {record.code for record in records if record.status is Status.FAILED}
     assert blocked == set(), "nor does anything else block it"
 
@@ -79,7 +79,7 @@ def test_signal_that_cannot_judge_says_so_and_blocks(world, code, situation):
     assert blind
     assert all(record.message for record in blind)
     for severity in Severity:
-        assert verdict(blind, code, severity) == (Result.FAILED, {code})
+        assert verdict(blind, code, severity) == (Status.FAILED, {code})
 
 
 def test_only_exact_facts_and_whole_comparisons_are_never_blind():
@@ -96,4 +96,4 @@ def test_comparison_of_models_on_too_few_rows_could_not_be_made():
 
 @pytest.mark.parametrize("code", CASES)
 def test_signal_that_left_no_record_blocks(code):
-    assert verdict((), code, Severity.WARN) == (Result.FAILED, {code})
+    assert verdict((), code, Severity.WARN) == (Status.FAILED, {code})

@@ -30,7 +30,7 @@ ROW = "jane.doe@example.org"
         ),
         (
             pa.ArrowInvalid(f"In CSV column #3: CSV conversion error to int64: '{ROW}'"),
-            "ArrowInvalid: CSV column 3, value of another type",
+            "ArrowInvalid: CSV column 3 has a value of another type",
         ),
         (ValueError(f"could not convert string to float: '{ROW}'"), "ValueError"),
         (OSError(f"cannot open postgresql://u:{ROW}@h/d"), "OSError"),
@@ -61,6 +61,6 @@ def test_value_that_is_no_utf8_is_in_no_message(tmp_path):
     buffers = [None, pa.py_buffer(b"\0\0\0\0\5\0\0\0"), pa.py_buffer(b"\xffjane")]
     text = pa.Array.from_buffers(pa.string(), 1, buffers)
     pq.write_table(pa.table({"name": text}), tmp_path / "p.parquet")
-    with pytest.raises(SluicegateError, match="column 0 is no UTF-8") as caught:
+    with pytest.raises(SluicegateError, match="column 0 is not UTF-8") as caught:
         list(open_batches(tmp_path / "p.parquet"))
     assert "xffjane" not in f"{caught.value!r}{caught.value.__cause__!r}"

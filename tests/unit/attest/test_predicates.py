@@ -150,7 +150,7 @@ def test_other_predicate_is_no_seal(manifest, now):
 
 def _provenance(manifest, now, **changes):
     arguments = {
-        "locator": "s3://bucket/flights",
+        "location": "s3://bucket/flights",
         "version": 3,
         "at": now,
         "run": {"dag_id": "ingest", "run_id": "r1"},
@@ -165,7 +165,7 @@ def test_provenance_gives_back_what_was_said(manifest, now):
     read = Statement.from_bytes(_provenance(manifest, now).to_bytes())
     found = provenance_from_statement(read, locator="x")
     assert (found.source, found.digest, found.version) == ("flights", manifest.digest, 3)
-    assert (found.locator, found.sealed_at) == ("s3://bucket/flights", now)
+    assert (found.location, found.sealed_at) == ("s3://bucket/flights", now)
     assert found.run == {"dag_id": "ingest", "run_id": "r1"}
     assert found.inputs == (Subject("raw", {"dirHash1": "0" * 64}),)
 

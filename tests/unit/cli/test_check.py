@@ -13,7 +13,7 @@ from tests.unit.signals.conftest import SCHEMA, make_rows, put
 import sluicegate
 from sluicegate.cli import main as cli
 from sluicegate.errors import MalformedEnvelope, SchemaMismatch, UnreadableData
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def work(tmp_path_factory):
     root = tmp_path_factory.mktemp("check")
     pq.write_table(make_rows(1000, 1), root / "base.parquet")
     pq.write_table(make_rows(500, 2), root / "batch.parquet")
-    build(
+    write_baseline(
         [root / "base.parquet"], SCHEMA, out=root / "b", at=datetime(2026, 1, 1, tzinfo=UTC), seed=1
     )
     return root

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.workflow.conftest import AT, built_site, site  # noqa: F401 - fixtures
 
 from sluicegate.cli.main import main
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.gate.decide import decide
-from sluicegate.gate.policy import Result, Severity, SignalRule
+from sluicegate.gate.policy import Severity, SignalRule
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 CODES = ["SCHEMA", "LABEL_FLIPS", "DRIFT_NUMERIC"]
-ORDER = [Result.PASSED, Result.WARNED, Result.FAILED]
+ORDER = [Status.PASSED, Status.WARNED, Status.FAILED]
 
 
 def record(code="LABEL_FLIPS", status=Status.PASSED, **fields) -> SignalRecord:
@@ -26,48 +26,48 @@ EXCUSED = {"LABEL_FLIPS": SignalRule(severity=Severity.BLOCK, not_evaluated="no 
 
 
 def test_passed_records_pass():
-    assert decide([record()], BLOCK) == (Result.PASSED, ())
+    assert decide([record()], BLOCK) == (Status.PASSED, ())
 
 
 def test_fired_signal_blocks_or_warns_as_its_rule_says():
     fired = [record(status=Status.FAILED, message="3 % flipped")]
-    assert decide(fired, BLOCK)[0] is Result.FAILED
-    assert decide(fired, WARN)[0] is Result.WARNED
+    assert decide(fired, BLOCK)[0] is Status.FAILED
+    assert decide(fired, WARN)[0] is Status.WARNED
     assert decide(fired, BLOCK)[1][0].message == "3 % flipped"
 
 
 def test_not_evaluated_blocks_unless_excused_in_words():
     missing = [record(status=Status.NOT_EVALUATED)]
-    assert decide(missing, BLOCK)[0] is Result.FAILED
-    assert decide(missing, EXCUSED)[0] is Result.WARNED
+    assert decide(missing, BLOCK)[0] is Status.FAILED
+    assert decide(missing, EXCUSED)[0] is Status.WARNED
 
 
 def test_absent_record_fails_even_when_not_evaluated_is_excused():
-    assert decide([], EXCUSED)[0] is Result.FAILED
-    assert decide([record()], BLOCK, expected=["SCHEMA"])[0] is Result.FAILED
+    assert decide([], EXCUSED)[0] is Status.FAILED
+    assert decide([record()], BLOCK, expected=["SCHEMA"])[0] is Status.FAILED
 
 
 def test_optional_signal_may_be_absent_but_counts_when_present():
     rules = {"LABEL_FLIPS": SignalRule(severity=Severity.BLOCK, required=False)}
-    assert decide([], rules)[0] is Result.PASSED
-    assert decide([], rules, expected=["LABEL_FLIPS"])[0] is Result.FAILED
-    assert decide([record(status=Status.FAILED)], rules)[0] is Result.FAILED
+    assert decide([], rules)[0] is Status.PASSED
+    assert decide([], rules, expected=["LABEL_FLIPS"])[0] is Status.FAILED
+    assert decide([record(status=Status.FAILED)], rules)[0] is Status.FAILED
 
 
 def test_nan_in_a_passed_record_counts_as_not_evaluated():
-    assert decide([record(p_value=math.nan)], BLOCK)[0] is Result.FAILED
+    assert decide([record(p_value=math.nan)], BLOCK)[0] is Status.FAILED
 
 
 def test_unnamed_signal_counts_with_its_own_severity():
-    assert decide([record(code="NEW", status=Status.FAILED)], {})[0] is Result.FAILED
+    assert decide([record(code="NEW", status=Status.FAILED)], {})[0] is Status.FAILED
 
 
 def test_column_that_nobody_judged_fails_although_its_neighbour_passed():
     expected = ["DRIFT_NUMERIC", "DRIFT_NUMERIC:x", "DRIFT_NUMERIC:y"]
     found = [record("DRIFT_NUMERIC", column="y")]
     result, (reason,) = decide(found, {}, expected=expected)
-    assert (result, reason.code, reason.column) == (Result.FAILED, "DRIFT_NUMERIC", "x")
-    assert decide([record("DRIFT_NUMERIC")], {}, expected=expected)[0] is Result.PASSED
+    assert (result, reason.code, reason.column) == (Status.FAILED, "DRIFT_NUMERIC", "x")
+    assert decide([record("DRIFT_NUMERIC")], {}, expected=expected)[0] is Status.PASSED
 
 
 def test_rule_of_a_column_stands_before_that_of_its_signal():
@@ -75,23 +75,23 @@ def test_rule_of_a_column_stands_before_that_of_its_signal():
         "DRIFT_NUMERIC": SignalRule(severity=Severity.WARN),
         "DRIFT_NUMERIC:x": SignalRule(severity=Severity.BLOCK),
     }
-    for column, result in (("x", Result.FAILED), ("y", Result.WARNED)):
+    for column, result in (("x", Status.FAILED), ("y", Status.WARNED)):
         found = [record("DRIFT_NUMERIC", column="x"), record("DRIFT_NUMERIC", column="y")]
         found.append(record("DRIFT_NUMERIC", Status.WARNED, column=column))
         assert decide(found, rules)[0] is result
-    assert decide([record("DRIFT_NUMERIC", column="y")], rules)[0] is Result.FAILED
+    assert decide([record("DRIFT_NUMERIC", column="y")], rules)[0] is Status.FAILED
 
 
 @pytest.mark.parametrize(
     ("status", "extra", "schema", "of_extra", "result"),
     [
-        (Status.WARNED, ["z"], "block", "warn", Result.WARNED),
-        (Status.WARNED, ["z"], "warn", "block", Result.FAILED),
-        (Status.WARNED, ["z"], "block", None, Result.FAILED),
-        (Status.FAILED, ["z"], "warn", "block", Result.FAILED),
-        (Status.FAILED, [], "warn", "block", Result.WARNED),
-        (Status.FAILED, ["z"], "block", "warn", Result.FAILED),
-        (Status.PASSED, ["z"], "block", "block", Result.PASSED),
+        (Status.WARNED, ["z"], "block", "warn", Status.WARNED),
+        (Status.WARNED, ["z"], "warn", "block", Status.FAILED),
+        (Status.WARNED, ["z"], "block", None, Status.FAILED),
+        (Status.FAILED, ["z"], "warn", "block", Status.FAILED),
+        (Status.FAILED, [], "warn", "block", Status.WARNED),
+        (Status.FAILED, ["z"], "block", "warn", Status.FAILED),
+        (Status.PASSED, ["z"], "block", "block", Status.PASSED),
     ],
 )
 def test_columns_too_many_have_a_rule_of_their_own(status, extra, schema, of_extra, result):
@@ -136,4 +136,4 @@ def test_removing_a_record_never_improves_the_result(found, policy, index):
 @given(records, rules)
 def test_result_is_the_worst_reason(found, policy):
     result, reasons = decide(found, policy)
-    assert result is max((r.result for r in reasons), key=ORDER.index, default=Result.PASSED)
+    assert result is max((r.result for r in reasons), key=ORDER.index, default=Status.PASSED)

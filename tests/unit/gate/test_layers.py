@@ -16,13 +16,14 @@ from sluicegate.adapters.gx.catalog import CATALOG
 from sluicegate.adapters.policy_file import load_yaml, read_policy
 from sluicegate.errors import ConfigError
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.gate.policy import Mode, Result, Severity, parse_policy
+from sluicegate.gate.policy import Mode, Severity, parse_policy
 from sluicegate.gate.policy_lint import warnings
 from sluicegate.gate.policy_sections import Freshness
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.weakening import weakened
 from sluicegate.signals.contributors.names import ContributorNames
 from sluicegate.signals.contributors.rules import ContributorLimits
+from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,7 +155,7 @@ def test_layer_that_changes_nothing_is_refused(organisation):
 def test_rules_of_a_source_hold_for_it_alone():
     value = yaml.safe_load(DEFAULT_POLICY) | {"sources": {"flights": {"accept": ["PASSED"]}}}
     policy = parse_policy(value, b"", locator="p")
-    assert policy.for_source("flights").accept == {Result.PASSED}
+    assert policy.for_source("flights").accept == {Status.PASSED}
     assert policy.for_source("other") is policy
 
 

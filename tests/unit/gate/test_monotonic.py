@@ -11,11 +11,11 @@ from tests.unit.gate.test_verdict import AT, FAILED, POLICY, verdict
 
 from sluicegate.errors import GateBlocked
 from sluicegate.gate.decide import decide, worst_first
-from sluicegate.gate.policy import Mode, Result, Severity, SignalRule
+from sluicegate.gate.policy import Mode, Severity, SignalRule
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 CODES = ["SCHEMA", "COMPLETENESS", "LABEL_PRIOR", "LABEL_FLIPS"]
-WORST = {Result.PASSED: 0, Result.WARNED: 1, Result.FAILED: 2}
+WORST = {Status.PASSED: 0, Status.WARNED: 1, Status.FAILED: 2}
 numbers = st.sampled_from([None, 0.1, float("nan")])
 records = st.lists(
     st.builds(
@@ -42,7 +42,7 @@ policies = st.builds(
     replace,
     st.just(POLICY),
     signals=rules,
-    accept=st.sampled_from([{Result.PASSED}, {Result.PASSED, Result.WARNED}]),
+    accept=st.sampled_from([{Status.PASSED}, {Status.PASSED, Status.WARNED}]),
 )
 
 
@@ -74,7 +74,7 @@ def test_batch_is_never_admitted_by_removing_waivers(found, policy, waived, keep
 @given(found=records, policy=policies, waived=st.frozensets(st.sampled_from(CODES)))
 def test_failed_signal_is_admitted_only_if_its_code_is_waived(found, policy, waived):
     _, reasons = decide(found, policy.signals, expected=CODES)
-    failed = {reason.code for reason in reasons if reason.result is Result.FAILED}
+    failed = {reason.code for reason in reasons if reason.result is Status.FAILED}
     assert failed <= waived or not admitted(found, policy, waived)
 
 
@@ -84,10 +84,10 @@ def test_failed_verdict_without_reasons_cannot_be_waived():
 
 
 def test_warning_that_the_policy_does_not_accept_cannot_be_waived():
-    strict = replace(POLICY, accept=frozenset({Result.PASSED}), mode=Mode.ENFORCE)
-    warned = (replace(FAILED.reasons[0], result=Result.WARNED),)
+    strict = replace(POLICY, accept=frozenset({Status.PASSED}), mode=Mode.ENFORCE)
+    warned = (replace(FAILED.reasons[0], result=Status.WARNED),)
     with pytest.raises(GateBlocked):
-        replace(FAILED, result=Result.WARNED, reasons=warned).require_passed(
+        replace(FAILED, result=Status.WARNED, reasons=warned).require_passed(
             strict, at=AT, waived=frozenset(CODES)
         )
 

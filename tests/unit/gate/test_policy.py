@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from sluicegate.adapters.policy_file import load_yaml, read_policy
 from sluicegate.errors import ConfigError
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.gate.policy import Mode, Result, Severity, parse_policy
+from sluicegate.gate.policy import Mode, Severity, parse_policy
+from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,7 @@ def parse(value):
 def test_default_policy_parses_and_enforces():
     policy = parse_policy(valid(), DEFAULT_POLICY.encode(), locator="default")
     assert policy.mode is Mode.ENFORCE
-    assert policy.accept == {Result.PASSED, Result.WARNED}
+    assert policy.accept == {Status.PASSED, Status.WARNED}
     assert policy.signals["LABEL_FLIPS"].severity is Severity.BLOCK
 
 

@@ -13,7 +13,7 @@ from sluicegate.attest.timestamps import CLOCK_SKEW, format_timestamp
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import Expired, GateBlocked, MalformedEnvelope
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.gate.policy import Mode, Result, parse_policy
+from sluicegate.gate.policy import Mode, parse_policy
 from sluicegate.gate.verdict import Reason, Verdict, verdict_from_statement
 from sluicegate.gate.verdict import test_result_statement as details_statement
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
@@ -26,7 +26,7 @@ SUBJECTS = (Subject("flights", {"dirHash1": "ab" * 32, "sha256": "cd" * 32}),)
 
 def verdict(**changes) -> Verdict:
     base = Verdict(
-        result=Result.PASSED,
+        result=Status.PASSED,
         source="flights",
         digest=DIGEST,
         baseline=sha256_bytes(b"baseline"),
@@ -43,8 +43,8 @@ def verdict(**changes) -> Verdict:
 
 
 FAILED = verdict(
-    result=Result.FAILED,
-    reasons=(Reason("LABEL_FLIPS", "late", Result.FAILED, "3 % flipped by UA"),),
+    result=Status.FAILED,
+    reasons=(Reason("LABEL_FLIPS", "late", Status.FAILED, "3 % flipped by UA"),),
 )
 
 
@@ -63,6 +63,17 @@ def test_missing_field_is_malformed(field):
     cut = replace(statement, predicate={**statement.predicate, "sluicegate": body})
     with pytest.raises(MalformedEnvelope):
         verdict_from_statement(cut, locator="x")
+
+
+def test_not_evaluated_is_a_status_and_never_a_result():
+    said = FAILED.to_statement(SUBJECTS, sha256_bytes(b"details"))
+    body = said.predicate["sluicegate"]
+    reason = [*body["reasons"][0]]
+    reason[2] = Status.NOT_EVALUATED.value
+    for change in ({"result": Status.NOT_EVALUATED.value}, {"reasons": [reason]}):
+        predicate = {**said.predicate, "sluicegate": {**body, **change}}
+        with pytest.raises(MalformedEnvelope):
+            verdict_from_statement(replace(said, predicate=predicate), locator="x")
 
 
 def test_passed_verdict_lets_training_start():
@@ -103,9 +114,9 @@ def test_shadow_policy_records_and_lets_start():
 
 
 def test_policy_that_accepts_only_passed_blocks_warned():
-    strict = replace(POLICY, accept=frozenset({Result.PASSED}))
+    strict = replace(POLICY, accept=frozenset({Status.PASSED}))
     with pytest.raises(GateBlocked):
-        verdict(result=Result.WARNED).require_passed(strict, at=AT)
+        verdict(result=Status.WARNED).require_passed(strict, at=AT)
 
 
 def test_details_sort_signals_by_result():

@@ -14,12 +14,13 @@ def verdict(result):
     from datetime import UTC, datetime, timedelta
 
     from sluicegate.digest.algorithms import Digest, sha256_bytes
-    from sluicegate.gate.policy import Mode, Result
+    from sluicegate.gate.policy import Mode, result_of
     from sluicegate.gate.verdict import Reason, Verdict
 
     at = datetime(2026, 3, 1, tzinfo=UTC)
+    said = result_of(result)
     return Verdict(
-        result=Result(result),
+        result=said,
         source="flights",
         digest=Digest.parse(POINTER["digest"]),
         baseline=sha256_bytes(b"b"),
@@ -30,7 +31,7 @@ def verdict(result):
         mode=Mode.ENFORCE,
         issued=at,
         expires=at + timedelta(days=1),
-        reasons=(Reason("LABEL_FLIPS", "late", Result(result), "contributor c3 flipped row 17"),),
+        reasons=(Reason("LABEL_FLIPS", "late", said, "contributor c3 flipped row 17"),),
     )
 
 

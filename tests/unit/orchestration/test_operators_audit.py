@@ -51,7 +51,7 @@ def test_finding_fails_the_task_without_retry(run):
 
 def test_missing_witness_quorum_fails_the_task(run):
     from airflow.sdk.exceptions import AirflowFailException
-    from tests.unit.workflow.test_audit import cosigned_by, with_witnesses
+    from tests.unit.workflow.auditing.test_audit import cosigned_by, with_witnesses
 
     first, _ = with_witnesses(run.site)
     with pytest.raises(AirflowFailException, match="WITNESS_QUORUM 1"):

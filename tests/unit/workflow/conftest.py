@@ -16,15 +16,17 @@ from sluicegate.attest.keys import Algorithm, Signer, generate, read_signer, wri
 from sluicegate.attest.trust import Role, trust_policy
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.evidence.home import SluiceHome
-from sluicegate.workflow.evidence.verified import Evidence, create_ledger, open_evidence
+from sluicegate.workflow.evidence.opening import create_ledger, open_evidence
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from sluicegate.workflow.evidence.verified import Evidence
 
 AT = datetime.now(UTC).replace(microsecond=0)
 RUN = {"orchestrator": "test"}
@@ -131,7 +133,7 @@ def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site.home.trust.write_bytes(trust.to_bytes())
     site.home.policy.write_text(DEFAULT_POLICY, encoding="utf-8")
     create_ledger(site.home, at=AT)
-    build(
+    write_baseline(
         [write(rows(1, 6000), site.root / "trusted")],
         BatchSchema.from_mapping(SCHEMA, locator="schema"),
         out=site.home.baseline_dir("src"),

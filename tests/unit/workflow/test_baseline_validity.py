@@ -14,7 +14,7 @@ from sluicegate.attest.keys import Algorithm, generate
 from sluicegate.attest.statement import Statement
 from sluicegate.attest.timestamps import parse_timestamp
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import STATEMENT_FILE, build
+from sluicegate.workflow.baselines.signed import STATEMENT_FILE, write_baseline
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def test_baseline_and_its_statement_expire_together(tmp_path: Path):
     values = np.random.default_rng(0).normal(size=400)
     pq.write_table(pa.table({"x": values}), tmp_path / "trusted.parquet")
     ttl = timedelta(days=7)
-    baseline = build(
+    baseline = write_baseline(
         [tmp_path / "trusted.parquet"],
         BatchSchema(),
         out=tmp_path / "baseline",

@@ -8,9 +8,9 @@ from tests.unit.workflow.conftest import AT, RUN
 from sluicegate import load_verified
 from sluicegate.digest.manifest import build_manifest
 from sluicegate.errors import DigestMismatch
-from sluicegate.gate.policy import Result
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.evidence.folder import export_folder
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.judging.gate import _is_among
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 from sluicegate.workflow.verification.verify import verify_folder
@@ -37,7 +37,7 @@ def test_batch_is_sealed_judged_and_read_and_a_flipped_byte_is_found(site, seale
     assert batch.digest.algorithm == "dirHash1-blake3"
     assert batch.manifest.algorithm == "blake3"
     issued, _ = site.gate()
-    assert issued.verdict.result is Result.PASSED
+    assert issued.verdict.result is Status.PASSED
     assert len(load_verified("src", home=site.home, at=AT)) == 3000
     export_folder(site.evidence(), batch, site.root / "out")
     assert audit(site) == {"OK"}

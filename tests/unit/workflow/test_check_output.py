@@ -15,7 +15,7 @@ from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows, put
 import sluicegate
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.workflow.baselines.signed import build, read_baseline
+from sluicegate.workflow.baselines.signed import read_baseline, write_baseline
 
 FORMAT = Path(__file__).parents[3] / "docs" / "formats" / "check.schema.json"
 
@@ -24,7 +24,7 @@ FORMAT = Path(__file__).parents[3] / "docs" / "formats" / "check.schema.json"
 def site(tmp_path_factory):
     root = tmp_path_factory.mktemp("output")
     pq.write_table(make_rows(1500, 1), root / "base.parquet")
-    build([root / "base.parquet"], SCHEMA, out=root / "baseline", at=CREATED, seed=1)
+    write_baseline([root / "base.parquet"], SCHEMA, out=root / "baseline", at=CREATED, seed=1)
     clean = make_rows(600, 2)
     moved = put(clean, "x3", (np.asarray(clean["x3"]) + 0.8).tolist())
     moved = put(moved, "kind", ["violet"] * 60 + moved["kind"].to_pylist()[60:])

@@ -19,7 +19,7 @@ from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.ledger.entry import Kind
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.contributors.names import pseudonym
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
@@ -67,7 +67,7 @@ def named_site(built_site, tmp_path_factory):
     site = Site(tmp_path_factory.mktemp("names") / "site")
     shutil.copytree(built_site, site.root)
     shutil.rmtree(site.home.baseline_dir("src"))
-    build(
+    write_baseline(
         [write(called(rows(1, 6000)), site.root / "named")],
         BatchSchema.from_mapping(SCHEMA, locator="schema"),
         out=site.home.baseline_dir("src"),

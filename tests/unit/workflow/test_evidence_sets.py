@@ -28,12 +28,13 @@ from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.custody import Custody, CustodyChange
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.gate.policy import Result
+from sluicegate.gate.policy import RESULTS, result_of
 from sluicegate.gate.verdict import Reason
 from sluicegate.gate.verdict import test_result_statement as findings_of
 from sluicegate.gate.waiver import Waiver, revocation_statement
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import admit_training
-from sluicegate.workflow.evidence.verified import create_ledger
+from sluicegate.workflow.evidence.opening import create_ledger
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 CODE = "LABEL_FLIPS"
@@ -86,10 +87,10 @@ class World:
                 if newest == 0:
                     newest = 1
                     made = self.batches[1].entries
-            elif kind in set(Result):
-                made = self._verdict(batch, Result(kind), policy, at)
+            elif kind in set(RESULTS):
+                made = self._verdict(batch, result_of(kind), policy, at)
                 verdicts[newest] = sha256_bytes(made[-1][1])
-                speaks_for = Result(kind) in policy.accept
+                speaks_for = result_of(kind) in policy.accept
             elif kind == "revocation":
                 said = revocation_statement(batch.subjects, reason="x", by="bob", at=at)
                 made = (("waiver", self._signed(said, self.people[1])),)
@@ -106,7 +107,7 @@ class World:
         return items
 
     def _verdict(self, batch, result, policy, at) -> tuple[tuple[str, bytes], ...]:
-        reasons = () if result is Result.PASSED else (Reason(CODE, "", result, "odd"),)
+        reasons = () if result is Status.PASSED else (Reason(CODE, "", result, "odd"),)
         said = any_verdict(
             source="src",
             digest=batch.digest,

@@ -10,8 +10,9 @@ import pytest
 from tests.unit.workflow.conftest import AT, rows, write
 
 from sluicegate.attest.timestamps import CLOCK_SKEW
+from sluicegate.cli.options import now
 from sluicegate.errors import EvidenceMissing, Expired, IntegrityError, SluicegateError
-from sluicegate.gate.policy import Result
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.auditing.audit import audit
 from sluicegate.workflow.judging.runners import evaluate_directly
@@ -28,7 +29,7 @@ def test_two_gates_at_once_on_one_batch_leave_one_sound_ledger(site):
 
     with ThreadPoolExecutor(2) as pool:
         issued = list(pool.map(lambda _: site.gate(runner=meet)[0], range(2)))
-    assert {one.verdict.result for one in issued} == {Result.PASSED}
+    assert {one.verdict.result for one in issued} == {Status.PASSED}
     assert audit(site.evidence(), at=AT).findings == ()
     # The same finding at the same time is one entry, not two that could disagree.
     assert len({one.envelope for one in issued}) == 1
@@ -42,9 +43,26 @@ def test_gate_that_fails_beside_one_that_passes_blocks_training(site):
         strict.read_text(encoding="utf-8") + "contributors: {max_share: 0.05}\n", encoding="utf-8"
     )
     later = AT + timedelta(seconds=1)
-    assert site.gate(at=later)[0].verdict.result is Result.FAILED
+    assert site.gate(at=later)[0].verdict.result is Status.FAILED
     with pytest.raises(SluicegateError, match="CONTRIBUTOR_LIMIT"):
         admit_training(site.home, ["src"], at=later)
+
+
+def test_policy_changed_while_the_gate_command_judges_counts_from_training_on(site, monkeypatch):
+    """One gate run goes by one reading of the policy; the guard reads the one in force."""
+    from sluicegate.cli.main import main
+    from sluicegate.workflow.judging import runners
+
+    def meanwhile(*arguments):
+        with site.home.policy.open("a", encoding="utf-8") as file:
+            file.write("contributors: {max_share: 0.05}\n")
+        return evaluate_directly(*arguments)
+
+    monkeypatch.setattr(runners, "evaluate_directly", meanwhile)
+    home = ["--home", str(site.home.root)]
+    assert main(["gate", "src", "--seal", str(site.clean), *home]) == 0
+    with pytest.raises(SluicegateError, match="under policy"):
+        admit_training(site.home, ["src"], at=now())
 
 
 def test_batch_that_is_still_being_written_is_never_judged(site):

@@ -27,7 +27,7 @@ from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.auditing.data import data_findings
 from sluicegate.workflow.evidence import large
 from sluicegate.workflow.evidence.folder import export_folder, read_manifest
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.response.quarantine import quarantine_batch
 from sluicegate.workflow.sealing.seal import RowRecord, seal_into_ledger
 from sluicegate.workflow.verification.verify import verify_folder

@@ -12,7 +12,7 @@ from tests.unit.workflow.conftest import AT, rows, write
 from sluicegate.cli.main import main
 from sluicegate.errors import EvidenceMissing, Expired, GateBlocked
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.gate.policy import Result
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import admit_training
 
 
@@ -60,10 +60,10 @@ def test_baseline_that_nobody_promoted_does_not_judge_if_the_policy_asks(site):
 def test_contributor_over_the_limit_blocks_and_within_it_passes(site):
     site.seal(site.clean)
     demand(site, contributors={"max_share": 0.9})
-    assert site.gate()[0].verdict.result is Result.PASSED
+    assert site.gate()[0].verdict.result is Status.PASSED
     demand(site, contributors={"max_share": 0.05})
     verdict = site.gate()[0].verdict
-    assert verdict.result is Result.FAILED
+    assert verdict.result is Status.FAILED
     assert {reason.code for reason in verdict.reasons} == {"CONTRIBUTOR_LIMIT"}
     with pytest.raises(GateBlocked, match="CONTRIBUTOR_LIMIT"):
         admit(site)
@@ -72,9 +72,9 @@ def test_contributor_over_the_limit_blocks_and_within_it_passes(site):
 def test_rules_of_the_source_decide_for_it(site):
     demand(site, sources={"src": {"contributors": {"max_share": 0.05}}})
     site.seal(site.clean)
-    assert site.gate()[0].verdict.result is Result.FAILED
+    assert site.gate()[0].verdict.result is Status.FAILED
     demand(site, sources={"other": {"contributors": {"max_share": 0.05}}})
-    assert site.gate()[0].verdict.result is Result.PASSED
+    assert site.gate()[0].verdict.result is Status.PASSED
 
 
 def test_layered_policy_judges_admits_and_is_kept_for_the_audit(site, capsys):

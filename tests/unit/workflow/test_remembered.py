@@ -41,9 +41,9 @@ from sluicegate.ledger.log import Ledger
 from sluicegate.ledger.standing import Standing
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.evidence.home import SluiceHome
+from sluicegate.workflow.evidence.opening import create_ledger, open_evidence
 from sluicegate.workflow.evidence.recall import MemoryRule
 from sluicegate.workflow.evidence.remember import remember_ledger
-from sluicegate.workflow.evidence.verified import create_ledger, open_evidence
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Hand verified rows to the engine that training uses, without another copy where it can."""
+"""Hand verified rows to the engine that training uses, without a further copy where possible."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ def convert(table: pa.Table, kind: str, session: Any = None) -> Any:
     Args:
         table: Verified rows.
         kind: ``pandas``, ``arrow``, ``polars``, ``duckdb`` or ``spark``.
-        session: SparkSession, or a DuckDB connection.
+        session: SparkSession, which Spark needs, or a DuckDB connection, for which None makes
+            one. Other kinds ignore it.
 
     Returns:
         DataFrame, Arrow table, Polars frame, DuckDB relation or Spark DataFrame.
 
     Raises:
-        ConfigError: Unknown kind, engine not installed, or no Spark session.
+        ConfigError: The kind is unknown, the engine is not installed, or Spark has no session.
     """
     try:
         return _CONVERTERS[kind](table, session)
@@ -61,12 +62,12 @@ def _duckdb(table: pa.Table, session: Any) -> Any:
 def _spark(table: pa.Table, session: Any) -> Any:
     if session is None:
         raise ConfigError("Spark needs its session", next_step="Pass session=spark.")
-    # Through the driver's memory: executors that read the files themselves would read bytes
-    # that nobody has compared.
+    # The rows go through the driver's memory: executors that read the files themselves would
+    # read bytes that nobody has compared.
     from pyspark import __version__
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    # Spark would take a local time for one in the session's zone, and shift it.
+    # Without this, Spark would shift a local time as if it were in the session's zone.
     schema = from_arrow_schema(table.schema, prefer_timestamp_ntz=True)
     rows = table if int(__version__.partition(".")[0]) >= 4 else table.to_pandas()
     return session.createDataFrame(rows, schema=schema)

@@ -1,8 +1,8 @@
 """One SQL statement that counts a profile: a scan, grouped once for each column and label.
 
-Cells are computed by CASE expressions over the baseline's edges and categories, with the same
-rules as `sluicegate.profiling.encode`. Edges are written as the shortest decimal that reads back
-as the same double, so no value lands in another bin.
+CASE expressions over the baseline's edges and categories compute the cells, with the same rules as
+`sluicegate.profiling.encode`. An edge is written as the shortest decimal that reads back as the
+same double, so no value lands in another bin.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Plan:
     Attributes:
         layout: Fixed cells.
         columns: Columns counted, in the order of the statement.
-        sql: The statement; rows of part, label cell, column, cell, name, count.
+        sql: The statement. Its answer has rows of part, label cell, column, cell, name, count.
     """
 
     layout: Layout
@@ -41,7 +41,7 @@ class Plan:
     sql: str
 
     def profile(self, rows: Iterable[tuple[Any, ...]]) -> Profile:
-        """Return the profile that the engine's answer says."""
+        """Return the profile that the engine's answer to `sql` adds up to."""
         found = Profile.empty(self.layout)
         for part, label, column, cell, name, count in rows:
             if part == _NEW_LABELS:
@@ -68,8 +68,9 @@ def plan(layout: Layout, schema: pa.Schema, source: str, *, collation: str = "")
     Args:
         layout: Fixed cells.
         schema: Arrow types of the table's columns.
-        source: What to select from.
-        collation: Suffix that makes the engine compare strings byte by byte.
+        source: SQL of what to select from: a table's name, or a query in brackets with its name.
+        collation: SQL after an expression that makes the engine compare strings byte by byte;
+            empty if it does so anyway.
     """
     columns = tuple(c for c in layout.columns if _counted(c, schema))
     contributor = layout.schema.contributor or ""
@@ -89,7 +90,7 @@ def plan(layout: Layout, schema: pa.Schema, source: str, *, collation: str = "")
     names = [f"c{i}" for i in range(len(columns))]
     sets = ", ".join(["(l)", *(f"(l, {name})" for name in names)])
     which = "".join(f" WHEN {name} IS NOT NULL THEN {i}" for i, name in enumerate(names))
-    # S608: column names are quoted, and all else is made of numbers and quoted constants.
+    # S608: column names are quoted; all else is numbers and quoted constants.
     cells = (
         f"SELECT {_CELLS}, l, CASE{which} WHEN 1 = 1 THEN -1 END, "  # noqa: S608
         f"COALESCE({', '.join([*names, '0'])}), CAST(NULL AS VARCHAR), n FROM "
@@ -122,7 +123,7 @@ def _exact(column: Column, kind: pa.DataType) -> bool:
 
 
 def _spelled(kind: pa.DataType) -> bool:
-    """Whether SQL writes values as text just as the profile does."""
+    """Return whether SQL writes values as text just as the profile does."""
     tests = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_boolean)
     return any(test(kind) for test in tests)
 
@@ -150,7 +151,7 @@ def _bins(column: Column, value: str) -> str:
 
 
 def _tree(edges: Sequence[float], below: int, value: str) -> str:
-    """Return a binary search: how many edges are at or below the value."""
+    """Return a binary search in SQL: how many edges are at or below the value."""
     if not edges:
         return str(below)
     middle = len(edges) // 2

@@ -1,9 +1,9 @@
-"""The profile of rows that stay where they are: counted by Spark, DuckDB or PostgreSQL.
+"""The profile of rows that stay where they are: Spark, DuckDB or PostgreSQL counts them.
 
-Profiles are integer counts against fixed cells, so whoever counts gives the same bytes. Spark
-counts partitions and merges; SQL engines count in one statement what SQL can count exactly
-(integers, floats, booleans, strings, missing values). A table with any other column that has
-cells (decimals, embeddings, float classes) is streamed instead: exact, only slower.
+Profiles are integer counts against fixed cells, so each engine gives the same bytes. Spark counts
+partitions and merges them. The SQL engines count in one statement what SQL can count exactly:
+integers, floats, booleans, strings and missing values. If any other column has cells (decimals,
+embeddings, float classes), the table is streamed and counted here: exact too, only slower.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def spark_profile(frame: Any, layout: Layout) -> Profile:
         layout: Fixed cells of the baseline.
 
     Cost:
-        One pass on the executors; the driver receives some kilobytes a partition.
+        One pass on the executors; the driver receives some kilobytes for each partition.
     """
 
     def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -49,6 +49,9 @@ def duckdb_profile(relation: Any, layout: Layout) -> Profile:
     Args:
         relation: duckdb.DuckDBPyRelation.
         layout: Fixed cells of the baseline.
+
+    Raises:
+        SchemaMismatch: As `duckdb_batches`.
     """
     schema = next(duckdb_batches(relation.limit(0))).schema
     found = plan(layout, schema, "rows")
@@ -62,11 +65,13 @@ def postgres_profile(url: str, query: str, layout: Layout) -> Profile:
 
     Args:
         url: ``postgresql://user@host:port/database``.
-        query: One SELECT.
+        query: One SELECT, without a semicolon at its end.
         layout: Fixed cells of the baseline.
 
     Raises:
-        SluicegateError: As `postgres_batches`.
+        SchemaMismatch: As `postgres_batches`.
+        UnreadableData: The server or the query failed.
+        ConfigError: The driver is not installed.
     """
     none = f"SELECT * FROM ({query}) AS q LIMIT 0"  # noqa: S608 - the caller's own query
     schema = next(postgres_batches(url, none)).schema
@@ -82,7 +87,7 @@ def _tuples(url: str, found: Plan) -> Iterator[tuple[Any, ...]]:
 
 
 def _padded(url: str, query: str, schema: pa.Schema) -> bool:
-    """Whether a column is CHAR(n): SQL compares it without the blanks that rows carry."""
+    """Return whether a column is CHAR(n): SQL compares it without the blanks that rows carry."""
     names = [f.name.replace('"', '""') for f in schema if pa.types.is_string(f.type)]
     if not names:
         return False

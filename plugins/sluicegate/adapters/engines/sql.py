@@ -1,4 +1,4 @@
-"""The one way in which we make an SQLAlchemy engine: nothing of ours is written to its logs."""
+"""The one place where SQLAlchemy engines are made: they write nothing of ours to their logs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _POOL: Final = "sluicegate"
 def quiet_engine(url: Any, **options: Any) -> Engine:
     """Return an engine that keeps statements, parameters and tracebacks to itself.
 
-    Whatever goes wrong with a connection is raised where it was used, and gets a code there. The
-    pool logs it as well when it lets the connection go, with a traceback that quotes the SQL; a
+    An error of a connection is raised where the connection is used, and gets a code there. The
+    pool logs it too when it frees the connection, with a traceback that quotes the SQL, and a
     process without logging prints that to its console. Only this pool's logger is silenced.
 
     Args:
-        url: As for `create_engine`.
-        **options: As for `create_engine`.
+        url: URL or text, as SQLAlchemy's `create_engine` takes it; may hold a password.
+        **options: Further options of `create_engine`.
     """
     engine = create_engine(url, hide_parameters=True, pool_logging_name=_POOL, **options)
     kind = type(engine.pool)

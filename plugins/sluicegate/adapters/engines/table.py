@@ -1,7 +1,8 @@
 """Rows of pandas, DuckDB and PostgreSQL as Arrow batches whose types mean what the engine meant.
 
-What an engine would hand over in another meaning (a time zone dropped, a number as text) is
-carried over exactly or refused, by column and type. Optional engines are imported when used.
+An engine may hand over a value with another meaning: a time without its zone, a number as text.
+Such a value is carried over exactly, or refused with its column and type. Optional engines are
+imported only when they are used.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 BATCH_ROWS: Final = 65_536
 
-# Allow-lists: a type that a new version of an engine adds is refused until it is understood.
+# These are allow-lists: a type that an engine adds later is refused until it is understood.
 _POSTGRES_TYPES: Final = frozenset(
     {"bool", "int2", "int4", "int8", "float4", "float8", "numeric", "bytea"}
     | {"text", "varchar", "bpchar", "name", "date", "time", "timestamp", "timestamptz"}
@@ -33,19 +34,19 @@ _DUCKDB_TYPES: Final = frozenset(
 _DUCKDB_NESTED: Final = frozenset({"list", "array", "struct", "map"})
 
 _NUMERIC: Final = pa.decimal256(76, 38)
-"""What a NUMERIC of no declared scale is read as: 38 digits before and after the point."""
+"""The type for a NUMERIC without a declared scale: 38 digits before and after the point."""
 
 
 def pandas_batches(frame: Any) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a DataFrame without its index.
 
-    NaN in a NumPy column is NULL, as pandas means it; Arrow-backed columns keep both apart.
+    NaN in a NumPy column becomes NULL, as pandas means it. Arrow-backed columns keep both apart.
 
     Args:
-        frame: pandas.DataFrame with text column names.
+        frame: pandas.DataFrame whose column names are text.
 
     Raises:
-        SchemaMismatch: A column of mixed or unknown objects.
+        SchemaMismatch: A column holds mixed or unknown objects.
     """
     try:
         table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -67,11 +68,11 @@ def duckdb_batches(relation: Any) -> Iterator[pa.RecordBatch]:
         relation: duckdb.DuckDBPyRelation.
 
     Raises:
-        SchemaMismatch: A type that Arrow would receive in another meaning.
+        SchemaMismatch: Arrow would receive a type with another meaning.
     """
     for name, kind in zip(relation.columns, relation.types, strict=True):
         _require_duckdb(name, kind, str(kind))
-    # renamed in DuckDB 1.5
+    # DuckDB 1.5 renamed the method.
     read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
     reader = read(BATCH_ROWS)
     yield from _or_empty(reader, reader.schema)
@@ -84,9 +85,12 @@ def postgres_batches(url: str, query: str) -> Iterator[pa.RecordBatch]:
         url: ``postgresql://user@host:port/database``.
         query: One SELECT.
 
+    Yields:
+        An empty batch with the columns first, then the rows.
+
     Raises:
-        SchemaMismatch: A type that has no exact Arrow counterpart, or a NUMERIC that is no
-            number or has more than 38 digits before or after the point.
+        SchemaMismatch: A type has no exact Arrow counterpart, or a NUMERIC is no number or has
+            more than 38 digits before or after the point.
         UnreadableData: The server or the query failed.
         ConfigError: The driver is not installed.
 
@@ -120,7 +124,7 @@ def postgres_batches(url: str, query: str) -> Iterator[pa.RecordBatch]:
 
 
 def _or_empty(batches: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """Yield at least one batch: the columns of an empty table are part of its digest."""
+    """Yield an empty batch, then all others: a table without rows has columns to digest too."""
     columns = schema.empty_table().columns
     yield pa.RecordBatch.from_arrays([c.combine_chunks() for c in columns], schema=schema)
     yield from batches
@@ -129,7 +133,7 @@ def _or_empty(batches: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
 def _require_duckdb(column: str, kind: Any, whole: str) -> None:
     if kind.id in _DUCKDB_NESTED:
         for _name, child in kind.children:
-            if hasattr(child, "id"):  # an array's size is a child too
+            if hasattr(child, "id"):  # an array's size is among its children
                 _require_duckdb(column, child, whole)
     elif kind.id not in _DUCKDB_TYPES or str(kind) == "JSON":  # JSON passes for VARCHAR
         raise _refused(column, whole)
@@ -155,7 +159,7 @@ def _converted(
 
 
 def _empty(kind: pa.DataType) -> pa.Array:
-    """Return no values of a type; Arrow itself cannot for lists of extension types."""
+    """Return an empty array of a type; Arrow cannot make one for lists of extension types."""
     if isinstance(kind, pa.BaseExtensionType):
         kind = kind.storage_type
     if pa.types.is_list(kind):

@@ -32,19 +32,17 @@ def commit_batches(
     """Commit to the rows of a stream.
 
     Args:
-        batches: At least one, which may be empty; all of the same columns.
+        batches: At least one, which may be empty; all have the same columns.
         locator: Name of the source for errors.
-        observe: Called with each chunk and the ids of its rows, to look at rows in one pass.
-
-    Returns:
-        The commitment.
+        observe: Called with each chunk and the ids of its rows, uint8, shape (n_rows, 32), so
+            that the caller can look at the rows in the same pass.
 
     Raises:
-        SchemaMismatch: A type without an encoding, or batches that differ in their columns.
-        InsufficientData: No batch, so not even columns.
+        SchemaMismatch: A type has no encoding, or batches differ in their columns.
+        InsufficientData: There is no batch, so not even columns.
 
-    Cost: 0.7 microseconds of CPU a row of 8 mixed columns, shared by the cores; 64 MiB, and 32
-    bytes of disk a row.
+    Cost: 0.7 microseconds of CPU for each row of 8 mixed columns, shared by the cores; 64 MiB of
+    memory, and 32 bytes of disk for each row.
     """
     stream = iter(batches)
     first = next(stream, None)
@@ -65,16 +63,16 @@ def commit_spark(frame: Any) -> TableCommitment:
     """Commit to the rows of a Spark DataFrame: ids on the executors, merged on the driver.
 
     Args:
-        frame: pyspark.sql.DataFrame; needs pyarrow and this package on the executors.
+        frame: pyspark.sql.DataFrame. Its executors need pyarrow and this package.
 
     Raises:
-        SchemaMismatch: A type without an encoding.
+        SchemaMismatch: A type has no encoding.
 
-    Cost: 32 bytes a row travel to the driver, one partition at a time.
+    Cost: 32 bytes for each row travel to the driver, one partition at a time.
     """
     from pyspark.sql.pandas.types import to_arrow_schema
 
-    # The session's time zone names the instants that TIMESTAMP holds; any zone will do here.
+    # TIMESTAMP holds instants; the session's time zone only names them, so any zone will do.
     schema = TableSchema.of(to_arrow_schema(frame.schema, timezone="UTC"))
     made = TableDigest(schema, spill=tempfile.TemporaryFile)
     for row in frame.mapInArrow(_partials, "part binary").toLocalIterator():
@@ -83,7 +81,7 @@ def commit_spark(frame: Any) -> TableCommitment:
 
 
 def _n_workers() -> int:
-    """Cores this process may use, at most 8: then encoding, which one process does, is slower."""
+    """Return the usable cores, at most 8: with more, the one process that encodes is slower."""
     return min(8, len(os.sched_getaffinity(0))) if sys.platform == "linux" else 1
 
 
@@ -97,7 +95,7 @@ def _partials(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def _checked(
     first: pa.RecordBatch, rest: Iterator[pa.RecordBatch], schema: TableSchema, locator: str
 ) -> Iterator[pa.RecordBatch]:
-    """Yield all batches; the schema is compared only where Arrow says that it changed."""
+    """Yield all batches; compare the schema only where Arrow says that it changed."""
     yield first
     arrow = first.schema
     for batch in rest:

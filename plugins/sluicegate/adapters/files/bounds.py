@@ -1,4 +1,4 @@
-"""Hold the rows of one batch against its limits: as declared before decoding, and as decoded."""
+"""Compare the rows of one batch with its limits: as declared before decoding, and as decoded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WIDTHS: Final = {"BOOLEAN": 1 / 8, "INT32": 4, "INT64": 8, "INT96": 8, "FLOAT":
 _NARROW: Final = {"INT_8": 1, "UINT_8": 1, "INT_16": 2, "UINT_16": 2}
 """Integers that Parquet stores in 32 bits and Arrow does not."""
 
-_OFFSET_BYTES: Final = 4  # of a text in Arrow, however short
+_OFFSET_BYTES: Final = 4  # Arrow's own for each text, however short
 
 
 @dataclass(slots=True)
@@ -27,10 +27,10 @@ class Meter:
     """Counts what all files of one batch hold together.
 
     Attributes:
-        limits: Of the policy, or the default ones.
+        limits: The policy's, or the default ones.
         locator: Name of the batch, for errors.
-        n_rows: Decoded so far.
-        n_bytes: Decoded so far, as Arrow holds them.
+        n_rows: Rows decoded so far.
+        n_bytes: Bytes decoded so far, as Arrow holds them.
         on_disk: Bytes of the files that were begun.
     """
 
@@ -43,29 +43,34 @@ class Meter:
     def declare(
         self, footer: pq.FileMetaData, values: Mapping[int, int], size_bytes: int, name: str
     ) -> None:
-        """Return if what a Parquet file says of itself fits beside what was decoded already.
+        """Return if the rows that a Parquet file declares are within the limits.
 
         Args:
-            footer: Of the file.
-            values: As `values_in_lists` returns it.
+            footer: The file's own; nothing of the file is decoded yet.
+            values: How many values each list column declares, by the column's number; from
+                `values_in_lists`.
             size_bytes: Length of the file.
-            name: For the error.
+            name: File name, for the error.
 
         Raises:
-            UnreadableData: A limit of the policy would be exceeded.
+            UnreadableData: With what was decoded already, they would exceed a limit.
         """
         self.on_disk += size_bytes
         n_bytes = self.n_bytes + decoded_bytes(footer, values)
         self._require(self.n_rows + footer.num_rows, n_bytes, name)
 
     def begin(self, size_bytes: int, name: str) -> None:
-        """Count a file of text, which declares nothing.
+        """Count a file of text, which declares nothing, before it is decoded.
+
+        Args:
+            size_bytes: Length of the file. At least a quarter of it is expected in memory.
+            name: File name, for the error.
 
         Raises:
-            UnreadableData: As `declare`.
+            UnreadableData: With what was decoded already, it would exceed a limit.
         """
         self.on_disk += size_bytes
-        # A long number in text is 20 characters and 8 bytes in memory.
+        # A long number takes 20 characters of text and 8 bytes of memory.
         self._require(self.n_rows, self.n_bytes + size_bytes // 4, name)
 
     def unpacked(self, n_bytes: int, name: str) -> None:
@@ -88,15 +93,23 @@ class Meter:
     def count(self, batch: pa.RecordBatch, name: str) -> None:
         """Count decoded rows.
 
+        Args:
+            batch: Rows that were not counted before.
+            name: File name, for the error.
+
         Raises:
-            UnreadableData: As `declare`.
+            UnreadableData: A limit is exceeded.
         """
         self.n_rows += batch.num_rows
         self.n_bytes += sum(map(_size, batch.columns))
         self._require(self.n_rows, self.n_bytes, name)
 
     def counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield rows that come from no file, as long as they are within the limits."""
+        """Yield rows that come from no file, as long as they are within the limits.
+
+        Raises:
+            UnreadableData: There are too many rows or bytes.
+        """
         for batch in batches:
             self.n_rows += batch.num_rows
             self.n_bytes += batch.nbytes
@@ -125,7 +138,7 @@ class Meter:
 
 
 def _size(column: pa.Array) -> int:
-    """Return the bytes of a column; of categories of text as long as whoever reads them sees it."""
+    """Return the bytes of a column; categories of text count as the texts that a reader sees."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -135,7 +148,7 @@ def _size(column: pa.Array) -> int:
         return int(column.nbytes)
     try:
         lengths = pc.binary_length(column.dictionary)
-    except pa.ArrowNotImplementedError:  # categories that are no texts
+    except pa.ArrowNotImplementedError:  # the categories are not text
         return int(column.nbytes)
     return _OFFSET_BYTES * len(column) + (pc.sum(pc.take(lengths, column.indices)).as_py() or 0)
 
@@ -143,14 +156,14 @@ def _size(column: pa.Array) -> int:
 def decoded_bytes(footer: pq.FileMetaData, values: Mapping[int, int]) -> int:
     """Return how many bytes a file decodes to at least, by its footer.
 
-    Exact for columns of one width, in lists too. How long texts are the footer does not tell, nor
-    how often a dictionary repeats them: `Meter.count` sees it.
+    The number is exact for columns of fixed width, in lists too. The footer does not tell how long
+    texts are, nor how often a dictionary repeats them: only `Meter.count` sees that.
 
     Args:
-        footer: Of the file.
-        values: As `row_bytes_of`.
+        footer: The file's own.
+        values: How many values each list column declares, by the column's number.
 
-    Cost: 1 µs a column and row group.
+    Cost: 1 µs for each column of each row group.
     """
     groups = (footer.row_group(place) for place in range(footer.num_row_groups))
     encoded: int = sum(group.total_byte_size for group in groups)
@@ -158,10 +171,10 @@ def decoded_bytes(footer: pq.FileMetaData, values: Mapping[int, int]) -> int:
 
 
 def row_bytes_of(footer: pq.FileMetaData, values: Mapping[int, int]) -> float:
-    """Return how many bytes a row decodes to at least, on average: its columns of one width.
+    """Return how many bytes a row's columns of fixed width decode to, on average.
 
     Args:
-        footer: Of the file.
+        footer: The file's own.
         values: How many values each list column declares, by the column's number.
     """
     columns = [footer.schema.column(number) for number in range(footer.num_columns)]
@@ -178,14 +191,14 @@ def values_in_lists(
 
     Args:
         where: Path, or open file that can be read at any place.
-        footer: Of the file.
+        footer: The file's own.
         size_bytes: Length of the file.
-        name: For the error.
+        name: File name, for the error.
 
     Raises:
-        UnreadableData: As `declared_values`.
+        UnreadableData: The footer is malformed.
 
-    Cost: nothing where there are no lists.
+    Cost: as `declared_values`, but nothing if no column is a list.
     """
     columns = (footer.schema.column(number) for number in range(footer.num_columns))
     lists = [number for number, column in enumerate(columns) if column.max_repetition_level]

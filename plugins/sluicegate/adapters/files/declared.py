@@ -1,8 +1,8 @@
-"""Declared column types of text formats: nothing is guessed, nothing is bent to fit.
+"""Declared column types of text formats: nothing is guessed, and no value is changed to fit.
 
-A reader that guesses makes numbers of a column until the day its first word arrives. What a
-text says is converted here to the declared type exactly, or refused with row and column; the
-value itself never appears in a message.
+A reader that guesses makes a column numeric until the day its first word arrives. This module
+converts a text exactly to its declared type, or refuses it with its row and column. The value
+itself never appears in a message.
 """
 
 from __future__ import annotations
@@ -49,8 +49,11 @@ class DeclaredSchema:
     """Column names and types, in order.
 
     Attributes:
-        columns: Name to ``string``, ``int64``, ``float64``, ``bool``, ``date``, ``timestamp``
-            (UTC) or ``decimal(P,S)``.
+        columns: Pairs of a name and its type: ``string``, ``int64``, ``float64``, ``bool``,
+            ``date``, ``timestamp`` (UTC) or ``decimal(P,S)`` with P at most 38.
+
+    Raises:
+        ConfigError: There is no column, or a type is not known.
     """
 
     columns: tuple[tuple[str, str], ...]
@@ -66,7 +69,7 @@ class DeclaredSchema:
         """Build a schema from a mapping of names to types.
 
         Raises:
-            ConfigError: No column, or a type that is not known.
+            ConfigError: There is no column, or a type is not known.
         """
         return cls(tuple(columns.items()))
 
@@ -94,7 +97,8 @@ class DeclaredSchema:
             The typed batch; NULL stays NULL.
 
         Raises:
-            SchemaMismatch: Row and column of the first text that is none of its type.
+            SchemaMismatch: A text is not of its column's type. The message names the row and
+                column of the first.
         """
         columns = [
             convert_column(column, name, kind, first_row, locator, dialect)
@@ -104,7 +108,17 @@ class DeclaredSchema:
 
 
 def refuse_value(locator: str, row: int, column: str, kind: str) -> NoReturn:
-    """Raise SchemaMismatch for one value, naming its place and never the value."""
+    """Raise SchemaMismatch for one value; the message names its place but never the value.
+
+    Args:
+        locator: Where the text came from.
+        row: Number of the row, from 1.
+        column: Name of the column, from the declared schema.
+        kind: The declared type.
+
+    Raises:
+        SchemaMismatch: Always.
+    """
     raise SchemaMismatch(
         "value is not of its declared type",
         locator=f"{locator} row {row}, column {column!a}",

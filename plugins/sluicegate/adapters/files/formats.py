@@ -1,8 +1,8 @@
 """What a file of a batch is, by content and by name: the one registry of formats.
 
-Whatever a seal covers is one of three. A table that a reader here knows is read and judged. A
-marker from a short closed list holds no row; verified reads never hand it out. Everything else is
-unjudged, and a batch with such a file does not pass.
+Each file that a seal covers is one of three kinds. A table that a reader here knows is read and
+judged. A marker from a short closed list holds no row, and verified reads never hand it out. Every
+other file is unjudged, and a batch with such a file does not pass.
 
 Parquet is known by its content, whatever its name: Hive writes ``000000_0``, Impala ``b.parq``,
 pandas ``b.parquet.gzip``. Text has no such mark, so CSV is known by its suffix, and packed CSV by
@@ -28,7 +28,7 @@ _MARKERS: Final = frozenset({"_SUCCESS", "_metadata", "_common_metadata"})
 """Written by Spark, Hadoop and Dask; no reader takes rows from them."""
 
 _PARQUET_SUFFIXES: Final = frozenset({".parquet", ".pq", ".parq"})
-"""Names that promise Parquet; no file is taken for it, or not, because of one."""
+"""Names that promise Parquet. Only the content of a file that is not empty decides."""
 
 _PACKED: Final = {
     ".gz": (b"\x1f\x8b", "gzip"),
@@ -64,11 +64,11 @@ _OTHERS: Final = (
     (b"\x80\x04\x95", b"", "pickle"),
     (b"\x80\x05\x95", b"", "pickle"),
 )
-"""Begin of a file, its end where the begin could be a word of text, and what it is."""
+"""How a file begins; how it ends, where the begin could be a word of text; what it is."""
 
 
 class Format(StrEnum):
-    """What is done with a file."""
+    """What a file is, and so what is done with it."""
 
     PARQUET = "parquet"
     CSV = "csv"
@@ -82,7 +82,7 @@ class Unjudged:
 
     Attributes:
         name: Path inside the batch.
-        why: What it is, as far as its content says, and why it is not read.
+        why: Why it is not read, and what it is if its content says so.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Unjudged:
 
 
 def is_marker(name: str) -> bool:
-    """Return whether a file holds no rows by its name: ``_SUCCESS`` and its like.
+    """Return whether a file's name says that it holds no rows: ``_SUCCESS`` and its like.
 
     Args:
         name: Path inside the batch.
@@ -137,7 +137,7 @@ def format_of(
     Raises:
         OSError: The path cannot be read.
 
-    Cost: reads 16 bytes at either end.
+    Cost: reads 16 bytes at each end.
     """
     if is_marker(name):
         return Format.MARKER, ""
@@ -194,12 +194,12 @@ def _why_unknown(path: PurePosixPath, begin: bytes, end: bytes, suffixes: frozen
         return f"its content is {what}, which no reader here knows{hint}"
     if end.endswith(PARQUET_MAGIC):
         # Two readers would take two tables out of it.
-        return "it ends as Parquet and begins as something else"
+        return "it ends as Parquet but begins as something else"
     return "" if suffix in suffixes else _unmarked(suffix)
 
 
 def _other(begin: bytes, end: bytes) -> str:
-    """Return which of the formats that are no reader's a file is, or ""."""
+    """Return which known format without a reader a file has, or ""."""
     ended = (end, end[:-1])  # the last byte of ORC is a length
     for head, tail, what in _OTHERS:
         if begin.startswith(head) and any(place.endswith(tail) for place in ended):
@@ -209,7 +209,7 @@ def _other(begin: bytes, end: bytes) -> str:
 
 def _unmarked(suffix: str) -> str:
     if suffix in _PARQUET_SUFFIXES:
-        return "its name says Parquet and its content does not"
+        return "its name says Parquet, but its content does not"
     if suffix in TEXT:
         return "text whose delimiter nobody declared; section csv of the schema does"
     if suffix in JSON_LINES:

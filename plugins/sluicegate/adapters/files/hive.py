@@ -1,7 +1,8 @@
 """Partitions that directory names spell out, as Hive and Spark write them: ``month=04/``.
 
-Values are text, as they stand in the path. Readers that guess types from names make 4 of ``04``
-in one batch and text of it in the next; a digest or a baseline would then differ for equal data.
+Values are text, as they stand in the path. A reader that guesses types from names makes the number
+4 of ``04`` in one batch and text in the next. Digests and baselines would then differ for equal
+data.
 """
 
 from __future__ import annotations
@@ -105,14 +106,17 @@ def select_partitions(
     """Return the entries that lie in any of the named partitions.
 
     Args:
-        entries: Of a verified manifest.
+        entries: From a verified manifest.
         partitions: Directory names, alone or joined: ``month=04``, ``year=2013/month=04``.
             Empty selects everything.
-        locator: For the message.
+        locator: Name of the batch, for the message.
+
+    Returns:
+        The entries in their order, each once.
 
     Raises:
-        UnreadableData: A partition without any file, which is more likely a typing error
-            than the wish to train on nothing.
+        UnreadableData: No file lies in one of the partitions. That is more likely a typing
+            error than the wish to train on nothing.
     """
     kept = list(entries)
     if not partitions:

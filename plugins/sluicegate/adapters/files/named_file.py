@@ -1,7 +1,7 @@
-"""Read or write a file that somebody named, and say in one way that it cannot be done.
+"""Read or write a file that somebody named, with one kind of message if that fails.
 
-What is written appears whole or not at all: a command that is killed, or whose disk is full,
-leaves what was there before and nothing that a rerun would trip over.
+A file appears whole or not at all. A command that is killed, or whose disk is full, leaves the
+earlier file and nothing that a rerun would trip over.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def read_named(
     Args:
         path: The file.
         what: What failed, one clause, e.g. "the policy cannot be read".
-        error: What its absence means: called wrongly by default, or evidence or data that is
-            not there.
+        error: What the file's absence means: a wrong call by default; otherwise evidence or
+            data is missing.
         next_step: What a person should do.
 
     Raises:
-        SluicegateError: ``error``, if the file is missing or cannot be read.
+        SluicegateError: Of the class ``error``: the file is missing or cannot be read.
     """
     try:
         return path.read_bytes()
@@ -55,10 +55,11 @@ def read_named(
 
 @contextmanager
 def writing(path: Path, what: str, *, new: bool = False) -> Iterator[Path]:
-    """Give a draft beside a file to write to, and put it in the file's place at the end.
+    """Yield a draft beside a file to write to, and put it in the file's place at the end.
 
     Args:
-        path: The file. A device or a pipe is written as it is; of a link the target.
+        path: The file. A device or a pipe is written directly; of a link, the target is
+            replaced.
         what: What failed, one clause, e.g. "the report cannot be written".
         new: Refuse a file that exists.
 
@@ -66,12 +67,12 @@ def writing(path: Path, what: str, *, new: bool = False) -> Iterator[Path]:
         The path to write to.
 
     Raises:
-        ConfigError: A place that cannot hold the file, or that holds one already.
-        SystemTrouble: The system refuses: full, read-only, not for this user.
+        ConfigError: The place cannot hold the file, or holds one already.
+        SystemTrouble: The system refuses: the disk is full or read-only, or not for this user.
     """
+    if new and os.path.lexists(path):
+        raise unwritten(FileExistsError(errno.EEXIST, "", str(path)), what, str(path))
     try:
-        if new and os.path.lexists(path):
-            raise FileExistsError(errno.EEXIST, "", str(path))
         if path.exists() and not path.is_file():
             yield path
             return
@@ -88,13 +89,24 @@ def writing(path: Path, what: str, *, new: bool = False) -> Iterator[Path]:
 
 
 def write_named(path: Path, data: bytes, what: str, *, new: bool = False) -> None:
-    """Write a file whole or not at all; see `writing`."""
+    """Write a file whole or not at all.
+
+    Args:
+        path: As for `writing`.
+        data: The whole content.
+        what: What failed, one clause.
+        new: Refuse a file that exists.
+
+    Raises:
+        ConfigError: The place cannot hold the file, or holds one already.
+        SystemTrouble: The system refuses: the disk is full or read-only, or not for this user.
+    """
     with writing(path, what, new=new) as draft:
         draft.write_bytes(data)
 
 
 def _finish(draft: Path, target: Path) -> None:
-    """Put a draft into its place, with the mode of what was there, once the disk has it."""
+    """Flush a draft to the disk, then put it in its place with the mode of the earlier file."""
     descriptor = os.open(draft, os.O_RDONLY)
     try:
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Rows of one Parquet file: within the limits, and with a footer that agrees with its pages."""
+"""Rows of one Parquet file, if it is within the limits and its footer agrees with its pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sluicegate.adapters.files.bounds import Meter
 
 BATCH_ROWS: Final = 65_536
-"""Rows of a record batch: 20 columns of 8 bytes are 10 MB, small beside Arrow itself."""
+"""Most rows of a record batch: with 20 columns of 8 bytes, 10 MB; Arrow itself takes more."""
 
 BATCH_BYTES: Final = 32 << 20
 """Bytes of a record batch, above which it has fewer rows: wide tables and long texts. Who counts
@@ -32,24 +32,27 @@ def parquet_rows(
     """Yield the rows of a Parquet file.
 
     Args:
-        where: What pyarrow opens: a path, a buffer, an open file.
-        name: For errors.
-        meter: Of the batch.
+        where: What pyarrow opens: a path, a buffer or an open file.
+        name: File name, for errors.
+        meter: Counts the rows of the whole batch.
         size_bytes: Length of the file.
-        use_threads: Decode columns of a row group at once, where its rows are kept anyway.
+        use_threads: Decode the columns of a row group at once. It takes more memory, so set it
+            only if the caller keeps the rows anyway.
 
     Yields:
-        Record batches of at most 65,536 rows, and fewer where a row is long.
+        Record batches of at most 65,536 rows; long rows make them shorter.
 
     Raises:
-        UnreadableData: Above a limit, a value that its type forbids, or a footer that
+        UnreadableData: The file exceeds a limit, a value is not what its type says, or the footer
             contradicts itself.
-        pa.ArrowException: Not readable as Parquet; also OSError and ValueError.
+        pa.ArrowException: The file is not readable as Parquet.
+        OSError: As `pa.ArrowException`.
+        ValueError: As `pa.ArrowException`.
 
-    Cost: memory of one batch and of the encoded columns of a row group; the dictionaries of texts
-        are read twice.
+    Cost: memory for one batch and for the encoded columns of a row group. The dictionaries of
+        texts are read twice.
     """
-    # Without pre-buffering, memory stays at one row group a column.
+    # Without pre-buffering, memory holds one row group of each column at most.
     with pq.ParquetFile(where, pre_buffer=False) as file:
         _require_sum(file.metadata, name)
         values = values_in_lists(where, file.metadata, size_bytes, name)
@@ -67,7 +70,7 @@ def parquet_rows(
 
 
 def _batch_rows(where: Any, footer: pq.FileMetaData, values: Mapping[int, int]) -> int:
-    """Return how many rows at once stay within a batch's bytes, whatever they repeat."""
+    """Return how many rows stay within a batch's bytes, even if each repeats the longest texts."""
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     encoded = max((g.total_byte_size / max(1, g.num_rows) for g in groups), default=0.0)
     repeated = _longest_texts(where, footer)
@@ -76,11 +79,11 @@ def _batch_rows(where: Any, footer: pq.FileMetaData, values: Mapping[int, int]) 
 
 
 def _longest_texts(where: Any, footer: pq.FileMetaData) -> int:
-    """Return how long the texts of a row can be that dictionaries hold, all columns together.
+    """Return how long a row's texts from dictionaries can be, all columns together.
 
     A dictionary holds a text of a megabyte once, and each row may repeat it: a file of some
-    kilobytes, and 60 GB in a batch of the usual size. The first row of a row group brings its
-    whole dictionary along.
+    kilobytes then makes 60 GB in a batch of the usual size. Reading the first row of a row group
+    reads its whole dictionary, so one row of each is enough.
     """
     columns = (footer.schema.column(number) for number in range(footer.num_columns))
     texts = [
@@ -110,14 +113,14 @@ def _longest(column: pa.Array) -> int:
 
 
 def _require_sum(footer: pq.FileMetaData, name: str) -> None:
-    """Refuse a file that counts other rows than its row groups do."""
+    """Refuse a file whose number of rows is not the sum of its row groups."""
     total = sum(footer.row_group(number).num_rows for number in range(footer.num_row_groups))
     if total != footer.num_rows:
         _refuse_footer(name, f"{footer.num_rows} rows", f"{total} in its row groups")
 
 
 def _require_valid(batch: pa.RecordBatch, name: str) -> None:
-    """Refuse values that are not what their type says; readers check none of it by themselves.
+    """Refuse values that are not what their type says; pyarrow does not check that by itself.
 
     Cost: 15 ms of CPU for 1,000,000 rows of 20 columns.
     """
@@ -134,11 +137,12 @@ def _require_valid(batch: pa.RecordBatch, name: str) -> None:
 
 
 def _require_honest(file: pq.ParquetFile, name: str) -> None:
-    """Return if row groups and columns agree about their rows; call it when all are read.
+    """Return if row groups and columns agree about their rows.
 
-    Arrow believes the count of each row group: one that is too low hides rows without an error,
-    and another reader may show them. Not before the read, which refuses column metadata that is
-    malformed: here they would end the process, as pyarrow lets their C++ exception through.
+    Arrow believes the count of each row group. A count that is too low hides rows without an
+    error, and another reader may show them. Call this only after all rows were read: the read
+    refuses malformed column metadata, which here would end the process, because pyarrow does not
+    catch its C++ exception.
 
     Raises:
         UnreadableData: Counts of row groups and columns contradict each other.
@@ -150,7 +154,7 @@ def _require_honest(file: pq.ParquetFile, name: str) -> None:
     for place in range(footer.num_row_groups):
         group = footer.row_group(place)
         if not group.num_rows:
-            file.read_row_group(place)  # the read may have passed it over
+            file.read_row_group(place)  # the read may have skipped it
         for number in flat:
             n_values = group.column(number).num_values
             if n_values != group.num_rows:

@@ -1,8 +1,8 @@
 """Directories of table formats, whose files are not the table: Delta, Iceberg, Hudi and others.
 
-A log or metadata beside the data files says which of them, and which of their rows, count. Read
-as plain files, deleted rows come back to life. Until such a table is read as one, its directory is
-refused by name, and on this machine so is anything inside it.
+A log or metadata beside the data files says which files and rows count. If they are read as plain
+files, deleted rows come back to life. No reader here reads such a table as one, so its directory
+is refused by name. On this machine, anything inside it is refused too.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Peek = Callable[[str], bytes]
-"""Returns the begin of a file by its path, unverified: to recognise it, never to use it."""
+"""Returns how a file begins, by its path. The bytes are unverified: only recognise it by them."""
 
 PEEK_BYTES: Final = 65_536
-"""Begin of a metadata file that is looked at: writers put version and table id first."""
+"""Bytes to look at in a metadata file: writers put version and table id first."""
 
 _DIRECTORIES: Final = {
     "_delta_log": "a Delta table (_delta_log)",
@@ -41,7 +41,8 @@ def layout_of(paths: Iterable[str], peek: Peek | None = None) -> str:
 
     Args:
         paths: Relative POSIX paths of all files.
-        peek: Tells Iceberg's metadata from other JSON where no manifest is beside it.
+        peek: Tells Iceberg's metadata from other JSON if no manifest is beside it. Without it,
+            such JSON is not taken for Iceberg's.
 
     Example:
         >>> layout_of(["_delta_log/00000000000000000000.json", "part-0.parquet"])
@@ -85,10 +86,11 @@ def refuse_table_layout(
     """Return if files are only files.
 
     Args:
-        paths: As `layout_of`.
+        paths: Relative POSIX paths of all files.
         locator: Name of the batch, for the error.
-        root: Where they lie on this machine, so that a part of a table is found too.
-        peek: As `layout_of`.
+        root: Where they lie on this machine; the directories above are then looked at too, so
+            that a part of a table is found.
+        peek: As for `layout_of`.
 
     Raises:
         UnreadableData: They are a table of another kind, or lie inside one.
@@ -105,7 +107,7 @@ def refuse_table_layout(
 
 
 def peek_at(path: Path) -> bytes:
-    """Return the begin of a file, or nothing if it cannot be read: whoever reads it will say so."""
+    """Return a file's first 64 KiB, or nothing if it cannot be read: its reader will say so."""
     try:
         with path.open("rb") as file:
             return file.read(PEEK_BYTES)
@@ -124,7 +126,7 @@ def _says_so(begin: bytes) -> bool:
 def _around(root: Path) -> str:
     """Return the table format in whose directory a path lies, or "".
 
-    Cost: four looks at it and at each directory above.
+    Cost: lists four names in it and in each directory above.
     """
     for above in (root.absolute(), *root.absolute().parents):
         for directory, what in _DIRECTORIES.items():
@@ -138,7 +140,7 @@ def _around(root: Path) -> str:
 
 
 def _listing(directory: Path) -> list[str]:
-    """Return what is in a directory; of one that is not there or not ours, nothing."""
+    """Return the names in a directory; none if it is missing or cannot be read."""
     try:
         return [path.name for path in directory.iterdir()]
     except OSError:

@@ -1,7 +1,7 @@
 """Read the files of a batch into Arrow record batches, streaming, with errors that name the file.
 
-What a file is, `adapters.formats` says. One that no reader knows is an error, or is noted where
-the caller makes a finding of it; it is never passed over in silence.
+formats.py says what a file is. A file that no reader knows is an error, or is noted for a caller
+that makes a finding of it. It is never skipped in silence.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class TableFiles:
         Args:
             name: Path inside the batch; its directories may name partitions. "." for a batch
                 that is one file.
-            part: The file; a BinaryIO is read to its end and closed by the caller.
-            use_threads: Decode columns of a row group at once, where its rows are kept anyway.
+            part: The file. An open file is read to its end; the caller closes it.
+            use_threads: Decode the columns of a row group at once; for callers that keep all rows.
 
         Yields:
             Record batches in the schema of the survey; without one, in that of the first file.
@@ -153,10 +153,14 @@ class TableFiles:
         return format_of(name, part, locator=self.locator, suffixes=suffixes)
 
     def accepts(self, name: str, content: bytes) -> bool:
-        """Return whether a file is handed out as it is; a marker is not.
+        """Return whether a file may be handed out unread; a marker may not.
+
+        Args:
+            name: Path inside the batch.
+            content: The whole file.
 
         Raises:
-            UnreadableData: As `note`.
+            UnreadableData: No reader knows the file, and `unjudged` is None.
         """
         kind, why = self._format(name, content)
         if kind is Format.UNKNOWN:
@@ -170,7 +174,7 @@ class TableFiles:
             files: Relative name and verified bytes of each.
 
         Raises:
-            UnreadableData: As `rows_of` and `end`.
+            UnreadableData: As `rows_of`, or there is no row at all.
         """
         held = [
             (self._where(name), batch)
@@ -185,10 +189,10 @@ class TableFiles:
         )
 
     def note(self, found: Unjudged) -> None:
-        """Keep a file that nobody judges, or refuse it where nobody asks for such files.
+        """Add a file to `unjudged`.
 
         Raises:
-            UnreadableData: Nobody does.
+            UnreadableData: `unjudged` is None.
         """
         if self.unjudged is None:
             raise _not_judged([found], self.locator)
@@ -318,7 +322,7 @@ def rows_of_paths(
     files = TableFiles(locator, limits, unjudged, dialect)
     regular = sorted(item for item in found.items() if item[1].is_file())
     for relative in sorted(found.keys() - dict(regular).keys()):
-        files.note(Unjudged(relative, "it is no regular file"))
+        files.note(Unjudged(relative, "it is not a regular file"))
     if len(regular) > 1:
         files.survey(_parts(regular))
     opened = _parts(regular)

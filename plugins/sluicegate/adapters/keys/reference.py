@@ -1,8 +1,8 @@
 """Where a key is said to be: a text that is a place, or else is never shown.
 
-Whoever configures a key may paste the key itself where its place belongs. So a text is treated
-as a secret until it has proven to be a place: a known scheme with a name, or a path that looks
-like one. What proves to be neither is refused by the name of the setting that it stood in.
+Somebody may paste the key itself where its place belongs. So a text is treated as a secret until
+it has proven to be a place: a known scheme with a name, or a path that looks like one. A text that
+is neither is refused, and the message shows only the name of the setting that held it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 REMOTE_SCHEMES: Final = ("awskms", "azurekms", "gcpkms", "hsm", "file2")
 
-# A scheme of one letter is a drive; a path never holds a scheme of two or more here.
+# A scheme of one letter is a drive. A scheme of two or more letters never begins a path here.
 _REFERENCE: Final = re.compile(r"([a-z][a-z0-9+-]+):(.*)", re.DOTALL)
 
-# Base64 and hexadecimal have no dot. A colon would be a URL's, perhaps with a password.
+# Base64 and hexadecimal have no dot. With a colon it could be a URL that holds a password.
 _KEY_FILE: Final = re.compile(r"[\w./~@%+, -]{1,1024}\.(pem|key|p8|pk8|der)", re.IGNORECASE)
 _NAME: Final = re.compile(r"[a-z_][a-z0-9_.-]{0,63}|[A-Z_][A-Z0-9_.-]{0,63}")
 _LONG_RUN: Final = re.compile(r"[A-Za-z0-9+=]{24}")
@@ -37,9 +37,9 @@ class Reference:
     """A place of a key.
 
     Attributes:
-        scheme: ``file``, one of `REMOTE_SCHEMES`, or of a lookup such as ``env``.
-        rest: What is behind the scheme. Of a remote scheme it may hold credentials.
-        place: The reference as it may be shown.
+        scheme: ``file``, one of `REMOTE_SCHEMES`, or a lookup's such as ``env``.
+        rest: What follows the scheme. After a remote scheme it may hold credentials.
+        place: The part of the reference that may be shown.
     """
 
     scheme: str
@@ -55,7 +55,8 @@ def reference_in(held: Secret, lookups: Collection[str]) -> Reference:
         lookups: Schemes beside ``file`` and `REMOTE_SCHEMES`.
 
     Raises:
-        ConfigError: It is none; says where it stood and at most of which kind it is.
+        ConfigError: It is none. The message says where the text stood, and at most what kind of
+            text it is.
     """
     text = held.reveal().strip()
     match = _REFERENCE.fullmatch(text)
@@ -86,8 +87,8 @@ def reference_in(held: Secret, lookups: Collection[str]) -> Reference:
 def is_path(text: str) -> bool:
     """Return whether a text is certainly a path, and so may be shown.
 
-    It is if something is there, or if it is named as key files are and nothing in it could be
-    a key: a base64 key may well begin with a slash.
+    It is a path if something is there, or if it has a key file's name and no part of it could be
+    a key. A base64 key may begin with a slash.
     """
     if len(text) <= 4096 and os.path.lexists(text):
         return True
@@ -95,12 +96,12 @@ def is_path(text: str) -> bool:
 
 
 def may_be_key(path: Path) -> bool:
-    """Return whether a path that is not there, nor its directory, could be a key with slashes."""
+    """Return whether a path could be a key with slashes: neither it nor its directory is there."""
     if not _LONG_RUN.search(str(path)) or os.path.lexists(path):
         return False
     return path.parent == path.parent.parent or not os.path.lexists(path.parent)
 
 
 def name_or_not(text: str) -> str:
-    """Return a name if it can be no key; keys mix their cases."""
+    """Return a name if it cannot be a key, otherwise "(not shown)"; keys mix their cases."""
     return text if _NAME.fullmatch(text) and not _LONG_RUN.search(text) else "(not shown)"

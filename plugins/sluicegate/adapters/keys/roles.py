@@ -3,7 +3,7 @@
 The first of these that is set counts: what the caller names, the variable
 ``SLUICEGATE_KEY_<ROLE>``, the option ``key_<role>``, the file ``ROLE.pem`` of the home's keys.
 Further keys come the same way, from ``SLUICEGATE_COSIGN_<ROLE>``, ``cosign_<role>`` and the
-files ``ROLE.cosign*.pem``. Specified in docs/keys.md.
+files ``ROLE.cosign*.pem``. docs/keys.md specifies it.
 """
 
 from __future__ import annotations
@@ -44,19 +44,18 @@ def role_signer(
 
     Args:
         role: One of `SIGNING_ROLES`.
-        directory: Keys of the home; None where there is no home.
-        environ: Environment.
-        option: Lookup of configured references, ``key_<role>`` and ``cosign_<role>``.
-        stores: Further schemes, as `open_signer` takes them.
-        given: References that the caller names, all keys of the role; they replace whatever is
-            configured.
-        public_key: PEM of the first key, if that one signs remotely.
+        directory: The home's keys; None if there is no home.
+        environ: Environment variables.
+        option: Returns the configured text of ``key_<role>`` and ``cosign_<role>``, or None.
+        stores: Schemes of further places, each with the function that looks a name up there.
+        given: References to all keys of the role. They replace what is configured.
+        public_key: PEM file of the first key; needed if that key signs remotely.
 
     Returns:
         The role's key, or a joint signer if there are several.
 
     Raises:
-        ConfigError: A key is not there or not usable, or several keys for the ledger.
+        ConfigError: A key is missing or unusable, or the ledger has several keys.
     """
     public = public_key or _public_file(directory, role)
     named = [_Named(text, f"key of role {role}") for text in given]
@@ -65,7 +64,7 @@ def role_signer(
             one,
             KeyPlaces(
                 environ=environ,
-                # The second key has a passphrase of its own: SLUICEGATE_PIN_GATE_2.
+                # The second key has its own passphrase, such as SLUICEGATE_PIN_GATE_2.
                 role=role if number == 1 else f"{role}_{number}",
                 public_key=read_public_key(public) if public and number == 1 else None,
                 stores=stores or {},
@@ -76,14 +75,14 @@ def role_signer(
     if len(signers) == 1:
         return signers[0]
     if role == Role.LEDGER:
-        # Two signatures on a checkpoint are what witnesses are for.
+        # Witnesses give a checkpoint its second signature.
         refuse("the ledger has one key", f"key of role {role}", f"{len(signers)} keys")
     return JointSigner(*signers)
 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """What a setting says about a key: a reference, and the setting's own name."""
+    """A reference to a key, and the name of the setting that holds it."""
 
     text: str = field(repr=False)
     setting: str
@@ -122,7 +121,7 @@ def _first(
     name = f"{ENV_KEY}{role.upper()}"
     if held := environ.get(name):
         return Secret(held, f"env:{name}")
-    # Airflow shows its configuration to administrators, in logs and on a page: no key there.
+    # Airflow shows its configuration in logs and on a page, so a key must not stand there.
     if reference := option(f"key_{role}"):
         return _Named(reference, f"[sluicegate] key_{role}")
     if directory is None:
@@ -137,5 +136,5 @@ def _cosigning_files(directory: Path, role: str) -> list[Path]:
 
 def _public_file(directory: Path | None, role: str) -> Path | None:
     path = None if directory is None else directory / f"{role}.pub.pem"
-    # Not Path.is_file, which raises where this user may not look: the key itself says that.
+    # Path.is_file would raise if this user may not look; opening the key says so better.
     return path if path is not None and os.path.isfile(path) else None  # noqa: PTH113

@@ -1,8 +1,8 @@
-"""Where a private key may be: file, environment, KMS or HSM. Specified in docs/keys.md.
+"""Where a private key may be: file, environment, KMS or HSM. docs/keys.md specifies it.
 
-A reference says where; it is no secret and may stand in a configuration. What a place holds is a
-`Secret`. Keys in a KMS or an HSM never leave it: `RemoteSigner` sends what is to be signed,
-through securesystemslib.
+A reference says where a key is. It is no secret and may stand in a configuration. What its place
+holds is a `Secret`. A key in a KMS or an HSM never leaves it: `RemoteSigner` sends it the bytes
+to sign, through securesystemslib.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ class RemoteSigner(Signer):
         """Sign bytes where the key is, and check what comes back.
 
         Raises:
-            ConfigError: The KMS or HSM refuses, or holds another key than the public one says.
+            ConfigError: The KMS or HSM refuses, or its key does not match the public key.
 
-        Cost: one request.
+        Cost: one request to the KMS or HSM.
         """
         try:
             signature = bytes.fromhex(self._remote.sign(data).signature)
         except Exception as error:  # noqa: BLE001 - each backend raises its own kinds
-            # Only the kind: texts of foreign errors may quote credentials.
+            # Only the kind is shown: texts of foreign errors may quote credentials.
             refuse("the key service did not sign", self._locator, type(error).__name__)
         try:
             self._public_key.verify(signature, data)
@@ -77,7 +77,7 @@ class RemoteSigner(Signer):
         return signature
 
     def private_pem(self, passphrase: bytes | None = None) -> NoReturn:  # noqa: ARG002 - as its base
-        """Refuse: the key does not leave its place.
+        """Refuse to export the key, which never leaves its place.
 
         Raises:
             ConfigError: Always.
@@ -87,14 +87,14 @@ class RemoteSigner(Signer):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPlaces:
-    """What may be asked for the key of a role.
+    """Places that may hold the key of a role.
 
     Attributes:
-        environ: Environment.
-        role: Whose key it is; names the variable of its passphrase.
-        public_key: Of a remote key, unless the reference names its file behind ``#``.
-        stores: Schemes beside ``env``, ``file`` and those of remote keys, each a lookup that
-            returns a key or a reference.
+        environ: Environment variables.
+        role: Whose key it is; part of the name of its passphrase's variable.
+        public_key: Public part of a remote key, unless the reference names its file after ``#``.
+        stores: Schemes beside ``env``, ``file`` and those of remote keys, each with a function
+            that looks a name up and returns a key or a reference.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -104,13 +104,13 @@ class KeyPlaces:
 
     @property
     def passphrase(self) -> Secret | None:
-        """Of an encrypted key, or the PIN of a token."""
+        """Passphrase of an encrypted key, or PIN of a token; None if its variable is not set."""
         name = f"{ENV_PIN}{self.role.upper()}"
         return Secret(self.environ[name], f"env:{name}") if name in self.environ else None
 
     @property
     def lookups(self) -> dict[str, Callable[[str], str]]:
-        """Where a secret is looked up, by scheme."""
+        """The functions that look up a secret, by scheme."""
         return {"env": lambda name: self.environ.get(name, ""), **self.stores}
 
 
@@ -119,24 +119,25 @@ def open_signer(reference: str, places: KeyPlaces, *, setting: str = "") -> Sign
 
     Args:
         reference: Path, ``file:PATH``, ``env:NAME``, a URI of `REMOTE_SCHEMES`, or a scheme of
-            the places' stores.
-        places: What may be asked.
-        setting: Where the text stands, for messages.
+            the places' stores and a name in that store.
+        places: Where the key may be, and its passphrase.
+        setting: Name of the setting that holds the text, for messages.
 
     Raises:
-        ConfigError: Nothing there, no key, no reference, or a missing public key. The text is
-            shown only if it is certainly a place: somebody may have pasted the key itself.
+        ConfigError: The text is not a reference, its place is empty or holds no key, or a remote
+            key has no public key. The message shows the text only if it is certainly a place:
+            somebody may have pasted the key itself.
     """
     given = Secret(reference, setting or f"key of role {places.role}")
     return _at(reference_in(given, places.lookups), places)
 
 
 def open_held(held: Secret, places: KeyPlaces) -> Signer:
-    """Return the signer that a secret place holds, or names.
+    """Return the signer that a secret holds or names.
 
     Args:
         held: A key, however it was pasted, or a reference as `open_signer` takes it.
-        places: What may be asked.
+        places: Where the key may be, and its passphrase.
 
     Raises:
         ConfigError: As `open_signer`.
@@ -145,7 +146,15 @@ def open_held(held: Secret, places: KeyPlaces) -> Signer:
 
 
 def open_file(path: Path, places: KeyPlaces) -> Signer:
-    """Return the signer in a file of the installation. Raises as `read_signer`."""
+    """Return the signer in a file of the installation.
+
+    Args:
+        path: PEM of a private key.
+        places: Gives the key's passphrase.
+
+    Raises:
+        ConfigError: As `read_signer`: the file cannot be read or holds no usable key.
+    """
     return read_signer(path, passphrase=_bytes(places))
 
 
@@ -166,7 +175,7 @@ def _at(reference: Reference, places: KeyPlaces) -> Signer:
         text = places.lookups[reference.scheme](reference.rest)
     except Exception as error:  # noqa: BLE001 - secrets backends raise their own kinds
         refuse(f"the {reference.scheme} cannot be read", reference.place, type(error).__name__)
-    # What one lookup returned is not looked up again: two of them could name each other.
+    # The result of a lookup is not looked up again: two of them could name each other.
     return _in(Secret(text, reference.place), places, {})
 
 
@@ -175,7 +184,17 @@ def _bytes(places: KeyPlaces) -> bytes | None:
 
 
 def refuse(what: str, locator: str, got: str, expected: str = "") -> NoReturn:
-    """Raise ConfigError about where a key is; never with a cause that could quote it."""
+    """Raise ConfigError about where a key is, without a cause, which could quote the key.
+
+    Args:
+        what: What is wrong, one clause.
+        locator: Where the key is said to be: a place, or a setting's name.
+        got: What is there, never a text that may be a secret; empty for nothing to say.
+        expected: What should be there.
+
+    Raises:
+        ConfigError: Always.
+    """
     raise ConfigError(
         what,
         locator=locator,
@@ -189,7 +208,8 @@ def read_public_key(path: Path) -> PublicKey:
     """Read a public key.
 
     Raises:
-        ConfigError: Missing, or no public key. The path is shown only if it is certainly one.
+        ConfigError: The file is missing or holds no public key. The message shows the path only
+            if it is certainly a path.
     """
     shown = str(path) if is_path(str(path)) else "public key"
     try:
@@ -209,7 +229,7 @@ def _remote(reference: Reference, places: KeyPlaces) -> RemoteSigner:
         refuse("remote keys are P-256 or Ed25519", locator, public_key.algorithm.value)
     pin = places.passphrase
     try:
-        # By name: the package is optional, and does not export what it documents.
+        # Imported by name: the package is optional, and does not export what it documents.
         backends: Any = import_module("securesystemslib.signer")
         keytype, name = _SCHEMES[public_key.algorithm]
         public = _verification_text(public_key)
@@ -226,7 +246,7 @@ def _remote(reference: Reference, places: KeyPlaces) -> RemoteSigner:
 
 
 def _verification_text(public_key: PublicKey) -> str:
-    """Return a public key as securesystemslib writes it: PEM, but hex for Ed25519."""
+    """Return a public key as securesystemslib writes it: hexadecimal for Ed25519, otherwise PEM."""
     if public_key.algorithm is not Algorithm.ED25519:
         return public_key.to_pem().decode("ascii")
     from cryptography.hazmat.primitives import serialization

@@ -1,1 +1,1 @@
-"""Stores of ledgers, of witnesses and of what was seen of them before."""
+"""Stores of ledgers and of witnesses, and the memory of what was seen of them before."""

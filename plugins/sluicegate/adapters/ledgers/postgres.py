@@ -1,13 +1,13 @@
-"""The outgrown ledger: PostgreSQL, many writers on many hosts, one commit for all who wait.
+"""The ledger for many writers on many hosts: PostgreSQL, one commit for all who wait.
 
-An append returns after the server has flushed the commit (synchronous_commit). Writers are
-ordered by a row lock on the head; concurrent appends meet in a group commit (ledger/group.py)
-under an advisory lock: the first writer appends for all that handed in a ticket meanwhile, and
-the others find their reply in the same round trip in which they get the lock. A writer that
-dies lets go of the lock with its connection, and the next one does the work.
+An append returns after the server has flushed the commit (synchronous_commit). A row lock on the
+head orders the writers. Concurrent appends meet in a group commit (ledger/group.py) under an
+advisory lock: the first writer appends for all that handed in a ticket meanwhile. The others find
+their reply in the same round trip in which they get the lock. A writer that dies loses the lock
+with its connection, and the next one does the work.
 """
 
-# ruff: noqa: S608 - only hexadecimal, integers and quoted identifiers made here are put into SQL
+# ruff: noqa: S608 - SQL gets only hexadecimal, integers and quoted identifiers, all made here
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from sluicegate.ledger.store import Transaction
 
 LOCK_TIMEOUT_MS: Final = 30_000
-"""How long a writer waits for others, in milliseconds; an append takes a few."""
+"""How long a writer waits for others, in milliseconds; one append takes a few of them."""
 
 GROUP_TICKETS: Final = 500
 """Most tickets that one commit answers."""
@@ -60,7 +60,7 @@ GROUP_BYTES: Final = 16 << 20
 """Most bytes of tickets that one commit answers, so that nobody waits for many megabytes."""
 
 _IDLE_S: Final = 30.0  # a connection unused for longer is asked whether it still lives
-_REPLIES_KEPT: Final = 100_000  # tickets after which a reply that nobody fetched is dropped
+_REPLIES_KEPT: Final = 100_000  # a reply that nobody fetched is dropped after as many tickets
 
 _READ: Final = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -75,7 +75,7 @@ class PostgresStore:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._engine = _engine(address)
-        # One lock for each schema; advisory locks are per database already.
+        # Each schema needs its own lock; the server keeps advisory locks of databases apart.
         name = hashlib.sha256(f"sluicegate ledger {address.schema}".encode()).digest()
         self._lock = int.from_bytes(name[:8], "big", signed=True)
 
@@ -100,7 +100,7 @@ class PostgresStore:
     def exchange(
         self, ticket: bytes, lead: Callable[[Transaction, Sequence[bytes]], Sequence[bytes]]
     ) -> bytes:
-        """Hand in a ticket; wait for its reply or answer all that wait."""
+        """Hand in a ticket, then wait for its reply or answer all that wait."""
         with self._connected() as connection:
             number, reply = self._wait(connection, ticket)
             if reply is not None:
@@ -118,9 +118,9 @@ class PostgresStore:
             expected: The name it must have; None for any.
 
         Raises:
-            EvidenceMissing: No ledger.
-            LedgerCorrupt: Not a ledger.
-            ConfigError: Another version, or another ledger than the expected one.
+            EvidenceMissing: There is no ledger.
+            LedgerCorrupt: The tables are not a ledger's.
+            ConfigError: They have another version, or hold another ledger than the expected one.
         """
         with self._connected() as connection, connection.begin():
             require_current(connection, self.locator)
@@ -131,12 +131,21 @@ class PostgresStore:
         return name
 
     def create(self, origin: str, note: bytes) -> None:
-        """Make the tables of an empty ledger unless there are some."""
+        """Make the tables of an empty ledger unless there are some.
+
+        Args:
+            origin: Name of the ledger.
+            note: Signed checkpoint of no leaves.
+        """
         with self._changing_tables() as connection:
             create_schema(connection, self._address.schema, origin, note)
 
     def migrate(self) -> list[int]:
-        """Bring the tables up to date; returns the versions that were applied."""
+        """Bring the tables up to date and return the versions that were applied, in order.
+
+        Raises:
+            ConfigError: The ledger is newer than this program.
+        """
         with self._changing_tables() as connection:
             return migrate(connection, self.locator)
 
@@ -145,15 +154,15 @@ class PostgresStore:
         self._engine.dispose()
 
     def _wait(self, connection: Connection, ticket: bytes) -> tuple[int, bytes | None]:
-        """Queue a ticket, then the lock; returns with a reply, or holding the lock.
+        """Queue a ticket, then wait for the lock; return with a reply, or holding the lock.
 
-        Statements without parameters, as in `ledger_postgres_sql`.
+        The statements have no parameters, for the reason that postgres_sql.py gives.
         """
         with _autocommit(connection):
             queued = f"INSERT INTO inbox (ticket) VALUES ('\\x{ticket.hex()}') RETURNING id"
             number = int(connection.exec_driver_sql(queued).scalar_one())
             # Each statement sees what was committed before it began, so the second one sees
-            # the replies of whoever held the lock. Whoever has a reply lets go at once.
+            # the replies of the process that held the lock. It lets go at once if it finds one.
             rows = connection.exec_driver_sql(
                 f"SELECT NULL::bytea, pg_advisory_lock({self._lock})::text; "
                 f"DELETE FROM outbox WHERE id = {number} "
@@ -198,8 +207,8 @@ class PostgresStore:
                     f"SELECT pg_advisory_unlock({self._lock})"
                 )
         except (SQLAlchemyError, ConnectionError):
-            # The append is durable or its own error is on the way; either matters more. The
-            # lock goes with the connection, which must not be used again.
+            # The append is durable or its own error is on the way, and either matters more.
+            # The server frees the lock with the connection, which must not be used again.
             connection.invalidate()
 
     @contextmanager
@@ -228,7 +237,7 @@ class PostgresStore:
         except SQLAlchemyError as error:
             # No cause: the driver's error quotes the statement, with its literals.
             raise translated(error, self.locator) from None
-        except ConnectionError as error:  # the driver wraps what it sends, not what it reads
+        except ConnectionError as error:  # the driver wraps errors of sending, not of reading
             what, next_step = TROUBLE["08"]
             raise LedgerError(what, locator=self.locator, next_step=next_step) from error
 
@@ -249,16 +258,18 @@ def open_ledger(
         public_key: The ledger's key from the trust policy: raw Ed25519 bytes or an attest key.
         signer: Its private key; without it the ledger is read-only.
         create: Make an empty ledger if there is none. An existing one is never replaced.
-        origin: Name of the ledger; None takes the stored one, and a new ledger's from the key.
+        origin: Name of the ledger. None takes the stored name; a new ledger is then named after
+            its key.
 
     Returns:
         The ledger; close it, or use it in a `with` block.
 
     Raises:
-        EvidenceMissing: No such database or ledger.
+        EvidenceMissing: There is no such database or ledger.
         LedgerCorrupt: The tables are not a ledger's.
         LedgerError: The server cannot be reached or refuses.
-        ConfigError: Unusable URL, driver missing, wrong key, another origin or version.
+        ConfigError: The URL is unusable, the driver is missing, the key is wrong, or the ledger
+            has another origin or version.
 
     Cost: one connection; nothing is verified until it is read.
     """
@@ -279,7 +290,13 @@ def open_ledger(
 
 
 def migrate_ledger(url: str) -> list[int]:
-    """Bring a ledger's tables up to date; returns the versions that were applied."""
+    """Bring a ledger's tables up to date and return the versions that were applied, in order.
+
+    Raises:
+        EvidenceMissing: There is no such database.
+        LedgerError: The server cannot be reached or refuses.
+        ConfigError: The URL is unusable, or the ledger is newer than this program.
+    """
     store = PostgresStore(Address.parse(url))
     try:
         return store.migrate()
@@ -295,8 +312,8 @@ def _engine(address: Address) -> Engine:
     def configure(connection: Any, record: Any) -> None:
         record.info["pid"], record.info["used"] = os.getpid(), time.monotonic()
         cursor = connection.cursor()
-        # A server that is told to acknowledge before the disk has it is told otherwise here;
-        # one that waits for its standbys as well keeps doing so.
+        # A server may be set to acknowledge before the disk has the data; that is undone here.
+        # A server that waits for its standbys as well keeps doing so.
         cursor.execute(
             f"SET search_path TO {quoted}; SET lock_timeout = {LOCK_TIMEOUT_MS}; "
             f"SET idle_in_transaction_session_timeout = {4 * LOCK_TIMEOUT_MS}; "
@@ -329,7 +346,7 @@ def _require_alive(connection: Any) -> None:
 
 @contextmanager
 def _autocommit(connection: Connection) -> Iterator[None]:
-    """Keep the driver from its own BEGIN and COMMIT; what is begun and not committed is undone."""
+    """Keep the driver from its own BEGIN and COMMIT, and undo what is begun but not committed."""
     raw = connection.connection.driver_connection
     assert raw is not None  # noqa: S101 - a live connection has a driver's
     raw.autocommit = True
@@ -338,9 +355,9 @@ def _autocommit(connection: Connection) -> Iterator[None]:
     finally:
         raw.autocommit = False
         try:
-            connection.rollback()  # sends nothing after a COMMIT or outside a transaction
+            connection.rollback()  # sends nothing unless a transaction is open
         except (SQLAlchemyError, ConnectionError):
-            connection.invalidate()  # why it broke is on its way already
+            connection.invalidate()  # the error that says why is on its way already
 
 
 def _is_disconnect(error: DBAPIError) -> bool:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 from sluicegate.errors import ConfigError
 
 DEFAULT_SCHEMA: Final = "sluicegate"
-"""Schema of a ledger whose URL names none; not `public`, which others write too."""
+"""Schema of a ledger whose URL names none. It is not `public`, to which others write too."""
 
 _DIALECTS: Final = ("postgresql", "postgres", "postgresql+pg8000")
 _OPTIONS: Final = {"schema", "sslmode", "sslrootcert"}
@@ -28,10 +28,10 @@ class Address:
     """A parsed ledger URL.
 
     Attributes:
-        url: For SQLAlchemy; holds the password, so it is left out of the representation.
+        url: For SQLAlchemy. It holds the password, so `repr` leaves it out.
         schema: PostgreSQL schema of the tables.
         sslmode: ``verify-full`` or ``disable``.
-        sslrootcert: Certificates to believe; empty for the system's.
+        sslrootcert: File of the certificates to trust; empty for the system's.
         locator: The URL for messages, without password.
     """
 
@@ -46,12 +46,12 @@ class Address:
         """Parse ``postgresql://user:password@host:port/database?schema=name``.
 
         Args:
-            text: Options are `schema`, `sslmode` (`verify-full`, the default but on
-                loopback; or `disable`) and `sslrootcert` (a file).
+            text: Options are `schema`, `sslmode` (`verify-full` or `disable`, which is the
+                default on loopback only) and `sslrootcert` (a file).
 
         Raises:
-            ConfigError: Unusable, or the driver is not installed. The text is not quoted: it
-                may hold a password.
+            ConfigError: The URL is unusable, or the driver is not installed. The message does
+                not quote the URL, which may hold a password.
         """
         try:
             url = make_url(text)
@@ -60,7 +60,7 @@ class Address:
         if url.drivername not in _DIALECTS:
             raise _unusable("unknown kind of database")
         if not _HOST.fullmatch(url.host or "") or "@" in (url.database or ""):
-            # What would be shown as host or database may be the rest of the password.
+            # What was parsed as host or database may be the rest of the password.
             raise _unusable("user or password hold one of @ : / # ? as they are")
         options = {key: str(value) for key, value in url.query.items()}
         if options.keys() - _OPTIONS:
@@ -81,7 +81,7 @@ class Address:
         return cls(bare, schema, mode, options.get("sslrootcert", ""), shown)
 
     def connect_args(self) -> dict[str, Any]:
-        """Return the driver's further arguments.
+        """Return the driver's arguments that the URL does not hold, TLS among them.
 
         Raises:
             ConfigError: The certificates cannot be read.
@@ -103,7 +103,7 @@ def _is_local(url: URL) -> bool:
 
 
 def _unusable(what: str) -> ConfigError:
-    # Nothing of the text is quoted: a password that is not encoded ends up in any part of it.
+    # The message quotes no part of the URL: a password that is not encoded can end up anywhere.
     return ConfigError(
         what,
         locator="ledger URL",

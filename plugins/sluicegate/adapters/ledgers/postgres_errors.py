@@ -29,12 +29,17 @@ _MISSING_DATABASE: Final = ("3D000", "3F000")
 
 
 def sqlstate(error: SQLAlchemyError) -> str:
-    """Return the five characters with which PostgreSQL names an error; empty if none."""
+    """Return PostgreSQL's five-character code of an error, or "" if it has none."""
     return str(_fields(error).get("C", ""))
 
 
 def translated(error: SQLAlchemyError, locator: str) -> LedgerError | EvidenceMissing:
-    """Return the ledger's error for one of the driver's."""
+    """Return the ledger's error for one of the driver's.
+
+    Args:
+        error: What SQLAlchemy raised. Its text quotes the statement, so it is not used.
+        locator: The ledger's URL without its password.
+    """
     state, got = sqlstate(error), message(error)
     if state in _MISSING_DATABASE:
         step = "Create the database, then run: sluicegate ledger init."
@@ -55,14 +60,14 @@ def translated(error: SQLAlchemyError, locator: str) -> LedgerError | EvidenceMi
 
 
 def message(error: SQLAlchemyError) -> str:
-    """Return the server's one-line message; it quotes no parameter."""
+    """Return the server's message in one line of at most 200 characters; it quotes no parameter."""
     orig = error.orig if isinstance(error, DBAPIError) else None
     text_ = _fields(error).get("M") or (str(orig) if orig else type(error).__name__)
     return str(text_).partition("\n")[0][:200]
 
 
 def _fields(error: SQLAlchemyError) -> Mapping[str, Any]:
-    """Fields of the server's error response, by their one-letter names."""
+    """Return the fields of the server's error response, by their one-letter names."""
     orig = error.orig if isinstance(error, DBAPIError) else None
     fields = orig.args[0] if orig is not None and orig.args else None
     return fields if isinstance(fields, dict) else {}

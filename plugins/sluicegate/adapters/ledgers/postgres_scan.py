@@ -1,7 +1,7 @@
 """Reading a PostgreSQL ledger from one end to the other in few, large answers.
 
-The driver is plain Python and decodes every value of every row by itself. So the server joins
-the values of many rows into one, and here they are cut again: what the driver decodes is eight
+The driver is plain Python and decodes each value of each row by itself. So the server joins the
+values of many rows into one, and this module cuts them apart again: the driver then decodes eight
 values for a thousand leaves.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sluicegate.ledger.scan import Row
 
 BATCH_BYTES: Final = 16 << 20
-"""Envelopes that are in memory at once, in bytes; one that is larger comes alone."""
+"""Bytes of envelopes that are in memory at once; a larger envelope comes alone."""
 
 _BATCH: Final = """
 SELECT count(*), string_agg(idx::text, ',' ORDER BY idx),
@@ -45,10 +45,17 @@ SELECT coalesce(string_agg(hash, ''::bytea ORDER BY position), ''::bytea),
 
 
 def rows(connection: Connection, start: int, count: int) -> Iterator[Row]:
-    """Yield at most `count` leaves from an index on, in order.
+    """Yield leaves with their envelopes, in order.
+
+    Args:
+        connection: Inside a transaction.
+        start: Index of the first leaf.
+        count: Most leaves to yield.
 
     Raises:
         ValueError: A column holds a null where no ledger has one.
+
+    Cost: at most `BATCH_BYTES` of envelopes in memory, or one envelope if it is larger.
     """
     while count:
         batch = _batch(connection, start, count)
@@ -60,7 +67,16 @@ def rows(connection: Connection, start: int, count: int) -> Iterator[Row]:
 
 
 def hash_run(connection: Connection, first: int, count: int) -> bytes | None:
-    """Return the hashes of positions side by side, joined; None if one is not 32 bytes long."""
+    """Return the inner-node hashes of neighbouring positions as one text of bytes.
+
+    Args:
+        connection: Inside a transaction.
+        first: First position.
+        count: Number of positions.
+
+    Returns:
+        32 bytes for each position that is stored, in order; None if one has another length.
+    """
     query = _RUN.format(first=first, end=first + count)
     joined, sound = connection.exec_driver_sql(query).one()
     return bytes(joined) if sound else None
@@ -83,7 +99,7 @@ def _numbers(joined: str) -> Sequence[int]:
 
 
 def _cut(lengths: str, joined: bytes) -> Sequence[Any]:
-    """Cut values that stand side by side; a length below 0 is a value that is not there."""
+    """Cut joined values apart; a length below 0 stands for a value that is not there."""
     sizes = _numbers(lengths)
     ends = accumulate(map(max, sizes, [0] * len(sizes)), initial=0)
     cut = [joined[begin:end] for begin, end in pairwise(ends)]

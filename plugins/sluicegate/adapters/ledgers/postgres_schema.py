@@ -1,8 +1,8 @@
 """Tables of a PostgreSQL ledger, made and changed in numbered steps.
 
-Each step is applied once, in its own transaction, and written down in table `migration`. A
-program never changes a ledger that it merely opens: `sluicegate ledger init` makes one,
-`sluicegate ledger migrate` brings an older one up to date.
+Each step is applied once, in its own transaction, and recorded in the table `migration`. Opening
+a ledger never changes its tables: `sluicegate ledger init` makes them, and
+`sluicegate ledger migrate` brings older ones up to date.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ migration: Final = Table(
     "migration", _own, Column("version", Integer, primary_key=True, autoincrement=False)
 )
 
-# Tickets and replies of waiting writers. Unlogged: what a crash of the server empties was not
-# acknowledged, and a write to them costs no write-ahead log.
+# Tickets and replies of waiting writers. They are unlogged, so that writing them costs no
+# write-ahead log. A crash of the server empties them, but nothing in them was acknowledged.
 inbox: Final = Table(
     "inbox",
     _own,
@@ -42,8 +42,8 @@ outbox: Final = Table(
     prefixes=["UNLOGGED"],
 )
 
-# Both tables turn over completely every few milliseconds, so the share of dead rows that
-# PostgreSQL waits for by default would be most of the table.
+# All rows of both tables change every few milliseconds. PostgreSQL's default waits for a share
+# of dead rows, which would be most of the table.
 _VACUUM: Final = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000"
 
 
@@ -54,7 +54,7 @@ def _add_group_commit(connection: Connection) -> None:
 
 
 STEPS: Final[Mapping[int, Callable[[Connection], None]]] = {2: _add_group_commit}
-"""What changes version n - 1 into version n; version 1 is the common layout."""
+"""The step for version n changes version n - 1 into it; version 1 is the common layout."""
 
 CURRENT: Final = max(STEPS)
 """Version that this program reads and writes."""
@@ -83,11 +83,16 @@ def create_schema(connection: Connection, schema: str, origin: str, note: bytes)
 def migrate(connection: Connection, locator: str) -> list[int]:
     """Apply the steps that are missing.
 
+    Args:
+        connection: Inside a transaction that no other migration overlaps.
+        locator: URL without secrets, for messages.
+
     Returns:
         Versions that were applied, in order.
 
     Raises:
         ConfigError: The ledger is newer than this program.
+        LedgerCorrupt: The tables do not say which version they have.
     """
     present = _version(connection, locator)
     applied = [version for version in sorted(STEPS) if version > present]
@@ -100,10 +105,14 @@ def migrate(connection: Connection, locator: str) -> list[int]:
 def require_current(connection: Connection, locator: str) -> None:
     """Check that the tables are the ones this program knows.
 
+    Args:
+        connection: Inside a transaction.
+        locator: URL without secrets, for messages.
+
     Raises:
         EvidenceMissing: There is no ledger.
-        ConfigError: It is older or newer.
-        LedgerCorrupt: It does not say which version it has.
+        ConfigError: The tables are older or newer.
+        LedgerCorrupt: They do not say which version they have.
     """
     if not _exists(connection, "meta"):
         raise EvidenceMissing(
@@ -123,10 +132,10 @@ def require_current(connection: Connection, locator: str) -> None:
 
 
 def foreign_objects(connection: Connection) -> Sequence[str]:
-    """Name what a ledger's schema does not have, and what it has and here has not.
+    """Name objects that a ledger's schema should not have, and those that it lacks.
 
-    A trigger or rule could change what an append writes or a lookup sees, a row policy could
-    hide rows from one account; none of them touches a row that is hashed.
+    A trigger or rule could change what an append writes or a lookup sees. A row policy could hide
+    rows from one account. None of them changes a row that is hashed, so no proof finds them.
     """
     rows = connection.execute(text(_OBJECTS)).all()
     present = {(str(kind), str(name)) for kind, name in rows}
@@ -184,7 +193,7 @@ def _version(connection: Connection, locator: str) -> int:
 
 
 def _exists(connection: Connection, table: str) -> bool:
-    # Of the ledger's own schema only: to_regclass alone would also find a system catalogue.
+    # Looks only in the ledger's own schema: to_regclass alone would find a system catalogue too.
     found = text(
         "SELECT to_regclass(quote_ident(current_schema()) || '.' || quote_ident(:t)) IS NOT NULL"
     )

@@ -1,10 +1,10 @@
-"""A PostgreSQL ledger's reads and writes, in as few round trips as there are questions.
+"""A PostgreSQL ledger's reads and writes, with one round trip for each question.
 
 The driver needs three round trips for a statement with parameters and one for a statement
 without. So values travel inside the statement, as hexadecimal and integers that are made here.
 """
 
-# ruff: noqa: S608 - only hexadecimal, integers and quoted identifiers made here are put into SQL
+# ruff: noqa: S608 - SQL gets only hexadecimal, integers and quoted identifiers, all made here
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class PostgresSnapshot(SqlSnapshot):
         return ledger_postgres_scan.rows(self._connection, start, count)
 
     def damage(self, *, thorough: bool = True) -> Sequence[str]:
-        """Name foreign objects, and let amcheck compare indexes with rows where it is there."""
+        """Name foreign objects; where amcheck is installed, let it compare indexes with rows."""
         found = list(foreign_objects(self._connection))
         return found + self._amcheck() if thorough else found
 
     def _amcheck(self) -> list[str]:
-        # The extension needs a superuser to install; without it an index that was damaged
+        # Only a superuser can install the extension. Without it, an index that was edited
         # page by page is not found here (docs/ledger-operations.md).
         installed = "SELECT nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = extnamespace"
         place = self._connection.exec_driver_sql(
@@ -77,23 +77,23 @@ class PostgresSnapshot(SqlSnapshot):
 
 
 class PostgresTransaction(SqlTransaction, PostgresSnapshot):
-    """The write transaction; begins when it is made, and is committed by `commit`.
+    """The write transaction; making it begins it, and `commit` commits it.
 
     Args:
-        connection: In autocommit mode and outside a transaction: the driver's own COMMIT takes
-            three round trips, and its BEGIN one.
+        connection: In autocommit mode and outside a transaction. The driver's own COMMIT would
+            take three round trips, and its BEGIN one.
         locator: URL without secrets, for messages.
     """
 
     def __init__(self, connection: Connection, locator: str) -> None:
         super().__init__(connection, locator)
-        # The row lock is what orders writers, leaders of a group or not. What it locks is the
-        # newest head, whoever was waited for.
+        # This row lock orders all writers, whether they lead a group or not. After the wait,
+        # the row is the newest head.
         locked = connection.exec_driver_sql("BEGIN; SELECT note FROM checkpoint FOR UPDATE")
         self._notes: Sequence[object] = locked.scalars().all()
 
     def commit(self) -> None:
-        """Make everything durable; without this it is undone when the connection is let go."""
+        """Make everything durable; without this, the end of the connection undoes it."""
         self._connection.exec_driver_sql("COMMIT")
 
     def _heads(self) -> Sequence[object]:
@@ -118,12 +118,12 @@ def _inserted(table: str, rows: Sequence[Mapping[str, Any]]) -> str:
 
 @cache
 def _text(wanted: Select[Any]) -> str:
-    """SQL of a statement without parameters; asked for the few that `ledger_sql` has."""
+    """Return the SQL of a statement without parameters; sql.py has only a few, so all are kept."""
     return str(wanted.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
 
 
 def _literal(value: object) -> str:
-    """SQL for a value; bytes and text travel as hexadecimal, so nothing needs escaping."""
+    """Return a value as SQL; bytes and text become hexadecimal, so nothing needs escaping."""
     if isinstance(value, bytes):
         return f"'\\x{value.hex()}'::bytea"
     if isinstance(value, str):

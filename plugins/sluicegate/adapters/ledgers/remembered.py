@@ -1,10 +1,10 @@
 """What an installation remembers of its ledger and trust policy, in one small file.
 
-One checkpoint is enough to notice that the whole store went back or forked; what stood about each
-source then, that a leaf was taken out or hidden from a lookup; the trust policy, that an older or
-an unsigned one was put in its place. The file lies outside the home directory and the ledger's
-store: docs/adr/0014-remembered-state.md says where, and what its editor could do. Its format is
-docs/formats/remembered.md.
+It holds three things. The checkpoint shows that the whole store went back or forked. What stood
+about each source then shows that a leaf was taken out or hidden from a lookup. The trust policy
+shows that an older or an unsigned one was put in its place. The file lies outside the home
+directory and the ledger's store. docs/adr/0014-remembered-state.md says where, and what its editor
+could do. docs/formats/remembered.md specifies the format.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from sluicegate.ledger.log import Ledger
 
 MAX_BYTES: Final = 8 << 20
-"""Largest file: 20,000 sources, or 90,000 batches that were ever set aside. The trust policy in it
-has 2 MiB at most."""
+"""Largest file, in bytes: enough for 20,000 sources, or for 90,000 batches that were ever set
+aside. The trust policy in it has 2 MiB at most."""
 
 REMEMBER: Final = "sluicegate ledger remember"
-"""The command with which an administrator says that what is there now is to be remembered."""
+"""The command with which an administrator has the present state remembered."""
 
 _KEYS: Final = {"v", "began", "checkpoint", "sources", "trust"}
 _SOURCE_KEYS: Final = {"batch", "provenance", "since", "newest", "held"}
@@ -62,10 +62,10 @@ class Memory:
     began: str = ""
 
     def to_bytes(self) -> bytes:
-        """Write the file of docs/formats/remembered.md.
+        """Return the bytes of the file (docs/formats/remembered.md).
 
         Raises:
-            LedgerError: More than `MAX_BYTES`.
+            LedgerError: They are more than `MAX_BYTES`.
         """
         data = canonical.dumps(
             {
@@ -90,15 +90,15 @@ def read_memory(path: Path) -> Memory:
     """Read what is remembered.
 
     Raises:
-        EvidenceMissing: There is no such file, which never means that there is nothing to see.
-        LedgerError: It cannot be read, or is of an older version.
-        MalformedEnvelope: It is no such file.
+        EvidenceMissing: There is no such file. That never means that nothing was seen yet.
+        LedgerError: The file cannot be read, or an older version wrote it.
+        MalformedEnvelope: It is not such a file.
     """
     return parse_memory(_read(path), locator=str(path))
 
 
 def read_version_1(path: Path) -> bytes | None:
-    """Return the checkpoint in a file that an older Sluicegate wrote; None if it is none."""
+    """Return the checkpoint in a file that an older Sluicegate wrote; None for any other file."""
     value = _loaded(_read(path), str(path))
     if isinstance(value, dict) and value.get("v") == 1 and isinstance(value.get("checkpoint"), str):
         return str(value["checkpoint"]).encode()
@@ -108,9 +108,13 @@ def read_version_1(path: Path) -> bytes | None:
 def parse_memory(data: bytes, *, locator: str) -> Memory:
     """Read the bytes of such a file.
 
+    Args:
+        data: At most `MAX_BYTES`; more is refused.
+        locator: Path, for messages.
+
     Raises:
-        LedgerError: They are an older version's.
-        MalformedEnvelope: They are no such file's.
+        LedgerError: An older version wrote them.
+        MalformedEnvelope: They are not such a file's.
     """
     value = _loaded(data, locator)
     if isinstance(value, dict) and value.get("v") == 1:
@@ -138,15 +142,15 @@ def remember(path: Path, ledger: Ledger, memory: Memory, *, appends: bool) -> No
         path: The file, which exists.
         ledger: Verifies the checkpoints.
         memory: Extends what the caller read from the file.
-        appends: Whether the caller appended. One that only reads, and may not write here, leaves
-            that to those who append: a memory that training cannot edit is the better one.
+        appends: Whether the caller appended to the ledger. A caller that only reads may lack the
+            right to write here; that is no error. A memory that training cannot edit is safer.
 
     Raises:
         EvidenceMissing: The file vanished meanwhile.
         BadProof: Somebody remembered another history of this length meanwhile.
-        LedgerError: It cannot be written.
+        LedgerError: The file cannot be written.
 
-    Cost: nothing is written when nothing is new.
+    Cost: reads the file; writes it only if something is new.
     """
     try:
         with _locked(path):
@@ -161,18 +165,18 @@ def remember(path: Path, ledger: Ledger, memory: Memory, *, appends: bool) -> No
 
 
 def begin_memory(path: Path, memory: Memory, *, home: Path) -> Path | None:
-    """Write the first memory of an installation, or on purpose another one.
+    """Write the first memory of an installation, or replace one on purpose.
 
     Args:
         path: The file; its directory is made.
         memory: What is there now.
-        home: Whoever may write there may write the directory, if it is made.
+        home: Directory whose owner, group and rights a new directory takes over.
 
     Returns:
-        Where the file that was there before is kept now; None if there was none.
+        Where the earlier file is kept now; None if there was none.
 
     Raises:
-        LedgerError: It cannot be written.
+        LedgerError: The file cannot be written.
     """
     kept = path.with_name(f"{path.name}.forgotten-{memory.began[:19].replace(':', '')}")
     try:
@@ -194,23 +198,24 @@ def require_writable(path: Path) -> None:
     """Check that this user can write the memory, before something is appended to the ledger.
 
     Raises:
-        LedgerError: It cannot.
+        LedgerError: This user cannot.
     """
     try:
         with _locked(path):
-            if not os.access(path.parent, os.W_OK, effective_ids=True):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            is_writable = os.access(path.parent, os.W_OK, effective_ids=True)
     except OSError as error:
         raise _failed("written", path, error) from error
+    if not is_writable:
+        raise _failed("written", path, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def require_place(path: Path, *, may_replace: bool, home: Path) -> None:
     """Check that a first memory can be written, before anything else is made.
 
     Args:
-        path: The file.
-        may_replace: Whether one that is there may be given up.
-        home: As `begin_memory`.
+        path: The file; its directory is made.
+        may_replace: Whether an earlier memory may be given up.
+        home: Directory whose owner, group and rights a new directory takes over.
 
     Raises:
         ConfigError: Something is remembered there already.
@@ -231,7 +236,7 @@ def require_place(path: Path, *, may_replace: bool, home: Path) -> None:
 
 
 def _merged(ledger: Ledger, old: Memory, new: Memory) -> Memory:
-    """Return what is newer in each of two, both of which were verified."""
+    """Return the newer parts of two memories; both were verified."""
     before, after = (
         ledger.verify_checkpoint(memory.checkpoint, locator="remembered") for memory in (old, new)
     )
@@ -244,7 +249,7 @@ def _merged(ledger: Ledger, old: Memory, new: Memory) -> Memory:
             raise BadProof("two histories of this length were signed", locator=ledger.locator)
         for name, standing in old.standings.items():
             if standing.since < standings[name].since:
-                standings[name] = standing  # it covers more: somebody read all leaves for it
+                standings[name] = standing  # it covers more leaves: somebody read them all for it
     return Memory(new.checkpoint, trust, standings, old.began)
 
 
@@ -266,7 +271,7 @@ def _written(standing: Standing) -> dict[str, Any]:
 
 
 def _standing(source: str, value: Any, locator: str) -> Standing:
-    """Read one source strictly: what is left out here would be believed not to exist."""
+    """Read one source strictly: a reader believes that what is missing here does not exist."""
     if not isinstance(value, dict) or set(value) != _SOURCE_KEYS or len(source) > MAX_SOURCE_CHARS:
         raise _malformed(locator)
     batch, newest, held = value["batch"], value["newest"], value["held"]
@@ -306,7 +311,7 @@ def _malformed(locator: str) -> MalformedEnvelope:
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)  # more is refused below, however much it is
+            return file.read(MAX_BYTES + 1)  # the parser refuses the byte too many
     except (FileNotFoundError, NotADirectoryError) as error:
         raise EvidenceMissing(
             "what this installation remembers of its ledger is not there",
@@ -320,7 +325,7 @@ def _read(path: Path) -> bytes:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; a lock of its own file, because the other one is replaced."""
+    """Let in one process at a time; the lock has its own file, because the memory is replaced."""
     lock = path.with_name(f".{path.name}.lock")
     is_new = not lock.exists()
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
@@ -336,7 +341,7 @@ def _locked(path: Path) -> Iterator[None]:
 def _make_directory(directory: Path, home: Path) -> None:
     if not directory.exists():
         directory.mkdir(exist_ok=True)
-        # The users that sign share the home by owner or group; root may run the first command.
+        # The users that sign share the home's owner or group, and root may run the first command.
         share(directory, home.stat())
 
 

@@ -1,4 +1,4 @@
-"""A ledger's reads and writes in portable SQL (SQLAlchemy Core); the tables are `ledger_tables`."""
+"""A ledger's reads and writes in portable SQL (SQLAlchemy Core); tables.py has the tables."""
 
 from __future__ import annotations
 
@@ -94,7 +94,14 @@ class SqlSnapshot:
     def find(
         self, query: Query, *, newest_first: bool, start: int | None, limit: int
     ) -> list[tuple[int, Entry]]:
-        """Return leaves that match."""
+        """Return leaves that match.
+
+        Args:
+            query: What a leaf must have; a field that is None matches all.
+            newest_first: Descending by index; otherwise ascending.
+            start: Index to begin at, itself included; None for that end of the ledger.
+            limit: Most leaves to return.
+        """
         wanted = _matching(query)
         if start is not None:
             wanted = wanted.where(leaf.c.idx <= start if newest_first else leaf.c.idx >= start)
@@ -133,7 +140,7 @@ class SqlSnapshot:
         )
 
     def damage(self, *, thorough: bool = True) -> Sequence[str]:  # noqa: ARG002
-        """Return nothing: what is portable is checked by the ledger itself."""
+        """Return nothing: the ledger itself checks what portable SQL can show."""
         return ()
 
     def _heads(self) -> Sequence[object]:
@@ -142,12 +149,12 @@ class SqlSnapshot:
     def _where_in(
         self, wanted: Select[Any], column: Column[Any], values: Sequence[object]
     ) -> Iterator[Any]:
-        """Read the rows of a statement without conditions whose column has one of the values."""
+        """Read the rows whose column has one of the values; the statement has no conditions yet."""
         for part in chunks(values):
             yield from self._connection.execute(wanted.where(column.in_(part)))
 
     def _rows(self, start: int, count: int) -> Iterable[Row]:
-        """Read leaves with their envelopes from an index on, not all in memory at once."""
+        """Read leaves with their envelopes from an index on, a few at a time."""
         with self._connection.execute(PAGE, paging(start, count)) as result:
             for part in result.partitions(_FETCHED):
                 yield from part
@@ -198,8 +205,13 @@ class SqlTransaction(SqlSnapshot):
     """A snapshot that can grow; meets ledger.store.Transaction."""
 
     def grow(self, growth: Growth) -> None:
-        """Write one append."""
-        # The swap comes first: in databases that lock rows it is what makes others wait.
+        """Write one append.
+
+        Raises:
+            LedgerConflict: Another writer replaced the head first; it carries the known size.
+            LedgerCorrupt: Rows stand behind the signed end already.
+        """
+        # The swap comes first: in a database that locks rows, it makes the other writers wait.
         if self._swap(growth.old_checkpoint, growth.new_checkpoint) != 1:
             raise LedgerConflict(
                 self._count(leaf.c.idx, true()), "another writer was first", locator=self._locator
@@ -218,7 +230,7 @@ class SqlTransaction(SqlSnapshot):
             raise self._corrupt(what) from error
 
     def _swap(self, old: bytes, new: bytes) -> int:
-        """Replace the head if it is still the old one; returns the number of rows replaced."""
+        """Replace the head if it is still the old one; return the number of rows replaced."""
         swap = update(checkpoint).where(checkpoint.c.id == 1, checkpoint.c.note == bindparam("old"))
         values = {"old": old, "new": new}
         return self._connection.execute(swap.values(note=bindparam("new")), values).rowcount
@@ -230,7 +242,7 @@ class SqlTransaction(SqlSnapshot):
                 self._connection.execute(insert(table), rows)
 
     def _streams(self, records: Sequence[LedgerRecord]) -> dict[tuple[str, str], int]:
-        """Ids of the records' (source, kind) pairs, new ones inserted."""
+        """Return the ids of the records' (source, kind) pairs; insert the new ones."""
         wanted = sorted({(record.entry.source, str(record.entry.kind)) for record in records})
         ids = self._known_streams([source for source, _ in wanted])
         missing = [pair for pair in wanted if pair not in ids]
@@ -250,13 +262,13 @@ class SqlTransaction(SqlSnapshot):
 
 
 def pack_digest(text: str) -> bytes:
-    """Return a digest as ``algorithm:`` and its raw bytes; half the size of the text."""
+    """Return a digest as ``algorithm:`` and its raw bytes: half as long as its text."""
     digest = Digest.parse(text)
     return digest.algorithm.encode("ascii") + b":" + digest.raw
 
 
 def unpack_digest(data: bytes) -> str:
-    """Invert `pack_digest`; whether the result is a digest is the caller's check."""
+    """Invert `pack_digest`; the caller checks whether the result is a digest."""
     algorithm, _, raw = data.partition(b":")
     return f"{algorithm.decode('ascii')}:{raw.hex()}"
 
@@ -279,7 +291,7 @@ def _matching(query: Query) -> Select[Any]:
         ids = ids.where(stream.c.kind == str(query.kind))
     wanted = _LEAVES
     if query.source is not None and query.kind is not None:
-        # One stream: its index is in order of idx already, so the newest is one step away.
+        # Only one stream matches. Its index is ordered by idx, so the newest is one step away.
         wanted = wanted.where(leaf.c.stream == ids.scalar_subquery())
     elif query.source is not None or query.kind is not None:
         wanted = wanted.where(leaf.c.stream.in_(ids))
@@ -289,7 +301,12 @@ def _matching(query: Query) -> Select[Any]:
 
 
 def paging(start: int, count: int) -> dict[str, int]:
-    """Return the parameters of `PAGE`."""
+    """Return the parameters of `PAGE`.
+
+    Args:
+        start: Index of the first leaf.
+        count: Most leaves to read.
+    """
     return {"start": start, "count": count}
 
 
@@ -298,6 +315,6 @@ def _outside(column: Column[Any], size: int) -> ColumnElement[bool]:
 
 
 def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Cut values into lists that a statement can name."""
+    """Cut values into lists that are short enough for one statement."""
     for begin in range(0, len(values), _CHUNK):
         yield values[begin : begin + _CHUNK]

@@ -1,9 +1,9 @@
-"""The embedded ledger: one SQLite file, durable on every append, many processes.
+"""The embedded ledger: one SQLite file for many processes, durable after each append.
 
-WAL with synchronous=FULL: when an append returns, its pages are on the disk; a process that
-dies at any point leaves either all of an append or nothing, and the next opening needs no
-repair. Readers never block the writer. The file must be on a local disk: SQLite's locks do
-not hold on most network file systems.
+The file uses WAL with synchronous=FULL: when an append returns, its pages are on the disk. A
+process that dies at any point leaves either all of an append or nothing, and the next opening
+needs no repair. Readers never block the writer. The file must be on a local disk: SQLite's locks
+do not hold on most network file systems.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ if TYPE_CHECKING:
     from sluicegate.ledger.scan import Row, Scanned
 
 BUSY_TIMEOUT_MS: Final = 30_000
-"""How long a writer waits for others, in milliseconds; an append takes a few."""
+"""How long a writer waits for others, in milliseconds; one append takes a few of them."""
 
 _POLL_S: Final = 0.005
 """How often a waiting writer looks for the lock, in seconds."""
 
 _BEGIN: Final = "sluicegate_begin"
 
-# Primary result codes of https://www.sqlite.org/rescode.html: what failed, and what to do.
+# For primary result codes of https://www.sqlite.org/rescode.html: what failed, what to do.
 _CORRUPT_CODES: Final = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 _NO_SHARED_MEMORY: Final = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 _TROUBLE: Final = {
@@ -106,8 +106,8 @@ class SqliteStore:
             expected: The name it must have; None for any.
 
         Raises:
-            LedgerCorrupt: Not a ledger.
-            ConfigError: Another format version, or another ledger than the expected one.
+            LedgerCorrupt: The file is not a ledger.
+            ConfigError: It has another format version, or holds another ledger than expected.
         """
         with self._connected("BEGIN") as connection:
             name = read_origin(connection, self.locator)
@@ -137,8 +137,8 @@ class SqliteSnapshot(SqlSnapshot):
     _indexes: IndexCheck | None = None
 
     def scan(self, start: int) -> Iterator[Sequence[Scanned]]:
-        """Read leaves page by page, and remember of a whole reading what indexes must hold."""
-        # Needs numpy, which nobody needs who only appends or looks up.
+        """Read leaves page by page; a reading from 0 to the end sums what the indexes must hold."""
+        # Needs numpy, which appending and looking up do not need.
         from sluicegate.adapters.ledgers.sqlite_indexes import NOT_SUMMED, IndexCheck
 
         check = IndexCheck(os.urandom) if start == 0 else None
@@ -148,19 +148,19 @@ class SqliteSnapshot(SqlSnapshot):
                 if check is not None:
                     check.add(page)
             except NOT_SUMMED:
-                check = None  # SQLite's own check it is
+                check = None  # SQLite's own, slower check does it
             yield page
         self._indexes = check
 
     def _rows(self, start: int, count: int) -> Iterable[Row]:
-        """Read rows as the driver has them: SQLAlchemy's own ones cost as much as hashing."""
+        """Read the driver's rows: making SQLAlchemy's own ones costs as much as hashing."""
         return cast("Iterable[Row]", self._connection.execute(PAGE, paging(start, count)).cursor)
 
     def damage(self, *, thorough: bool = True) -> Sequence[str]:
         """Run SQLite's integrity check and name objects that a ledger does not have.
 
-        An index that was edited page by page can hide the newest leaf from a lookup, a
-        trigger could change what an append writes; neither touches a row that is hashed.
+        An index that was edited page by page can hide the newest leaf from a lookup. A trigger
+        can change what an append writes. Neither changes a row that is hashed.
         """
         problems = self._damaged_pages() if thorough else []
         rows = self._connection.exec_driver_sql("SELECT type, name FROM sqlite_master").all()
@@ -170,8 +170,8 @@ class SqliteSnapshot(SqlSnapshot):
         return problems
 
     def _damaged_pages(self) -> list[str]:
-        """Check all pages, and the indexes: by sums if there are some, else by SQLite."""
-        # Checks everything but indexes against tables; the one of `stream` has few rows.
+        """Check all pages and the indexes: by sums if `scan` made some, otherwise by SQLite."""
+        # The quick check leaves out only indexes against tables; `stream` has few rows to check.
         sound = not self._check("quick_check") and not self._check("integrity_check(stream)")
         agreed = self._indexes is not None and self._indexes.agrees(self._connection)
         if sound and agreed:
@@ -205,17 +205,18 @@ def open_ledger(
         public_key: The ledger's key from the trust policy: raw Ed25519 bytes or an attest key.
         signer: Its private key; without it the ledger is read-only.
         create: Make an empty ledger if there is no file. An existing file is never replaced.
-        origin: Name of the ledger; None takes the file's, and a new file's from the key.
+        origin: Name of the ledger. None takes the file's name for it; a new ledger is then
+            named after its key.
 
     Returns:
         The ledger; close it, or use it in a `with` block.
 
     Raises:
-        EvidenceMissing: No such file.
-        LedgerCorrupt: The file is not a ledger: empty, another format, or damaged.
+        EvidenceMissing: There is no such file.
+        LedgerCorrupt: The file is not a ledger: it is empty, damaged, or something else.
         LedgerError: It cannot be opened or created.
-        ConfigError: Wrong key, another origin, another format version, or `create` without
-            a signer.
+        ConfigError: The key is wrong, the ledger has another origin or format version, or
+            `create` is set without a signer.
 
     Cost: about 5 ms; nothing is verified until it is read.
     """
@@ -238,8 +239,8 @@ def _create(
 ) -> None:
     """Build an empty ledger beside its place, then put it there in one step.
 
-    A crash leaves a directory that nobody reads, never a half-made ledger; and `link` fails
-    if another process was first, so an existing ledger cannot be replaced.
+    A crash leaves a directory that nobody reads, never a half-made ledger. `link` fails if
+    another process was first, so an existing ledger cannot be replaced.
     """
     named = None if signer is None else named_signer(signer, origin)
     note = empty_checkpoint(origin, public_key, named)
@@ -323,7 +324,7 @@ def _require_file(path: Path) -> None:
 
 
 def _engine(path: Path, *, writable: bool, mode: str = "rw") -> Engine:
-    """Engine whose connections belong to the process that opened them.
+    """Return an engine whose connections belong to the process that opened them.
 
     Cost: no file is touched until the first connection.
     """
@@ -358,8 +359,8 @@ def _engine(path: Path, *, writable: bool, mode: str = "rw") -> Engine:
 def _wait_for_turn(connection: Connection, statement: str) -> None:
     """Begin writing as soon as nobody else does, at most `BUSY_TIMEOUT_MS` from now.
 
-    SQLite's own waiting looks ever more rarely the longer it lasts, so that whoever comes
-    later is served first: of 16 writers one waited 30 s and gave up. All look equally often.
+    SQLite's own waiting looks more rarely the longer it lasts, so a later writer is served first:
+    of 16 writers, one waited 30 s and gave up. Here all writers look equally often.
     """
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - made by _connect
@@ -384,7 +385,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
-        isolation_level=None,  # transactions are begun by the engine, not guessed by the driver
+        isolation_level=None,  # the engine begins transactions; the driver does not guess
         check_same_thread=False,  # the pool hands a connection to one thread at a time
     )
     try:
@@ -393,7 +394,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         # Functions in a tampered file's schema must not run on our behalf.
         connection.execute("PRAGMA trusted_schema=OFF")
         connection.execute("PRAGMA cell_size_check=ON")
-        connection.execute("PRAGMA schema_version").close()  # reads, so that failing is here
+        connection.execute("PRAGMA schema_version").close()  # reads, so that it fails here
     except BaseException:
         connection.close()
         raise
@@ -407,8 +408,8 @@ def _connect_reader(path: Path) -> sqlite3.Connection:
         wal = path.with_name(f"{path.name}-wal")
         if error.sqlite_errorcode & 0xFF not in _NO_SHARED_MEMORY or wal.exists():
             raise
-    # A reader that may not write beside the file cannot make SQLite's shared memory. Without
-    # a WAL nobody is writing, and the file alone is the whole ledger.
+    # A reader without the right to write beside the file cannot make SQLite's shared memory.
+    # Without a WAL, nobody is writing, and the file alone is the whole ledger.
     return _connect(path, "ro&immutable=1")
 
 
@@ -418,8 +419,8 @@ def _translated(
     orig = error.orig if isinstance(error, DBAPIError) else None
     orig = orig if isinstance(error, SQLAlchemyError) else error
     code = getattr(orig, "sqlite_errorcode", None)
-    # The driver has no code for text that is not UTF-8; in SQLite's own message about a damaged
-    # schema it raises what decoding raises.
+    # The driver has no code for text that is not UTF-8. If SQLite's own message about a damaged
+    # schema is not UTF-8, the driver raises a UnicodeDecodeError.
     if code is None and "decode" in str(orig):
         code = sqlite3.SQLITE_CORRUPT
     primary = -1 if code is None else code & 0xFF

@@ -1,9 +1,9 @@
 """Do the indexes of a SQLite ledger say what its leaves say?
 
 An index that was edited page by page can hide the newest leaf from a lookup. SQLite's own check
-looks every row up in every index, at random places, which takes longer than hashing the ledger.
-Here the rows are summed up while the audit reads them, each index is summed up in its own order,
-and the sums are compared. A difference is left to SQLite's check to explain.
+looks up each row in each index, at random places, and takes longer than hashing the ledger. This
+module sums the rows while the audit reads them, sums each index in its own order, and compares
+the sums. SQLite's check then explains a difference.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from sluicegate.ledger.scan import Scanned
 
 KEY_BYTES: Final = 16
-"""Length of the secret of one audit."""
+"""Length of one audit's secret, in bytes."""
 
 NOT_SUMMED: Final = (TypeError, ValueError, OverflowError)
-"""What a row that no ledger writes can raise."""
+"""Errors that a row raises if no ledger wrote it."""
 
 _ROWS: Final = 4096
 _BLOCK: Final = 2  # words of 64 bits
 
-# The index alone answers these, in its own order; a test looks at SQLite's plan for them.
+# SQLite answers these from the index alone, in its order; a test looks at its plan for them.
 BY_STREAM: Final = "SELECT stream, idx FROM leaf INDEXED BY leaf_stream ORDER BY stream, idx"
 BY_ENVELOPE: Final = (
     "SELECT envelope, idx FROM leaf INDEXED BY leaf_envelope ORDER BY envelope, idx"
@@ -44,17 +44,17 @@ BY_ENVELOPE: Final = (
 
 
 class RowSum:
-    """What some rows of equal width add up to, whatever their order.
+    """The sum of rows of equal width, whatever their order.
 
-    Each row counts as its CBC-MAC under a key that nobody knows beforehand, so that rows chosen
-    by an editor add up to the same as others only by chance (1 in 2^64 at the least).
+    Each row counts as its CBC-MAC under a key that nobody knows beforehand. So rows that an editor
+    chose have the same sum as others only by chance (once in 2^64 or more rarely).
 
     Args:
         key: 16 fresh random bytes.
     """
 
     def __init__(self, key: bytes) -> None:
-        self._encrypt = Cipher(AES(key), ECB()).encryptor().update  # noqa: S305 - one block a row
+        self._encrypt = Cipher(AES(key), ECB()).encryptor().update  # noqa: S305 - CBC-MAC chains the blocks
         self._sum = np.zeros(_BLOCK, np.uint64)
         self._n_rows = 0
 
@@ -72,7 +72,7 @@ class RowSum:
         self._n_rows += len(words)
 
     def value(self) -> tuple[int, ...]:
-        """Return the number of rows and what they add up to."""
+        """Return the number of rows, then the words of their sum."""
         return (self._n_rows, *map(int, self._sum))
 
 
@@ -91,14 +91,19 @@ class IndexCheck:
         """Add leaves as they are read.
 
         Raises:
-            TypeError, ValueError, OverflowError: `NOT_SUMMED`: a row is none of a ledger's.
+            TypeError: No ledger wrote this row (see `NOT_SUMMED`).
+            ValueError: As TypeError.
+            OverflowError: As TypeError.
         """
         indexes = [row[0] for row in page]
         self._by_stream.add(_stream_words([row[4] for row in page], indexes))
         self._by_envelope.add(_envelope_words([row[2] for row in page], indexes))
 
     def agrees(self, connection: Connection) -> bool:
-        """Say whether both indexes are in order and hold exactly the leaves that were added."""
+        """Say whether both indexes are in order and hold exactly the leaves that were added.
+
+        Cost: reads both indexes once, in their own order; memory for 4096 entries.
+        """
         by_stream, by_envelope = map(RowSum, self._keys)
         try:
             for numbers, indexes in _in_order(connection, BY_STREAM):
@@ -114,7 +119,7 @@ class IndexCheck:
 
 
 def _in_order(connection: Connection, query: str) -> Iterator[Any]:
-    """Yield the columns of an index's entries, some at a time, as long as they ascend."""
+    """Yield the columns of an index's entries, 4096 at a time; refuse entries out of order."""
     last: list[tuple[Any, int]] = []
     cursor: Any = connection.exec_driver_sql(query).cursor  # its rows are plain tuples
     while part := cursor.fetchmany(_ROWS):

@@ -1,8 +1,8 @@
 """Tables of a ledger in portable SQL, and what makes and names them.
 
-Nothing here is believed by the ledger, so nothing here is stored twice: a leaf's hash and a
-ledger's size follow from what is signed, and an edit has no second place to contradict.
-The layout is specified in docs/formats/ledger.md, section "SQL layout".
+The ledger believes nothing that is stored here, so nothing is stored twice: a leaf's hash and the
+ledger's size follow from what is signed. docs/formats/ledger.md specifies the layout, in its
+section "SQL layout".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 FORMAT_VERSION: Final = 1
-"""Version of the table layout; another one is refused, never guessed at."""
+"""Version of the table layout; any other version is refused."""
 
 
 class LedgerBytes(LargeBinary):
@@ -43,11 +43,16 @@ class LedgerBytes(LargeBinary):
     cache_ok = True
 
     def result_processor(self, dialect: Dialect, coltype: object) -> None:  # noqa: ARG002
-        """Leave values alone."""
+        """Return no processor, so that values stay as they are.
+
+        Args:
+            dialect: Not used.
+            coltype: Not used.
+        """
         return
 
 
-# A plain INTEGER key is SQLite's row id, other databases need the wide type by name.
+# In SQLite a plain INTEGER key is the row id; other databases must be told the wide type.
 _Key: Final = BigInteger().with_variant(Integer, "sqlite")
 
 metadata: Final = MetaData()
@@ -112,9 +117,13 @@ def create_tables(connection: Connection, origin: str, note: bytes) -> None:
 def read_origin(connection: Connection, locator: str) -> str:
     """Return the name that the tables give their ledger, after checking their version.
 
+    Args:
+        connection: Inside a transaction.
+        locator: Path or URL without secrets, for messages.
+
     Raises:
-        LedgerCorrupt: Not exactly one version and name.
-        ConfigError: Another layout version than this one.
+        LedgerCorrupt: The tables do not hold exactly one version and name.
+        ConfigError: Their layout has another version than `FORMAT_VERSION`.
     """
     rows = connection.execute(select(meta.c.format_version, meta.c.origin)).all()
     if len(rows) != 1 or not isinstance(rows[0][1], str):

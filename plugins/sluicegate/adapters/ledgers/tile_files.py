@@ -1,4 +1,4 @@
-"""Tiles of a ledger in a directory or an object store, as a web server can serve them."""
+"""Tiles of a ledger in a directory or an object store, from which a web server can serve them."""
 
 from __future__ import annotations
 
@@ -24,17 +24,22 @@ class TilePlace(Protocol):
         """Path or URL without credentials."""
 
     def read(self, path: str) -> bytes | None:
-        """Return the content of a path, None if it is not there."""
+        """Return the content of a path; None if it is not there."""
 
     def write(self, path: str, data: bytes) -> None:
-        """Replace a path's content in one step, durably."""
+        """Replace a path's content in one step, durably.
+
+        Args:
+            path: Relative, with slashes; what lies above it is made.
+            data: The whole content.
+        """
 
 
 class TileDirectory:
     """Tiles in files below a directory.
 
     Args:
-        directory: Made if need be.
+        directory: The first `write` makes it.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -60,7 +65,7 @@ class TileDirectory:
 
 
 class TileStore:
-    """Tiles as objects below a prefix; a store shows an object whole or not at all.
+    """Tiles as objects below a prefix; a store shows a whole object or none.
 
     Args:
         filesystem: An fsspec file system with its credentials.
@@ -90,11 +95,11 @@ def tile_place(locator: str | Path, *, filesystem: Any = None) -> TilePlace:
 
     Args:
         locator: Directory, or URL of any protocol that fsspec knows.
-        filesystem: An fsspec file system that already holds its credentials; otherwise one is
-            made, with the credentials that its library finds.
+        filesystem: An fsspec file system that already holds its credentials. None makes one,
+            with the credentials that its library finds.
 
     Raises:
-        ConfigError: As `adapters.sources.open.open_source`; or a pattern or single file.
+        ConfigError: The locator is a pattern or a single file, or `open_source` refuses it.
     """
     if isinstance(locator, Path) or "://" not in locator:
         return TileDirectory(Path(locator))
@@ -105,27 +110,28 @@ def tile_place(locator: str | Path, *, filesystem: Any = None) -> TilePlace:
 
     source = open_source(locator, filesystem=filesystem)
     if isinstance(source, StoreFiles):
-        return TileStore(source.filesystem, source.path, source.locator)
+        return TileStore(source.filesystem, source.path, source.location)
     if isinstance(source, LocalFiles):
-        return TileDirectory(Path(source.locator))
-    raise ConfigError("tiles cannot be written there", locator=source.locator)
+        return TileDirectory(Path(source.location))
+    raise ConfigError("tiles cannot be written there", locator=source.location)
 
 
 def export_tiles(ledger: Ledger, place: TilePlace) -> bytes:
-    """Write or bring up to date a ledger's tiles; the checkpoint last, in one step.
+    """Write a ledger's tiles or bring them up to date; the checkpoint comes last, in one step.
 
     A reader never sees a checkpoint whose tiles are not there yet. Files that hold the right
-    bytes are left alone, so that repeating an export writes only what is new.
+    bytes are left alone, so repeating an export writes only what is new.
 
     Args:
         ledger: Read in one snapshot.
-        place: Where to.
+        place: Where the tiles go.
 
     Returns:
         The exported checkpoint.
 
     Raises:
-        Rollback, BadProof: The place holds a checkpoint that the ledger does not extend.
+        Rollback: The place holds a checkpoint of a longer ledger.
+        BadProof: The place holds a checkpoint that the ledger does not extend.
         LedgerCorrupt: The leaves are not the ones that were signed; no checkpoint was written.
         LedgerError: The place cannot be written.
     """
@@ -155,10 +161,10 @@ def export_tiles(ledger: Ledger, place: TilePlace) -> bytes:
 
 
 def read_tile(place: TilePlace) -> Callable[[str], bytes | None]:
-    """Return what `tiles.verify_tiles` reads a place with.
+    """Return the function with which `tiles.verify_tiles` reads a place.
 
     Raises:
-        LedgerError: From what is returned: the place cannot be read.
+        LedgerError: The returned function raises it: the place cannot be read.
     """
 
     def read(path: str) -> bytes | None:
@@ -178,7 +184,13 @@ def read_tile(place: TilePlace) -> Callable[[str], bytes | None]:
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file in one step, durably: a reader finds the old bytes or the new ones.
 
-    Whoever could read and write the old file may do so with the new one, whatever the umask.
+    Args:
+        path: In a directory that exists. If the file is there already, the new one takes over
+            its owner, group and rights, whatever the umask.
+        data: The whole content.
+
+    Raises:
+        OSError: The file cannot be written; the old one stays and no draft is left.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -195,14 +207,14 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def share(path: Path, like: os.stat_result) -> None:
-    """Give a file or directory that was made here the group and rights of another.
+    """Give a new file or directory the owner, group and rights of another.
 
     Args:
-        path: Made by this process; if somebody else made it a moment ago, it stays as it is.
-        like: Of a directory, a file takes the rights to read and write.
+        path: Made by this process. If somebody else made it a moment ago, it stays as it is.
+        like: State of the other. A file takes over only its rights to read and write.
     """
     bits = 0o7777 if path.is_dir() else 0o666
-    for owner in (like.st_uid, -1):  # root gives the file away; a member of a group, its group
+    for owner in (like.st_uid, -1):  # root changes the owner too; a group's member, only the group
         with suppress(PermissionError):
             os.chown(path, owner, like.st_gid)
             break

@@ -1,4 +1,4 @@
-"""What a witness signed last of each log: one SQLite file, exclusive and durable."""
+"""The last checkpoint that a witness signed of each log: one SQLite file, locked and durable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Seen:
     changed: bool = False
 
     def replace(self, note: bytes) -> None:
-        """Keep another one."""
+        """Keep another checkpoint in its place."""
         self.note, self.changed = note, True
 
 
@@ -30,8 +30,8 @@ class SqliteWitnessStore:
     """Meets ledger.witness.WitnessStore.
 
     Args:
-        path: The file; made if it is not there. Losing it makes the witness sign as if for
-            the first time, so it belongs on a disk that is kept.
+        path: The file; made if it is not there. Without it the witness signs as if for the first
+            time, so it belongs on a disk that is kept.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +39,11 @@ class SqliteWitnessStore:
 
     @contextmanager
     def held(self, origin: str) -> Iterator[Seen]:
-        """Hold what was seen of a log until the block ends, then keep it durably."""
+        """Lock what was seen of a log until the block ends, then keep it durably.
+
+        Raises:
+            LedgerError: The file cannot be read or written, or stays locked for 30 s.
+        """
         connection = None
         try:
             connection = sqlite3.connect(self._path, isolation_level=None, timeout=30)

@@ -1,1 +1,1 @@
-"""What a check leaves behind for people: history, page, plots, rows."""
+"""What a check leaves for people: history, page, plots and rows."""

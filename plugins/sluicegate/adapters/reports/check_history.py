@@ -1,6 +1,6 @@
-"""Read what earlier checks of a source found, from the OUT.json files they wrote.
+"""Read what earlier checks of a source found, from the OUT.json files that they wrote.
 
-Format: docs/formats/check.md.
+docs/formats/check.md specifies the format.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def read_history(directory: Path, baseline: Digest) -> tuple[Step | None, ...]:
         baseline: What the batch is about to be compared with.
 
     Returns:
-        What each batch adds to the sequence; None where its labels were not evaluated.
+        What each batch adds to the sequence; None for a batch whose labels were not evaluated.
 
     Raises:
         UnreadableData: The directory or a file cannot be read.
-        SchemaMismatch: A file of another baseline: its effects say nothing about this one.
-        MalformedEnvelope: A file that is not the output of a check.
+        SchemaMismatch: A file compared with another baseline, so its effects say nothing here.
+        MalformedEnvelope: A file is not the output of a check.
     """
     try:
         paths = sorted(p for p in directory.iterdir() if p.name.endswith(".json"))
@@ -54,7 +54,20 @@ def read_history(directory: Path, baseline: Digest) -> tuple[Step | None, ...]:
 
 
 def parse_check(body: bytes, where: str, baseline: Digest) -> Step | None:
-    """Read what one earlier check found, as `read_history` does."""
+    """Read what one earlier check found.
+
+    Args:
+        body: Bytes of its OUT.json.
+        where: Path of the file, for messages.
+        baseline: What the batch is about to be compared with.
+
+    Returns:
+        What that batch adds to the sequence; None if its labels were not evaluated.
+
+    Raises:
+        MalformedEnvelope: The bytes are not the output of a check.
+        SchemaMismatch: That check compared with another baseline.
+    """
     value = loads(body, locator=where)
     if not isinstance(value, dict) or set(value) != KEYS or value["type"] != TYPE:
         raise MalformedEnvelope(

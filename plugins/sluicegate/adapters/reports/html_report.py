@@ -1,7 +1,7 @@
 """One page about a check that a browser shows without any network: no scripts, no assets.
 
-Everything that comes from data (columns, contributors, messages, row ids) is escaped; a policy
-in the page forbids the browser to load or run anything, should an escape ever be missed.
+Everything that comes from data (columns, contributors, messages, row ids) is escaped. Should an
+escape ever be missed, a policy in the page forbids the browser to load or run anything.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ th{color:var(--dim)}.FAILED,.NOT_EVALUATED{color:var(--bad)}.WARNED{color:var(--
 def html_report(
     found: CheckResult, *, verdict: str, reasons: list[str], baseline: str, policy: str
 ) -> str:
-    """Return the page.
+    """Return the page as HTML.
 
     Args:
-        found: Finished check.
+        found: Finished check. The page lists its signals worst first, and at most 50 rows.
         verdict: PASSED, WARNED or FAILED.
         reasons: What led to the verdict, worst first.
-        baseline: Digest of the baseline.
-        policy: Digest of the policy, or words for none.
+        baseline: Digest of the baseline, as text.
+        policy: Digest of the policy as text, or words that say that there is none.
     """
     why = "".join(f"<li>{html_text(reason)}</li>" for reason in reasons)
     worst_first = sorted(found.records, key=lambda record: _WORST_FIRST.index(record.status))

@@ -1,4 +1,4 @@
-"""Drawings for the report: SVG inside the page, text escaped, nothing loaded."""
+"""Drawings for the report: SVG inside the page, with escaped text and nothing to load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.decision.record import SignalRecord
 
 _BARS = 10
-_NAME, _BAR = 250, 300  # widths in pixels: names, longest bar
+_NAME, _BAR = 250, 300  # widths of names and of the longest bar, in pixels
 STYLE = """
 svg{display:block;max-width:100%;height:auto}svg text{fill:var(--ink);font-size:12px}
 .base{fill:var(--dim)}.now{fill:var(--now)}.mark{stroke:var(--ink);stroke-width:2}
@@ -21,11 +21,11 @@ figure{margin:.5rem 0 1.5rem}figcaption{color:var(--dim);font-size:13px;margin-b
 
 
 def drawings(record: SignalRecord, shape: Shape | None) -> str:
-    """Return the figures of a signal that fired.
+    """Return the figures of a signal that fired, as HTML; "" if there is nothing to draw.
 
     Args:
-        record: Its record.
-        shape: The column's cells in baseline and batch, or None.
+        record: What the signal found.
+        shape: Shares of the column's cells in baseline and batch; None draws none.
     """
     parts = [_limit(record), _shape(shape), _subjects(record)]
     drawn = "".join(part for part in parts if part)
@@ -34,12 +34,12 @@ def drawings(record: SignalRecord, shape: Shape | None) -> str:
 
 
 def _would_pass(record: SignalRecord) -> str:
-    """Say what would have to be otherwise, in rows and in tolerance."""
+    """Say which tolerance, or how many fewer affected rows, would have passed."""
     bound, tolerance = record.effect_bound, record.tolerance
     if record.p_value is None or bound is None or tolerance is None or bound <= tolerance:
         return ""
     rows = math.ceil((bound - tolerance) * record.n_batch)
-    enough = bound * 1.006  # three digits of it are never below the bound
+    enough = bound * 1.006  # rounded to three digits, it is never below the bound
     return (
         f"<p>Would pass if {enough:.3g} were tolerated, or if about {rows} fewer rows of "
         f"{record.n_batch} were affected.</p>"
@@ -47,7 +47,7 @@ def _would_pass(record: SignalRecord) -> str:
 
 
 def _limit(record: SignalRecord) -> str:
-    """The effect with its lower bound beside what is tolerated."""
+    """Draw the effect with its lower bound, and what is tolerated."""
     effect, bound, tolerance = record.effect, record.effect_bound, record.tolerance
     if effect is None or bound is None or tolerance is None or effect <= 0:
         return ""
@@ -66,7 +66,7 @@ def _limit(record: SignalRecord) -> str:
 
 
 def _shape(shape: Shape | None) -> str:
-    """Shares of baseline and batch, cell by cell."""
+    """Draw the shares of baseline and batch, cell by cell."""
     if shape is None:
         return ""
     cells = zip(shape.cells, shape.baseline, shape.batch, strict=True)
@@ -82,7 +82,7 @@ def _shape(shape: Shape | None) -> str:
 
 
 def _subjects(record: SignalRecord) -> str:
-    """Bars of the subjects that a fired signal names, by effect."""
+    """Draw a bar for each subject that a fired signal names, as long as its effect."""
     listed = record.evidence.get("contributors")
     items: list[dict[str, Any]] = listed if isinstance(listed, list) else []
     items = [i for i in items if isinstance(i, dict) and float(i.get("effect", 0)) > 0][:_BARS]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def row_table(result: CheckResult) -> pa.Table:
     """Return one line for each row of the batch, in its order.
 
-    Columns: ``id`` (the id column, or the row number), ``score`` (probability of being
-    bad), ``flagged``, ``reasons`` (list of signal codes).
+    The columns are ``id`` (the id column, or the row number from 0), ``score`` (probability that
+    the row is bad, 0 to 1), ``flagged`` and ``reasons`` (list of signal codes).
     """
     n_rows = result.n_rows
     scores = np.zeros(n_rows) if result.row_scores is None else np.asarray(result.row_scores)
@@ -39,6 +39,6 @@ def write_rows(result: CheckResult, path: Path) -> None:
 
     Args:
         result: Finished check.
-        path: File to write.
+        path: File to write; an earlier one is overwritten.
     """
     pq.write_table(row_table(result), path)

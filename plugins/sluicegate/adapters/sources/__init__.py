@@ -1,1 +1,1 @@
-"""Where training data lies: one small file a kind of place, behind one protocol."""
+"""Where training data lies: one small file for each kind of place, behind one protocol."""

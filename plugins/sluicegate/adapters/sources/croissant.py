@@ -1,4 +1,4 @@
-"""Croissant metadata: enforce the sha256 of every file it names, and write it for a seal.
+"""Croissant metadata: enforce the sha256 of each file that it names, and write it for a seal.
 
 Source: MLCommons Croissant format specification 1.0, sections "FileObject" and "FileSet".
 """
@@ -39,7 +39,7 @@ _FORMATS: Final = {
     ".csv": "text/csv", ".json": "application/json", ".jsonl": "application/jsonlines",
     ".parquet": "application/x-parquet", ".txt": "text/plain", ".zip": "application/zip",
 }  # fmt: skip
-# The context of the specification, section "Croissant context", cut to the terms used here.
+# The specification's section "Croissant context", without the terms that are not used here.
 _CONTEXT: Final = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -64,11 +64,11 @@ _CONTEXT: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CroissantFile:
-    """One FileObject that is fetched itself, not taken out of another.
+    """One FileObject that is fetched itself, not extracted from another.
 
     Attributes:
         url: ``contentUrl`` as written: absolute, or relative to the Croissant file.
-        digest: sha256 of its bytes.
+        digest: The sha256 that its bytes must have.
     """
 
     url: str
@@ -76,7 +76,7 @@ class CroissantFile:
 
     @property
     def path(self) -> str:
-        """Path in the manifest of the source."""
+        """The file's path in the manifest of the source."""
         parts = urlsplit(self.url)
         return unquote(parts.path.rpartition("/")[2] if parts.scheme else parts.path)
 
@@ -86,21 +86,22 @@ def read_croissant(data: bytes, *, locator: str) -> tuple[CroissantFile, ...]:
 
     Args:
         data: JSON-LD.
-        locator: Where it came from.
+        locator: Where it came from, for messages.
 
     Returns:
-        Files in the order of the document.
+        Files in the order of the document; files inside an archive are left out, because the
+        archive's digest covers them.
 
     Raises:
-        MalformedEnvelope: Not Croissant, a file without sha256, or a set of files that no
-            FileObject with a sha256 contains: what is not promised cannot be enforced.
+        MalformedEnvelope: The document is not Croissant, a file has no sha256, or a set of files
+            lies in no FileObject: what is not promised cannot be enforced.
         UnsafePath: A name that no manifest may hold.
     """
     match loads(data, locator=locator):
         case {"distribution": [*parts]} if parts and all(isinstance(part, dict) for part in parts):
             pass
         case _:
-            raise MalformedEnvelope("is no Croissant with a distribution", locator=locator)
+            raise MalformedEnvelope("is not a Croissant with a distribution", locator=locator)
     files = [file for part in parts if (file := _file(part, locator)) is not None]
     if not files:
         raise MalformedEnvelope("Croissant names no file", locator=locator)
@@ -112,17 +113,19 @@ def read_croissant(data: bytes, *, locator: str) -> tuple[CroissantFile, ...]:
 
 
 def _file(part: dict[str, Any], locator: str) -> CroissantFile | None:
-    # A type may be a list or an object in JSON-LD; neither is one that names a single file.
+    # In JSON-LD a type may be a list or an object; neither is the type of a single file.
     kind, name = str(part.get("@type")), ascii(part.get("@id") or part.get("name"))[:80]
     if part.get("containedIn"):
         return None  # its archive's digest covers it
     if kind in _FILE_SET:
         raise MalformedEnvelope(
-            "set of files lies in no file with a sha256", locator=f"{locator} {name}"
+            "no file with a sha256 holds this set of files", locator=f"{locator} {name}"
         )
     url, value = part.get("contentUrl"), part.get("sha256")
     if kind not in _FILE_OBJECT or not isinstance(url, str):
-        raise MalformedEnvelope("is no FileObject with a contentUrl", locator=f"{locator} {name}")
+        raise MalformedEnvelope(
+            "is not a FileObject with a contentUrl", locator=f"{locator} {name}"
+        )
     if not isinstance(value, str):
         raise MalformedEnvelope("file has no sha256", locator=f"{locator} {name}")
     try:
@@ -130,12 +133,12 @@ def _file(part: dict[str, Any], locator: str) -> CroissantFile | None:
             check_url(url)
         return CroissantFile(url, Digest(SHA256, value.lower()))
     except (SluicegateError, ValueError) as error:
-        what = error.what if isinstance(error, SluicegateError) else "contentUrl is no URL"
+        what = error.what if isinstance(error, SluicegateError) else "contentUrl is not a URL"
         raise MalformedEnvelope(what, locator=f"{locator} {name}") from None
 
 
 def url_items(files: tuple[CroissantFile, ...]) -> tuple[UrlItem, ...]:
-    """Return the files that are fetched over HTTP, for `take_snapshot`."""
+    """Return the files that are fetched over HTTP, as `take_snapshot` takes them."""
     remote = (file for file in files if urlsplit(file.url).scheme in SCHEMES)
     return tuple(UrlItem(file.url, file.digest, file.path) for file in remote)
 
@@ -151,8 +154,8 @@ class CroissantFiles:
     document: Path
 
     @property
-    def locator(self) -> str:
-        """Absolute path behind ``croissant:``."""
+    def location(self) -> str:
+        """``croissant:`` and the absolute path of the document."""
         return f"{CROISSANT_SCHEME}{self.document.resolve()}"
 
     def names(self) -> list[str]:
@@ -173,15 +176,15 @@ class CroissantFiles:
         return opened(self.document.parent / name)
 
     def manifest(self, algorithm: str = SHA256) -> Manifest:
-        """Hash every promised file.
+        """Hash each promised file.
 
         Raises:
-            ConfigError: Another algorithm than the one of the promises.
+            ConfigError: The algorithm is not sha256, which the document uses.
             DigestMismatch: A file has another sha256 than the document promises.
         """
         if algorithm != SHA256:
             raise ConfigError(
-                "a Croissant file promises SHA-256", locator=self.locator, got=algorithm
+                "a Croissant file promises SHA-256", locator=self.location, got=algorithm
             )
         entries = []
         for path, digest in self._promised().items():
@@ -231,14 +234,14 @@ def croissant_of(
         manifest: Its files.
         name: Name of the source.
         at: When it was sealed.
-        license_url: Under what licence; Croissant requires one.
-        file_name: Name of the file when the source is one file.
+        license_url: URL of the licence, which Croissant requires.
+        file_name: Name of the file if the source is one file.
 
     Returns:
-        JSON-LD for `json.dumps`; paths are relative to where the document is put.
+        JSON-LD for `json.dumps`. Paths are relative to the document's directory.
 
     Raises:
-        ConfigError: The manifest is not of SHA-256, the only digest that Croissant knows.
+        ConfigError: The manifest does not use SHA-256, the only digest that Croissant knows.
     """
     if manifest.algorithm != SHA256:
         raise ConfigError("Croissant names files by SHA-256", got=manifest.algorithm)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sluicegate.digest.manifest import FileEntry
 
 GLOB_SCHEME: Final = "glob:"
-"""Marks a locator whose stars are a pattern and not part of a file's name."""
+"""Prefix of a location whose stars are a pattern and not part of a file's name."""
 
 _MAGIC: Final = re.compile(r"[*?\[]")
 
@@ -39,7 +39,7 @@ class LocalFiles:
     root: Path
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Absolute path."""
         return str(self.root.resolve())
 
@@ -82,11 +82,11 @@ class GlobFiles:
     """The files below a directory whose relative path matches a pattern.
 
     The whole directory is walked, so an unsafe name or a symlink beside the matching files is
-    refused too: what a pattern passes over today it may match after a rename.
+    refused too: the pattern may match it after a rename.
 
     Attributes:
-        base: Longest leading part of the pattern without a wildcard.
-        pattern: The rest: ``*``, ``?``, ``[...]`` within a component, ``**`` over several.
+        base: The directory: the longest leading part of the text without a wildcard.
+        pattern: The rest. ``*``, ``?`` and ``[...]`` stay within a component, ``**`` spans several.
     """
 
     base: Path
@@ -100,7 +100,7 @@ class GlobFiles:
             text: Path with wildcards, e.g. ``data/*/part-*.parquet``.
 
         Raises:
-            ConfigError: No wildcard, or a ``..`` after it.
+            ConfigError: The text has no wildcard, or a ``..`` after it.
         """
         parts = Path(text).parts
         first = next((i for i, part in enumerate(parts) if _MAGIC.search(part)), None)
@@ -113,7 +113,7 @@ class GlobFiles:
         return cls(Path(*parts[:first]), "/".join(parts[first:]))
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Pattern below the absolute base."""
         return f"{GLOB_SCHEME}{self.base.resolve()}/{self.pattern}"
 
@@ -164,7 +164,7 @@ class GlobFiles:
         if not kept:
             raise UnreadableData(
                 "no file matches the pattern",
-                locator=ascii(self.locator)[1:-1],
+                locator=ascii(self.location)[1:-1],
                 next_step="Check the pattern; an empty source cannot be sealed.",
             )
         return kept

@@ -1,10 +1,10 @@
 """Objects of any store that fsspec speaks: S3, Google, Azure, HTTP, and Airflow's object storage.
 
-The manifest of a prefix is the manifest of a directory with the same files, so a batch keeps
-its identity when it is uploaded or downloaded. A store has no descriptor to hold on to, so what
-the store says of each object (entity tag, size, version, time) is taken before the first byte
-and again after the last one, and must be the same. Those tags are never used as digests: an
-S3 entity tag is MD5 or, for a multipart upload, not even that.
+The manifest of a prefix is the manifest of a directory with the same files, so a batch keeps its
+identity when it is uploaded or downloaded. A store cannot hold a file open against changes. So
+what the store says of each object (entity tag, size, version, time) is read before the first byte
+and again after the last one, and must be the same. Those tags are never used as digests: an S3
+entity tag is MD5 or, for a multipart upload, not even that.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from sluicegate.errors import ChangedDuringRead, SluicegateError, UnreadableData
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_BLOCK_BYTES: Final = 8 * 1024 * 1024  # a ranged GET; memory is this for each thread
-_THREADS: Final = 8  # requests in flight: enough to hide latency, few enough for any store
-# What stores call the same thing: S3, Google, Azure, HTTP, local and memory file systems.
+_BLOCK_BYTES: Final = 8 * 1024 * 1024  # length of a ranged GET, and memory of each thread
+_THREADS: Final = 8  # requests in flight: they hide latency, and any store bears them
+# Names for a version in S3, Google, Azure, HTTP, local and memory file systems.
 _VERSION_KEYS: Final = (
     "ETag", "etag", "md5Hash", "content_md5", "generation", "VersionId", "version_id",
     "LastModified", "last_modified", "updated", "mtime", "Last-Modified",
@@ -43,7 +43,7 @@ class StoredObject:
     Attributes:
         key: Path inside the file system.
         size_bytes: Length.
-        version: Everything the store says that changes when the object does.
+        version: All that the store says of the object that changes with it.
     """
 
     key: str
@@ -56,14 +56,14 @@ class StoreFiles:
     """One object, or every object below a prefix.
 
     Attributes:
-        filesystem: An fsspec file system with its credentials; never shown, never stored.
+        filesystem: An fsspec file system with its credentials, which `repr` leaves out.
         path: Path inside it, without protocol.
-        locator: URL without credentials.
+        location: URL without credentials.
     """
 
     filesystem: Any = field(repr=False)
     path: str
-    locator: str
+    location: str
 
     def names(self) -> list[str]:
         """List the objects."""
@@ -71,11 +71,11 @@ class StoreFiles:
 
     @property
     def place(self) -> None:
-        """Nowhere on this machine."""
+        """None: the objects are not on this machine."""
         return
 
     def peek(self, name: str) -> bytes:
-        """Read the begin of one object; whoever reads it whole says what is wrong with it."""
+        """Return how one object begins, or nothing on an error; a whole read says what is wrong."""
         with suppress(Exception):
             return bytes(self.filesystem.cat_file(self._key(name), 0, PEEK_BYTES))
         return b""
@@ -86,10 +86,12 @@ class StoreFiles:
             return cast("BinaryIO", self.filesystem.open(self._key(name), "rb"))
 
     def manifest(self, algorithm: str = SHA256) -> Manifest:
-        """Read and hash every object once; 8 requests in flight.
+        """Read and hash each object once.
 
         Raises:
             ChangedDuringRead: The listing after the last read differs from the one before.
+
+        Cost: one download of everything, 8 requests in flight, 8 MiB of memory for each.
         """
         before = self._list()
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="sluicegate-store") as pool:
@@ -129,7 +131,7 @@ class StoreFiles:
             return copy_stream(read_into, entry, self._name(entry.path))
 
     def _list(self) -> dict[str, StoredObject]:
-        with self._errors(self.locator):
+        with self._errors(self.location):
             self.filesystem.invalidate_cache()
             if self.filesystem.isfile(self.path):
                 return {SINGLE_FILE: _stored(self.path, self.filesystem.info(self.path))}
@@ -143,10 +145,10 @@ class StoreFiles:
         if not found:
             raise UnreadableData(
                 "holds no object",
-                locator=self.locator,
+                locator=self.location,
                 next_step="Check the URL and its credentials; an empty source cannot be sealed.",
             )
-        check_paths(sorted(found), locator=self.locator)
+        check_paths(sorted(found), locator=self.location)
         return found
 
     def _hash(self, algorithm: str, item: tuple[str, StoredObject]) -> FileEntry:
@@ -163,7 +165,7 @@ class StoreFiles:
 
     @contextmanager
     def _reading(self, entry: FileEntry) -> Iterator[Any]:
-        """Open an object, and compare what the store says of it before and after."""
+        """Open an object, and refuse it if the store describes it otherwise after the read."""
         key, name = self._key(entry.path), self._name(entry.path)
         with self._errors(name):
             before = self._info(key)
@@ -186,7 +188,7 @@ class StoreFiles:
         return self.path if path == SINGLE_FILE else f"{self.path.rstrip('/')}/{path}"
 
     def _name(self, path: str) -> str:
-        return self.locator if path == SINGLE_FILE else f"{self.locator.rstrip('/')}/{path}"
+        return self.location if path == SINGLE_FILE else f"{self.location.rstrip('/')}/{path}"
 
     @contextmanager
     def _errors(self, name: str) -> Iterator[None]:
@@ -195,7 +197,7 @@ class StoreFiles:
         except SluicegateError:
             raise
         except Exception as error:  # noqa: BLE001 - every store has its own exceptions
-            # Their texts may quote signed URLs.
+            # The text of such an exception may quote a signed URL.
             raise UnreadableData(
                 "the store did not deliver it",
                 locator=ascii(name)[1:-1],

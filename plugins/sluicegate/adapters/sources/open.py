@@ -1,4 +1,4 @@
-"""Open whatever a locator names."""
+"""Open the source that a location names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 def open_source(
-    locator: str | Path,
+    location: str | Path,
     *,
     filesystem: Any = None,
     storage_options: Mapping[str, Any] | None = None,
@@ -28,21 +28,21 @@ def open_source(
     """Open a file, directory, glob, or prefix of an object store.
 
     Args:
-        locator: Path; path with wildcards; ``glob:PATTERN``; ``croissant:FILE``; or a URL of
+        location: Path; path with wildcards; ``glob:PATTERN``; ``croissant:FILE``; or a URL of
             any protocol that fsspec knows (``s3://``, ``gs://``, ``abfs://``, ``https://``, ``file://``).
         filesystem: An fsspec file system that already holds its credentials, as Airflow's
-            object storage gives one for a connection, or a function that returns one for
-            the locator; otherwise one is made.
-        storage_options: Arguments for making one: keys, endpoint.
+            object storage gives one for a connection; or a function that returns one for the
+            location. None makes one.
+        storage_options: fsspec's arguments for making one, such as keys and endpoint.
 
     Returns:
         The source; nothing has been read.
 
     Raises:
-        ConfigError: Unknown protocol, a library that is not installed, or credentials
-            written into the locator, which would be signed into provenance for all to read.
+        ConfigError: The protocol is unknown, its library is not installed, or the location holds
+            credentials, which provenance would show to all.
     """
-    text = str(locator)
+    text = str(location)
     scheme = _SCHEME.match(text)
     if text.startswith(CROISSANT_SCHEME):
         from sluicegate.adapters.sources.croissant import CroissantFiles
@@ -52,7 +52,7 @@ def open_source(
         return GlobFiles.parse(text.removeprefix(GLOB_SCHEME))
     if scheme is None or scheme[1] in {"file", "local"}:
         path = text if scheme is None else text[scheme.end() :]
-        # A star in an existing name is a name; only what does not exist can be a pattern.
+        # If a file has this very name, its star is no wildcard.
         if has_wildcard(path) and not Path(path).exists():
             return GlobFiles.parse(path)
         return LocalFiles(Path(path))
@@ -65,21 +65,21 @@ def open_source(
     return _open_store(text, filesystem, dict(storage_options or {}))
 
 
-def open_any(locator: str | Path, *, filesystem: Any = None) -> Source:
+def open_any(location: str | Path, *, filesystem: Any = None) -> Source:
     """Open files or rows.
 
     Args:
-        locator: As `open_source`, or a locator of rows (`adapters.sources.rows`).
-        filesystem: As `open_source`; for a database its URL with user and password.
+        location: As for `open_source`, or a location of rows (see rows.py).
+        filesystem: As for `open_source`; for a database, its URL with user and password.
 
     Raises:
-        ConfigError: As `open_source`.
+        ConfigError: As `open_source` or `open_rows`.
     """
     from sluicegate.adapters.sources.rows import is_rows, open_rows
 
-    if is_rows(str(locator)):
-        return open_rows(str(locator), url=filesystem)
-    return open_source(locator, filesystem=filesystem)
+    if is_rows(str(location)):
+        return open_rows(str(location), url=filesystem)
+    return open_source(location, filesystem=filesystem)
 
 
 def _open_store(url: str, filesystem: Any, options: dict[str, Any]) -> ByteSource:
@@ -99,5 +99,5 @@ def _open_store(url: str, filesystem: Any, options: dict[str, Any]) -> ByteSourc
             locator=url,
             got=type(error).__name__,
             next_step="Install its fsspec package, e.g. pip install 'sluicegate[s3]'.",
-        ) from None  # whose text may quote the URL
+        ) from None  # the text of the cause may quote the URL
     return StoreFiles(made, path, url.rstrip("/"))

@@ -1,7 +1,7 @@
-"""What every kind of source can do, so that sealing, the gate and the verified read share code.
+"""What each kind of source can do, so that sealing, the gate and the verified read share code.
 
-Two faces. Files and objects are bytes with names: their identity is a manifest, and they can be
-read again and compared. Tables and queries are rows: they have no bytes of their own.
+There are two protocols. Files and objects are bytes with names: their identity is a manifest, and
+they can be read again and compared. Tables and queries are rows: they have no bytes of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sluicegate.digest.manifest import FileEntry, Manifest
 
 CROISSANT_SCHEME: Final = "croissant:"
-"""Marks a locator that is a Croissant file whose files are the source."""
+"""Prefix of a location that is a Croissant file; the files that it names are the source."""
 
 
 @runtime_checkable
@@ -25,7 +25,7 @@ class ByteSource(Protocol):
     """Named bytes: a file, a directory, a glob, or objects below a prefix of a store."""
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Text that `open_source` opens again; it goes into provenance and holds no secret."""
         ...
 
@@ -33,8 +33,8 @@ class ByteSource(Protocol):
         """Return the paths that a manifest would list, sorted, without reading their bytes.
 
         Raises:
-            UnsafePath: A name or kind of file that no manifest may hold.
-            UnreadableData: Nothing there, no permission, no answer.
+            UnsafePath: A file has a name or kind that no manifest may hold.
+            UnreadableData: Nothing is there, permission is missing, or the store does not answer.
         """
         ...
 
@@ -44,7 +44,9 @@ class ByteSource(Protocol):
         ...
 
     def peek(self, name: str) -> bytes:
-        """Return the begin of a file, unverified, or nothing: to recognise it, never to use it.
+        """Return how a file begins, or nothing on any error.
+
+        The bytes are not verified: recognise the file by them, but use them for nothing else.
 
         Args:
             name: One of `names`.
@@ -69,9 +71,9 @@ class ByteSource(Protocol):
             algorithm: ``sha256`` or ``blake3``.
 
         Raises:
-            ConfigError: The algorithm is unknown, not installed, or not of this source.
-            IntegrityError: Unsafe names, or something changed while it was read.
-            UnreadableData: Nothing there, no permission, no answer.
+            ConfigError: The algorithm is unknown or not installed, or the source cannot use it.
+            IntegrityError: A name is unsafe, or something changed while it was read.
+            UnreadableData: Nothing is there, permission is missing, or the store does not answer.
         """
         ...
 
@@ -79,14 +81,14 @@ class ByteSource(Protocol):
         """Return the bytes of one entry if they are the sealed ones.
 
         Raises:
-            DigestMismatch: Another size or digest.
-            ChangedDuringRead: Written while it was read.
-            UnreadableData: Not there, no permission, no answer.
+            DigestMismatch: The size or digest is not the sealed one.
+            ChangedDuringRead: Somebody wrote the file while it was read.
+            UnreadableData: It is not there, permission is missing, or the store does not answer.
         """
         ...
 
     def view_verified(self, entry: FileEntry) -> memoryview:
-        """Return the same bytes for a parser, as a read-only view: faster for large files.
+        """Return the same bytes as a read-only view, which is faster for large files.
 
         Raises:
             SluicegateError: As `read_verified`.
@@ -97,7 +99,7 @@ class ByteSource(Protocol):
         """Return a private copy of one entry, on disk and without a name, for large files.
 
         Raises:
-            IntegrityError: As `read_verified`; raised before the first byte can be used.
+            IntegrityError: As `read_verified`, before the caller gets the first byte.
         """
         ...
 
@@ -107,7 +109,7 @@ class RowSource(Protocol):
     """Rows of a table, a query, or a text format with a declared schema."""
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Where the rows came from, without credentials."""
         ...
 
@@ -115,8 +117,8 @@ class RowSource(Protocol):
         """Yield all rows once, from one consistent view, in batches of one schema.
 
         Raises:
-            SchemaMismatch: A type or value that cannot be carried over exactly.
-            UnreadableData: Nothing there, no permission, no answer.
+            SchemaMismatch: A type or value cannot be carried over exactly.
+            UnreadableData: Nothing is there, permission is missing, or no server answers.
         """
         ...
 

@@ -7,7 +7,7 @@
     csv:/data/days#{"columns":{"id":"int64"},"delimiter":";"}   of each file of a directory or glob
     jsonl:/data/flights.jsonl#{"id":"int64"}
 
-A locator is signed into provenance for all to read, so it never holds a password.
+A location becomes part of provenance, which all can read, so it never holds a password.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _DATABASE: Final = re.compile(r"(postgresql|postgres|sqlite|duckdb)://[^#]*#.")
 _TEXT: Final = re.compile(r"(csv|jsonl):([^#]+)#(\{.*\})")
 
 
-def is_rows(locator: str) -> bool:
-    """Return whether a locator names rows rather than files."""
-    return bool(_DATABASE.match(locator) or _TEXT.fullmatch(locator))
+def is_rows(location: str) -> bool:
+    """Return whether a location names rows rather than files."""
+    return bool(_DATABASE.match(location) or _TEXT.fullmatch(location))
 
 
-def is_database(locator: str) -> bool:
-    """Return whether a locator names rows of a database."""
-    return bool(_DATABASE.match(locator))
+def is_database(location: str) -> bool:
+    """Return whether a location names rows of a database."""
+    return bool(_DATABASE.match(location))
 
 
-def text_locator(path: str, dialect: CsvDialect) -> str:
+def text_location(path: str, dialect: CsvDialect) -> str:
     """Name a text file and its declared columns.
 
     Args:
@@ -63,7 +63,7 @@ def text_locator(path: str, dialect: CsvDialect) -> str:
         dialect: Columns in the order of the file, and how CSV is written.
 
     Raises:
-        ConfigError: Another suffix.
+        ConfigError: The path has another suffix, or a ``#``.
     """
     plain = PurePath(path)
     plain = plain.with_suffix("") if compression_of(path) else plain
@@ -76,14 +76,14 @@ def text_locator(path: str, dialect: CsvDialect) -> str:
             locator=path,
             expected=".csv, .jsonl, .ndjson, or a directory of .csv",
         )
-    return _text_locator(scheme, path, dialect)
+    return _text_location(scheme, path, dialect)
 
 
 def read_columns(path: Path) -> CsvDialect:
     """Read declared columns, as a locator holds them behind its ``#``.
 
     Raises:
-        ConfigError: Unreadable, no JSON object, or unknown types.
+        ConfigError: The file cannot be read, is not a JSON object, or names an unknown type.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -92,33 +92,37 @@ def read_columns(path: Path) -> CsvDialect:
     return _declared(text, str(path))
 
 
-def open_rows(locator: str, *, url: Any = None) -> RowSource:
-    """Open the rows that a locator names.
+def open_rows(location: str, *, url: Any = None) -> RowSource:
+    """Open the rows that a location names.
 
     Args:
-        locator: As above.
-        url: The same database's URL with user and password, or a function of the locator
-            that returns one; without it the database's own environment says who asks
-            (``PGUSER``, ``PGPASSFILE``).
+        location: One of the forms at the top of this module.
+        url: The same database's URL with user and password, or a function that returns it for
+            the location. Without it, the database's own environment (``PGUSER``, ``PGPASSFILE``)
+            names the user.
 
     Raises:
-        ConfigError: Not a locator of rows, unknown column types, or a password in it.
+        ConfigError: The text is not a location of rows, names an unknown column type, or holds a
+            password.
     """
-    text = _TEXT.fullmatch(locator)
+    text = _TEXT.fullmatch(location)
     if text:
         return _TextFiles(text[1], text[2], _declared(text[3], text[2]))
-    if not is_database(locator):
-        raise ConfigError("names no rows", locator=locator[:200], expected="DATABASE-URL#TABLE")
+    if not is_database(location):
+        raise ConfigError(
+            "the location names no rows", locator=location[:200], expected="DATABASE-URL#TABLE"
+        )
+
     from sluicegate.adapters.sources.sql import SqlRows
 
-    address, _, query = locator.partition("#")
+    address, _, query = location.partition("#")
     if without_credentials(address) != address:
         raise ConfigError(
             "the locator holds a password",
-            locator=without_credentials(locator)[:200],
+            locator=without_credentials(location)[:200],
             next_step="Use PGUSER and PGPASSFILE, or an Airflow connection.",
         )
-    named = url(locator) if callable(url) else url
+    named = url(location) if callable(url) else url
     return SqlRows(named or address, query)
 
 
@@ -131,9 +135,9 @@ class _TextFiles:
     dialect: CsvDialect
 
     @property
-    def locator(self) -> str:
+    def location(self) -> str:
         """Absolute path and declared columns."""
-        return _text_locator(self.scheme, self.path, self.dialect)
+        return _text_location(self.scheme, self.path, self.dialect)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows; see `CsvRows` and `JsonLinesRows`."""
@@ -177,7 +181,7 @@ class _TextFiles:
         return [base / name for name in names]
 
 
-def _text_locator(scheme: str, path: str, dialect: CsvDialect) -> str:
+def _text_location(scheme: str, path: str, dialect: CsvDialect) -> str:
     only_columns = dialect == CsvDialect(columns=dialect.columns)
     value = dict(dialect.columns) if only_columns else dialect.to_json()
     declared = json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,8 +1,8 @@
 """Rows of a SQL table or query, all from one read-only view of the database.
 
-Two statements outside one transaction can see two states of a table, and a digest of rows that
-never existed together proves nothing. PostgreSQL reads in a repeatable-read transaction, SQLite
-and DuckDB in a snapshot of a connection that cannot write.
+Two statements outside one transaction can see two states of a table. A digest of rows that never
+existed together would prove nothing. PostgreSQL reads in a repeatable-read transaction; SQLite and
+DuckDB read in a snapshot, through a connection that cannot write.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS: Final = 65_536
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){0,2}")
-# SQLite keeps any value in any column: these are the declared types whose values we can check.
-# DATE, DECIMAL and the like are text or floats in disguise and are refused by name.
+# SQLite keeps any value in any column. The values of these declared types can be checked. DATE,
+# DECIMAL and others hold text or floats under another name, so they are refused.
 _SQLITE_TYPES: Final = {
     "INTEGER": (pa.int64(), int), "INT": (pa.int64(), int), "BIGINT": (pa.int64(), int),
     "REAL": (pa.float64(), float), "DOUBLE": (pa.float64(), float),
@@ -38,7 +38,7 @@ class SqlRows:
     """A table or one SELECT.
 
     Attributes:
-        url: ``postgresql://...``, ``sqlite:///path`` or ``duckdb:///path``.
+        url: ``postgresql://...``, ``sqlite:///path`` or ``duckdb:///path``; may hold a password.
         query: One SELECT, or the name of a table or view.
     """
 
@@ -46,8 +46,8 @@ class SqlRows:
     query: str
 
     @property
-    def locator(self) -> str:
-        """Place and query, as `open_rows` opens them again."""
+    def location(self) -> str:
+        """Place and query, from which `open_rows` opens the rows again."""
         return f"{self.place}#{self.query}"
 
     @property
@@ -70,9 +70,9 @@ class SqlRows:
         """Yield all rows.
 
         Raises:
-            SchemaMismatch: A column type, or in SQLite a value, that cannot be carried exactly.
-            UnreadableData: No database, no such table, or the query failed.
-            ConfigError: Another database, or its driver is not installed.
+            SchemaMismatch: A column type, or in SQLite a value, cannot be carried over exactly.
+            UnreadableData: The database or table is missing, or the query failed.
+            ConfigError: The kind of database is unknown, or its driver is not installed.
         """
         scheme = urlsplit(self.url).scheme
         if scheme in {"postgresql", "postgres"}:
@@ -90,7 +90,7 @@ class SqlRows:
 
     def _path(self) -> str:
         path = Path(urlsplit(self.url).path)
-        # sqlite:///relative and sqlite:////absolute, as SQLAlchemy spells them
+        # SQLAlchemy's spelling: sqlite:///relative and sqlite:////absolute.
         name = str(path).removeprefix("/")
         if not Path(name).is_file():
             raise UnreadableData("no such database file", locator=self.place)
@@ -104,7 +104,7 @@ class SqlRows:
         try:
             with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
                 connection.execute("BEGIN")
-                # The body of a view can only be one SELECT, and its columns keep their types.
+                # A view takes one SELECT and nothing else, and its columns keep their types.
                 connection.execute(f"CREATE TEMP VIEW sluicegate_rows AS {self.select}")
                 yield from self._sqlite_rows(connection)
         except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""The rows of whatever a locator names: files, objects, a table, a query, declared text."""
+"""The rows of whatever a location names: files, objects, a table, a query, declared text."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 
 
 def open_table(
-    locator: str | Path,
+    location: str | Path,
     *,
     limits: Limits = DEFAULT,
     unjudged: list[Unjudged] | None = None,
     dialect: CsvDialect = UNDECLARED,
     filesystem: Any = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows that a locator names, without verifying anything.
+    """Yield the rows that a location names, without verifying anything.
 
     Args:
-        locator: As `open_any` takes it.
+        location: As `open_any` takes it.
         limits: How much may be decoded.
         unjudged: Where files that no reader knows are noted; without it they are an error.
-        dialect: How CSV files are written; a locator ``csv:`` says it itself.
+        dialect: How CSV files are written; a location ``csv:`` says it itself.
         filesystem: As `open_any`.
 
     Yields:
@@ -54,23 +54,23 @@ def open_table(
 
     Cost: one read; of objects in a store a look at each before.
     """
-    if is_rows(str(locator)):
-        yield from merged(_rows(str(locator), limits, filesystem))
+    if is_rows(str(location)):
+        yield from merged(_rows(str(location), limits, filesystem))
         return
-    source = open_source(locator, filesystem=filesystem)
+    source = open_source(location, filesystem=filesystem)
     if isinstance(source, LocalFiles):
         yield from open_batches(source.root, limits=limits, unjudged=unjudged, dialect=dialect)
     elif isinstance(source, GlobFiles):
         yield from rows_of_paths(
             {name: source.base / name for name in source.names()},
             root=source.base,
-            locator=source.locator,
+            locator=source.location,
             limits=limits,
             unjudged=unjudged,
             dialect=dialect,
         )
     else:
-        files = TableFiles(source.locator, limits, unjudged, dialect)
+        files = TableFiles(source.location, limits, unjudged, dialect)
         yield from _stored(source, files)
 
 
@@ -81,19 +81,19 @@ def glances(source: ByteSource, names: Iterable[str]) -> Iterator[tuple[str, Bin
             yield name, file
 
 
-def _rows(locator: str, limits: Limits, filesystem: Any) -> Iterator[pa.RecordBatch]:
-    rows = open_rows(locator, url=filesystem)
-    meter = Meter(limits, rows.locator[:200])
+def _rows(location: str, limits: Limits, filesystem: Any) -> Iterator[pa.RecordBatch]:
+    rows = open_rows(location, url=filesystem)
+    meter = Meter(limits, rows.location[:200])
     yield from meter.counted(rows.batches())
     if not meter.n_rows:
-        raise UnreadableData("no rows", locator=rows.locator[:200])
+        raise UnreadableData("no rows", locator=rows.location[:200])
 
 
 def _stored(source: ByteSource, files: TableFiles) -> Iterator[pa.RecordBatch]:
     names = source.names()
     if source.place is not None:
         source.manifest()  # a Croissant document promises digests
-    refuse_table_layout(names, locator=source.locator, root=source.place, peek=source.peek)
+    refuse_table_layout(names, locator=source.location, root=source.place, peek=source.peek)
     if len(names) > 1:
         files.survey(glances(source, names))
     opened = glances(source, names)

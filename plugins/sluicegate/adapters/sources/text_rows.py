@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 BATCH_ROWS: Final = 65_536
-MAX_LINE_BYTES: Final = 16 * 1024 * 1024  # one JSON line; longer ones are an attack or a mistake
+MAX_LINE_BYTES: Final = 16 * 1024 * 1024  # a longer JSON line is an attack or a mistake
 _WRONG_LENGTH: Final = re.compile(r"CSV parse error: Row #(\d+): Expected \d+ columns")
-_EXACT_FLOAT: Final = 2**53  # beyond it an integer is not the float of the same text
+_EXACT_FLOAT: Final = 2**53  # above it, a float may differ from the integer with the same text
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,8 @@ class CsvRows:
                     yield self.schema.convert(texts, row, self.locator, self.dialect)
                     row += texts.num_rows
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            # Arrow's text quotes the row; only its number is taken from it. A handler for such
-            # rows would be called with text that need not be UTF-8, and fail where nobody hears.
+            # Arrow's text quotes the row, so only the row's number is taken from it. Arrow's own
+            # handler for such rows is no help: on text that is not UTF-8 it fails in silence.
             if place := _WRONG_LENGTH.match(str(error)):
                 raise SchemaMismatch(
                     "row has another number of fields",
@@ -96,7 +96,7 @@ class CsvRows:
                     expected=f"{len(names)} fields",
                 ) from None
             raise UnreadableData(
-                "is no UTF-8 CSV", locator=self.locator, got=type(error).__name__
+                "is not CSV in UTF-8", locator=self.locator, got=type(error).__name__
             ) from None
 
     def _require_columns(self, found: list[str], declared: list[str]) -> None:
@@ -112,7 +112,7 @@ class CsvRows:
 
 @dataclass(frozen=True, slots=True)
 class JsonLinesRows:
-    """One JSON object a line; a missing key is NULL, an undeclared one is refused.
+    """One JSON object on each line; a missing key is NULL, an undeclared key is refused.
 
     Attributes:
         data: All bytes, or an open file.
@@ -130,10 +130,10 @@ class JsonLinesRows:
         """Yield the rows.
 
         Raises:
-            SchemaMismatch: An undeclared key, or a value of another type.
-            MalformedEnvelope: A line on which JSON parsers disagree: duplicate key, NaN, an
-                integer beyond 64 bit, not UTF-8.
-            UnreadableData: No line.
+            SchemaMismatch: A key is not declared, or a value is not of its type.
+            MalformedEnvelope: A line is longer than 16 MiB or no JSON object, or JSON parsers
+                disagree about it: a duplicate key, NaN, an integer beyond 64 bit, not UTF-8.
+            UnreadableData: There is no line.
         """
         with _opened(self.data, self.locator, self.compression) as lines:
             yield from self._batches(lines)
@@ -156,7 +156,7 @@ class JsonLinesRows:
         place = f"{self.locator} row {number}"
         value = loads(line, locator=place, max_bytes=MAX_LINE_BYTES)
         if not isinstance(value, dict):
-            raise MalformedEnvelope("line is no JSON object", locator=place)
+            raise MalformedEnvelope("line is not a JSON object", locator=place)
         declared = dict(self.schema.columns)
         if not value.keys() <= declared.keys():
             n_extra = len(value.keys() - declared.keys())
@@ -211,7 +211,7 @@ def _timestamp(item: Any, _kind: str) -> datetime:
 
 
 def _decimal(item: Any, kind: str) -> Decimal:
-    """Decimals are JSON strings: a JSON number has been through binary floating point."""
+    """Read a decimal from a JSON string; readers make binary floating point of JSON numbers."""
     if type(item) is not str:
         raise TypeError
     precision, scale = (int(part) for part in kind[len("decimal(") : -1].split(","))

@@ -1,4 +1,4 @@
-"""Fetch one promised item over HTTP, within bounds, and say what came instead if it differs."""
+"""Fetch one promised item over HTTP, within bounds; if other bytes come, say what came."""
 
 from __future__ import annotations
 
@@ -37,14 +37,20 @@ class FetchLimits:
     """Bounds that hold whatever a server does.
 
     Attributes:
-        item_bytes: Longest item kept; a longer answer is cut off.
-        total_bytes: Sum over all items, enforced through the promised or measured sizes.
-        item_s: Seconds for one item, redirects included: a server that drips bytes is cut.
-        idle_s: Seconds without a byte, and for a connection.
-        redirects: Hops followed.
+        item_bytes: Longest item; the download of a longer one is stopped.
+        total_bytes: Sum over all items, by promised sizes before and by received bytes during
+            the fetch.
+        item_s: Seconds for one item, redirects included, even if bytes keep dripping.
+        idle_s: Seconds to wait for a connection, and for the next byte.
+        redirects: Most hops to follow.
         parallel: Requests in flight.
-        churn_budget: Share of items that may be gone or changed; more refuses the whole list.
-        unreachable_budget: Share that may be unreachable; more asks to try again.
+        churn_budget: Share of items, 0 to 1, that may be gone or changed. Beyond it the whole list
+            is refused.
+        unreachable_budget: Share of items, 0 to 1, that may be unreachable. Beyond it the fetch
+            has to be tried again.
+
+    Raises:
+        ConfigError: A limit is not positive, or a budget is not between 0 and 1.
     """
 
     item_bytes: int = 256 * 1024 * 1024
@@ -64,18 +70,18 @@ class FetchLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one URL gave; goes into the report.
+class Fetched:
+    """What one URL gave; a line of the report.
 
     Attributes:
         item: What was promised.
         state: What became of it.
-        reason: Why, for a person; empty when ok.
-        status: Last HTTP status, 0 without an answer.
+        reason: Why, for a person; empty if all is well.
+        status: Last HTTP status; 0 without an answer.
         redirects: URLs that were followed, in order.
-        content_type: As the server called it.
-        size_bytes: Bytes received.
-        got: Hex sha256 of the bytes received; empty if they did not end within bounds.
+        content_type: Content type that the server named, at most 200 characters.
+        size_bytes: Bytes received; 0 if they did not end within bounds.
+        got: Hexadecimal sha256 of those bytes; empty if they did not end within bounds.
     """
 
     item: UrlItem
@@ -88,7 +94,7 @@ class Outcome:
     got: str = ""
 
     def to_json(self) -> dict[str, object]:
-        """Return plain JSON types."""
+        """Return the line of the report, in plain JSON types."""
         return {
             "url": self.item.url,
             "name": self.item.name,
@@ -116,18 +122,18 @@ def fetch_item(
     *,
     limits: FetchLimits,
     clock: Callable[[], float],
-) -> Outcome:
+) -> Fetched:
     """Download one item and compare its digest.
 
     Args:
-        client: Without redirect following of its own.
+        client: Must not follow redirects by itself.
         item: What was promised.
-        into: Empty file for the bytes, whatever they are.
-        limits: Bounds.
-        clock: Monotonic seconds.
+        into: Empty file; it gets the bytes, also if they are not the promised ones.
+        limits: Bounds of bytes, time and redirects.
+        clock: Returns seconds that never go back.
 
     Returns:
-        The outcome; nothing a server does raises.
+        The outcome. Nothing that a server does raises an error.
     """
     import httpx
 
@@ -153,7 +159,7 @@ def fetch_item(
         state, reason = stop.state, stop.reason
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError) as error:
         state, reason = State.UNREACHABLE, type(error).__name__
-    return Outcome(item, state, reason, status, tuple(seen), content_type, n_bytes, got)
+    return Fetched(item, state, reason, status, tuple(seen), content_type, n_bytes, got)
 
 
 def _check_status(status: int) -> None:
@@ -187,14 +193,14 @@ def _next_url(
     if len(seen) >= limits.redirects:
         raise _Stopped(f"more than {limits.redirects} redirects")
     if _is_internal(target) and not _is_internal(item.url):
-        # The list's author chose the first host; a redirect must not choose ours.
+        # The list's author may choose a host of ours; a redirecting server may not.
         raise _Stopped("redirect into a private network")
     seen.append(target)
     return target
 
 
 def _is_internal(url: str) -> bool:
-    """Return whether a host is literally local; names that resolve so are not looked up."""
+    """Return whether a host is local by its text; names are not resolved."""
     host = urlsplit(url).hostname or ""
     with suppress(ValueError):
         return not ipaddress.ip_address(host).is_global
@@ -210,7 +216,7 @@ def _receive(
 ) -> tuple[int, str]:
     hasher = hashlib.sha256()
     n_bytes = 0
-    # Without a chunk size: collecting one would hide a dripping server from the deadline.
+    # There is no chunk size: while a chunk fills slowly, the deadline would not be checked.
     for chunk in answer.iter_raw():
         n_bytes += len(chunk)
         if item.size_bytes is not None and n_bytes > item.size_bytes:

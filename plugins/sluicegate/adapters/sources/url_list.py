@@ -1,9 +1,9 @@
 """Lists of URLs with a digest for each item, and when to take a snapshot of them.
 
-A web data set that is published as a list of URLs is a promise that somebody else keeps: who
-buys an expired domain serves other bytes to those who download later (split view), and who
-knows when the snapshot is taken edits the page an hour before (frontrunning). The digest in
-the list answers the first, a delayed snapshot at an unpredictable time the second.
+A web data set that is published as a list of URLs is a promise that somebody else keeps. Whoever
+buys an expired domain serves other bytes to those who download later (split view). Whoever knows
+when the snapshot is taken edits the page an hour before (frontrunning). The digest in the list
+stops the first attack. A delayed snapshot at an unpredictable time stops the second.
 
 Source: Carlini et al. 2024, "Poisoning Web-Scale Training Datasets is Practical", sections 4-6.
 """
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SCHEMES: Final = frozenset({"http", "https"})
-"""The only protocols: ``file:`` or ``ftp:`` in a list would read this machine or its network."""
+"""The only protocols: ``file:`` and ``ftp:`` would let a list read this machine or its network."""
 
-MAX_LIST_BYTES: Final = 1 << 30  # ten million lines; a list is read whole
+MAX_LIST_BYTES: Final = 1 << 30  # ten million lines; a list is held in memory
 _COLUMNS: Final = {"url", "sha256", "name", "size"}
 _VISIBLE: Final = re.compile(r"[!-~]+")
 
@@ -41,8 +41,8 @@ class UrlItem:
     Attributes:
         url: Absolute http or https URL.
         digest: sha256 that its bytes must have.
-        name: Path in the snapshot; the digest's hex unless the list names one.
-        size_bytes: Promised length, or None.
+        name: Path in the snapshot; the digest's hexadecimal text unless the list names one.
+        size_bytes: Promised length; None if the list promises none.
     """
 
     url: str
@@ -55,17 +55,18 @@ def read_url_list(data: bytes, *, locator: str) -> tuple[UrlItem, ...]:
     """Read a list: CSV with the columns url and sha256, and optionally name and size.
 
     Args:
-        data: UTF-8 with a header line.
-        locator: Where it came from.
+        data: UTF-8 with a header line, at most 1 GiB.
+        locator: Where it came from, for messages.
 
     Returns:
         Items in the order of the list.
 
     Raises:
-        MalformedEnvelope: Another column, a missing one, a digest or size that is none, an
-            item twice, or a URL that is not plain http(s); says the line, not its content.
-        UnsafePath: A name that no manifest may hold.
-        UnreadableData: No item, not UTF-8, or too large.
+        MalformedEnvelope: A column is unknown or missing, a digest or size is malformed, an item
+            stands twice, or a URL is not plain http(s). The message names the line, not its
+            content.
+        UnsafePath: An item has a name that no manifest may hold.
+        UnreadableData: The list has no item, is not UTF-8, or is too large.
     """
     if len(data) > MAX_LIST_BYTES:
         raise UnreadableData("URL list is too large", locator=locator, got=f"{len(data)} bytes")
@@ -81,7 +82,7 @@ def read_url_list(data: bytes, *, locator: str) -> tuple[UrlItem, ...]:
         items = tuple(_items(rows, locator))
     except (UnicodeDecodeError, csv.Error) as error:
         raise UnreadableData(
-            "URL list is no UTF-8 CSV", locator=locator, got=type(error).__name__
+            "URL list is not CSV in UTF-8", locator=locator, got=type(error).__name__
         ) from None
     if not items:
         raise UnreadableData("URL list names no item", locator=locator)
@@ -96,7 +97,8 @@ def check_url(url: str) -> str:
     """Return ``url`` if it may be fetched.
 
     Raises:
-        ConfigError: Not absolute http or https, with user or password, or not plain ASCII.
+        ConfigError: The URL is not absolute http or https, holds a user or password, or is not
+            plain ASCII.
     """
     try:
         parts = urlsplit(url)
@@ -119,16 +121,18 @@ def snapshot_time(
     """Choose when to take a snapshot, so that nobody can edit a page just before it.
 
     Args:
-        published: Aware; when the list was fixed. Edits before it changed the list's digests.
-        delay: Time that moderators get to revert a malicious edit.
-        window: The moment is uniform in ``[published + delay, + window)``.
-        entropy: At least 16 secret random bytes; the same give the same moment.
+        published: When the list was fixed, with a time zone. Digests cover all earlier edits.
+        delay: Time for moderators to revert a malicious edit; not negative.
+        window: Length of the span after the delay in which the moment is uniform; not negative.
+        entropy: At least 16 secret random bytes. The same bytes give the same moment.
 
     Returns:
-        Aware time before which `fetch` is not to be called.
+        Time before which the snapshot must not be taken, with a time zone.
 
     Raises:
-        ConfigError: Naive time, negative span, or too little entropy.
+        ConfigError: The time has no zone, a span is negative, or the entropy is too short.
+
+    Source: Carlini et al. 2024, as above.
     """
     if published.tzinfo is None or min(delay, window) < timedelta(0) or len(entropy) < 16:
         raise ConfigError("snapshot needs an aware time, spans >= 0 and 16 bytes of entropy")
@@ -138,6 +142,10 @@ def snapshot_time(
 
 def require_due(at: datetime, due: datetime) -> None:
     """Raise if a snapshot would be taken too early.
+
+    Args:
+        at: Now, with a time zone.
+        due: From `snapshot_time`.
 
     Raises:
         UnreadableData: It is not time yet; try again later.
@@ -156,7 +164,7 @@ def _items(rows: csv.DictReader[str], locator: str) -> Iterator[UrlItem]:
             url = check_url(row["url"].strip())
             size = int(row["size"]) if row.get("size") else None
         except (SluicegateError, ValueError) as error:
-            what = error.what if isinstance(error, SluicegateError) else "size is no number"
+            what = error.what if isinstance(error, SluicegateError) else "size is not a number"
             raise MalformedEnvelope(what, locator=place) from None
         if size is not None and size < 0:
             raise MalformedEnvelope("size is negative", locator=place)

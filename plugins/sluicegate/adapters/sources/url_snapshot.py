@@ -1,7 +1,7 @@
 """Take a snapshot of a URL list: good items into a directory, the rest into quarantine.
 
-The directory appears under its name only when the whole list was judged, so a sealed snapshot
-is never half of one. It is sealed like any directory afterwards.
+The directory gets its name only after the whole list was judged, so nobody can seal half of a
+snapshot. After that, it is sealed like any directory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from sluicegate.adapters.sources.url_fetch import FetchLimits, Outcome, State, fetch_item
+from sluicegate.adapters.sources.url_fetch import Fetched, FetchLimits, State, fetch_item
 from sluicegate.digest.canonical import dumps
 from sluicegate.errors import ConfigError, ManifestMismatch, UnreadableData
 
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from sluicegate.adapters.sources.url_list import UrlItem
 
 REPORT_FILE: Final = "report.jsonl"
-"""One outcome a line, in the quarantine directory: every item, good ones too."""
+"""File in the quarantine directory: one line for the outcome of each item, good ones too."""
 
 _PARTIAL: Final = ".partial"
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What became of every item of a list.
+    """What became of each item of a list.
 
     Attributes:
-        outcomes: In the order of the list.
+        outcomes: One for each item, in the order of the list.
     """
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[Fetched, ...]
 
     def count(self, state: State) -> int:
         """Return how many items ended in a state."""
@@ -54,9 +54,13 @@ class Snapshot:
     def require_within(self, limits: FetchLimits, *, locator: str) -> None:
         """Raise unless the list kept its promises well enough.
 
+        Args:
+            limits: Their two budgets count here.
+            locator: Name of the list, for messages.
+
         Raises:
-            ManifestMismatch: More items gone or changed than the churn budget.
-            UnreadableData: More items unreachable than their budget, or none left.
+            ManifestMismatch: More items are gone or changed than the churn budget allows.
+            UnreadableData: More items are unreachable than their budget allows, or none is good.
         """
         n = len(self.outcomes)
         counts = ", ".join(f"{self.count(state)} {state.value}" for state in State)
@@ -89,28 +93,26 @@ def take_snapshot(
     clock: Callable[[], float] = time.monotonic,
     locator: str = "URL list",
 ) -> Snapshot:
-    """Fetch every item of a list once.
+    """Fetch each item of a list once.
 
     Args:
         items: From `read_url_list`; shuffle them to hide the order from a frontrunner.
-        into: Directory to create; holds the items whose digests matched.
-        quarantine: Directory to create; holds the bytes of changed items, unreadable for
-            others, and the report.
-        limits: Bounds and budgets.
-        client: For proxies and certificates of the caller's; it must not follow redirects.
-        clock: Monotonic seconds.
-        locator: Name of the list.
-
-    Returns:
-        All outcomes.
+        into: Directory to create. It gets the items whose digests matched.
+        quarantine: Directory to create, closed to other users. It gets the bytes of changed
+            items, and the report.
+        limits: Bounds and budgets; None for the defaults of `FetchLimits`.
+        client: Client with the caller's proxies and certificates; it must not follow redirects.
+            None makes one.
+        clock: Returns seconds that never go back.
+        locator: Name of the list, for messages.
 
     Raises:
-        ConfigError: A directory exists already, or promised sizes exceed the total.
-        ManifestMismatch: Beyond the churn budget; ``into`` is then not created.
-        UnreadableData: Beyond the budget of unreachable items; ``into`` is not created.
+        ConfigError: A directory exists already, or the promised sizes exceed the total.
+        ManifestMismatch: The churn budget is exceeded; ``into`` is then not created.
+        UnreadableData: The budget of unreachable items is exceeded; ``into`` is then not created.
 
     Cost:
-        One request an item and redirect, ``limits.parallel`` in flight.
+        One request for each item and redirect, ``limits.parallel`` in flight.
     """
     limits = limits or FetchLimits()
     if sum(item.size_bytes or 0 for item in items) > limits.total_bytes:
@@ -132,7 +134,7 @@ def take_snapshot(
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where items go: good ones, and everything before its digest matched."""
+    """Where items go: good ones, and all others until their digest matched."""
 
     good: Path
     quarantine: Path
@@ -142,7 +144,7 @@ class _Places:
         descriptor = os.open(waiting, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         return waiting, os.fdopen(descriptor, "wb")
 
-    def settle(self, outcome: Outcome, waiting: Path) -> None:
+    def settle(self, outcome: Fetched, waiting: Path) -> None:
         if outcome.state is State.OK:
             target = self.good / outcome.item.name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -158,17 +160,17 @@ def _fetch_all(
     limits: FetchLimits,
     client: httpx.Client | None,
     clock: Callable[[], float],
-) -> list[Outcome]:
+) -> list[Fetched]:
     import httpx
 
     own = client or httpx.Client(timeout=limits.idle_s, follow_redirects=False)
     left = limits.total_bytes
     lock = Lock()
 
-    def fetch(item: UrlItem) -> Outcome:
+    def fetch(item: UrlItem) -> Fetched:
         nonlocal left
         if left <= 0:
-            return Outcome(item, State.UNREACHABLE, "the list is longer than its total limit")
+            return Fetched(item, State.UNREACHABLE, "the list is longer than its total limit")
         waiting, file = places.open_waiting(item)
         with file:
             outcome = fetch_item(own, item, file, limits=limits, clock=clock)

@@ -1,1 +1,1 @@
-"""Commands of those who run an installation: keys, trust, policy, ledger, witnesses."""
+"""Commands for those who run an installation: keys, trust, policy, ledger, witnesses."""

@@ -1,4 +1,4 @@
-"""How a command logs in to an Airflow: address and user as options, secrets by environment."""
+"""How a command logs in to an Airflow: options name address and user, variables the secrets."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
     from sluicegate.adapters.airflow_rest import AirflowApi
 
-ENV_PASSWORD = "SLUICEGATE_AIRFLOW_PASSWORD"  # noqa: S105 - the name of a variable, no password
-ENV_TOKEN = "SLUICEGATE_AIRFLOW_TOKEN"  # noqa: S105 - the name of a variable, no token
+ENV_PASSWORD = "SLUICEGATE_AIRFLOW_PASSWORD"  # noqa: S105 - a variable's name, not a password
+ENV_TOKEN = "SLUICEGATE_AIRFLOW_TOKEN"  # noqa: S105 - a variable's name, not a token
 
 
 def add_login(group: argparse._ArgumentGroup, purpose: str) -> None:
     """Add ``--airflow-url`` and ``--airflow-user``.
 
     Args:
-        group: Where to add them.
-        purpose: What the API server is asked for, for the help text.
+        group: Group of the command's help.
+        purpose: Words that follow "API server" in the help text.
     """
     group.add_argument("--airflow-url", metavar="URL", help=f"API server {purpose}")
     group.add_argument(
@@ -33,16 +33,16 @@ def add_login(group: argparse._ArgumentGroup, purpose: str) -> None:
 
 
 def log_in(arguments: argparse.Namespace) -> AirflowApi:
-    """Return a client of the named API server.
+    """Return a client of the API server that the options of `add_login` name.
 
     Raises:
-        ConfigError: No password or token, or no usable address.
+        ConfigError: The environment holds no password or token, or the address is unusable.
     """
     from sluicegate.adapters.airflow_rest import AirflowApi
 
     token, password = os.environ.get(ENV_TOKEN, ""), os.environ.get(ENV_PASSWORD, "")
     if not token and not (arguments.airflow_user and password):
-        # On the command line every user of the machine could read it.
+        # On the command line, all users of the machine could read it.
         raise ConfigError(
             "no way to log in to Airflow",
             locator=arguments.airflow_url,

@@ -62,12 +62,12 @@ def register(commands: Subparsers) -> None:
 
 def _add_canary(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
-        "canary", "ask the workers themselves whether a guard is live"
+        "canary", "start tasks that show whether each worker's guard is live"
     )
     group.add_argument(
         "--canary",
         action="store_true",
-        help="run a task on each queue that a live guard refuses (dags/sluicegate_canary.py)",
+        help="run a task on each queue, which a live guard refuses (dags/sluicegate_canary.py)",
     )
     group.add_argument(
         "--queue", action="append", metavar="NAME", help="a queue to ask (default: all)"
@@ -77,14 +77,14 @@ def _add_canary(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="canaries for each queue, 1 to 100; each reaches one worker (default: 1)",
+        help="canaries for each queue, 1 to 100; one canary reaches one worker (default: 1)",
     )
     group.add_argument(
         "--timeout",
         type=float,
         default=300.0,
         metavar="SECONDS",
-        help="how long to wait for all of them, 1 to 86400 (default: 300)",
+        help="how long to wait for all canaries, 1 to 86400 (default: 300)",
     )
     add_login(group, "whose scheduler starts them")
 
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Check software, the installation if there is one, and the workers if asked.
 
     Returns:
-        1 if a worker has no guard, else 2 if something is unusable, else 0.
+        1 if a worker has no guard, otherwise 2 if something is unusable, otherwise 0.
     """
     rows = [*_software(), *_guard()]
     try:
@@ -156,7 +156,7 @@ def _software() -> list[tuple[str, str, str]]:
 
 
 def _guard() -> list[tuple[str, str, str]]:
-    """Say whether Airflow would load the guard, and once only."""
+    """Say whether Airflow would load the guard exactly once."""
     found = [point.value for point in entry_points(group="airflow.policy")]
     ours = [value for value in found if value.startswith("sluicegate.")]
     detail = "entry point" if ours else "not installed; a plugins folder needs local settings"
@@ -165,8 +165,8 @@ def _guard() -> list[tuple[str, str, str]]:
 
 def _installation(home: SluiceHome) -> list[tuple[str, str, str]]:
     from sluicegate.adapters.policy_file import read_policy
+    from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.evidence.recall import MemoryRule
-    from sluicegate.workflow.evidence.verified import open_evidence
 
     def signer(role: str) -> Callable[[], str]:
         def members() -> str:
@@ -192,10 +192,10 @@ def _installation(home: SluiceHome) -> list[tuple[str, str, str]]:
 
 
 def _safe(path: Path, home: SluiceHome) -> str:
-    """Say that nobody else may replace what is believed; as the gate and the guard ask it.
+    """Say whose file it is, if nobody else may replace it; the gate and the guard ask the same.
 
     Raises:
-        ConfigError: Somebody may, or it is not there.
+        ConfigError: Somebody else may replace it, or it is missing.
     """
     status = _status(path)
     require_safe(home.root, path)
@@ -203,17 +203,17 @@ def _safe(path: Path, home: SluiceHome) -> str:
 
 
 def _warnings(home: SluiceHome) -> list[tuple[str, str, str]]:
-    """Name what others may write and nobody believes: they cannot forge it, only destroy it."""
+    """Name unbelieved files that others may write: they cannot forge these, only destroy them."""
     found = []
     for name, path in (("ledger file", home.ledger), ("baselines", home.root / "baselines")):
-        with suppress(OSError):  # the checks above say what is not there
+        with suppress(OSError):  # the checks above say what is missing
             if who := writers(path, Insiders.of_process().and_of(home.root.stat())):
                 found.append((name, "warning", f"{path}: {who} may destroy or hide evidence"))
     return found
 
 
 def _private(directory: Path) -> str:
-    """Say who may look into the keys: only one user, and never the one that trains."""
+    """Say who may read the keys: only one user may, and training must not run as that user."""
     status = _status(directory)
     if status.st_mode & 0o077 and not os.statvfs(directory).f_flag & os.ST_RDONLY:
         raise ConfigError(
@@ -228,25 +228,27 @@ def _private(directory: Path) -> str:
 
 
 def _trust(path: Path) -> str:
-    from sluicegate.workflow.evidence.verified import read_trust
+    from sluicegate.workflow.evidence.opening import read_trust
 
     policy = read_trust(path)
     return f"version {policy.version}, expires {policy.expires.date().isoformat()}"
 
 
 def _memory(home: SluiceHome) -> str:
-    """Say what is remembered, and whether ledger and trust policy still extend it."""
+    """Say what is remembered, if ledger and trust policy still extend it."""
     from sluicegate.attest.timestamps import format_timestamp
+    from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.evidence.recall import MemoryRule
     from sluicegate.workflow.evidence.remember import require_remembered
-    from sluicegate.workflow.evidence.verified import open_evidence
 
     path, evidence = home.memory, open_evidence(home, at=now(), memory=MemoryRule.UNASKED)
     note = require_remembered(home, evidence, MemoryRule.REQUIRED)
     evidence.ledger.require_extends(note)
     size = evidence.ledger.verify_checkpoint(note).size
     for place in (path, path.parent):
-        _require_unwritable(place, stat.S_IWOTH)  # its accounts may share it through a group
+        _require_unwritable(
+            place, stat.S_IWOTH
+        )  # the accounts of the installation may share it through a group
     written = datetime.fromtimestamp(_status(path).st_mtime, UTC)
     who = "" if os.access(path.parent, os.W_OK) else "; this user may only read it"
     return f"{size} leaves, since {format_timestamp(written)}, in {path}{who}"

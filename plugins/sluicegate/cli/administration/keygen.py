@@ -28,14 +28,14 @@ def register(commands: Subparsers) -> None:
         "--alg",
         choices=["ecdsa-p256", "ed25519", "ml-dsa-44", "ml-dsa-65"],
         default="ecdsa-p256",
-        help="seals need ecdsa-p256, ledgers ed25519, ml-dsa-44 is for witnesses "
+        help="seals need ecdsa-p256, and ledgers ed25519; ml-dsa-44 is for witnesses "
         "(default: ecdsa-p256)",
     )
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Create the key pair; existing files are never replaced."""
+    """Create the key pair, and print its id; existing files are never replaced."""
     from sluicegate.attest.keys import Algorithm, generate, write_key_pair
 
     signer = generate(Algorithm(arguments.alg))

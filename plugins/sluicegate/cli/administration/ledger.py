@@ -1,4 +1,4 @@
-"""`sluicegate ledger`: look into the log, verify it, and take evidence out of it."""
+"""`sluicegate ledger`: create the log, look into it, verify it, and take evidence out of it."""
 
 from __future__ import annotations
 
@@ -65,36 +65,46 @@ def register(commands: Subparsers) -> None:
             "export",
         ],
     )
-    parser.add_argument("item", nargs="?", help="leaf to prove, or envelope file to append")
-    parser.add_argument("--kind", help="what the appended envelope states")
     parser.add_argument(
-        "--remembered", type=Path, help="an earlier checkpoint to be consistent with"
+        "item", nargs="?", help="prove, timestamp: index of the leaf; append: file of the envelope"
+    )
+    parser.add_argument("--kind", help="append: what the envelope states")
+    parser.add_argument(
+        "--remembered", type=Path, help="verify: earlier checkpoint that the ledger must extend"
     )
     parser.add_argument(
-        "--only-new", action="store_true", help="read only leaves newer than what is remembered"
+        "--only-new",
+        action="store_true",
+        help="verify: read only leaves that are newer than what is remembered",
     )
     parser.add_argument(
         "--forget",
         default="",
         metavar="REASON",
-        help="init, remember: give up what this installation remembers until now, and why",
+        help="init, remember: give up what this installation remembered until now, and say why",
     )
     parser.add_argument(
         "--witnessed",
         action="store_true",
-        help="require a checkpoint cosigned by the trust policy's quorum of witnesses",
+        help="verify: require a checkpoint that the trust policy's quorum of witnesses cosigned",
     )
-    parser.add_argument("--witness", action="append", help="URL of a witness to cosign at")
+    parser.add_argument("--witness", action="append", help="cosign: URL of a witness; repeat")
     parser.add_argument("--request", type=Path, help="cosign, timestamp: write the request here")
-    parser.add_argument("--old", type=int, default=0, help="size that the witness knows")
-    parser.add_argument("--response", type=Path, help="the witness's or the authority's answer")
-    parser.add_argument("--source", help="source to list, export or append to")
-    parser.add_argument("--digest", help="batch (export: the newest by default)")
     parser.add_argument(
-        "--out", type=_out, help="file or folder to write; with --tiles also a URL, e.g. s3://..."
+        "--old", type=int, default=0, help="cosign: size that the witness knows (default: 0)"
+    )
+    parser.add_argument("--response", type=Path, help="cosign, timestamp: file with the answer")
+    parser.add_argument("--source", help="list, export, append: name of the source")
+    parser.add_argument(
+        "--digest", help="export, append: digest of the batch (export: the newest by default)"
     )
     parser.add_argument(
-        "--tiles", action="store_true", help="export the whole ledger as C2SP tlog-tiles"
+        "--out",
+        type=_out,
+        help="file or folder to write; with --tiles, it may be a URL such as s3://...",
+    )
+    parser.add_argument(
+        "--tiles", action="store_true", help="export: the whole ledger as C2SP tlog-tiles"
     )
     add_installation(parser, signs=True, at=True)
 
@@ -104,7 +114,11 @@ def _out(text: str) -> Path | str:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Dispatch to the action."""
+    """Do the action, and print its result.
+
+    Raises:
+        ConfigError: --out is a URL without --tiles, or the action lacks an option.
+    """
     if isinstance(arguments.out, str) and not arguments.tiles:
         raise ConfigError("only tiles can be written to a URL", locator=arguments.out)
     from sluicegate.workflow.evidence.recall import MemoryRule
@@ -112,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
     place = installation_of(arguments)
     home = place.home
     if arguments.action == "init":
-        from sluicegate.workflow.evidence.verified import create_ledger
+        from sluicegate.workflow.evidence.opening import create_ledger
 
         signer = place.signer("ledger")
         where = create_ledger(home, at=place.at, signer=signer, forget=arguments.forget)
@@ -126,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _migrate(home, arguments)
     if arguments.action == "remember":
         return _remember(place, arguments)
-    # These two serve a ledger that went back: one reports it, the other repairs it.
+    # For a ledger that went back: `verify` reports it, and `append` repairs it.
     unasked = MemoryRule.UNASKED if arguments.action in {"append", "verify"} else None
     evidence = place.evidence(append=arguments.action == "append", memory=unasked)
     return _ACTIONS[arguments.action](evidence, arguments)
@@ -157,7 +171,7 @@ def _remember(place: Installation, arguments: argparse.Namespace) -> int:
 
 
 def _migrate(home: SluiceHome, arguments: argparse.Namespace) -> int:
-    from sluicegate.workflow.evidence.verified import migrate_ledger
+    from sluicegate.workflow.evidence.opening import migrate_ledger
 
     applied = migrate_ledger(home)
     text = f"migrated to version {applied[-1]}" if applied else "nothing to migrate"
@@ -166,7 +180,7 @@ def _migrate(home: SluiceHome, arguments: argparse.Namespace) -> int:
 
 
 def _append(evidence: Evidence, arguments: argparse.Namespace) -> int:
-    """Append an envelope made elsewhere; whoever reads it verifies its signatures."""
+    """Append an envelope that was made elsewhere; its readers verify its signatures."""
     from sluicegate.adapters.files.named_file import read_named
     from sluicegate.attest.dsse import Envelope
     from sluicegate.attest.seal_form import read_seal
@@ -177,7 +191,7 @@ def _append(evidence: Evidence, arguments: argparse.Namespace) -> int:
         raise ConfigError("append needs a file, --kind, --source and --digest", locator="ledger")
     envelope = read_named(Path(arguments.item), "the envelope cannot be read")
     if arguments.kind == Kind.SEAL:
-        read_seal(envelope, locator=arguments.item)  # of files it is a Sigstore bundle
+        read_seal(envelope, locator=arguments.item)  # the seal of files is a Sigstore bundle
     else:
         Envelope.from_bytes(envelope, locator=arguments.item)
     entry = Entry.of(arguments.kind, arguments.source, arguments.digest, envelope)
@@ -199,7 +213,7 @@ def _append(evidence: Evidence, arguments: argparse.Namespace) -> int:
 
 
 def _list(evidence: Evidence, arguments: argparse.Namespace) -> int:
-    # All leaves are hashed, also for one source: a row that an edit moved away must be missed.
+    # All leaves are hashed, also for one source: an edit may have moved a row to another source.
     rows = [
         (str(index), str(entry.kind), entry.source, entry.subject)
         for index, entry in evidence.ledger.leaves().items()
@@ -295,7 +309,7 @@ def _prove(evidence: Evidence, arguments: argparse.Namespace) -> int:
     from sluicegate.adapters.files.named_file import write_named
 
     if not (arguments.item or "").isdecimal():
-        raise ConfigError("which leaf?", locator="ledger prove", expected="an index")
+        raise ConfigError("no leaf is named", locator="ledger prove", expected="an index")
     proof = evidence.ledger.proof(int(arguments.item))
     if arguments.out is not None:
         write_named(arguments.out, proof, "the proof cannot be written")
@@ -310,7 +324,7 @@ def _timestamp(evidence: Evidence, arguments: argparse.Namespace) -> int:
     from sluicegate.workflow.evidence.certified import keep_timestamp
 
     if not (arguments.item or "").isdecimal():
-        raise ConfigError("which leaf?", locator="ledger timestamp", expected="an index")
+        raise ConfigError("no leaf is named", locator="ledger timestamp", expected="an index")
     if (arguments.request is None) == (arguments.response is None):
         raise ConfigError("timestamp needs --request or --response", locator="ledger")
     record = evidence.ledger.get_verified(int(arguments.item))
@@ -358,7 +372,7 @@ def _export_tiles(evidence: Evidence, arguments: argparse.Namespace) -> int:
 
     place = tile_place(arguments.out)
     export_tiles(evidence.ledger, place)
-    # Read again what was written: an export that does not verify is not one.
+    # What was written is read again: an export that does not verify is worth nothing.
     head = verify_tiles(read_tile(place), evidence.ledger.verifier, locator=place.locator)
     emit(
         {"out": place.locator, "size": head.size, "root": head.root.hex()},

@@ -1,4 +1,4 @@
-"""`sluicegate policy`: check a policy file before a gate relies on it."""
+"""`sluicegate policy`: write a policy file, or check one before a gate relies on it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def register(commands: Subparsers) -> None:
         commands,
         "policy",
         run,
-        "write a policy to start from, check one, and show what it demands",
+        "write a policy to start from, check one, or show what it demands",
         [
             "sluicegate policy init policy.yaml",
             "sluicegate policy lint policy.yaml",
@@ -41,16 +41,20 @@ def register(commands: Subparsers) -> None:
         ],
     )
     parser.add_argument("action", choices=["init", "lint", "explain", "test", "weights"])
-    parser.add_argument("policy", type=Path)
-    parser.add_argument("--source", help="with test and explain: only this source")
-    parser.add_argument("--out", type=Path, help="with weights: Parquet file to write")
-    parser.add_argument("--strict", action="store_true", help="with lint: a warning is exit code 1")
+    parser.add_argument("policy", type=Path, help="policy file; init creates it")
+    parser.add_argument(
+        "--source", help="explain, test: only this source; weights: its newest batch"
+    )
+    parser.add_argument("--out", type=Path, help="weights: Parquet file to write")
+    parser.add_argument(
+        "--strict", action="store_true", help="lint: end with exit code 1 on a warning"
+    )
     add_home(parser)
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write a new policy, or read one strictly; explain also lists its rules."""
+    """Write a new policy, or read one strictly; then do what the action says."""
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.gate.judgement import require_usable
 
@@ -96,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _lint(arguments: argparse.Namespace, policy: Policy) -> int:
-    """Say what a reviewer should ask about; only with --strict a warning is a failure."""
+    """Print what a reviewer should ask about; a warning fails only with --strict."""
     from sluicegate.adapters.gx.catalog import CATALOG
     from sluicegate.gate.judgement import ALONE
     from sluicegate.gate.policy_lint import warnings
@@ -114,12 +118,12 @@ def _lint(arguments: argparse.Namespace, policy: Policy) -> int:
 
 
 def _weights(arguments: argparse.Namespace, policy: Policy) -> int:
-    """Write with which weight each row of the newest batch should be drawn for training."""
+    """Write the weight with which training should draw each row of the newest batch."""
     from sluicegate.workflow.baselines.sampling import write_weights
-    from sluicegate.workflow.evidence.verified import open_evidence
+    from sluicegate.workflow.evidence.opening import open_evidence
 
     if arguments.source is None or arguments.out is None:
-        raise ConfigError("weights are of a source", expected="--source NAME --out FILE")
+        raise ConfigError("weights belong to a source", expected="--source NAME --out FILE")
     home, at = home_of(arguments), now()
     n_rows, n_reduced = write_weights(
         home, open_evidence(home, at=at), policy, arguments.source, arguments.out, at=at
@@ -162,7 +166,7 @@ def _sections(policy: Policy) -> list[str]:
 
 
 def _test(arguments: argparse.Namespace, policy: Policy) -> int:
-    """Show what the policy would have decided; blocking a past batch is no error."""
+    """Show what the policy would have decided; it is no error if it blocks a past batch."""
     from sluicegate.workflow.auditing.policy_replay import replay
 
     place = Installation(home_of(arguments), now(), {})

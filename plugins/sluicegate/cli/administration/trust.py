@@ -1,4 +1,4 @@
-"""`sluicegate trust`: the policy that says which keys may sign what, and its versions."""
+"""`sluicegate trust`: write the policy that says which keys may sign what, and its versions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.trust_file import TrustFile
     from sluicegate.workflow.evidence.trust_admin import Change
 
-_ROLE_KEY = "roles: source gate baseline waiver ledger witness root; repeat for more keys"
+_ROLE_KEY = "public key of a role (source, gate, baseline, waiver, ledger, witness or root); repeat"
 
 
 def register(commands: Subparsers) -> None:
@@ -61,21 +61,29 @@ def register(commands: Subparsers) -> None:
         action="append",
         default=[],
         metavar="ROLE=CA.pem",
-        help="an X.509 authority that may vouch for keys of the role",
+        help="X.509 authority that may vouch for keys of the role; repeat",
     )
     begin.add_argument(
         "--allow-shared-keys",
         action="store_true",
-        help="let one key act as gate and as waiver; gives up four eyes",
+        help="let one key act both as gate and as waiver, which gives up the rule of four eyes",
     )
     rotate = _action(actions, "rotate", "write the next version with other keys", reads=True)
     _add_change(rotate)
-    rotate.add_argument("--remove", action="append", default=[], metavar="KEYID")
+    rotate.add_argument(
+        "--remove",
+        action="append",
+        default=[],
+        metavar="KEYID",
+        help="key to leave out, by its id or a unique beginning of it; repeat",
+    )
     revoke = _action(actions, "revoke", "write the next version without one key", reads=True)
-    revoke.add_argument("--key-id", required=True, help="or a unique beginning of it")
+    revoke.add_argument(
+        "--key-id", required=True, help="id of the key, or a unique beginning of it"
+    )
     add_at(revoke)
     for action in (begin, rotate, revoke, _action(actions, "sign", "add signatures", reads=True)):
-        action.add_argument("--out", type=Path, required=True)
+        action.add_argument("--out", type=Path, required=True, help="file for the new policy")
         action.add_argument(
             "--root-key",
             action="append",
@@ -85,12 +93,19 @@ def register(commands: Subparsers) -> None:
             "repeat for a threshold",
         )
     accept = _action(actions, "accept", "replace a pinned policy by its successor", reads=True)
-    accept.add_argument("--next", type=Path, required=True, action="append", metavar="NEXT.json")
+    accept.add_argument(
+        "--next",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="NEXT.json",
+        help="successor of the policy; repeat for several versions, in their order",
+    )
     add_at(_action(actions, "show", "say what a policy allows", reads=True))
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do one action."""
+    """Do the action, and print what the policy then says."""
     from sluicegate.attest.trust_file import TrustFile
     from sluicegate.workflow.evidence import trust_admin
 
@@ -125,13 +140,19 @@ def _action(
 def _add_change(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--key", action="append", default=[], metavar="ROLE=PUB.pem", help=_ROLE_KEY)
-    add("--threshold", action="append", default=[], metavar="ROLE=N", help="signatures needed")
+    add(
+        "--threshold",
+        action="append",
+        default=[],
+        metavar="ROLE=N",
+        help="how many signatures the role needs; repeat",
+    )
     add(
         "--require",
         action="append",
         default=[],
         metavar="ROLE=ALGORITHM",
-        help="must be among the role's signatures; two of them demand a hybrid",
+        help="algorithm that must be among the role's signatures; two of them demand a hybrid",
     )
     add(
         "--timestamp-authority",
@@ -139,7 +160,7 @@ def _add_change(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=Path,
         metavar="TSA.pem",
-        help="root of an RFC 3161 authority that may say when a certificate's key has signed",
+        help="root of an RFC 3161 authority that may say when a certificate's key signed; repeat",
     )
     add("--days", type=int, default=365, help="validity in days (default: 365)")
 
@@ -163,7 +184,7 @@ def _begin(arguments: argparse.Namespace) -> Any:
 
 
 def _change(arguments: argparse.Namespace) -> Change:
-    """Return what the options ask for; private root keys stand for their public ones."""
+    """Return the change that the options ask for; private root keys stand for their public ones."""
     from sluicegate.adapters.keys.sources import read_public_key
     from sluicegate.attest.public_key import Algorithm, PublicKey
     from sluicegate.attest.trust import Role
@@ -199,7 +220,7 @@ def _change(arguments: argparse.Namespace) -> Change:
 
 
 def _authority(path: Path) -> str:
-    """Return one certificate as PEM; what could not be read again is never written."""
+    """Return one certificate as PEM; a text that could not be read again is refused."""
     from sluicegate.attest.certificates import load_certificates
 
     pem = read_named(path, "the authority cannot be read")
@@ -219,7 +240,7 @@ def _by_role(items: list[str], locator: str, value: str) -> list[tuple[str, str]
     for item in items:
         role, _, text = item.partition("=")
         if role not in set(Role) or not text:
-            # What was given is not shown: somebody may have pasted a private key.
+            # The message does not show the text: somebody may have pasted a private key.
             raise ConfigError(
                 f"not a role and {value}",
                 locator=locator,
@@ -251,7 +272,7 @@ def _root_signers(arguments: argparse.Namespace) -> list[Any]:
 
 
 def _write(arguments: argparse.Namespace, file: TrustFile, before: TrustFile | None = None) -> int:
-    """Sign, write and say what is still missing; a half-signed file is refused where it is used."""
+    """Sign, write and say what is missing; a half-signed file can be written, but not used."""
     from sluicegate.workflow.evidence.trust_admin import describe, sign, write_trust
 
     file = sign(file, _root_signers(arguments))

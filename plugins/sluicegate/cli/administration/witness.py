@@ -24,7 +24,7 @@ def register(commands: Subparsers) -> None:
         commands,
         "witness",
         run,
-        "cosign checkpoints of ledgers that only grew since the last one",
+        "cosign a checkpoint if its ledger only grew since the last one",
         [
             "sluicegate witness serve --key w/key.pem --state w/seen.db --log VKEY",
             (
@@ -34,23 +34,38 @@ def register(commands: Subparsers) -> None:
         ],
     )
     parser.add_argument("action", choices=["serve", "cosign"])
-    parser.add_argument("item", nargs="?", type=Path, help="request file to cosign")
+    parser.add_argument("item", nargs="?", type=Path, help="cosign: file of the request")
     parser.add_argument(
         "--key", required=True, help="Ed25519 or ML-DSA-44 private key: file, env:NAME, or URI"
     )
-    parser.add_argument("--name", help="name of the witness (default: from its key)")
-    parser.add_argument("--state", type=Path, required=True, help="file of what it signed last")
+    parser.add_argument("--name", help="name of the witness (default: one made from its key)")
     parser.add_argument(
-        "--log", action="append", required=True, help="vkey of a ledger (`ledger vkey`)"
+        "--state",
+        type=Path,
+        required=True,
+        help="SQLite file that keeps what the witness signed last of each log",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 for any free one")
+    parser.add_argument(
+        "--log",
+        action="append",
+        required=True,
+        help="vkey of a ledger to cosign (see `ledger vkey`); repeat",
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="serve: address to listen on (default: 127.0.0.1)"
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=DEFAULT_PORT,
+        help=f"serve: port; 0 takes any free one (default: {DEFAULT_PORT})",
+    )
     parser.add_argument("--out", type=Path, help="cosign: file for the signature lines")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Dispatch to the action."""
+    """Serve until interrupted, or cosign one request; 0 if it was cosigned."""
     return _serve(arguments) if arguments.action == "serve" else _once(arguments)
 
 
@@ -94,7 +109,7 @@ def _once(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    # http.server and ssl are needed here only; every other command starts without them.
+    # Only this command needs http.server and ssl; all others start without them.
     from sluicegate.cli.administration.witness_server import build_server
 
     server = build_server(_witness(arguments), arguments.host, arguments.port)

@@ -10,7 +10,16 @@ if TYPE_CHECKING:
 
 
 def build_server(witness: Witness, host: str, port: int) -> ThreadingHTTPServer:
-    """Return a server of the tlog-witness protocol; the caller runs it."""
+    """Return a server of the tlog-witness protocol, bound to its port; the caller runs it.
+
+    Args:
+        witness: Answers the requests; called from several threads.
+        host: Address to listen on.
+        port: 0 takes any free one.
+
+    Raises:
+        OSError: The address cannot be bound.
+    """
     handler = type("Handler", (_Handler,), {"witness": witness})
     return ThreadingHTTPServer((host, port), handler)
 
@@ -21,14 +30,14 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 30  # a client that sends nothing must not hold a thread
 
     def do_POST(self) -> None:
-        """Answer `add-checkpoint`."""
+        """Answer `/add-checkpoint`."""
         from sluicegate.errors import LedgerError
         from sluicegate.ledger.witness import MAX_REQUEST_BYTES, Answer
 
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > MAX_REQUEST_BYTES:
             self.close_connection = True  # the body stays unread
-            self._send(Answer(400, b"no or too long a body\n"))
+            self._send(Answer(400, b"the body is missing or too long\n"))
             return
         body = self.rfile.read(int(length))
         if self.path != "/add-checkpoint":

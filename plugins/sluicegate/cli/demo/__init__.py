@@ -1,4 +1,4 @@
-"""`sluicegate demo`: real data, real attacks, the real scheduler, six stories."""
+"""`sluicegate demo`: six stories with real data, real attacks and the real scheduler."""
 
 from __future__ import annotations
 
@@ -24,14 +24,20 @@ def register(commands: Subparsers) -> None:
             "sluicegate demo data --out flights",
         ],
     )
-    parser.add_argument("action", choices=["run", "data"], nargs="?", default="run")
+    parser.add_argument(
+        "action",
+        choices=["run", "data"],
+        nargs="?",
+        default="run",
+        help="run the stories, or only write the data (default: run)",
+    )
     parser.add_argument("--out", type=Path, default=Path(".demo"), help="directory to work in")
     parser.add_argument("--keep", action="store_true", help="leave Airflow running until Ctrl-C")
     add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the stories or write the data."""
+    """Run the stories, or write the data; 0 if each story ended as it should."""
     if arguments.action == "data":
         from sluicegate.cli.demo.flights import write_flights
 

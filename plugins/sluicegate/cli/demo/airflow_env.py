@@ -1,4 +1,4 @@
-"""The environment of a private Airflow: everything it is configured with."""
+"""The environment of a private Airflow, which holds all of its configuration."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def guard_is_installed() -> bool:
 
 
 def default_plugins_folder(home: Path) -> Path:
-    """Return the folder this package was dropped into, or an empty one if it is installed.
+    """Return the folder that this package was dropped into, or an empty one if it is installed.
 
     Raises:
-        ConfigError: Neither: such an Airflow would run without the guard.
+        ConfigError: It is neither installed nor in a plugins folder, so that Airflow would run
+            without the guard.
     """
     if guard_is_installed():
         return home / "plugins"
@@ -44,7 +45,7 @@ def default_plugins_folder(home: Path) -> Path:
 
 
 def inherited_environ() -> dict[str, str]:
-    """Return the caller's environment without its Airflow and home, and without a proxy to ours."""
+    """Return the caller's environment without settings of Airflow or ours, or a local proxy."""
     theirs = frozenset(setting_names())
     kept = {
         key: value
@@ -56,7 +57,7 @@ def inherited_environ() -> dict[str, str]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago, all different."""
+    """Return different ports that were free a moment ago."""
     with contextlib.ExitStack() as stack:
         taken = [stack.enter_context(socket.socket()) for _ in range(count)]
         for sock in taken:
@@ -65,7 +66,14 @@ def free_ports(count: int) -> list[int]:
 
 
 def airflow_settings(home: Path, dags: Path, plugins: Path, passwords: Path) -> dict[str, str]:
-    """Return Airflow's variables for one instance; reasons stand beside the values."""
+    """Return Airflow's variables for one instance, with free ports and fresh secrets.
+
+    Args:
+        home: Directory for configuration, database and logs.
+        dags: Folder of the DAG files.
+        plugins: Plugins folder.
+        passwords: JSON file with the password of each user, by name.
+    """
     api, worker_logs, trigger_logs = free_ports(3)
     values = {
         "CORE__DAGS_FOLDER": dags,
@@ -87,11 +95,11 @@ def airflow_settings(home: Path, dags: Path, plugins: Path, passwords: Path) -> 
         # The default ports of both collide with a second Airflow on the machine.
         "LOGGING__WORKER_LOG_SERVER_PORT": worker_logs,
         "LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_logs,
-        # Half a minute is right for production; a demo waits for each of these.
+        # The defaults of half a minute suit production; here a person waits for each of these.
         "DAG_PROCESSOR__REFRESH_INTERVAL": 3,
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 3,
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.5,
-        # What a killed scheduler left "running" is found after one minute instead of five.
+        # Tasks that a killed scheduler left "running" are found after one minute, not five.
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 10,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 60,
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 10,

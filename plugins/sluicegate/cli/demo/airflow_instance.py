@@ -1,7 +1,7 @@
 """A private Airflow: own home directory, SQLite, free ports, real scheduler.
 
-It shares nothing with an Airflow that may already be on the machine: configuration comes
-from the variables set here, every ``AIRFLOW*`` variable of the caller is dropped.
+It shares nothing with an Airflow that may already be on the machine. All configuration comes from
+the variables set here, and the caller's ``AIRFLOW*`` variables are dropped.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ __all__ = ["task_policy"]
 _COMPONENTS = ("api-server", "scheduler", "dag-processor")
 _HEALTH_PARTS = ("metadatabase", "scheduler", "dag_processor")
 _STOP_S = 15.0
-"""Time for a clean end of each component before it is killed."""
+"""Seconds that each component gets to end by itself before it is killed."""
 
 
 class AirflowInstance:
     """One private Airflow; a context manager that starts and stops it.
 
     Args:
-        home: Directory for configuration, database and logs; created.
-        dags_folder: DAG files to run.
-        plugins_folder: Plugins folder. None: the folder this package lies in if the
-            distribution is not installed, else an empty one.
-        env: More variables for all components, e.g. ``SLUICEGATE_HOME``.
+        home: Directory for configuration, database and logs; it is created.
+        dags_folder: Folder of the DAG files to run.
+        plugins_folder: Plugins folder. None takes the folder that this package lies in, or an
+            empty one if the distribution is installed.
+        env: Further variables for all components, e.g. ``SLUICEGATE_HOME``.
 
     Raises:
         ConfigError: Neither the distribution nor a plugins folder provides the guard.
@@ -90,9 +90,10 @@ class AirflowInstance:
         """Create the database, start all components and wait until they are healthy.
 
         Raises:
-            SluicegateError: A component ended, or is not healthy in time; all are stopped.
+            SluicegateError: A component ended, or is not healthy after ``timeout_s`` seconds; all
+                are then stopped.
 
-        Cost: 25 to 40 s on two cores, about 800 MB.
+        Cost: 25 to 40 s on two cores, about 800 MB of memory.
         """
         self._write_files()
         try:
@@ -105,7 +106,7 @@ class AirflowInstance:
             raise
 
     def stop(self) -> None:
-        """End every process of every component; repeatable."""
+        """End all processes of all components; calling it again does nothing."""
         for session in self._sessions.values():
             session.terminate()
         for session in self._sessions.values():
@@ -113,11 +114,15 @@ class AirflowInstance:
         self._sessions.clear()
 
     def kill_scheduler(self) -> None:
-        """Kill the scheduler and its task processes as a power cut would: no clean-up."""
+        """Kill the scheduler and its task processes without any clean-up, as a power cut would."""
         self._sessions["scheduler"].kill()
 
     def restart_scheduler(self, timeout_s: float = 90.0) -> None:
-        """Start the scheduler again and wait until it reports healthy."""
+        """Kill the scheduler, start it again, and wait until it reports that it is healthy.
+
+        Raises:
+            SluicegateError: It is not healthy after ``timeout_s`` seconds.
+        """
         self.kill_scheduler()
         self._spawn("scheduler")
         self._wait_healthy(timeout_s)
@@ -125,8 +130,13 @@ class AirflowInstance:
     def airflow(self, *arguments: str, timeout_s: float = 120.0) -> str:
         """Run one ``airflow`` command in this instance and return what it printed.
 
+        Args:
+            *arguments: Words of the command after ``airflow``.
+            timeout_s: Seconds after which the command is killed.
+
         Raises:
             SluicegateError: It failed; the message holds the end of its output.
+            subprocess.TimeoutExpired: It took too long.
 
         Cost: 7 to 10 s of start-up.
         """
@@ -150,15 +160,28 @@ class AirflowInstance:
     def trigger(
         self, dag_id: str, conf: Mapping[str, Any] | None = None, timeout_s: float = 60.0
     ) -> str:
-        """Start a run by hand and return its id; waits until the DAG file has been parsed."""
+        """Wait until a DAG is known, start a run by hand, and return the run's id.
+
+        Args:
+            dag_id: Id of the DAG.
+            conf: The run's parameters, in types that JSON has.
+            timeout_s: Seconds to wait for the DAG.
+
+        Raises:
+            SluicegateError: As `wait_dag`, or the API refuses.
+        """
         self.wait_dag(dag_id, timeout_s)
         return self.rest.trigger(dag_id, conf)
 
     def wait_dag(self, dag_id: str, timeout_s: float = 60.0) -> None:
-        """Wait until a DAG is known.
+        """Wait until Airflow has parsed the file of a DAG.
+
+        Args:
+            dag_id: Id of the DAG.
+            timeout_s: Seconds to wait.
 
         Raises:
-            SluicegateError: Not in time; the message holds the import errors there are.
+            SluicegateError: The time is up; the message holds all import errors.
         """
 
         def known() -> bool | None:
@@ -174,7 +197,16 @@ class AirflowInstance:
             raise SluicegateError(error.what, locator=dag_id, got=stacks) from error
 
     def wait_run(self, dag_id: str, run_id: str, timeout_s: float) -> str:
-        """Wait until a run has finished and return its state, ``success`` or ``failed``."""
+        """Wait until a run has finished and return its state, ``success`` or ``failed``.
+
+        Args:
+            dag_id: Id of the DAG.
+            run_id: Id of the run.
+            timeout_s: Seconds to wait.
+
+        Raises:
+            SluicegateError: The time is up.
+        """
 
         def finished() -> str | None:
             state = self.rest.run_state(dag_id, run_id)
@@ -183,7 +215,16 @@ class AirflowInstance:
         return wait_until(finished, timeout_s=timeout_s, what="end of run", locator=run_id)
 
     def wait_new_run(self, dag_id: str, known: Sequence[str], timeout_s: float) -> str:
-        """Wait for a run that is not among ``known`` run ids, e.g. one an asset started."""
+        """Wait for a run that is not known yet, e.g. one that an asset started; return its id.
+
+        Args:
+            dag_id: Id of the DAG.
+            known: Ids of the runs that do not count.
+            timeout_s: Seconds to wait.
+
+        Raises:
+            SluicegateError: The time is up.
+        """
 
         def appeared() -> str | None:
             fresh = [str(run["dag_run_id"]) for run in self.runs(dag_id)]
@@ -192,21 +233,42 @@ class AirflowInstance:
         return wait_until(appeared, timeout_s=timeout_s, what="a new run", locator=dag_id)
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """Return the runs of a DAG, oldest first."""
+        """Return the runs of a DAG, oldest first, at most 100."""
         return self.rest.runs(dag_id)
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Return the task instances of a run."""
+        """Return the task instances of a run, at most 100.
+
+        Args:
+            dag_id: Id of the DAG.
+            run_id: Id of the run.
+        """
         return self.rest.task_instances(dag_id, run_id)
 
     def log_text(
         self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
     ) -> str:
-        """Return the log of one try of one task, as the web page shows it."""
+        """Return the log of one try of one task, as the web page shows it.
+
+        Args:
+            dag_id: Id of the DAG.
+            run_id: Id of the run.
+            task_id: Id of the task.
+            try_number: Number of the try, from 1.
+            map_index: Index of a mapped task; -1 for a task that is not mapped.
+        """
         return self.rest.log_text(dag_id, run_id, task_id, try_number, map_index)
 
     def post_asset_event(self, uri: str, extra: Mapping[str, Any]) -> int:
-        """Post an asset event through the API and return its id."""
+        """Post an asset event through the API and return its id.
+
+        Args:
+            uri: URI or name of a registered asset.
+            extra: What the event claims, in types that JSON has.
+
+        Raises:
+            AirflowApiError: There is no such asset, or the API refuses.
+        """
         return self.rest.post_asset_event(uri, extra)
 
     def _write_files(self) -> None:

@@ -1,4 +1,4 @@
-"""What a person does in Airflow's web page, through its REST API."""
+"""Airflow's REST API, for what a person does in the web page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["FINISHED", "AirflowApiError", "AirflowRest", "wait_until"]
 _T = TypeVar("_T")
 
 FINISHED = frozenset({"success", "failed"})
-"""States a DAG run does not leave by itself."""
+"""States that a DAG run does not leave by itself."""
 
 _POLL_S = 0.5
 
@@ -27,10 +27,10 @@ class AirflowRest(AirflowApi):
     __slots__ = ()
 
     def health(self) -> dict[str, dict[str, str | None]]:
-        """Return what each component reports, empty while the server does not answer.
+        """Return what each component reports; nothing while the server does not answer.
 
-        A status is "healthy" for some time after a component was killed; its
-        ``latest_..._heartbeat`` tells.
+        A status stays "healthy" for some time after a component was killed. Its
+        ``latest_..._heartbeat`` shows the truth.
         """
         try:
             return dict(self.send("GET", "/api/v2/monitor/health", None, {}))
@@ -38,7 +38,15 @@ class AirflowRest(AirflowApi):
             return {}
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Start a run by hand, as a person would in the web page, and return its id."""
+        """Start a run by hand and return its id.
+
+        Args:
+            dag_id: Id of the DAG.
+            conf: The run's parameters, in types that JSON has.
+
+        Raises:
+            AirflowApiError: The DAG is unknown, or the API refuses.
+        """
         body = {"logical_date": None, "conf": dict(conf or {})}
         return str(self.call("POST", f"/dags/{part(dag_id)}/dagRuns", body)["dag_run_id"])
 
@@ -49,18 +57,36 @@ class AirflowRest(AirflowApi):
         return [dict(run) for run in runs]
 
     def run_state(self, dag_id: str, run_id: str) -> str:
-        """Return the state of one run."""
+        """Return the state of one run, such as ``running`` or one of `FINISHED`.
+
+        Args:
+            dag_id: Id of the DAG.
+            run_id: Id of the run.
+        """
         return str(self.call("GET", _run(dag_id, run_id))["state"])
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Return the task instances of a run: ``task_id``, ``state``, ``try_number``, ..."""
+        """Return the task instances of a run as Airflow describes them, at most 100.
+
+        Args:
+            dag_id: Id of the DAG.
+            run_id: Id of the run.
+        """
         answer = self.call("GET", _run(dag_id, run_id) + "/taskInstances", limit=100)
         return [dict(ti) for ti in answer["task_instances"]]
 
     def log_text(
         self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
     ) -> str:
-        """Return the log of one try of one task, one event a line, with its error."""
+        """Return the log of one try of one task: a line for each event, and its errors.
+
+        Args:
+            dag_id: Id of the DAG.
+            run_id: Id of the run.
+            task_id: Id of the task.
+            try_number: Number of the try, from 1.
+            map_index: Index of a mapped task; -1 for a task that is not mapped.
+        """
         path = f"{_run(dag_id, run_id)}/taskInstances/{part(task_id)}/logs/{try_number}"
         answer = self.call("GET", path, full_content=True, map_index=map_index)
         return "\n".join(_log_line(event) for event in answer["content"])
@@ -70,10 +96,10 @@ class AirflowRest(AirflowApi):
 
         Args:
             uri: URI or name of a registered asset.
-            extra: What the event claims.
+            extra: What the event claims, in types that JSON has.
 
         Raises:
-            AirflowApiError: No such asset.
+            AirflowApiError: There is no such asset, or the API refuses.
         """
         assets = self.call("GET", "/assets", limit=100)["assets"]
         wanted = {uri, uri.rstrip("/") + "/"}
@@ -89,8 +115,14 @@ def wait_until(
 ) -> _T:
     """Return the first answer of ``look`` that is not None.
 
+    Args:
+        look: Called again and again, with half a second between.
+        timeout_s: Seconds after which to give up.
+        what: What is waited for, for the message.
+        locator: Where it should happen, for the message.
+
     Raises:
-        SluicegateError: Nothing came in ``timeout_s`` seconds.
+        SluicegateError: No answer came in time.
     """
     deadline = time.monotonic() + timeout_s
     while (found := look()) is None:

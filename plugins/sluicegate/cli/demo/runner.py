@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sluicegate.cli.demo.airflow_env import DEMO_PASSWORD, DEMO_USER
 from sluicegate.cli.demo.airflow_instance import AirflowInstance
 from sluicegate.cli.demo.installation import DemoPlaces, examples, install
-from sluicegate.cli.demo.stories import STORIES, Outcome, Stage
+from sluicegate.cli.demo.stories import STORIES, Stage, StoryEnd
 from sluicegate.errors import ConfigError, SluicegateError
 from sluicegate.workflow.evidence.home import ENV_AIRFLOW_HOME_SETTING
 
@@ -31,13 +31,16 @@ def run_demo(out: Path, *, keep: bool, as_json: bool) -> int:
     """Run all stories in a fresh directory.
 
     Args:
-        out: Directory to work in. One that an earlier demo left is replaced; any other
-            that is not empty is refused.
+        out: Directory to work in. If an earlier demo left it, it is replaced; any other
+            directory has to be empty.
         keep: Leave Airflow running until interrupted.
         as_json: Print one JSON object instead of a table.
 
     Returns:
-        0 if every story ended as it should, 1 if one did not.
+        0 if each story ended as it should, 1 if one did not.
+
+    Raises:
+        ConfigError: The directory cannot be used, or the guard is not installed.
 
     Cost:
         3 to 4 minutes on two cores, about 1.5 GB of memory.
@@ -58,42 +61,42 @@ def run_demo(out: Path, *, keep: bool, as_json: bool) -> int:
             installed = pool.submit(install, places)  # Airflow needs half a minute to start
             airflow.start()
         installed.result()
-        outcomes = _play(Stage(airflow, places))
-        _print(outcomes, airflow, as_json=as_json)
+        ends = _play(Stage(airflow, places))
+        _print(ends, airflow, as_json=as_json)
         if keep:
             _wait(airflow)
     finally:
         airflow.stop()
-    return 0 if all(outcome.as_expected for outcome in outcomes) else 1
+    return 0 if all(end.as_expected for end in ends) else 1
 
 
-def _play(stage: Stage) -> list[Outcome]:
-    outcomes = []
+def _play(stage: Stage) -> list[StoryEnd]:
+    ends = []
     for number, (title, story) in enumerate(STORIES):
         started = time.monotonic()
         try:
-            outcome = story(stage)
+            end = story(stage)
         except SluicegateError as error:
-            outcome = Outcome(as_expected=False, reason=str(error))
-        outcomes.append(outcome)
-        mark = "ok" if outcome.as_expected else "NOT AS EXPECTED"
+            end = StoryEnd(as_expected=False, reason=str(error))
+        ends.append(end)
+        mark = "ok" if end.as_expected else "NOT AS EXPECTED"
         _say(f"{'abcdef'[number]}. {title}: {mark} ({time.monotonic() - started:.0f} s)")
-    return outcomes
+    return ends
 
 
-def _print(outcomes: list[Outcome], airflow: AirflowInstance, *, as_json: bool) -> None:
+def _print(ends: list[StoryEnd], airflow: AirflowInstance, *, as_json: bool) -> None:
     titles = [title for title, _ in STORIES]
     if as_json:
         stories = [
-            {"story": title, "as_expected": outcome.as_expected, "reason": outcome.reason}
-            for title, outcome in zip(titles, outcomes, strict=True)
+            {"story": title, "as_expected": end.as_expected, "reason": end.reason}
+            for title, end in zip(titles, ends, strict=True)
         ]
         print(json.dumps({"stories": stories, "url": airflow.url}))
         return
-    for number, outcome in enumerate(outcomes):
-        ended = "as expected" if outcome.as_expected else "NOT AS EXPECTED"
+    for number, end in enumerate(ends):
+        ended = "as expected" if end.as_expected else "NOT AS EXPECTED"
         print(f"\n{'abcdef'[number]}. {titles[number]:<26}{ended}")
-        print(textwrap.fill(outcome.reason, _WIDTH, initial_indent="   ", subsequent_indent="   "))
+        print(textwrap.fill(end.reason, _WIDTH, initial_indent="   ", subsequent_indent="   "))
     print(f"\nAirflow: {airflow.url}  user {DEMO_USER}  password {DEMO_PASSWORD}")
 
 
@@ -105,13 +108,13 @@ def _wait(airflow: AirflowInstance) -> None:
 
 
 def _end_on_sigterm() -> None:
-    """Stop Airflow when told to end, as for Ctrl-C: its sessions would outlive this process."""
+    """Make SIGTERM act as Ctrl-C: otherwise Airflow's sessions would outlive this process."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _fresh(root: Path) -> Path:
-    """Return an empty directory, replacing only what an earlier demo wrote."""
+    """Return an empty directory; replace it only if an earlier demo wrote it."""
     try:
         if root.exists() and any(root.iterdir()):
             if not (root / _MARKER).exists():

@@ -1,4 +1,4 @@
-"""The six stories: what a person does, and how each must end."""
+"""The six stories: what a person does in each, and how it must end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sluicegate.cli.options import now
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError
 from sluicegate.workflow.evidence.folder import export_folder
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +27,11 @@ POISONED_MONTH = 5
 POISONER = "UA"
 FLIPPED_SHARE = 0.03
 _RUN_S = 120.0
-_QUIET_S = 8.0  # several scheduler loops: long enough for an asset event to start a run
+_QUIET_S = 8.0  # several scheduler loops, in which an asset event would have started a run
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StoryEnd:
     """How a story ended.
 
     Attributes:
@@ -45,7 +45,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the stories play on."""
+    """The Airflow and the installation that the stories use."""
 
     airflow: AirflowInstance
     places: DemoPlaces
@@ -66,24 +66,26 @@ class Stage:
         return [json.loads(card.read_text(encoding="utf-8")) for card in cards]
 
 
-def clean_month(stage: Stage) -> Outcome:
-    """A. A clean month is sealed, checked and PASSED, and a model is trained on it."""
+def clean_month(stage: Stage) -> StoryEnd:
+    """A. A clean month is sealed, judged and PASSED, and a model is trained on it."""
     before = stage.training_runs()
     state, log = stage.gate(stage.places.month(CLEAN_MONTH))
     if state != "success":
-        return Outcome(as_expected=False, reason=_refusal(log))
+        return StoryEnd(as_expected=False, reason=_refusal(log))
     run_id = stage.airflow.wait_new_run("flights_training", before, _RUN_S)
     trained = stage.airflow.wait_run("flights_training", run_id, _RUN_S)
     cards = stage.trained()
     verdict = "PASSED" if "verdict PASSED" in log else "not PASSED"
     if trained != "success" or len(cards) != 1 or verdict != "PASSED":
         log = stage.airflow.log_text("flights_training", run_id, "train")
-        return Outcome(as_expected=False, reason=f"{verdict}, training {trained}: {_refusal(log)}")
+        return StoryEnd(as_expected=False, reason=f"{verdict}, training {trained}: {_refusal(log)}")
     rows, auc = cards[0]["rows"], cards[0]["auc"]
-    return Outcome(as_expected=True, reason=f"{verdict}; model trained on {rows:,} rows, AUC {auc}")
+    return StoryEnd(
+        as_expected=True, reason=f"{verdict}; model trained on {rows:,} rows, AUC {auc}"
+    )
 
 
-def poisoned_month(stage: Stage) -> Outcome:
+def poisoned_month(stage: Stage) -> StoryEnd:
     """B. One contributor flips 3 % of the next month's labels: FAILED, nothing trains."""
     poisoned = stage.places.root / "poisoned" / f"month={POISONED_MONTH:02d}"
     flip_labels(
@@ -97,38 +99,38 @@ def poisoned_month(stage: Stage) -> Outcome:
     state, log = stage.gate(poisoned)
     reason = _refusal(log)
     told = all(part in reason for part in ("LABEL_FLIPS", "late", POISONER, "%"))
-    return Outcome(
+    return StoryEnd(
         as_expected=state == "failed" and told and _stays_quiet(stage, before), reason=reason
     )
 
 
-def altered_after_verdict(stage: Stage) -> Outcome:
+def altered_after_verdict(stage: Stage) -> StoryEnd:
     """C. A batch is changed after its PASSED verdict: the verified read stops training."""
     batch = stage.places.root / "altered" / f"month={POISONED_MONTH:02d}"
     shutil.copytree(stage.places.month(POISONED_MONTH), batch)
     stage.airflow.rest.call("PATCH", "/dags/flights_training", {"is_paused": True})
     state, log = stage.gate(batch)
     if state != "success":
-        return Outcome(as_expected=False, reason=_refusal(log))
+        return StoryEnd(as_expected=False, reason=_refusal(log))
     path = batch / "flights.parquet"
     flip_labels(path, path, contributor=POISONER, share_of_batch=1e-4, seed=1)
     stage.airflow.rest.call("PATCH", "/dags/flights_training", {"is_paused": False})
     return _training_refused(stage, "DIGEST_MISMATCH")
 
 
-def no_gate(stage: Stage) -> Outcome:
-    """D. A training DAG without any gate, triggered by hand: stopped at its first try."""
+def no_gate(stage: Stage) -> StoryEnd:
+    """D. A person starts a training DAG without a gate: it is stopped at its first try."""
     conf = {"path": str(stage.places.month(CLEAN_MONTH))}
     run_id = stage.airflow.trigger("ungated_training", conf)
     state = stage.airflow.wait_run("ungated_training", run_id, _RUN_S)
     task = stage.airflow.task_instances("ungated_training", run_id)[0]
     log = stage.airflow.log_text("ungated_training", run_id, task["task_id"])
     first_try = task["try_number"] == 1 and task["max_tries"] == 3
-    return Outcome(as_expected=state == "failed" and first_try, reason=_refusal(log))
+    return StoryEnd(as_expected=state == "failed" and first_try, reason=_refusal(log))
 
 
-def forged_verdict(stage: Stage) -> Outcome:
-    """E. Somebody posts an asset event with an invented PASSED verdict: rejected."""
+def forged_verdict(stage: Stage) -> StoryEnd:
+    """E. Somebody posts an asset event with an invented PASSED verdict: it is rejected."""
     before = stage.training_runs()
     stage.airflow.post_asset_event(
         f"sluicegate://{SOURCE}",
@@ -138,8 +140,8 @@ def forged_verdict(stage: Stage) -> Outcome:
     return _refused(stage, run_id, "BAD_PROOF")
 
 
-def offline_audit(stage: Stage) -> Outcome:
-    """F. The evidence of story a, verified without Airflow, with public keys only."""
+def offline_audit(stage: Stage) -> StoryEnd:
+    """F. The evidence of story A is verified without Airflow, with nothing but public keys."""
     root = stage.places.root / "audit"
     root.mkdir()
     at = now()
@@ -155,14 +157,14 @@ def offline_audit(stage: Stage) -> Outcome:
     good, report = audit_environment.run(environment, *arguments)
     _flip_one_byte(data / "flights.parquet")
     bad, _ = audit_environment.run(environment, *arguments)
-    return Outcome(
+    return StoryEnd(
         as_expected=(good, bad) == (0, 1),
         reason=f"{len(report['findings'])} checks hold without Airflow (exit {good}); "
         f"one flipped byte is found (exit {bad})",
     )
 
 
-STORIES: tuple[tuple[str, Callable[[Stage], Outcome]], ...] = (
+STORIES: tuple[tuple[str, Callable[[Stage], StoryEnd]], ...] = (
     ("clean month trains", clean_month),
     ("3 % of labels flipped", poisoned_month),
     ("altered after verdict", altered_after_verdict),
@@ -172,17 +174,17 @@ STORIES: tuple[tuple[str, Callable[[Stage], Outcome]], ...] = (
 )
 
 
-def _training_refused(stage: Stage, code: str) -> Outcome:
+def _training_refused(stage: Stage, code: str) -> StoryEnd:
     run_id = stage.airflow.trigger("flights_training")
     return _refused(stage, run_id, code)
 
 
-def _refused(stage: Stage, run_id: str, code: str) -> Outcome:
+def _refused(stage: Stage, run_id: str, code: str) -> StoryEnd:
     models = len(stage.trained())
     state = stage.airflow.wait_run("flights_training", run_id, _RUN_S)
     reason = _refusal(stage.airflow.log_text("flights_training", run_id, "train"))
     stopped = state == "failed" and code in reason and len(stage.trained()) == models
-    return Outcome(as_expected=stopped, reason=reason)
+    return StoryEnd(as_expected=stopped, reason=reason)
 
 
 def _stays_quiet(stage: Stage, before: list[str]) -> bool:

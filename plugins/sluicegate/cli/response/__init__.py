@@ -1,1 +1,1 @@
-"""Commands for what follows a verdict."""
+"""Commands for what people do after a verdict."""

@@ -1,4 +1,4 @@
-"""`sluicegate history`: what became of each batch of a source."""
+"""`sluicegate history`: show what became of each batch of a source."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ def register(commands: Subparsers) -> None:
     )
     parser.add_argument("source", help="name of the source")
     parser.add_argument("--file", metavar="PATH", help="only batches that hold this file")
-    parser.add_argument("--digest", help="only this batch, or batches that hold a file of it")
-    parser.add_argument("--contributor", help="only batches whose findings name them")
+    parser.add_argument(
+        "--digest", help="only this batch, or batches that hold a file with this digest"
+    )
+    parser.add_argument("--contributor", help="only batches whose findings name this contributor")
     add_installation(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Read, choose, print."""
+    """Print the batches that the options choose."""
     from sluicegate.workflow.auditing.history import versions
 
     place = installation_of(arguments)
@@ -77,9 +79,9 @@ def _wanted(version: Version, arguments: argparse.Namespace) -> bool:
         return False
     if arguments.contributor:
         reasons = version.verdict.reasons if version.verdict else ()
-        # As a message writes it, whether the policy of then hid names or not.
+        # A message holds the name, or its pseudonym if the policy of that time hid names.
         called = (arguments.contributor, pseudonym(arguments.contributor))
-        named = [f"contributor {visible(who)}" for who in called]
+        named = [f"contributor {visible(name)}" for name in called]
         if not any(name in reason.message for reason in reasons for name in named):
             return False
     if arguments.digest:

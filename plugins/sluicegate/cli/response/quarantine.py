@@ -25,7 +25,7 @@ def register(commands: Subparsers) -> None:
         commands,
         "quarantine",
         run,
-        "keep a batch from training, with its bytes and reasons; or only its flagged rows",
+        "keep a batch from training, with its bytes and reasons; or keep out only its flagged rows",
         [
             'sluicegate quarantine flights --reason "supplier hacked" --home sluice',
             "sluicegate quarantine flights --rows rows.parquet --out data/flights-clean",
@@ -33,14 +33,20 @@ def register(commands: Subparsers) -> None:
     )
     parser.add_argument("source", help="name of the source")
     parser.add_argument("--digest", help="dirHash1 digest of the batch (default: the newest)")
-    parser.add_argument("--reason", default="", help="why, beside the reasons of the verdict")
-    parser.add_argument("--rows", type=Path, help="row report of `check --rows`")
+    parser.add_argument(
+        "--reason", default="", help="why, in addition to the reasons of the verdict"
+    )
+    parser.add_argument("--rows", type=Path, help="row report that `check --rows` wrote")
     parser.add_argument("--out", type=Path, help="with --rows: directory of the clean remainder")
     add_installation(parser, signs=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Set aside; with a row report also seal and judge the remainder."""
+    """Set the batch aside; with a row report, also seal and judge the remainder.
+
+    Raises:
+        ConfigError: One of --rows and --out is missing, or the directory exists already.
+    """
     from sluicegate.cli.response.release import digest_of
     from sluicegate.workflow.response.quarantine import batch_of, quarantine_batch, seal_remainder
 
@@ -74,6 +80,6 @@ def run(arguments: argparse.Namespace) -> int:
     emit(said, lines, as_json=arguments.json)
     if clean is None:
         return 0
-    from sluicegate.cli.response.release import judge
+    from sluicegate.cli.response.release import gate_and_print
 
-    return judge(place, clean, by, as_json=arguments.json)
+    return gate_and_print(place, clean, by, as_json=arguments.json)

@@ -1,4 +1,4 @@
-"""`sluicegate release`: judge a quarantined batch again, and let it back if it passes."""
+"""`sluicegate release`: judge a quarantined batch again, and end its quarantine if it passes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
-    from sluicegate.workflow.evidence.verified import IssuedVerdict, SealedBatch
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
 
 
 def register(commands: Subparsers) -> None:
@@ -40,7 +40,7 @@ def register(commands: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Judge, release, print."""
+    """Judge the batch, release it if it passes, and print the verdict."""
     from sluicegate.workflow.judging.runners import evaluate_directly
     from sluicegate.workflow.response.quarantine import release_batch
 
@@ -60,10 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def digest_of(text: str | None) -> Digest | None:
-    """Return the batch that an option names, None if it names none.
+    """Return the digest of the batch that an option names; None if it names none.
+
+    Args:
+        text: ``algorithm:hex``, or the hexadecimal digits of a dirHash1.
 
     Raises:
-        ConfigError: Not a digest that identifies a batch.
+        ConfigError: The text is not a digest that identifies a batch.
     """
     if text is None:
         return None
@@ -74,12 +77,25 @@ def digest_of(text: str | None) -> Digest | None:
     return Digest(algorithm or DIR_HASH_1, value)
 
 
-def judge(place: Installation, batch: SealedBatch, by: Mapping[str, str], *, as_json: bool) -> int:
-    """Judge a batch, print, and raise if it does not pass."""
+def gate_and_print(
+    place: Installation, batch: SealedBatch, by: Mapping[str, str], *, as_json: bool
+) -> int:
+    """Judge a batch, log and print the verdict, and return 0.
+
+    Args:
+        place: Policy, ledger and keys.
+        batch: Batch that is sealed already.
+        by: Who runs the command, for the verdict.
+        as_json: Print one JSON object.
+
+    Raises:
+        SluicegateError: The verdict does not let training start; it was printed before.
+    """
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.workflow.judging.gate import gate_source
     from sluicegate.workflow.judging.runners import evaluate_directly
 
+    policy = read_policy(place.home.policy)
     issued, _ = gate_source(
         place.home,
         batch.source,
@@ -88,9 +104,10 @@ def judge(place: Installation, batch: SealedBatch, by: Mapping[str, str], *, as_
         run=by,
         runner=evaluate_directly,
         digest=batch.digest,
+        policy=policy,
     )
     _print(issued, "judged", as_json=as_json)
-    issued.verdict.require_passed(read_policy(place.home.policy), at=place.at)
+    issued.verdict.require_passed(policy, at=place.at)
     return 0
 
 

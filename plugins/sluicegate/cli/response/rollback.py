@@ -27,12 +27,16 @@ def register(commands: Subparsers) -> None:
         ["sluicegate rollback flights --home sluice"],
     )
     parser.add_argument("source", help="name of the source")
-    parser.add_argument("--to", metavar="DIGEST", help="dirHash1 digest to go back to")
+    parser.add_argument(
+        "--to",
+        metavar="DIGEST",
+        help="dirHash1 digest to go back to (default: the last that was allowed)",
+    )
     add_installation(parser, signs=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Point the source back, and say whether it must be judged again first."""
+    """Make an older batch the newest, and say whether it must be judged again first."""
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.cli.response.release import digest_of
     from sluicegate.errors import SluicegateError
@@ -53,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         admit_training(home, [arguments.source], at=at)
     except SluicegateError as error:
-        # An older verdict may have expired, or stand under an earlier policy.
+        # Its verdict may have expired, or an earlier policy may have led to it.
         then = f"not admitted yet: {error.what}; run `sluicegate gate {arguments.source}`"
     else:
         then = "training may start"

@@ -33,19 +33,25 @@ def register(commands: Subparsers) -> None:
         ],
     )
     parser.add_argument("source", help="name of the source")
-    parser.add_argument("--digest", help="only of this batch")
+    parser.add_argument("--digest", help="only what was made of this batch")
     parser.add_argument(
-        "--file", metavar="PATH", help="only of batches with this file; or the hex of its content"
+        "--file",
+        metavar="PATH",
+        help="only what was made of batches with this file, by path or by hexadecimal digest",
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--contributor", help="only of batches with rows of this contributor")
-    which.add_argument("--row", metavar="ID", help="only of batches with this row")
-    parser.add_argument("--column", help="where contributor or id stand; the baseline knows it")
+    which.add_argument(
+        "--contributor", help="only what was made of batches with rows of this contributor"
+    )
+    which.add_argument("--row", metavar="ID", help="only what was made of batches with this row")
+    parser.add_argument(
+        "--column", help="column of the contributor or id (default: the one in the baseline)"
+    )
     add_installation(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask the ledger and print; 2 if an entry's say is unknown because it does not verify."""
+    """Ask the ledger and print; 2 if an entry does not verify, so that its uses are unknown."""
     from sluicegate.workflow.auditing.uses import Asked, uses_of
 
     place = installation_of(arguments)
@@ -68,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         for use in answer.found
     ]
-    lines = [f"{len(answer.batches)} batch(es) of {arguments.source} meant"]
+    lines = [f"{len(answer.batches)} batch(es) of {arguments.source} match"]
     lines += table(rows, ("KIND", "NAME", "DIGEST", "MADE OF", "ENTRY")) if rows else ["no use"]
     if answer.unverified:
         listed = ", ".join(map(str, answer.unverified[:10]))
@@ -89,7 +95,7 @@ def _column(arguments: argparse.Namespace, evidence: Evidence) -> str:
     """Return the column that the anchored baseline names.
 
     Raises:
-        ConfigError: It names none.
+        ConfigError: The baseline names none.
     """
     from sluicegate.errors import ConfigError
     from sluicegate.gate.promotion import Lane

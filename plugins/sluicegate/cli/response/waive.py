@@ -41,20 +41,32 @@ def register(commands: Subparsers) -> None:
         ],
     )
     parser.add_argument("source", nargs="?", help="name of the source")
-    parser.add_argument("--signal", action="append", default=[], metavar="CODE")
+    parser.add_argument(
+        "--signal",
+        action="append",
+        default=[],
+        metavar="CODE",
+        help="code of the signal to accept; repeat",
+    )
     parser.add_argument("--reason", default="", help="why, in words; it is signed and kept")
     parser.add_argument("--hours", type=float, default=24, help="how long it holds (default: 24)")
     add_role_key(parser, "your own key of the waiver role")
     parser.add_argument("--by", help="your name (default: the login name)")
     parser.add_argument("--second", default="", help="name of the person who will confirm")
-    parser.add_argument("--out", type=Path, help="file for the second person to confirm")
-    parser.add_argument("--confirm", type=Path, metavar="WAIVER.json", help="sign it as second")
-    parser.add_argument("--revoke", action="store_true", help="end every waiver of the batch")
+    parser.add_argument("--out", type=Path, help="file that the second person confirms")
+    parser.add_argument(
+        "--confirm", type=Path, metavar="WAIVER.json", help="sign this waiver as the second person"
+    )
+    parser.add_argument("--revoke", action="store_true", help="end all waivers of the newest batch")
     add_installation(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask, confirm or revoke."""
+    """Ask for a waiver, confirm one or revoke all, and print what now holds.
+
+    Raises:
+        ConfigError: The options do not fit together, or one is missing.
+    """
     place = installation_of(arguments)
     by = arguments.by or user_name()
     if arguments.confirm is not None:

@@ -1,7 +1,7 @@
 """Whether a task is our operator and nothing else, or carries code of the DAG's author.
 
-Our operators stand before a verdict, so they cannot wait for one: the guard leaves them out. That
-is right only while nothing but our own code runs in them.
+Our operators run before there is a verdict, so the guard leaves them out. That is right only while
+nothing but our own code runs in them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ OPERATORS_MODULE: Final = "sluicegate.orchestration.operators"
 OUR_MODULES: Final = frozenset(
     {OPERATORS_MODULE, *(f"{OPERATORS_MODULE}_{name}" for name in ("rollback", "wait", "waiver"))}
 )
-"""Where operators are defined that stand before a verdict."""
+"""Modules of the operators that run before there is a verdict."""
 
 _CALLBACKS: Final = tuple(
     f"on_{event}_callback" for event in ("execute", "failure", "success", "retry", "skipped")
@@ -24,7 +24,7 @@ _ARGUMENTS: Final = ("pre_execute", "post_execute", *_CALLBACKS, "notifiers", "r
 """Arguments of an operator that may hold code."""
 
 _HOOKS: Final = {"pre_execute": "_pre_execute_hook", "post_execute": "_post_execute_hook"}
-"""Where an operator keeps two of them; a mapped one keeps all under their own names."""
+"""Attributes where an operator keeps two of them; a mapped one keeps all by their own names."""
 
 _OF_THE_DAG: Final = ("user_defined_macros", "user_defined_filters")
 """What every template of the DAG may call."""
@@ -40,8 +40,8 @@ def is_mapped(task: Any) -> bool:
 def is_our_operator(task: Any) -> bool:
     """Return whether the class is exactly one that our operators' modules define.
 
-    The object, not the name, and no subclass, whose ``execute`` could be anything. If such a
-    module was never imported, no task can be of its classes.
+    The object counts and not its name. A subclass does not count: its ``execute`` could be
+    anything. If such a module was never imported, no task can be of its classes.
     """
     cls = task.operator_class if is_mapped(task) else type(task)
     name = getattr(cls, "__module__", "")
@@ -52,7 +52,7 @@ def is_our_operator(task: Any) -> bool:
 def author_code(task: Any) -> str:
     """Return the name of the first place in which a task carries its author's code, or "".
 
-    Notifiers and macros of Airflow, of its providers and ours are nobody's own code.
+    Notifiers and macros of Airflow, of its providers and of ours are not the author's code.
     """
     for name, value in (*_arguments(task), *_of_the_dag(task)):
         if any(_is_author(item) for item in _items(value)):
@@ -92,7 +92,7 @@ def _of_the_dag(task: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _renderers(dag: Any) -> Iterator[Any]:
-    """Yield what the templates of a DAG are rendered by: neighbours of its macros."""
+    """Yield what renders the templates of a DAG; it is set beside the macros."""
     yield getattr(dag, "template_undefined", None)
     options = getattr(dag, "jinja_environment_kwargs", None) or {}
     for name, value in options.items():
@@ -117,9 +117,9 @@ def _items(value: Any) -> tuple[Any, ...]:
 def _is_author(value: Any) -> bool:
     """Return whether a value is code, or leads to code, that its author brought or chose.
 
-    Constants, and types and modules of Python's own library, are not: ``timedelta`` among the
-    macros is common. A function of it is, for ``subprocess.run`` runs whatever it is given; so is
-    a partial or a bound method, which hides what it calls.
+    Constants, and types and modules of the standard library, are not: ``timedelta`` is common among
+    the macros. A function of the standard library is, because ``subprocess.run`` runs whatever it
+    is given. So is a partial or a bound method, because it hides what it calls.
     """
     if value is None:
         return False

@@ -1,7 +1,7 @@
 """What a task declares to read, in every form in which Airflow lets an author write it.
 
-Works on attributes, as `protection` does. Lineage of other systems passes through unharmed:
-only what Airflow would take for an asset, and a text that is written like one of ours, counts.
+It looks at attributes, as `protection` does. Lineage of other systems passes through unharmed: only
+what Airflow takes for an asset counts, and a text that is written like one of ours.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any, Final
 from sluicegate.errors import ConfigError
 
 _MAX_DEPTH: Final = 64
-"""Nesting of conditions and lists; deeper is an error, and an error means guarded and failing."""
+"""Deepest nesting of conditions and lists. Deeper is an error: then the guard refuses the task."""
 
 _MAX_ITEMS: Final = 100_000
-"""An iterator may have no end, and a DAG file must parse."""
+"""Most items that are read: an iterator may have no end, and a DAG file must parse."""
 
 _TEXTS: Final = ("uri", "url", "name")
-"""Where assets, references and lineage entities carry what they stand for."""
+"""Attributes in which assets, references and lineage entities carry what they stand for."""
 
 _ASSET_MODULES: Final = (
     "airflow.sdk.definitions.asset",
@@ -33,7 +33,7 @@ _LISTS: Final = (list, tuple, set, frozenset)
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """Leaves of inlets or of a schedule.
+    """The leaves of inlets or of a schedule.
 
     Attributes:
         texts: URIs and names, as written.
@@ -51,7 +51,7 @@ def declared(value: Any) -> Declared:
         value: Anything an author may pass: an asset, a condition of assets, a text, a list.
 
     Raises:
-        ConfigError: It is nested too deep, or holds what cannot be read without using it up.
+        ConfigError: The value is nested too deep, or reading a part of it would use that part up.
 
     Cost: linear in the leaves.
     """
@@ -64,7 +64,7 @@ def listed(items: Iterable[Any]) -> list[Any]:
     """Return items with each iterator read into them.
 
     Raises:
-        ConfigError: There is no end to it.
+        ConfigError: An iterator yields too many items.
     """
     read: list[Any] = []
     for item in items:
@@ -75,7 +75,7 @@ def listed(items: Iterable[Any]) -> list[Any]:
 
 
 def _whole(value: Any) -> Any:
-    """Airflow 3.3 makes a list of letters of a text, so ``inlets="sluicegate://x"`` comes so."""
+    """Join a list of letters: Airflow 3.3 makes one of a text like ``inlets="sluicegate://x"``."""
     if isinstance(value, _LISTS) and len(value) > 1:
         items = list(value)
         if all(isinstance(item, str) and len(item) == 1 for item in items):
@@ -121,7 +121,7 @@ def _texts(leaf: Any) -> Iterator[str]:
 
 
 def _is_reference(leaf: Any) -> bool:
-    """Return whether Airflow alone can say what a leaf stands for; it defines the class."""
+    """Return whether only Airflow can say what a leaf stands for: it defines the class."""
     is_airflows = any(cls.__module__.startswith(_ASSET_MODULES) for cls in type(leaf).__mro__)
     return is_airflows and _has(leaf, "name") and not _has(leaf, "uri")
 

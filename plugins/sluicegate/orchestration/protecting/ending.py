@@ -1,7 +1,7 @@
-"""How a task ends that Sluicegate stops: its log closes with one block that a person can read.
+"""How a task ends that Sluicegate stops: the last block of its log is for a person to read.
 
 Airflow logs whatever fails a task with its traceback. Ours would show which of our lines raised,
-which tells a reader nothing about the data, and before it the same text once more as the cause.
+which says nothing about the data, and the same text twice: once as the cause.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Stopped(_Readable, AirflowFailException):
 
 
 def ending(error: SluicegateError, head: str = "", *, final: bool = False) -> AirflowException:
-    """Return what to raise in a task, ``from None``.
+    """Return what to raise in a task; raise it ``from None``.
 
     Args:
-        error: What stopped it.
-        head: Before its text.
+        error: What stopped the task.
+        head: Text to put before the error's own.
         final: Whether Airflow must not try again, whatever the error is.
 
     Returns:

@@ -1,7 +1,7 @@
-"""What the asset events of a run point to. Hints for the look-up, never evidence.
+"""What the asset events of a run point to: hints for the look-up, never evidence.
 
-Anybody who may post an asset event writes its extra, so it is cut, turned into text and
-compared; nothing in it can admit a task.
+Anybody who may post an asset event writes its extra. So it is cut, turned into text and compared,
+and nothing in it can admit a task.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def pointers_of(context: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Return what the newest triggering event of each source points to.
 
     Returns:
-        Source to ``{source, digest, verdict}``, whichever of them are there, as text.
-        Empty for a run started by hand or by time.
+        Source to ``{source, digest, verdict}`` as text; fields may be missing. Empty for a run that
+        was started by hand or by time.
 
     Raises:
         VerificationError: An event points to evidence of another source.
@@ -59,6 +59,10 @@ def _pointer(extra: Mapping[str, Any], source: str) -> dict[str, str]:
 def require_same_batch(pointer: Mapping[str, str], admitted: Mapping[str, str]) -> None:
     """Refuse a run that was started for another batch than the one admitted.
 
+    Args:
+        pointer: What the asset event points to; may lack any field.
+        admitted: ``{source, digest, verdict}`` of the admission.
+
     Raises:
         VerificationError: Both name a digest, and the two differ.
     """
@@ -74,6 +78,10 @@ def require_same_batch(pointer: Mapping[str, str], admitted: Mapping[str, str]) 
 
 def triggering_sources(context: Mapping[str, Any], settings: Settings) -> tuple[str, ...]:
     """Return the sources of the run's events, for schedules that name no URI.
+
+    Args:
+        context: Airflow's task context.
+        settings: Which assets are protected.
 
     Raises:
         ConfigError: A protected asset that stands for no source triggered the run.

@@ -1,7 +1,7 @@
-"""Which tasks the guard protects. Looks at a task, and touches nothing but iterators in its inlets.
+"""Which tasks the guard protects. A task is only looked at, but for iterators in its inlets.
 
-Works on attributes instead of Airflow's classes, so that it reads DAG-author objects and
-their serialized forms alike and costs no import while DAG files are parsed.
+Attributes are read instead of Airflow's classes. So objects of a DAG's author and their serialized
+forms look the same, and nothing is imported while DAG files are parsed.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
-    """Why and with which sources a task is protected.
+    """Why a task is protected, and which sources it needs verdicts for.
 
     Attributes:
-        reason: What made it so, for the log: a tag or an asset.
+        reason: What protects the task, for the log: a tag or an asset.
         sources: Sources whose verdicts the task needs, sorted; may be empty, and then the
             task is refused.
-        certain: False if only the run can tell, because nothing but references protects it.
-        inlets: References among the inlets, by alias or by a name of its own; what they stand
-            for is asked when the task runs.
-        schedule: The same in the schedule; there the events of the run go first.
+        certain: False if only the run can tell, because nothing but references protects the task.
+        inlets: References among the inlets, by alias or by name. What they stand for is asked
+            when the task runs.
+        schedule: The references in the schedule; for these the events of the run go first.
     """
 
     reason: str
@@ -41,7 +41,7 @@ class Protection:
     schedule: tuple[Any, ...] = ()
 
     def joined(self, other: Protection | None) -> Protection:
-        """Return what protects as ``self`` and ``other`` do together."""
+        """Return a protection that asks for what ``self`` and ``other`` ask for together."""
         if other is None:
             return self
         return replace(
@@ -71,7 +71,7 @@ def protection_of(task: Any, settings: Settings) -> Protection | None:
     inlets = declared(_inlets(task))
     found = _protection(task, settings, schedule, inlets)
     if found is not None and is_our_operator(task):
-        # A gate has no verdict yet, so this refusal must say what the exemption was lost by.
+        # A gate has no verdict yet, so this refusal must say why the task is not exempt.
         found = replace(found, reason=f"{found.reason}; not exempt: the DAG's author set {foreign}")
     return found
 
@@ -96,12 +96,17 @@ def _protection(
 
 
 def _open(references: tuple[Any, ...], settings: Settings) -> tuple[Any, ...]:
-    """Return the references whose own name does not tell already."""
+    """Return the references whose own name does not tell already what they stand for."""
     return tuple(item for item in references if not is_protected(item.name, settings))
 
 
 def is_protected(uri: str, settings: Settings) -> bool:
-    """Return whether a URI has a protected prefix, in whatever spelling."""
+    """Return whether a URI has a protected prefix, in whatever spelling.
+
+    Args:
+        uri: URI or name of an asset.
+        settings: Which prefixes are protected.
+    """
     return is_protected_uri(uri, settings.protect_assets)
 
 
@@ -115,7 +120,7 @@ def sources_of(uris: Iterable[str]) -> tuple[str, ...]:
 
 
 def _inlets(task: Any) -> Any:
-    """Return the inlets, with a list in place of each iterator: reading would use that up."""
+    """Return the inlets, with each iterator replaced by a list: reading would use it up."""
     inlets = task.partial_kwargs.get("inlets") if is_mapped(task) else task.inlets
     if not isinstance(inlets, Iterator) and not _holds_iterator(inlets):
         return inlets

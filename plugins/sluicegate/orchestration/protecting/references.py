@@ -1,6 +1,6 @@
 """Which sources a task reads when only its run can tell: aliases, names and asset events.
 
-Airflow knows what a reference stands for, and only while a task runs; a task process asks it
+Only Airflow knows what a reference stands for, and only while a task runs. The task's process asks
 through the Execution API, as Airflow itself does to build the context of such a task.
 """
 
@@ -24,14 +24,19 @@ def sources_at_run(
 ) -> tuple[str, ...]:
     """Return every source whose verdict this run of a task needs, sorted.
 
-    What started the run goes before everything a reference of the schedule may stand for; a run
-    that was started by hand needs all of it.
+    If asset events started the run, the sources of these events count. If nothing did, as in a run
+    started by hand, every source counts that a reference of the schedule may stand for.
+
+    Args:
+        protection: Why the task is protected, and the references that only a run resolves.
+        context: Airflow's task context.
+        settings: Which assets are protected.
 
     Raises:
-        ConfigError: A protected asset that stands for no source.
+        ConfigError: A protected asset stands for no source.
         AirflowRuntimeError: Airflow does not answer.
 
-    Cost: one request for each reference; none for a task without any.
+    Cost: one request for each reference.
     """
     found = {*protection.sources, *_stands_for(protection.inlets, settings)}
     if protection.schedule:

@@ -1,4 +1,4 @@
-"""The edge of a task: what leaves an operator is Airflow's error, with a code of ours."""
+"""The edge of a task: errors leave an operator as Airflow's, with a code of ours."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def mapped_errors(*, foreign: bool = True) -> Iterator[None]:
     """Map every error inside to what Airflow should do about it.
 
     Args:
-        foreign: Also errors that are not ours; False where code of the DAG author runs inside,
-            whose errors are the author's to read.
+        foreign: Whether to map errors that are not ours too. False if code of the DAG's author
+            runs inside: the author must read those errors.
 
     Raises:
         AirflowFailException: Checked and bad, or called wrongly: no retry.
-        AirflowException: Could not check, an error that nobody expected included: Airflow may
-            try again. One that Airflow's own code raised passes as it is.
+        AirflowException: Could not check, or an error that nobody expected: Airflow may try again.
+            An error that Airflow's own code raised passes as it is.
     """
     try:
         yield

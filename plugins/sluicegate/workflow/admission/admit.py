@@ -1,7 +1,7 @@
 """Decide whether a training task may start on a source.
 
-What Airflow hands over (asset events, XCom, its state store) is only a pointer to the
-batch somebody wants to train on. Admission rests on signed evidence alone, in this order:
+What Airflow hands over (asset events, XCom, its state store) is only a pointer to the batch that
+somebody wants to train on. Admission rests only on signed evidence, checked in this order:
 
 1. The newest provenance of the source is in the ledger, under the signed checkpoint
                                                          (edited, deleted, reordered rows)
@@ -19,9 +19,9 @@ batch somebody wants to train on. Admission rests on signed evidence alone, in t
 12. Test result and baselines under it still count, and no batch behind these is set aside
                                                        (revoked key, poison found out later)
 
-Before that, ledger and trust policy are held against what this installation remembers of them
-(yesterday's store or policy, fork), and each lookup against the leaves that the log is known to
-hold (deleted row, damaged index): see `recall`.
+Before that, ledger and trust policy are compared with what this installation remembers of them
+(yesterday's store or policy, fork). Each lookup is compared with the leaves that the log is known
+to hold (deleted row, damaged index). See `recall`.
 """
 
 from __future__ import annotations
@@ -37,12 +37,7 @@ from sluicegate.workflow.admission.freshness import require_fresh_seal
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.admission.waived import waivers_of
 from sluicegate.workflow.evidence.custody import require_free
-from sluicegate.workflow.evidence.verified import (
-    Evidence,
-    IssuedVerdict,
-    SealedBatch,
-    open_evidence,
-)
+from sluicegate.workflow.evidence.opening import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -50,7 +45,9 @@ if TYPE_CHECKING:
 
     from sluicegate.gate.limits import Limits
     from sluicegate.gate.policy import Policy
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Admission:
     Attributes:
         batch: The sealed batch.
         issued: The verdict on it.
-        limits: How much of it may be decoded, by the policy in force.
+        limits: How much of the batch may be decoded, by the policy in force.
     """
 
     batch: SealedBatch
@@ -74,7 +71,7 @@ class Admission:
 
     @property
     def pointer(self) -> dict[str, str]:
-        """Return what may travel through Airflow; whoever receives it verifies again."""
+        """What may travel through Airflow; whoever receives it verifies again."""
         return {
             "source": self.batch.source,
             "digest": str(self.batch.digest),
@@ -99,15 +96,15 @@ def admit_training(
         at: Aware UTC.
 
     Returns:
-        One admission a source.
+        Source to its admission.
 
     Raises:
         SluicegateError: Any reason not to start; nothing is admitted in part.
 
     Cost:
-        The leaves since the last time, about 8 us of CPU each; a few indexed reads, five Merkle
-        proofs and seven signature checks a source, and what `require_standing` asks of batches
-        behind baselines.
+        About 8 us of CPU for each leaf since the last time. For each source a few indexed reads,
+        five Merkle proofs and seven signature checks, and what `require_standing` asks of the
+        batches behind baselines.
     """
     policy = read_policy(home.policy)
     evidence = open_evidence(home, at=at)
@@ -137,9 +134,15 @@ def require_admissible(
 ) -> None:
     """Return if the policy in force accepts a verdict, as it is or waived.
 
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy in force.
+        issued: The verdict, verified.
+        at: Aware UTC; verdict and waivers must be in force then.
+
     Raises:
-        Expired: See `Verdict.require_passed`.
-        GateBlocked: See there.
+        Expired: The verdict has expired; see `Verdict.require_passed`.
+        GateBlocked: The policy does not accept it, and no waiver covers what speaks against it.
     """
     try:
         issued.verdict.require_passed(policy, at=at)
@@ -153,7 +156,7 @@ def require_admissible(
 
 
 def _with_waivers(blocked: GateBlocked, refused: tuple[str, ...]) -> GateBlocked:
-    """Return the refusal, with why what people signed does not count."""
+    """Return the refusal, which also says why the waivers do not count."""
     if not refused:
         return blocked
     return GateBlocked(

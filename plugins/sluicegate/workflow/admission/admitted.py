@@ -1,8 +1,8 @@
-"""What the guard admitted a task to, and by which installation: one pointer, left whole.
+"""What the guard admitted a task to, and from which installation.
 
-Admission and verified read must ask the same ledger. The settings of an installation have two
-names each, and author code runs between the two, so the read takes what admitted from here and
-from nowhere else. A pointer all the same: whatever it names is verified again.
+Admission and verified read must ask the same ledger. Each setting of an installation has two names,
+and code of the DAG's author runs between admission and read. So the read takes the installation
+from here and from nowhere else. This is still only a pointer: whatever it names is verified again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TASK: Final = ("AIRFLOW_CTX_DAG_ID", "AIRFLOW_CTX_TASK_ID", "AIRFLOW_CTX_DAG_RU
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """An admission.
+    """The admission of one task.
 
     Attributes:
         home: Installation that admitted.
@@ -34,10 +34,10 @@ class Admitted:
     verdicts: Mapping[str, str]
 
     def leave(self, environ: MutableMapping[str, str], *, task: Mapping[str, str]) -> None:
-        """Leave the pointer, and one value only for each setting.
+        """Leave the pointer in an environment, and give each setting only one value.
 
         Args:
-            environ: The process's environment, which its children inherit, or one that an
+            environ: The process's environment, which its children inherit; or the one that an
                 operator gives to its child instead.
             task: The process's environment, where Airflow says which task this is.
         """
@@ -51,18 +51,18 @@ class Admitted:
         """Return the admission of this task, or None if no guard left one.
 
         Raises:
-            ConfigError: Something else stands in its place.
+            ConfigError: The variable holds something else.
         """
         text = environ.get(ENV_ADMITTED, "")
         if not text:
             return None
         pointer = _parsed(text)
         if any(now := _task(environ)) and pointer["task"] != now:
-            return None  # of an earlier task in the same process, as `airflow dags test` runs them
+            return None  # left by an earlier task in the same process, as in `airflow dags test`
         return cls(SluiceHome.from_environ(pointer["by"]), pointer["sources"])
 
     def require(self, source: str) -> None:
-        """Refuse to read what the task was not admitted to.
+        """Raise unless the task was admitted to a source.
 
         Raises:
             ConfigError: The task does not declare ``source``.

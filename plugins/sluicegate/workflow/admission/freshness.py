@@ -1,4 +1,4 @@
-"""Whether a batch was sealed as lately as the policy asks."""
+"""Whether a batch was sealed as recently as the policy asks."""
 
 from __future__ import annotations
 
@@ -15,10 +15,17 @@ if TYPE_CHECKING:
 def require_fresh_seal(
     evidence: Evidence, policy: Policy, source: str, digest: Digest, *, at: datetime
 ) -> None:
-    """Return if a batch was sealed lately enough for the policy.
+    """Return if a batch was sealed recently enough for the policy.
+
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy in force.
+        source: Name of the source.
+        digest: Identity of the batch.
+        at: Aware UTC; the age of the seal is counted until then.
 
     Raises:
-        Expired: It was not.
+        Expired: The seal is too old.
     """
     rule = policy.for_source(source).freshness
     if rule is not None and rule.sealed_s is not None:

@@ -1,4 +1,4 @@
-"""Whether a partition of a joint batch is in quarantine; the gate asked for all else."""
+"""Whether a partition of a joint batch is in quarantine. The gate checked everything else."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def require_free_parts(evidence: Evidence, test_result: Statement, *, at: dateti
 
     Args:
         evidence: Ledger and trust policy.
-        test_result: Of the verdict on the joint batch, verified.
+        test_result: The test result of the verdict on the joint batch, verified.
         at: Aware UTC.
 
     Raises:
-        GateBlocked: One is.
+        GateBlocked: A partition is in quarantine.
 
-    Cost: one look-up for each source of partitions of which nothing was ever set aside.
+    Cost: one look-up for each source of partitions, if nothing of it was ever set aside.
     """
     named = _named_parts(test_result)
     for source in sorted({source for source, _ in named}):
@@ -38,7 +38,7 @@ def require_free_parts(evidence: Evidence, test_result: Statement, *, at: dateti
                 except GateBlocked as blocked:
                     raise GateBlocked(
                         blocked.verdict,
-                        f"a partition of the joint batch counts no more: {blocked.what}",
+                        f"a partition of the joint batch no longer counts: {blocked.what}",
                         locator=blocked.locator,
                         next_step="Release it, or seal and judge a whole without it.",
                     ) from None

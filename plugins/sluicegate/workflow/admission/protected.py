@@ -1,8 +1,8 @@
-"""What counts as the same name, for everything that asks whether a task is protected.
+"""Which names count as the same, for everything that asks whether a task is protected.
 
-The guard and the audit ask here, so that neither can be passed by a spelling the other knows.
-A person who reads a tag on a page sees no case, no surrounding space, no width and no invisible
-character; nor does the comparison.
+The guard and the audit both ask here, so no spelling can pass one of them and not the other. The
+comparison ignores what a person who reads a tag on a page ignores: case, surrounding space, width
+and invisible characters.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ASSET_SCHEME: Final = "sluicegate://"
 
 _SCHEME_NAME: Final = "sluicegate:"
-"""What is written like our scheme, slashes or not, was meant for us."""
+"""A text that begins like our scheme, with slashes or without, is meant for us."""
 
 _INVISIBLE: Final = frozenset({"Cf", "Cc"})
 """Unicode categories that a page does not show: zero-width spaces, marks of direction."""
@@ -32,7 +32,7 @@ def folded(text: str) -> str:
         text: A tag, a URI, or the administrator's setting.
 
     Returns:
-        Compatibility forms, case, invisible characters and spare space taken away.
+        The text without compatibility forms, case, invisible characters and extra space.
     """
     if text.isascii() and text.isprintable():
         return " ".join(text.casefold().split())
@@ -46,11 +46,11 @@ def folded(text: str) -> str:
 def protected_tag(tags: Iterable[object], protected: Iterable[str]) -> str | None:
     """Return the first tag of a DAG that the administrator protects, as its author wrote it.
 
-    ``DAG(tags="training")`` gives Airflow 3.3 a tag for each letter; that is the tag too.
+    Airflow 3.3 makes a tag of each letter of ``DAG(tags="training")``. That counts as the tag too.
 
     Args:
         tags: Tags of a DAG.
-        protected: Tags of the setting.
+        protected: Tags that the administrator set.
     """
     wanted = {folded(tag): tag for tag in protected}
     written = sorted(map(str, tags))
@@ -66,7 +66,12 @@ def protected_tag(tags: Iterable[object], protected: Iterable[str]) -> str | Non
 
 
 def is_protected_uri(uri: str, prefixes: Iterable[str]) -> bool:
-    """Return whether a URI has a protected prefix, or was meant to have ours."""
+    """Return whether a URI has a protected prefix, or is written like one of ours.
+
+    Args:
+        uri: URI or name of an asset, in any spelling.
+        prefixes: Prefixes that the administrator protects beside our scheme.
+    """
     seen = folded(uri)
     return seen.startswith((_SCHEME_NAME, *map(folded, prefixes)))
 

@@ -1,7 +1,8 @@
 """Verified read: training code gets only bytes that match an accepted verdict.
 
-What is hashed is what is parsed, never a second read: small files are hashed in memory, large
-ones while they are copied to disk that has no name (`digest.verified_copy` argues why).
+The bytes that are hashed are the bytes that are parsed, never those of a second read. Small files
+are hashed in memory, large ones while they are copied to a file without a name
+(`digest.verified_copy` says why).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from sluicegate.adapters.files.tabular import TableFiles
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.digest.manifest import FileEntry
-    from sluicegate.workflow.evidence.verified import SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
 
 Kind = Literal["pandas", "arrow", "polars", "duckdb", "spark"]
 
@@ -50,10 +51,10 @@ def open_verified(
     Args:
         source: Name of the source.
         partitions: Read only the files in these directories, e.g. ``month=04``; all when empty.
-        files: Read only these paths, in this order, and look at nothing else: neither whether
-            other files were added, nor at other parts of a manifest in parts.
-        home: Paths of the installation; the one that admitted the task, or the environment's,
-            when None.
+        files: Read only these paths, in this order. Nothing else is looked at: neither added
+            files, nor other parts of a manifest in parts.
+        home: Paths of the installation. When None, the one that admitted the task; outside a
+            guarded task, the environment's.
         at: Aware UTC; now when None.
         filesystem: fsspec file system with credentials, for a batch in an object store.
 
@@ -62,13 +63,13 @@ def open_verified(
         verified and not handed out.
 
     Raises:
-        SluicegateError: The source is not admitted (before the first file); in a guarded task
-            also a source that the task does not declare, or another installation.
+        SluicegateError: The source is not admitted; raised before the first file. In a guarded
+            task also a source that the task does not declare, or another installation.
         UnreadableData: A file that no reader knows, unless the verdict names it (``UNJUDGED``).
         IntegrityError: A file is missing, extra, changed, or changes while it is read.
 
     Cost:
-        One read and one SHA-256 of the bytes; memory of the largest file.
+        One read and one SHA-256 of the bytes; memory for the largest file.
     """
     admission = _admission(source, home, at)
     data, entries = _files(admission.batch, partitions, files, filesystem)
@@ -99,14 +100,14 @@ def stream_verified(
         filesystem: As `open_verified`.
 
     Yields:
-        Record batches of at most 65,536 rows, files in manifest order; no row of a file
-        before all its bytes matched.
+        Record batches of at most 65,536 rows, files in manifest order. No row of a file is
+        yielded before all its bytes matched.
 
     Raises:
         SluicegateError: As `open_verified`; UnreadableData if the bytes are no table.
 
     Cost:
-        As `open_verified`, and one write of every file above 32 MiB; memory of a row group.
+        As `open_verified`, and one write of every file above 32 MiB; memory for a row group.
     """
     admission = _admission(source, home, at)
     if admission.batch.table is not None:
@@ -140,8 +141,8 @@ def load_verified(
 ) -> pd.DataFrame | pa.Table | Any:
     """Read an admitted batch of tables into memory.
 
-    Bytes are hashed as they are read and parsed from memory, so what was checked is what
-    is used even if the file changes a moment later.
+    Bytes are hashed as they are read, and parsed from memory. So the checked bytes are used even if
+    the file changes a moment later.
 
     Args:
         source: Name of the source, as its seal and verdict call it.
@@ -175,16 +176,16 @@ def load_verified(
 
 
 def _reader(admission: Admission, data: ByteSource) -> TableFiles:
-    """Return a reader that takes what the verdict speaks of.
+    """Return a reader of the files that the verdict is about.
 
-    A file that no reader knows is handed out only where the verdict names such files: whoever
-    admits it, by policy or waiver, then knew. A verdict of before they were looked for does not.
+    A file that no reader knows is handed out only if the verdict names such files: then whoever
+    admitted it, by policy or waiver, knew. Verdicts older than this check do not name them.
     """
     from sluicegate.adapters.files.tabular import TableFiles
     from sluicegate.signals.decision.record import UNJUDGED
 
     named = any(reason.code == UNJUDGED for reason in admission.issued.verdict.reasons)
-    return TableFiles(data.locator, admission.limits, unjudged=[] if named else None)
+    return TableFiles(data.location, admission.limits, unjudged=[] if named else None)
 
 
 def _rows(
@@ -198,7 +199,7 @@ def _rows(
     if partitions:
         raise ConfigError("a table has no partitions or files", locator=batch.source)
     assert batch.table is not None  # noqa: S101 - the callers ask
-    rows = verified_rows(open_rows(batch.locator, url=filesystem), batch.table)
+    rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
     return Meter(admission.limits, batch.source).counted(rows)
 
 
@@ -206,17 +207,19 @@ def _files(
     batch: SealedBatch, partitions: Sequence[str], files: Sequence[str], filesystem: Any
 ) -> tuple[ByteSource, list[FileEntry]]:
     if isinstance(partitions, str) or isinstance(files, str):
-        raise ConfigError("partitions or files is one text", expected="a list, e.g. ['month=04']")
+        raise ConfigError(
+            "partitions or files is a text and not a list", expected="a list, e.g. ['month=04']"
+        )
     if files and partitions:
         raise ConfigError("name partitions or files, not both", locator=batch.source)
     if marker := next(filter(is_marker, files), None):
         raise ConfigError("is a marker and holds no data", locator=f"{batch.source}: {marker!a}")
     if files:
-        chosen, data = batch.entries_of(files), open_source(batch.locator, filesystem=filesystem)
+        chosen, data = batch.entries_of(files), open_source(batch.location, filesystem=filesystem)
         refuse_layout_of(data, files)
         return data, chosen
     sealed = batch.manifest
-    data = open_source(batch.locator, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem)
     refuse_layout_of(data, sealed.paths)
     _require_same_files(data, set(sealed.paths))
     if not partitions:
@@ -237,7 +240,7 @@ def _admission(source: str, home: SluiceHome | None, at: datetime | None) -> Adm
 
 
 def _same_home(admitted: SluiceHome, asked: SluiceHome | None) -> SluiceHome:
-    """What admitted is what reads."""
+    """Return the installation that admitted the task; no other one may read."""
     if asked is not None and (asked.root.resolve(), asked.ledger_url) != (
         admitted.root.resolve(),
         admitted.ledger_url,
@@ -252,13 +255,13 @@ def _same_home(admitted: SluiceHome, asked: SluiceHome | None) -> SluiceHome:
 
 
 def _require_same_files(data: ByteSource, sealed: set[str]) -> None:
-    """Compare names first: an added file is not read, and must still be reported."""
+    """Compare the names first: an added file is not read, but it must be reported."""
     found = set(data.names())
     if sealed != found:
         extra, missing = sorted(found - sealed), sorted(sealed - found)
         raise ManifestMismatch(
             "files were added or removed after the seal",
-            locator=data.locator,
+            locator=data.location,
             expected=f"{len(sealed)} sealed files",
             got=f"{len(extra)} extra ({', '.join(extra[:3])}), "
             f"{len(missing)} missing ({', '.join(missing[:3])})",

@@ -1,7 +1,7 @@
-"""Whether what a verdict rests on still counts: each piece is asked again before training.
+"""Whether what a verdict rests on still counts. Each piece is checked again before training.
 
-A verdict says what the gate found on its day. A key may have been revoked since, or a batch set
-aside, and then the verdict rests on nothing, however valid its own signature is:
+A verdict says what the gate found on its day. Since then a key may have been revoked, or a batch
+set aside. Then the verdict rests on nothing, however valid its own signature is. The checks:
 
 1. The test result that it names is in the ledger, says the same, and the gate role signed it
                                                (verdict without findings, mix and match)
@@ -12,10 +12,10 @@ aside, and then the verdict rests on nothing, however valid its own signature is
 4. No partition of a joint batch is in quarantine
                                                (poison found out in one part)
 
-What only expired since counts: key and baseline had to be valid when the gate used them, and the
-verdict has an expiry of its own. A revocation says that nothing the key ever signed counts.
-Seal, provenance, verdict, waiver and release are asked where they are looked up. By which baselines
-the batches behind a baseline were judged is not asked.
+A key or baseline that only expired since then still counts: it had to be valid when the gate used
+it, and the verdict has an expiry of its own. A revoked key counts for nothing that it ever signed.
+Seal, provenance, verdict, waiver and release are checked where they are looked up. Nobody checks by
+which baselines the batches behind a baseline were judged.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING
 
 from sluicegate.gate.promotion import lane_of, promotion_from_statement
 from sluicegate.workflow.admission.parts import require_free_parts
-from sluicegate.workflow.baselines.in_force import require_free_inputs, require_sound_inputs
+from sluicegate.workflow.baselines.inputs import require_free_inputs, require_sound_inputs
 from sluicegate.workflow.baselines.rests_on import baselines_of, inputs_of, require_test_result
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 def require_standing(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> None:
@@ -39,15 +40,15 @@ def require_standing(evidence: Evidence, issued: IssuedVerdict, *, at: datetime)
     Args:
         evidence: Ledger and trust policy.
         issued: The verdict, verified.
-        at: Aware UTC; now. Revocations and quarantines until then count.
+        at: Aware UTC; revocations and quarantines until then count.
 
     Raises:
-        GateBlocked: A batch that it rests on is set aside or failed since.
+        GateBlocked: A batch that the verdict rests on was set aside, or failed since.
         EvidenceMissing: The ledger does not hold a piece.
         VerificationError: A piece does not hold, or one of its keys is revoked.
 
-    Cost: one look-up, one proof and one signature each for the test result and a baseline; and
-        about 2 ms of CPU for each batch behind a promoted baseline.
+    Cost: one look-up, one proof and one signature for the test result and for each baseline; about
+        2 ms of CPU for each batch behind a promoted baseline.
     """
     require_free_parts(evidence, require_test_result(evidence, issued, at=at), at=at)
     for statement in baselines_of(evidence, issued, at=at):

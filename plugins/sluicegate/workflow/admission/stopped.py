@@ -1,4 +1,4 @@
-"""What a person reads where something was stopped: what, where, how much, and what to run next.
+"""The text for a person when Sluicegate stops something: what, where, how much, what to run next.
 
 Commands, the gate's task and the guard show the same text.
 """
@@ -34,7 +34,7 @@ _NO_FINDING: Final = (
     "need not have it, write `required: false` into its rule of the policy."
 )
 
-# The first that fits; the last two fit anything.
+# The first class that fits counts; the last one fits anything.
 _COMMANDS: Final[tuple[tuple[type[SluicegateError], str], ...]] = (
     (GateBlocked, "sluicegate history {source}"),
     (IntegrityError, "sluicegate history {source}"),
@@ -50,10 +50,10 @@ _COMMANDS: Final[tuple[tuple[type[SluicegateError], str], ...]] = (
 
 
 def reason_lines(reasons: Iterable[Reason]) -> list[str]:
-    """Return every reason of a verdict, one a line, worst first as they come.
+    """Return the lines that show the reasons of a verdict, in the same order.
 
     Args:
-        reasons: Of a verdict or a check.
+        reasons: Reasons of a verdict or a check, worst first.
     """
     lines = []
     for reason in reasons:
@@ -64,10 +64,10 @@ def reason_lines(reasons: Iterable[Reason]) -> list[str]:
 
 
 def block(error: SluicegateError, *, command: bool = False) -> str:
-    """Return all that a person should read about an error.
+    """Return everything that a person should read about an error.
 
     Args:
-        error: What stopped it. Its own text says what, where, and what to do.
+        error: What stopped the work. Its own text says what, where, and what to do.
         command: Whether to name the command that shows more.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Which signals of a verdict valid waivers cover; asking for one is `response.waiver`'s part."""
+"""Find which signals of a verdict valid waivers cover. `response.waiver` asks for waivers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.gate.policy import Policy
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 def waived_codes(
@@ -23,13 +24,13 @@ def waived_codes(
     at: datetime,
     asked: datetime | None = None,
 ) -> frozenset[str]:
-    """Return the codes that valid waivers of exactly this verdict cover at a time.
+    """Return the codes that valid waivers of exactly this verdict cover at an instant.
 
     Args:
         evidence: Ledger and trust policy.
         policy: The policy that decides.
-        issued: The verdict.
-        at: Aware UTC.
+        issued: The verdict, verified.
+        at: Aware UTC; waivers and their keys must be valid then.
         asked: When revocations of keys are judged, if later.
 
     Cost: as `waivers_of`.
@@ -45,9 +46,17 @@ def waivers_of(
     at: datetime,
     asked: datetime | None = None,
 ) -> Waived:
-    """Return the waivers that hold at a time for exactly this verdict, and why others do not.
+    """Return the waivers of exactly this verdict that hold at an instant, and why others do not.
 
-    Cost: one proof and two signatures a waiver of the batch; nothing if the policy allows none.
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy that decides.
+        issued: The verdict, verified.
+        at: Aware UTC; waivers and their keys must be valid then.
+        asked: When revocations of keys are judged, if later.
+
+    Cost: one proof and two signatures for each waiver of the batch; nothing if the policy allows
+        none.
     """
     policy = policy.for_source(issued.verdict.source)
     if policy.waiver is None:
@@ -64,5 +73,10 @@ def _logged(evidence: Evidence, issued: IssuedVerdict) -> Iterator[LoggedWaiver]
 
 
 def answered(policy: Policy, issued: IssuedVerdict) -> Answered:
-    """Return what a waiver of a verdict must answer."""
+    """Return what a waiver of a verdict must answer.
+
+    Args:
+        policy: The rules of the verdict's source.
+        issued: The verdict, verified.
+    """
     return Answered(issued.verdict, issued.envelope, policy)

@@ -1,6 +1,6 @@
 """The audit: is the evidence whole, is it worth something, and did anybody go around it?
 
-Four questions, each by a part that can be run without the others:
+It asks four questions. Each is answered by a part that can run without the others:
 
 1. Is the log what was signed and remembered?     ledger.audit, audit_witnesses
 2. Does every statement hold?                     audit_statements
@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 from sluicegate.attest.trust import Role
 from sluicegate.errors import Expired, LedgerCorrupt, Outcome
 from sluicegate.workflow.auditing.data import data_findings
-from sluicegate.workflow.auditing.findings import Finding, by_gravity
+from sluicegate.workflow.auditing.findings import AuditFinding, by_gravity
 from sluicegate.workflow.auditing.runs import RunAudit, RunRules
 from sluicegate.workflow.auditing.standing import StandingAudit
 from sluicegate.workflow.auditing.statements import StatementAudit
 from sluicegate.workflow.auditing.verdict_history import VerdictHistory
 from sluicegate.workflow.auditing.witnesses import Cosigned, witness_findings
+from sluicegate.workflow.evidence.opening import open_evidence, read_trust
 from sluicegate.workflow.evidence.recall import MemoryRule
-from sluicegate.workflow.evidence.verified import open_evidence, read_trust
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,11 +60,11 @@ class Audit:
     n_leaves: int
     n_statements: int
     n_tasks: int
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
 
     @property
     def exit_code(self) -> int:
-        """0 nothing found, 1 findings."""
+        """0 if nothing was found, 1 if there are findings."""
         return int(Outcome.CHECKED_AND_BAD.value) if self.findings else 0
 
     @property
@@ -87,7 +87,11 @@ class Audit:
 
 
 def open_for_audit(home: SluiceHome, *, at: datetime) -> Evidence:
-    """Open a ledger even if its trust policy has expired: that is a finding, not an end.
+    """Open a ledger even if its trust policy has expired: that is a finding and stops no audit.
+
+    Args:
+        home: Paths of the installation.
+        at: Aware UTC; keys must be valid then, or in the last second of an expired policy.
 
     Raises:
         ConfigError: No usable trust policy.
@@ -121,19 +125,19 @@ def audit(
         rules: What is protected; the guard's defaults if None.
         data: Hash the newest sealed batch of every source again.
         places: Where sources lie now, if not where they were sealed.
-        cosigned: What witnesses signed; None as if they had signed nothing, which is a
-            finding if the trust policy names any.
+        cosigned: What witnesses signed. None means that they signed nothing, which is a finding
+            if the trust policy names any.
 
     Returns:
-        The audit; it never raises for evidence that does not hold.
+        The audit; evidence that does not hold is a finding, not an error.
 
     Raises:
         ConfigError: ``only_new`` without a remembered checkpoint.
         LedgerError: The ledger cannot be read.
         VerificationError: The remembered checkpoint is not one of this ledger's.
 
-    Cost: about 10 us of CPU a leaf and 0.2 ms a statement; what Airflow's records cost is
-        linear in task instances.
+    Cost: about 10 us of CPU for each leaf and 0.2 ms for each statement. Airflow's records cost
+        time linear in the task instances.
     """
     ledger = evidence.ledger.examine(remembered, only_new=only_new)
     findings = [_of_ledger(error) for error in ledger.findings]
@@ -154,7 +158,7 @@ def audit(
             standing = StandingAudit(evidence, history, at=at, slack=rules.slack)
             findings += RunAudit(records, history, rules, standing).findings()
     except LedgerCorrupt as error:
-        # Reported by the ledger's own audit; if not, it happened since.
+        # The ledger's own audit reports it, unless it happened since then.
         if not ledger.findings:
             findings.append(_of_ledger(error))
     findings += statements.findings
@@ -166,7 +170,7 @@ def _result(
     note: bytes,
     statements: StatementAudit,
     records: RunRecords | None,
-    findings: list[Finding],
+    findings: list[AuditFinding],
 ) -> Audit:
     return Audit(
         size=ledger.size,
@@ -179,14 +183,14 @@ def _result(
     )
 
 
-def _of_ledger(error: Any) -> Finding:
+def _of_ledger(error: Any) -> AuditFinding:
     code = "LEDGER_" + error.code.removeprefix("LEDGER_")
-    return Finding(code, error.locator or "ledger", str(error))
+    return AuditFinding(code, error.locator or "ledger", str(error))
 
 
-def _of_trust(trust: TrustPolicy, at: datetime) -> list[Finding]:
+def _of_trust(trust: TrustPolicy, at: datetime) -> list[AuditFinding]:
     try:
         trust.keys_for(Role.LEDGER, at=at)
     except Expired as error:
-        return [Finding("TRUST_EXPIRED", "trust policy", str(error))]
+        return [AuditFinding("TRUST_EXPIRED", "trust policy", str(error))]
     return []

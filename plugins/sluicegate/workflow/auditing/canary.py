@@ -1,8 +1,8 @@
-"""Fire a task that a live guard refuses, through the real scheduler, and look who ran it.
+"""Start a task that a live guard refuses, through the real scheduler, and see who ran it.
 
-A setting or an entry point on this machine says nothing about a worker. So the canary of each
-queue (dags/sluicegate_canary.py) is started by Airflow's REST API: the guard that refuses it leaves
-a note with its code, Airflow records host and queue, and a worker without a guard runs it.
+A setting or an entry point on this machine says nothing about a worker. So Airflow's REST API
+starts the canary of each queue (dags/sluicegate_canary.py). A guard that refuses it leaves a note
+with its code, and Airflow records host and queue. A worker without a guard runs it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Canary:
     """One run of one canary.
 
     Attributes:
-        queue: Queue it was sent to.
+        queue: Queue that it was sent to.
         host: Host that ran it, as Airflow recorded; "" if none did.
         state: What became of it.
         detail: Why, for a person.
@@ -73,11 +73,11 @@ def fire(
 
     Args:
         api: Client of a user who may start the canary's DAGs and read their runs.
-        queues: Queues to ask; all that have a canary when empty.
-        times: How many for each queue; one canary reaches one worker.
-        deadline: Whether to stop waiting.
-        pause: Waits some seconds.
-        tell: Takes one line of progress.
+        queues: Queues to ask; every queue that has a canary when empty.
+        times: How many canaries to start for each queue; each reaches one worker.
+        deadline: Returns whether to stop waiting.
+        pause: Waits for a number of seconds.
+        tell: Takes a line of progress.
 
     Raises:
         ConfigError: A queue has no canary, or its DAG is paused.

@@ -53,9 +53,9 @@ def collect_records(
         assets: Prefixes of protected asset URIs beside ours, as `[sluicegate] protect_assets`.
 
     Raises:
-        AirflowApiError: Any of them cannot be read: half of the records would find nothing.
+        AirflowApiError: One of them cannot be read. Half of the records would hide findings.
 
-    Cost: one request for every 100 items, one more for each note of the guard, for each task
+    Cost: one request for every 100 items. One more for each note of the guard, for each task
         instance that ran more than once, and for each version of a DAG file that ran.
     """
     uses, scheduled = _assets(api, assets)
@@ -111,7 +111,7 @@ def _source(text: str) -> str:
 
 
 def _mentions(api: AirflowApi, tries: Sequence[TaskTry]) -> dict[str, set[str]]:
-    """Read every version of a DAG file that ran; a file that was changed since says nothing."""
+    """Read every version of a DAG file that ran; the newest file may have been changed since."""
     found: dict[str, set[str]] = {}
     for dag_id, version in sorted({(task.dag_id, task.dag_version) for task in tries}):
         query = {"version_number": version} if version else {}
@@ -128,7 +128,7 @@ def _mentions(api: AirflowApi, tries: Sequence[TaskTry]) -> dict[str, set[str]]:
 def _dags(
     api: AirflowApi, scheduled: Mapping[str, set[tuple[str, str]]], said: Mapping[str, set[str]]
 ) -> Iterator[DagRecord]:
-    # Stale ones too: a DAG file that was deleted after the training is a record all the same.
+    # Stale ones too: a DAG whose file was deleted after the training is still a record.
     for dag in api.pages("/dags", "dags", exclude_stale=False, order_by="dag_id"):
         on = scheduled.get(dag["dag_id"], set())
         yield DagRecord(
@@ -148,7 +148,7 @@ def _newest_tries(api: AirflowApi, since: datetime | None) -> Iterator[TaskTry]:
 
 
 def _older_tries(api: AirflowApi, newest: list[TaskTry]) -> Iterator[TaskTry]:
-    """A cleared task instance starts anew; what its earlier tries did is kept beside it."""
+    """Yield the earlier tries of task instances that were cleared or retried."""
     for task in newest:
         if task.try_number < 2:
             continue

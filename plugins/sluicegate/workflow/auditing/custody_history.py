@@ -14,7 +14,7 @@ from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.custody import require_release
 from sluicegate.ledger.entry import Kind
-from sluicegate.workflow.auditing.statements import envelope_of
+from sluicegate.workflow.auditing.leaves import envelope_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,13 @@ class Hold:
 
 
 def is_held(holds: Sequence[Hold], digest: str, at: datetime) -> bool:
-    """Return whether the newest quarantine of a batch that had begun was not over."""
+    """Return whether a batch was in quarantine: the newest that had begun was not over.
+
+    Args:
+        holds: Quarantines of one source, in the order of the log.
+        digest: The batch, as text.
+        at: Aware UTC; the instant that is asked about.
+    """
     begun = [hold for hold in holds if hold.digest == digest and hold.since <= at]
     return bool(begun) and (begun[-1].until is None or at < begun[-1].until)
 
@@ -49,8 +55,8 @@ def is_held(holds: Sequence[Hold], digest: str, at: datetime) -> bool:
 def read_holds(evidence: Evidence) -> Mapping[str, list[Hold]]:
     """Return every quarantine by source, in the order of the log.
 
-    As at admission: an entry that does not verify keeps its batch all the same, and one that
-    does not even say since when has kept it always; a release must verify.
+    The rules are those of admission. An entry that does not verify holds its batch all the same. If
+    it does not even say since when, it has always held it. A release must verify.
 
     Cost: one index lookup for a ledger without a quarantine.
     """

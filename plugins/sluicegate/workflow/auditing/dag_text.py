@@ -1,8 +1,8 @@
 """What the text of a DAG file says about sealed data and settings, without running it.
 
-The guard sees what a DAG file made of its tasks; a worker without the guard sees nothing, and
-Airflow records no inlet that is not a plain asset. So the audit reads the file too. It keeps what
-it recognised and never the text, which may hold a secret.
+The guard sees the tasks that a DAG file made. A worker without the guard sees nothing, and Airflow
+records no inlet that is not a plain asset. So the audit reads the file too. It keeps what it
+recognised, and never the text, which may hold a secret.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ class Mention(StrEnum):
     SETS = "sets"
     """It gives one of our settings a value, which a guard never takes from it."""
     UNREADABLE = "unreadable"
-    """It is no Python that this version can parse."""
+    """This version of Python cannot parse it."""
 
 
 def mentions(text: str, dag_id: str) -> frozenset[Mention]:
-    """Return what a DAG file says of one of its DAGs.
+    """Return what a DAG file says about one of its DAGs.
 
     Args:
         text: The file, as Airflow kept it.
         dag_id: The DAG. What another DAG of the file reads is not counted, if the file keeps
             them apart by ``with DAG("ID")`` or ``@dag``.
 
-    Cost: one parse; linear in the text for each chain of names.
+    Cost: one parse, and time linear in the text for each name in a chain of assignments.
     """
     try:
         tree = ast.parse(text)
@@ -149,7 +149,14 @@ def _keys(node: ast.AST) -> Iterator[ast.AST | None]:
 
 
 def looks_like(tag: str, wanted: str) -> bool:
-    """Return whether a person may take one tag for the other: letters alone, look-alikes too."""
+    """Return whether a person may take one tag for the other.
+
+    Only letters and digits are compared, and letters that look alike are equal.
+
+    Args:
+        tag: As its author wrote it.
+        wanted: As the administrator wrote it.
+    """
     return _skeleton(tag) == _skeleton(wanted)
 
 

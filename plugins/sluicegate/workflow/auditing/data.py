@@ -1,4 +1,4 @@
-"""Are the sealed bytes still there? The one part of the audit that reads data."""
+"""Whether the sealed bytes are still there. No other part of the audit reads data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sluicegate.digest.manifest import verify_manifest
 from sluicegate.errors import IntegrityError, SluicegateError
-from sluicegate.workflow.auditing.findings import Finding
+from sluicegate.workflow.auditing.findings import AuditFinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def data_findings(
     evidence: Evidence, *, at: datetime, places: Mapping[str, Path] | None = None
-) -> Iterator[Finding]:
-    """Hash the newest sealed batch of every source again.
+) -> Iterator[AuditFinding]:
+    """Hash the newest sealed batch of every source again, and yield what differs.
 
     Args:
         evidence: Open ledger and trust policy.
@@ -35,17 +35,17 @@ def data_findings(
             batch = evidence.latest_seal(source, at=at)
         except SluicegateError:
             continue  # a seal that does not verify is a finding of the statement audit
-        place = (places or {}).get(source, Path(batch.locator))
+        place = (places or {}).get(source, Path(batch.location))
         where = f"{source}@{batch.digest.short} in {place}"
         try:
             if batch.table is None:
                 verify_manifest(place, batch.manifest)
             else:
-                _verify_rows(batch.table, batch.locator)
+                _verify_rows(batch.table, batch.location)
         except IntegrityError as error:
-            yield Finding("DATA_CHANGED", where, str(error))
+            yield AuditFinding("DATA_CHANGED", where, str(error))
         except SluicegateError as error:
-            yield Finding("DATA_MISSING", where, str(error))
+            yield AuditFinding("DATA_MISSING", where, str(error))
 
 
 def _verify_rows(table: SealedTable, locator: str) -> None:

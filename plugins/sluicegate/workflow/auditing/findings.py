@@ -1,4 +1,4 @@
-"""What an audit can find: stable codes, how grave each is, and what to do about it."""
+"""What an audit can find: stable codes, the severity of each, and what to do about it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Severity(StrEnum):
     MEDIUM = "medium"
     """Somebody stepped around a rule, or weakened one; a person must explain it."""
     LOW = "low"
-    """Nothing is wrong yet, and nobody can say that all is right."""
+    """Nothing is known to be wrong, but nobody can say that all is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         Severity.HIGH, "Take the default answer and its timeout out of the waiver task."
     ),
 }
-"""Every code; they are stable, and new ones are only added."""
+"""Every code. Codes are stable: new ones are added, and none is removed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """One thing that is wrong, or that a person must explain.
 
     Attributes:
@@ -155,7 +155,7 @@ class Finding:
         }
 
 
-def by_gravity(findings: list[Finding]) -> tuple[Finding, ...]:
+def by_gravity(findings: list[AuditFinding]) -> tuple[AuditFinding, ...]:
     """Return findings, gravest first and otherwise in the order found."""
     order = list(Severity)
     return tuple(sorted(findings, key=lambda finding: order.index(finding.kind.severity)))

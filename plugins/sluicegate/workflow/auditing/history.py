@@ -19,8 +19,9 @@ from sluicegate.errors import (
     MalformedEnvelope,
     SluicegateError,
 )
-from sluicegate.gate.policy import Mode, Result
+from sluicegate.gate.policy import Mode
 from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
 from sluicegate.workflow.sealing.seal import in_turn
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.policy import Policy
     from sluicegate.gate.verdict import Verdict
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ class Version:
         return {
             "version": self.batch.version,
             "digest": str(self.batch.digest),
-            "locator": self.batch.locator,
+            "locator": self.batch.location,
             "sealed_at": self.sealed_at,
             "sealed_by": dict(self.run),
             "inputs": list(self.inputs),
@@ -77,9 +79,14 @@ class Version:
 def versions(evidence: Evidence, source: str, *, at: datetime) -> Iterator[Version]:
     """Yield every sealing of a source that verifies now, newest first.
 
-    What does not verify proves nothing, so it is left out; the audit reports it.
+    A sealing that does not verify proves nothing, so it is left out; the audit reports it.
 
-    Cost: about five signatures and proofs a sealing.
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        at: Aware UTC; keys must be valid then.
+
+    Cost: about five signatures and proofs for each sealing.
     """
     for found in evidence.ledger.find(Kind.PROVENANCE, source):
         try:
@@ -103,11 +110,17 @@ def versions(evidence: Evidence, source: str, *, at: datetime) -> Iterator[Versi
 def last_trusted(evidence: Evidence, policy: Policy, source: str, *, at: datetime) -> SealedBatch:
     """Return the newest batch of a source on whose newest verdict training may rest.
 
-    Enforced verdicts only: in shadow mode nobody decided. Expiry and the policy in force are
-    asked at admission, not here: an older batch may have to be judged again.
+    Only enforced verdicts count, because nobody decided in shadow mode. Expiry and the policy in
+    force are checked at admission and not here: an older batch may have to be judged again.
+
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy in force.
+        source: Name of the source.
+        at: Aware UTC; keys must be valid then.
 
     Raises:
-        EvidenceMissing: There is none.
+        EvidenceMissing: There is no such batch.
     """
     policy = policy.for_source(source)
     for version in versions(evidence, source, at=at):
@@ -116,7 +129,7 @@ def last_trusted(evidence: Evidence, policy: Policy, source: str, *, at: datetim
             verdict is not None
             and not version.quarantined
             and verdict.mode is Mode.ENFORCE
-            and verdict.result is not Result.FAILED
+            and verdict.result is not Status.FAILED
             and verdict.result in policy.accept
             and _stands(evidence, version.batch, at=at)
         ):
@@ -144,7 +157,7 @@ def roll_back(
         evidence: Open for appending.
         policy: The policy in force.
         source: Name of the source.
-        to: Batch to go back to; the last trusted one when None.
+        to: Identity of the batch to go back to; the last trusted one when None.
         signer: Source role's key.
         run: Who does it.
         at: Aware UTC.
@@ -153,10 +166,10 @@ def roll_back(
         The batch, now the newest.
 
     Raises:
-        DigestMismatch: Its bytes are not there any more as they were sealed.
-        GateBlocked: It is in quarantine, or its newest verdict is not accepted.
+        DigestMismatch: Its bytes are no longer those that were sealed.
+        GateBlocked: It is in quarantine, or the policy does not accept its newest verdict.
         EvidenceMissing: It was never sealed or judged.
-        VerificationError: What its verdict rests on counts no more.
+        VerificationError: What its verdict rests on no longer counts.
 
     Cost: one read of all bytes.
     """
@@ -177,7 +190,7 @@ def roll_back(
     newest = evidence.latest_seal(source, at=at)
     if newest.digest == target.digest:
         return newest
-    found = open_any(target.locator)
+    found = open_any(target.location)
     if isinstance(found, ByteSource):
         now = found.manifest(target.manifest.algorithm).digest
     else:
@@ -185,7 +198,7 @@ def roll_back(
     if now != target.digest:
         raise DigestMismatch(
             "the batch to go back to is not what was sealed",
-            locator=target.locator,
+            locator=target.location,
             expected=target.digest.short,
             got=now.short,
             next_step="Restore its bytes, or name an older batch with --to.",
@@ -208,7 +221,7 @@ def _renewed(
     statement = provenance_statement(
         target.source,
         target.contents,
-        locator=target.locator,
+        location=target.location,
         version=newest.version + 1,
         at=at,
         run={**run, "rollback": f"from version {newest.version} to version {target.version}"},
@@ -235,7 +248,7 @@ def _named(item: Subject) -> str:
 def _digest_of_rows(rows: RowSource) -> Digest:
     from sluicegate.adapters.engines.table_commitment import commit_batches
 
-    return commit_batches(rows.batches(), locator=rows.locator).digest
+    return commit_batches(rows.batches(), locator=rows.location).digest
 
 
 def _verdict(evidence: Evidence, batch: SealedBatch, *, at: datetime) -> Verdict | None:

@@ -1,4 +1,4 @@
-"""What a policy would have decided on the findings that the ledger keeps."""
+"""Find out what a policy would have decided on the findings that the ledger keeps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from sluicegate.attest.trust import Role
 from sluicegate.errors import Expired, SluicegateError
 from sluicegate.gate.decide import NOBODY
 from sluicegate.gate.judgement import ALONE, Compared, absent, asks, require_usable, weigh
-from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.reconsider import reconsidered
 from sluicegate.gate.verdict import verdict_from_statement
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from sluicegate.gate.policy import Policy, SignalRule
+    from sluicegate.gate.policy import Policy, Result, SignalRule
     from sluicegate.gate.verdict import Reason, Verdict
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.workflow.evidence.verified import Evidence
@@ -38,8 +37,8 @@ class Replay:
         digest: Identity of the batch.
         was: Result then.
         would_be: Result under the policy; None if what is kept cannot tell.
-        starts: Whether training would start, as far as is known.
-        why: Worst reason, or why it could not be replayed.
+        starts: Whether training would start; False if that is unknown.
+        why: The worst reason, or why the verdict could not be replayed.
     """
 
     index: int
@@ -56,8 +55,8 @@ def replay(
 ) -> Iterator[Replay]:
     """Decide again on every verdict whose findings the ledger keeps, oldest first.
 
-    Rules are replayed exactly; a tolerance or budget as far as a finding's numbers tell. What
-    needs the data again is said to be unknown, and so lets nothing start.
+    Rules are replayed exactly. A tolerance or budget is replayed as far as the numbers of a finding
+    allow. What needs the data again is reported as unknown, and so lets nothing start.
 
     Args:
         evidence: Open ledger and trust policy.
@@ -66,9 +65,9 @@ def replay(
         at: Aware UTC; keys must be valid then.
 
     Raises:
-        ConfigError: A policy that the gate would stop on.
+        ConfigError: The gate could not use this policy.
 
-    Cost: two proofs and three signatures a verdict.
+    Cost: two proofs and three signatures for each verdict.
     """
     require_usable(policy)
     for found in evidence.ledger.find(Kind.VERDICT, source, newest_first=False):
@@ -100,7 +99,7 @@ def _decided(
 ) -> tuple[Result | None, str]:
     """Return the result and its worst reason; None if an unknown finding could worsen it."""
     if old is None:
-        return None, "the ledger keeps no text of the policy of then"
+        return None, "the ledger keeps no text of the policy of that verdict"
     records = [record for record in records if _stands(record, old, new)]
     again = [(record, reconsidered(record, old, new)) for record in records]
     unknown = {_key(record) for record, found in again if found is None}
@@ -109,10 +108,10 @@ def _decided(
     left = [found for _, found in again if found is not None]
     reasons = _against(left, new, silent - dropped, n_baselines=1 + (verdict.rolling is not None))
     unknown.update(dropped, _never_asked(records, old, new))
-    if unknown and not (reasons and reasons[0].result is Result.FAILED):
+    if unknown and not (reasons and reasons[0].result is Status.FAILED):
         return None, f"needs the data again for {', '.join(sorted(unknown))}"
     if not reasons:
-        return Result.PASSED, "no signal fired"
+        return Status.PASSED, "no signal fired"
     return reasons[0].result, reasons[0].message
 
 
@@ -139,27 +138,27 @@ def _against(
 
 
 def _rules(policy: Policy) -> dict[str, SignalRule]:
-    """Return rules that ask for no finding: which were left out, the verdict's reasons say."""
+    """Return rules that require no finding; the verdict's reasons say which were left out."""
     return {key: replace(rule, required=False) for key, rule in policy.signals.items()}
 
 
 def _silent(verdict: Verdict) -> set[str]:
-    """Return keys of what was expected then and left no finding."""
+    """Return the keys of signals that were expected then and left no finding."""
     return {
         _name(reason.code, reason.column)
         for reason in verdict.reasons
-        if reason.result is Result.FAILED and reason.message.endswith(NOBODY)
+        if reason.result is Status.FAILED and reason.message.endswith(NOBODY)
     }
 
 
 def _dropped(old: Policy, new: Policy) -> set[str]:
-    """Return what only the old policy required; whether the baseline did, is not kept."""
+    """Return what only the old policy required; the ledger does not say what the baseline did."""
     required = [{key for key, rule in p.signals.items() if rule.required} for p in (old, new)]
     return required[0] - required[1]
 
 
 def _never_asked(records: list[SignalRecord], old: Policy, new: Policy) -> Iterator[str]:
-    """Yield what the new policy asks for and nobody looked at."""
+    """Yield what the new policy asks for and nobody looked at then."""
     left = {name for record in records for name in (record.code, _key(record))}
     required = {key for key, rule in new.signals.items() if rule.required}
     yield from (
@@ -174,7 +173,7 @@ def _never_asked(records: list[SignalRecord], old: Policy, new: Policy) -> Itera
 
 
 def _needs_data(code: str, policy: Policy) -> bool:
-    """Return whether a signal was asked of the batch; limits that are not set ask for none."""
+    """Return whether a signal needs the batch; limits that are not set need nothing."""
     return asks(policy, code) and (code != CONTRIBUTOR_LIMIT or policy.contributors is not None)
 
 

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 FORMAT = "https://sluicegate.dev/airflow-records/v1"
-_MAX_BYTES = 512 * 1024 * 1024  # about a million task instances
+_MAX_BYTES = 512 * 1024 * 1024  # enough for about a million task instances
 
 ADMITTED_KEY = "sluicegate_admitted"
 """XCom key under which the guard notes what it decided about a task: ``sources``, source to
 verdict; ``refused``, the code of its refusal or ""; ``guard``, its version and settings. Airflow
-takes it from nobody but who holds the task's token, and records the host that ran the task."""
+accepts the note only from a holder of the task's token, and records the host that ran the task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class DagRecord:
         tags: Tags now; Airflow keeps no history of them.
         sources: Sources it is scheduled on.
         assets: Protected assets of others that it is scheduled on, by URI.
-        mentions: What the versions of its file that ran say, see `dag_text.Mention`.
+        mentions: What its file says, in the versions that ran; see `dag_text.Mention`.
     """
 
     dag_id: str
@@ -120,8 +120,8 @@ class AdmissionTrace:
         map_index: -1 if not mapped.
         verdicts: Source to digest of the verdict's envelope; empty if nothing was admitted.
         refused: Code of the error by which the guard refused; "" if it did not.
-        version: Version of the guard; "" of one that did not say.
-        settings: Digest of its settings, cut; "" as before.
+        version: Version of the guard; "" if it did not say.
+        settings: Digest of its settings, cut; "" if it did not say.
     """
 
     dag_id: str
@@ -140,12 +140,12 @@ class AdmissionTrace:
 
     @classmethod
     def of(cls, key: tuple[str, str, str, int], value: Any) -> AdmissionTrace:
-        """Return what an XCom says; whatever else lies there admits nothing.
+        """Return what an XCom says; anything but the guard's note admits nothing.
 
         Args:
             key: Identity of the task instance.
-            value: The XCom's value, JSON text or what it stands for. Guards before 0.1.0
-                noted the verdicts alone.
+            value: The XCom's value: JSON text, or the value that it stands for. Guards before
+                0.1.0 noted only the verdicts.
         """
         said = _mapping(value)
         is_plain = not isinstance(said.get("sources"), dict)
@@ -248,19 +248,15 @@ class RunRecords:
     def from_json(cls, data: bytes, *, locator: str) -> RunRecords:
         """Read what ``to_json`` wrote.
 
+        Args:
+            data: The bytes of the file.
+            locator: Where they come from, for messages.
+
         Raises:
             MalformedEnvelope: Another format, or fields that are missing or mistyped.
         """
         try:
-            value = json.loads(data)
-            if value.pop("type") != FORMAT:
-                raise ValueError(FORMAT)  # noqa: TRY301 - one place words every defect
-            value["collected"] = _time(value["collected"])
-            value["since"] = _time(value["since"])
-            value["plugins"] = None if value["plugins"] is None else tuple(value["plugins"])
-            for name, kind in _LISTS.items():
-                value[name] = tuple(_read(kind, item) for item in value[name])
-            return cls(**value)
+            return cls(**_parsed(data))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise MalformedEnvelope(
                 "not records of Airflow's runs",
@@ -299,6 +295,19 @@ def read_records(path: Path) -> RunRecords:
             got=error.strerror or type(error).__name__,
         ) from error
     return RunRecords.from_json(data, locator=str(path))
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    """Return the fields of a records file; whatever is wrong with it raises a built-in error."""
+    value: dict[str, Any] = json.loads(data)
+    if value.pop("type") != FORMAT:
+        raise ValueError(FORMAT)
+    value["collected"] = _time(value["collected"])
+    value["since"] = _time(value["since"])
+    value["plugins"] = None if value["plugins"] is None else tuple(value["plugins"])
+    for name, kind in _LISTS.items():
+        value[name] = tuple(_read(kind, item) for item in value[name])
+    return value
 
 
 def _mapping(value: Any) -> dict[str, Any]:

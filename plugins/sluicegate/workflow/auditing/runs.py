@@ -1,7 +1,7 @@
-"""Where what Airflow ran does not fit what the ledger allowed.
+"""Find where Airflow ran something that the ledger did not allow.
 
-Airflow's records may be edited and its tasks may lie; neither can make a verdict. So each
-question is put to both sides: what ran, by Airflow; what was allowed, by signatures.
+Airflow's records may be edited and its tasks may lie, but neither can make a verdict. So each
+question is put to both sides: Airflow says what ran, and signatures say what was allowed.
 docs/adr/0008-audit-and-bypasses.md says what this cannot see.
 """
 
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.workflow.admission.protected import protected_tag
 from sluicegate.workflow.auditing.dag_text import Mention, looks_like
-from sluicegate.workflow.auditing.findings import Finding
-from sluicegate.workflow.auditing.verdict_history import Standing, run_key
+from sluicegate.workflow.auditing.findings import AuditFinding
+from sluicegate.workflow.auditing.verdict_history import VerdictState, run_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 DEFAULT_TAGS: Final = frozenset({"training"})
 GATE_OPERATORS: Final = frozenset({"TrainingGateOperator"})
 EXEMPT_OPERATORS: Final = GATE_OPERATORS | {"SealSourceOperator", "WaitForVerdictOperator"}
-"""Ours, by name only: a class of the same name is told apart by the guard, not by Airflow's
-records. A gate that succeeds must leave a verdict all the same."""
+"""Our operators, by name only: the guard tells a class of the same name apart, Airflow's records do
+not. A gate that succeeds must leave a verdict all the same."""
 
 ANNOUNCING_OPERATORS: Final = frozenset({"ConfirmWaiverOperator", "RollbackOperator"})
-"""They announce a batch on a verdict that another task issued; that verdict, or waivers of it,
-must have let training start when they ended."""
+"""Operators that announce a batch on a verdict of another task. When they ended, that verdict, or
+waivers of it, must have let training start."""
 ASKING_OPERATORS: Final = frozenset({"RequestWaiverOperator"})
 
 SLACK: Final = timedelta(seconds=60)
-"""Clocks of workers and gate may differ, statements carry whole seconds, and the guard looks
-a little after the start that Airflow notes."""
+"""Clocks of workers and gate may differ, statements carry whole seconds, and the guard checks a
+little after the start that Airflow notes."""
 
 _MARK: Final = ("patch_task_instance", "bulk_task_instances", "patch_dag_run", "bulk_dag_runs")
 _DELETE: Final = ("delete_dag_run", "delete_task_instance", "delete_dag")
 _CODES: Final = {
-    Standing.FAILED: "TRAINED_ON_FAILED_VERDICT",
-    Standing.EXPIRED: "TRAINED_ON_EXPIRED_VERDICT",
-    Standing.QUARANTINED: "TRAINED_ON_QUARANTINED_BATCH",
-    Standing.NOTHING: "TRAINED_WITHOUT_VERDICT",
+    VerdictState.FAILED: "TRAINED_ON_FAILED_VERDICT",
+    VerdictState.EXPIRED: "TRAINED_ON_EXPIRED_VERDICT",
+    VerdictState.QUARANTINED: "TRAINED_ON_QUARANTINED_BATCH",
+    VerdictState.NOTHING: "TRAINED_WITHOUT_VERDICT",
 }
 
 
@@ -108,8 +108,8 @@ class RunAudit:
         self._by_envelope = {past.envelope: past for past in history.all()}
         self._unspoken = self._unspoken_runs()
 
-    def findings(self) -> Iterator[Finding]:
-        """Yield everything that does not fit."""
+    def findings(self) -> Iterator[AuditFinding]:
+        """Yield each thing that ran and was not allowed, or that a person must explain."""
         for task in self._records.tries:
             if self._is_gate(task):
                 yield from self._gate(task)
@@ -126,13 +126,13 @@ class RunAudit:
         yield from self._answers()
         if self._records.plugins is not None and "sluicegate" not in self._records.plugins:
             said = "the API server does not list the plugin, so its environment lacks the guard"
-            yield Finding("GUARD_NOT_INSTALLED", self._records.url, said)
+            yield AuditFinding("GUARD_NOT_INSTALLED", self._records.url, said)
 
     def _is_gate(self, task: TaskTry) -> bool:
         return bool(self._outlets.get((task.dag_id, task.task_id)))
 
-    def _gate(self, task: TaskTry) -> Iterator[Finding]:
-        """A gate that succeeded must have issued a verdict that lets training start."""
+    def _gate(self, task: TaskTry) -> Iterator[AuditFinding]:
+        """Check that a gate which succeeded issued a verdict that lets training start."""
         if task.state != "success":
             return
         issued = self._issued.get(task.key, [])
@@ -142,59 +142,59 @@ class RunAudit:
         elif not issued:
             code = "GATE_MARKED_SUCCESS" if mark or not task.ran else "GATE_WITHOUT_VERDICT"
             said = f"succeeded, and the ledger holds no verdict of this run{_by(mark)}"
-            yield Finding(code, _where(task), said)
+            yield AuditFinding(code, _where(task), said)
         elif not issued[-1].accepted and task.is_latest:
             verdict = issued[-1].verdict
             said = f"succeeded although its verdict is {verdict.result}{_by(mark)}"
-            yield Finding("GATE_MARKED_SUCCESS", _where(task), said)
+            yield AuditFinding("GATE_MARKED_SUCCESS", _where(task), said)
 
-    def _announced(self, task: TaskTry) -> Iterator[Finding]:
-        """What a waiver or a rollback announced must have been allowed when it was announced."""
+    def _announced(self, task: TaskTry) -> Iterator[AuditFinding]:
+        """Check that what a waiver or a rollback announced was allowed at that moment."""
         end, slack = task.end or task.start, self._rules.slack
         for source in self._outlets[(task.dag_id, task.task_id)]:
             past = self._history.by_source.get(source)
             if past is None or end is None or not past.during(end - slack, end + slack):
                 said = f"announced {source}, on which no verdict and no waiver let anybody train"
-                yield Finding("GATE_WITHOUT_VERDICT", _where(task), said)
+                yield AuditFinding("GATE_WITHOUT_VERDICT", _where(task), said)
 
-    def _asked(self, task: TaskTry) -> Iterator[Finding]:
-        """A question that was marked as answered asked nobody; nothing trains by it."""
+    def _asked(self, task: TaskTry) -> Iterator[AuditFinding]:
+        """Report a question that was marked as answered: nobody was asked, and nothing trains."""
         mark = self._marked(task)
         if mark or not task.ran:
             said = f"marked as answered; nobody was asked{_by(mark)}"
-            yield Finding("TASK_MARKED_SUCCESS", _where(task), said)
+            yield AuditFinding("TASK_MARKED_SUCCESS", _where(task), said)
 
-    def _training(self, task: TaskTry) -> Iterator[Finding]:
+    def _training(self, task: TaskTry) -> Iterator[AuditFinding]:
         if task.operator == "EmptyOperator" and not task.ran:
             return  # the scheduler skips it: nothing ran and nothing was read
         reason = self._protection(task)
         if not reason:
             if task.dag_id in self._once_guarded and task.key not in self._noted:
                 said = "succeeded unguarded in a DAG that the guard used to protect"
-                yield Finding("PROTECTION_REMOVED", _where(task), said)
+                yield AuditFinding("PROTECTION_REMOVED", _where(task), said)
             return
         mark = self._marked(task)
         if mark or not task.ran:
             said = f"marked as succeeded; what its run did is not known{_by(mark)}"
-            yield Finding("TASK_MARKED_SUCCESS", _where(task), said)
+            yield AuditFinding("TASK_MARKED_SUCCESS", _where(task), said)
             return
         trace = self._traces.get(task.key) if task.is_latest else None
         if task.is_latest and trace is None:
             code = "PROTECTION_REMOVED" if self._rests_on_an_inlet(task) else "TRAINED_UNGUARDED"
             said = f"succeeded without an admission by the guard ({reason})"
-            yield Finding(code, _where(task), said)
+            yield AuditFinding(code, _where(task), said)
         yield from self._read(task, trace or {}, reason)
 
-    def _read(self, task: TaskTry, trace: Mapping[str, str], reason: str) -> Iterator[Finding]:
-        """Every source that the task declares or was admitted to needs a verdict in force."""
+    def _read(self, task: TaskTry, trace: Mapping[str, str], reason: str) -> Iterator[AuditFinding]:
+        """Check that a verdict was in force on each source the task declares or was admitted to."""
         sources = sorted({*self._declared(task), *trace})
         if not sources:
             said = f"succeeded, is protected ({reason}), and names no source"
-            yield Finding("TRAINED_WITHOUT_SOURCE", _where(task), said)
+            yield AuditFinding("TRAINED_WITHOUT_SOURCE", _where(task), said)
         for source in sources:
             yield from self._source(task, source, trace.get(source))
 
-    def _source(self, task: TaskTry, source: str, traced: str | None) -> Iterator[Finding]:
+    def _source(self, task: TaskTry, source: str, traced: str | None) -> Iterator[AuditFinding]:
         if task.start is None:
             return
         where, slack = f"{_where(task)} on {source}", self._rules.slack
@@ -202,18 +202,18 @@ class RunAudit:
         past = self._history.by_source.get(source)
         in_force = [] if past is None else past.during(task.start - slack, max(last, task.start))
         if not in_force:
-            standing, verdict = (
-                (Standing.NOTHING, None) if past is None else past.standing(task.start)
+            state, verdict = (
+                (VerdictState.NOTHING, None) if past is None else past.state(task.start)
             )
-            code = _CODES.get(standing, "TRAINED_WITHOUT_VERDICT")
+            code = _CODES.get(state, "TRAINED_WITHOUT_VERDICT")
             entry = f" (ledger entry {verdict.index})" if verdict else ""
-            said = f"started {_text(task.start)}: {standing}{entry}"
-            yield Finding(code, where, said)
+            said = f"started {_text(task.start)}: {state}{entry}"
+            yield AuditFinding(code, where, said)
         elif traced is not None and traced not in {item.envelope for item in in_force}:
             known = self._by_envelope.get(traced)
             what = f"ledger entry {known.index}" if known else "a verdict that no ledger holds"
             said = f"notes an admission on {what}, which was not in force at {_text(task.start)}"
-            yield Finding("ADMISSION_FORGED", where, said)
+            yield AuditFinding("ADMISSION_FORGED", where, said)
         else:
             admitting = [item for item in in_force if traced in (None, item.envelope)]
             yield from self._standing.findings(admitting[-1], task.start, where)
@@ -236,20 +236,21 @@ class RunAudit:
         alike = (tag for tag in tags for wanted in self._rules.tags if looks_like(tag, wanted))
         return min(alike, default="")
 
-    def _reads_unguarded(self) -> Iterator[Finding]:
+    def _reads_unguarded(self) -> Iterator[AuditFinding]:
         """Yield a finding for each run that read verified data past every guard."""
         for tasks in self._unspoken:
             names = ", ".join(sorted({task.task_id for task in tasks}))
             said = f"its DAG file names verified data, and the guard saw none of {names}"
-            yield Finding("READ_UNGUARDED", _where(tasks[0]), said)
+            yield AuditFinding("READ_UNGUARDED", _where(tasks[0]), said)
 
     def _unspoken_runs(self) -> list[list[TaskTry]]:
         """Return the work of runs whose DAG file names verified data, and that no guard explains.
 
-        Broader than the guard: the file is asked and not what Airflow made of it, for an inlet that
-        is no plain asset leaves no record, and a worker without the guard sees none at all. A
-        guard explains a run in which it spoke, one whose records say which task it protects, and
-        one of a DAG it spoke for elsewhere, on hosts that have it: there the reader was skipped.
+        This looks further than the guard. It reads the file, not what Airflow made of it: an inlet
+        that is no plain asset leaves no record, and a worker without the guard sees none at all. A
+        guard explains a run in which it spoke, and a run whose records say which task it
+        protects. If it spoke in other runs of the DAG, it also explains a run on hosts that have
+        it: there the reader was skipped.
         """
         runs: dict[tuple[str, str], list[TaskTry]] = defaultdict(list)
         for task in self._records.tries:
@@ -266,8 +267,8 @@ class RunAudit:
                 found.append(work)
         return found
 
-    def _hosts(self) -> Iterator[Finding]:
-        """A host that trained past the guard, and on which none ever spoke, has none."""
+    def _hosts(self) -> Iterator[AuditFinding]:
+        """Report each host that trained past the guard and on which no guard ever spoke."""
         silent = [task for tasks in self._unspoken for task in tasks]
         silent += [
             task
@@ -278,13 +279,13 @@ class RunAudit:
             tasks = [task for task in silent if task.host == host]
             queues = ", ".join(sorted({task.queue for task in tasks if task.queue})) or "unknown"
             said = f"ran {len(tasks)} training tasks, queue {queues}, and no guard ever spoke there"
-            yield Finding("HOST_NOT_ARMED", f"{host}, e.g. {_where(tasks[0])}", said)
+            yield AuditFinding("HOST_NOT_ARMED", f"{host}, e.g. {_where(tasks[0])}", said)
 
-    def _settings(self) -> Iterator[Finding]:
+    def _settings(self) -> Iterator[AuditFinding]:
         for dag_id in sorted({task.dag_id for task in self._records.tries}):
             if Mention.SETS in self._mentions.get(dag_id, ()):
                 said = "its file sets where the evidence is; only an administrator does that"
-                yield Finding("SETTINGS_IN_DAG_FILE", dag_id, said)
+                yield AuditFinding("SETTINGS_IN_DAG_FILE", dag_id, said)
 
     def _rests_on_an_inlet(self, task: TaskTry) -> bool:
         """Return whether a DAG the guard used to admit is protected by a recorded inlet alone.
@@ -319,7 +320,7 @@ class RunAudit:
             None,
         )
 
-    def _clearings(self) -> Iterator[Finding]:
+    def _clearings(self) -> Iterator[AuditFinding]:
         gates = {task.key[:3]: task for task in self._records.tries if self._is_gate(task)}
         for event in self._records.events:
             if "clear" not in event.event:
@@ -327,17 +328,17 @@ class RunAudit:
             for task in gates.values():
                 if _concerns(event, task):
                     said = f"cleared by {event.owner or 'nobody known'} at {_text(event.when)}"
-                    yield Finding("GATE_CLEARED", _where(task), said)
+                    yield AuditFinding("GATE_CLEARED", _where(task), said)
 
-    def _deletions(self) -> Iterator[Finding]:
+    def _deletions(self) -> Iterator[AuditFinding]:
         relevant = self._relevant_dags()
         for event in self._records.events:
             if event.event.startswith(_DELETE) and event.dag_id in relevant:
                 where = "/".join(filter(None, (event.dag_id, event.run_id, event.task_id)))
                 said = f"{event.event} by {event.owner or 'nobody known'} at {_text(event.when)}"
-                yield Finding("RECORDS_DELETED", where, said)
+                yield AuditFinding("RECORDS_DELETED", where, said)
 
-    def _unknown_runs(self) -> Iterator[Finding]:
+    def _unknown_runs(self) -> Iterator[AuditFinding]:
         known = {task.key for task in self._records.tries}
         since = self._records.since
         for past in self._history.all():
@@ -347,9 +348,9 @@ class RunAudit:
             if since is not None and issued < since + self._rules.slack:
                 continue
             said = f"names the run {'/'.join(map(str, key[:3]))}, which Airflow does not know"
-            yield Finding("VERDICT_RUN_UNKNOWN", f"ledger entry {past.index}", said)
+            yield AuditFinding("VERDICT_RUN_UNKNOWN", f"ledger entry {past.index}", said)
 
-    def _answers(self) -> Iterator[Finding]:
+    def _answers(self) -> Iterator[AuditFinding]:
         relevant = self._relevant_dags()
         for answer in self._records.answers:
             if answer.dag_id not in relevant and "waiver" not in answer.operator.lower():
@@ -359,7 +360,7 @@ class RunAudit:
             where = f"{answer.dag_id}/{answer.run_id}/{answer.task_id}"
             chosen = ", ".join(answer.options) or "nothing"
             said = f"went on with the answer {chosen!r}, which no person gave"
-            yield Finding("WAIVER_ANSWERED_BY_NOBODY", where, said)
+            yield AuditFinding("WAIVER_ANSWERED_BY_NOBODY", where, said)
 
 
 def _did_foreign_work(task: TaskTry) -> bool:

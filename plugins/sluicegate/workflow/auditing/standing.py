@@ -1,8 +1,9 @@
-"""Whether a run that was rightly admitted rests on evidence that counts no more.
+"""Whether a run that was rightly admitted rests on evidence that no longer counts.
 
-The guard asks each piece under a verdict again when a task starts. This asks once more, later, for
-runs that are over: what was revoked since, and what was set aside. A key that was only rotated out
-of use or expired accuses nobody. The auditor's side of `sluicegate.workflow.admission.standing`.
+The guard checks each piece under a verdict again when a task starts. This checks once more, for
+runs that are over: what was revoked since, and what was set aside. A key that only expired, or was
+only rotated out of use, accuses nobody. This is the auditor's side of
+`sluicegate.workflow.admission.standing`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from sluicegate.attest.trust import Role
 from sluicegate.errors import SluicegateError
 from sluicegate.workflow.admission.waived import waived_codes
 from sluicegate.workflow.auditing.custody_history import is_held
-from sluicegate.workflow.auditing.findings import Finding
+from sluicegate.workflow.auditing.findings import AuditFinding
 from sluicegate.workflow.baselines.rests_on import (
     baselines_of,
     inputs_of,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class StandingAudit:
-    """Asks what verdicts rest on, each once.
+    """Checks what verdicts rest on, once for each verdict.
 
     Args:
         evidence: Ledger and trust policy.
@@ -58,27 +59,27 @@ class StandingAudit:
         self._revoked: dict[int, str] = {}
         self._inputs: dict[int, frozenset[str]] = {}
 
-    def findings(self, past: PastVerdict, start: datetime, where: str) -> Iterator[Finding]:
-        """Yield what a run that started under a verdict rests on and that counts no more.
+    def findings(self, past: PastVerdict, start: datetime, where: str) -> Iterator[AuditFinding]:
+        """Yield what a run rests on and what no longer counts.
 
         Args:
-            past: The verdict that admitted it.
-            start: When it started.
+            past: The verdict that admitted the run.
+            start: Aware UTC; when it started.
             where: The run, for messages.
         """
         entry = f"ledger entry {past.index}"
         if self._revocations and (why := self._why_revoked(past, start)):
             said = f"started {format_timestamp(start)} on {entry}, and {why}"
-            yield Finding("TRAINED_ON_REVOKED_EVIDENCE", where, said)
+            yield AuditFinding("TRAINED_ON_REVOKED_EVIDENCE", where, said)
         holds = self._holds.get(past.verdict.source, ())
         for digest in sorted(self._behind(past) & {hold.digest for hold in holds}):
             said = f"judged on {entry} by a baseline of batch {digest.partition(':')[2][:12]}"
             if all(is_held(holds, digest, start + slack) for slack in (-self._slack, self._slack)):
-                yield Finding(
+                yield AuditFinding(
                     "TRAINED_ON_QUARANTINED_BASELINE", where, f"{said}, which was in quarantine"
                 )
             elif is_held(holds, digest, self._at):
-                yield Finding(
+                yield AuditFinding(
                     "BASELINE_QUARANTINED_SINCE", where, f"{said}, which is in quarantine now"
                 )
 
@@ -98,12 +99,12 @@ class StandingAudit:
             self._require_own(past)
             require_unrevoked(self._evidence, past.issued, at=self._at)
         except SluicegateError as error:
-            # Whatever else does not hold is reported at the statement itself.
+            # Anything else that does not hold is reported at the statement itself.
             return error.what if "revoked" in error.what else ""
         return ""
 
     def _require_own(self, past: PastVerdict) -> None:
-        """Return if the verdict, and one of the seals of its batch, is of keys that count now."""
+        """Return if keys that count now signed the verdict and one of the seals of its batch."""
         evidence, verdict = self._evidence, past.verdict
         record = evidence.ledger.get_verified(past.index)
         evidence.statement(record, Role.GATE, at=verdict.issued, asked=self._at)

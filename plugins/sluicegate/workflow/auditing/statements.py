@@ -1,7 +1,7 @@
-"""The statements of a ledger, each held against the trust policy and its own leaf.
+"""Check each statement of a ledger against the trust policy and its own leaf.
 
-The ledger's own audit says that nothing was taken out or rewritten. This one says whether
-what is in it was worth logging. The steps, and what each stops:
+The ledger's own audit says that nothing was taken out or rewritten. This one says whether the
+statements in it hold. The steps, and what each stops:
 
 1. The kind of the leaf fits the statement          (a baseline filed as a verdict)
 2. The role of that kind signed it, with a key that
@@ -19,56 +19,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from sluicegate.adapters.policy_file import load_yaml
-from sluicegate.attest import predicates
-from sluicegate.attest.bundle import from_bundle
-from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.statement import Statement
-from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
-from sluicegate.attest.trust import Role
+from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.errors import (
     BadSignature,
-    ConfigError,
     Expired,
     MalformedEnvelope,
     SluicegateError,
     UntrustedKey,
     VerificationError,
 )
-from sluicegate.gate.policy import Mode, Policy, parse_policy
+from sluicegate.gate.policy import Mode, Policy
 from sluicegate.gate.promotion import promotion_from_statement
 from sluicegate.gate.verdict import Verdict, policy_from_test_result, verdict_from_statement
 from sluicegate.gate.waiver import is_revocation
 from sluicegate.gate.weakening import weakened
-from sluicegate.workflow.auditing.baselines import BaselineAudit
-from sluicegate.workflow.auditing.findings import Finding
+from sluicegate.workflow.auditing.baseline_history import BaselineAudit
+from sluicegate.workflow.auditing.findings import AuditFinding
+from sluicegate.workflow.auditing.leaves import (
+    EXPECTED,
+    Misrouted,
+    claimed_time,
+    envelope_of,
+    kept_policy,
+    records_from,
+    require_routing,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from sluicegate.attest.trust import TrustPolicy
+    from sluicegate.attest.dsse import Envelope
+    from sluicegate.attest.trust import Role, TrustPolicy
     from sluicegate.ledger.log import Ledger
     from sluicegate.ledger.store import LedgerRecord
-
-EXPECTED: Final = {
-    "seal": (predicates.OMS_SIGNATURE, Role.SOURCE),
-    "provenance": (predicates.PROVENANCE, Role.SOURCE),
-    "baseline": (predicates.BASELINE, Role.BASELINE),
-    "promotion": (predicates.BASELINE, Role.BASELINE),
-    "test-result": (predicates.TEST_RESULT, Role.GATE),
-    "verdict": (predicates.SVR, Role.GATE),
-    "waiver": (predicates.WAIVER, Role.WAIVER),
-}
-"""Ledger kind to the predicate it holds and the role that must have signed. Of other kinds
-the predicate itself says which roles may sign it."""
 
 DISORDER: Final = timedelta(hours=6)
 """How far a statement may lie behind an earlier leaf: a gate notes the time when it starts
 and appends when it is done, and others append meanwhile."""
 
-_TIME_FIELDS: Final = ("sealedAt", "timeCreated", "issuedAt", "createdAt", "created", "issued")
 _HELD_KINDS: Final = frozenset({"seal", "test-result", "baseline"})
 
 
@@ -90,12 +81,12 @@ class StatementAudit:
 
     Args:
         trust: Keys by role.
-        ledger: Looked into for the verdict before the first new one.
+        ledger: The log; also searched for the verdict before the first new one.
         at: Aware UTC; when the audit is made.
     """
 
     def __init__(self, trust: TrustPolicy, ledger: Ledger, *, at: datetime) -> None:
-        self.findings: list[Finding] = []
+        self.findings: list[AuditFinding] = []
         self.n_checked = 0
         self._trust = trust
         self._ledger = ledger
@@ -112,9 +103,9 @@ class StatementAudit:
     def run(self, start: int) -> None:
         """Check every statement from leaf ``start`` on.
 
-        Cost: two parses and one or two signature checks a statement, about 0.2 ms of CPU.
+        Cost: two parses and one or two signature checks for each statement, about 0.2 ms of CPU.
         """
-        for record in _records(self._ledger, start):
+        for record in records_from(self._ledger, start):
             self._take(record)
         for record in self._held:
             self._check(record, self._at)
@@ -123,7 +114,7 @@ class StatementAudit:
         if record.entry.kind in _HELD_KINDS:
             self._held.append(record)
             return
-        time = _claimed_time(record)
+        time = claimed_time(record)
         for held in [r for r in self._held if r.entry.subject == record.entry.subject]:
             self._held.remove(held)
             self._check(held, time or self._at)
@@ -134,7 +125,7 @@ class StatementAudit:
         self.n_checked += 1
         try:
             statement = self._verified(record, time)
-            _require_routing(record, statement)
+            require_routing(record, statement)
             if record.entry.kind == "test-result":
                 self._test_results[record.entry.envelope] = self._kept(statement)
             if record.entry.kind == "verdict":
@@ -164,20 +155,20 @@ class StatementAudit:
     def _require_unrevoked(
         self, trust: TrustPolicy, envelope: Envelope, role: Role, time: datetime, where: str
     ) -> None:
-        """A revocation says that nothing a key ever signed counts, whatever its date."""
+        """Raise if a key is revoked now: then nothing that it ever signed counts."""
         try:
             trust.verify(envelope, role, at=time, asked=self._at, locator=where)
         except UntrustedKey as error:
             raise _Revoked(error.what, locator=where) from error
 
     def _role(self, record: LedgerRecord, envelope: Envelope) -> Role:
-        """Return who must have signed; reading the type before verifying only chooses keys."""
+        """Return who must have signed. The type is not verified yet; it only chooses the keys."""
         claimed = Statement.from_bytes(envelope.payload).predicate_type
         kind = record.entry.kind
         if kind in EXPECTED:
             expected, role = EXPECTED[kind]
             if claimed != expected:
-                raise _Misrouted(f"a {kind} leaf holds {claimed}", expected=expected)
+                raise Misrouted(f"a {kind} leaf holds {claimed}", expected=expected)
             return role
         for role, rule in self._trust.roles.items():
             if claimed in rule.predicates:
@@ -187,7 +178,7 @@ class StatementAudit:
     def _verdict(self, record: LedgerRecord, statement: Statement) -> None:
         verdict = verdict_from_statement(statement, locator="verdict")
         if (verdict.source, str(verdict.digest)) != (record.entry.source, record.entry.subject):
-            raise _Misrouted("the verdict inside is about another batch")
+            raise Misrouted("the verdict inside is about another batch")
         if verdict.mode is Mode.SHADOW:
             said = f"verdict {verdict.result} was issued in shadow mode: it stops nothing"
             self._found("VERDICT_SHADOW", record, said)
@@ -209,7 +200,7 @@ class StatementAudit:
             self._found("BASELINE_UNPROVEN", record, said)
 
     def _has_test_result(self, envelope: str, before: int) -> bool:
-        """Return whether a test result is in the log; equal ones are logged only once."""
+        """Return whether a test result is in the log; equal test results are logged only once."""
         if envelope in self._test_results:
             return True
         record = self._ledger.by_envelope(envelope)
@@ -241,7 +232,7 @@ class StatementAudit:
             self._found("POLICY_WEAKENED", record, f"{clause} ({change} {since})")
 
     def _verdict_before(self, index: int) -> _Judged | None:
-        """Return the newest verdict before ``index``; an audit of new leaves needs one old."""
+        """Return the newest verdict before ``index``; an audit of new leaves compares with it."""
         older = (r for r in self._ledger.find("verdict") if r.index < index)
         record = next(older, None)
         if record is None:
@@ -267,13 +258,7 @@ class StatementAudit:
     def _found(self, code: str, record: LedgerRecord, message: str) -> None:
         entry = record.entry
         where = f"ledger entry {record.index} ({entry.kind} of {entry.source})"
-        self.findings.append(Finding(code, where, message))
-
-
-class _Misrouted(VerificationError):
-    """The leaf leads to a statement about something else."""
-
-    code = "MISROUTED"
+        self.findings.append(AuditFinding(code, where, message))
 
 
 class _Revoked(VerificationError):
@@ -287,7 +272,7 @@ _CODES: Final[Mapping[type[SluicegateError], str]] = {
     UntrustedKey: "SIGNER_UNTRUSTED",
     Expired: "SIGNER_EXPIRED",
     MalformedEnvelope: "STATEMENT_MALFORMED",
-    _Misrouted: "STATEMENT_MISROUTED",
+    Misrouted: "STATEMENT_MISROUTED",
     _Revoked: "SIGNER_REVOKED",
 }
 
@@ -295,77 +280,9 @@ _CODES: Final[Mapping[type[SluicegateError], str]] = {
 def _is_signed_alone(kind: str, envelope: Envelope) -> bool:
     """Return whether one signature of the role is all that a statement can or need hold.
 
-    A bundle holds one, and the provenance beside it, another leaf, what the policy demands beyond
-    it; whoever may ask for a waiver may end all of a batch.
+    A bundle holds one signature; what the policy demands beyond it is on the provenance, another
+    leaf. A revocation needs one signature: whoever may ask for a waiver may end all of a batch.
     """
     if kind == "seal":
         return True
     return kind == "waiver" and is_revocation(Statement.from_bytes(envelope.payload))
-
-
-def envelope_of(record: LedgerRecord) -> Envelope:
-    """Return the envelope of a record; a seal's lies in a Sigstore bundle.
-
-    Raises:
-        MalformedEnvelope: It is none.
-    """
-    locator = f"ledger entry {record.index}"
-    if record.entry.kind == "seal":
-        return from_bundle(record.envelope, locator=locator)[0]
-    return Envelope.from_bytes(record.envelope, locator=locator)
-
-
-def _records(ledger: Ledger, start: int) -> Iterator[LedgerRecord]:
-    if start == 0:
-        return ledger.find(newest_first=False)
-    fresh = []
-    for record in ledger.find():
-        if record.index < start:
-            break
-        fresh.append(record)
-    return reversed(fresh)
-
-
-def _claimed_time(record: LedgerRecord) -> datetime | None:
-    """Return the time a statement gives itself; that it is a claim is what step 5 is for."""
-    try:
-        body = Statement.from_bytes(envelope_of(record).payload).predicate
-    except VerificationError:
-        return None
-    for name in _TIME_FIELDS:
-        if name in body:
-            try:
-                return parse_timestamp(body[name])
-            except MalformedEnvelope:
-                return None
-    return None
-
-
-def _require_routing(record: LedgerRecord, statement: Statement) -> None:
-    entry = record.entry
-    if entry.kind == "promotion":
-        promotion = promotion_from_statement(statement, locator="promotion")
-        if (promotion.source, str(promotion.baseline)) != (entry.source, entry.subject):
-            raise _Misrouted("the promotion is of another baseline or source")
-        return
-    if entry.kind == "baseline":
-        # It is about the baseline, and logged beside the batch that it judged.
-        named: Any = statement.predicate.get("source")
-        if named not in (None, entry.source):
-            raise _Misrouted("the baseline is of another source", got=str(named)[:64])
-        return
-    algorithm, _, value = entry.subject.partition(":")
-    for subject in statement.subjects:
-        if (subject.name, subject.digest.get(algorithm)) == (entry.source, value):
-            return
-    raise _Misrouted("the statement is not about the batch that its leaf names")
-
-
-def kept_policy(raw: bytes | None) -> Policy | None:
-    """Return the policy in the bytes a test result kept, None if nobody can tell."""
-    if raw is None:
-        return None
-    try:
-        return parse_policy(load_yaml(raw, locator="kept policy"), raw, locator="kept policy")
-    except ConfigError:
-        return None  # of a later version than this auditor knows: reported as unknown

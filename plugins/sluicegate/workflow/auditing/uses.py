@@ -1,8 +1,8 @@
-"""What was made of a batch: features, models, and what was made of those in turn.
+"""Find what was made of a batch: features, models, and what was made of those in turn.
 
-Asked when something turns out to be bad: which models used this file, this contributor's rows,
-this row? Answered by signatures alone: a provenance names what a batch was made of, and the
-verdict on a model what it was trained on. The log grows forwards, so one walk along it suffices.
+People ask this when something turns out to be bad: which models used this file, this contributor's
+rows, this row? Only signed statements answer. A provenance names what a batch was made of, and the
+verdict on a model names what it was trained on. The log only grows, so one walk along it suffices.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.ledger.store import LedgerRecord
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 TRAINED_ON = "trained_on:"
 """How the verdict on a model names the batches that it was trained on."""
@@ -38,13 +39,13 @@ Made = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One thing that was made, directly or through others, of a batch asked about.
+    """A batch or model that was made, directly or through others, of a batch asked about.
 
     Attributes:
         source: Its name.
         digest: Its identity.
         is_model: Whether a verdict on a model says so, not a provenance.
-        of: What it was made of, as far as that leads back to the batch.
+        of: What it was made of, as far as this leads back to the batch.
         run: Who made or judged it.
         index: The ledger entry that says so.
     """
@@ -70,12 +71,12 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """The answer.
+    """Which things were made of the batches asked about.
 
     Attributes:
-        batches: What was asked about.
-        found: What was made of it, in the order of the log.
-        unverified: Ledger entries that do not verify, so that their say is unknown.
+        batches: The batches that were asked about.
+        found: What was made of them, in the order of the log.
+        unverified: Ledger entries that do not verify, so what they say is unknown.
     """
 
     batches: tuple[Made, ...]
@@ -85,13 +86,13 @@ class Uses:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Which batches of a source are meant; all of them where nothing is named.
+    """Which batches of a source are meant; all of them if nothing is named.
 
     Attributes:
-        digest: The batch itself.
+        digest: Identity of the batch.
         file: Path in the batch, or digest of a file's content.
         column: Column of a contributor or row id.
-        value: What to find in it.
+        value: Text to find in that column.
     """
 
     digest: str | None = None
@@ -113,7 +114,8 @@ def uses_of(evidence: Evidence, source: str, asked: Asked, *, at: datetime) -> U
         UnreadableData: A batch had to be read for its rows and could not be.
         IntegrityError: Its rows are not the sealed ones.
 
-    Cost: one proof and one signature a provenance and verdict; one read of each batch for a value.
+    Cost: one proof and one signature for each provenance and verdict. To find a value, also one
+        read of each batch.
     """
     sealed = {str(v.batch.digest): v.batch for v in versions(evidence, source, at=at)}
     meant = [(source, digest) for digest, batch in sealed.items() if _is_meant(batch, asked)]
@@ -146,7 +148,7 @@ def _holds_file(batch: SealedBatch, file: str) -> bool:
 
 
 def _holds_value(batch: SealedBatch, column: str, value: str) -> bool:
-    """Return whether a row says so; a batch without the column has none of the contributor."""
+    """Return whether a row has the value; a batch without the column has no such row."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -179,10 +181,10 @@ def _said(evidence: Evidence, *, at: datetime) -> Iterator[tuple[int, Use | Slui
 
 
 def _made(evidence: Evidence, record: LedgerRecord, *, at: datetime) -> Use:
-    """Read one statement as its day would have: a key that expired since still said so.
+    """Read one statement as of its own day: a key that expired since then still counts.
 
     Raises:
-        SluicegateError: It does not hold.
+        SluicegateError: The statement does not hold.
     """
     where = f"ledger entry {record.index}"
     claimed = Statement.from_bytes(dsse.Envelope.from_bytes(record.envelope).payload)

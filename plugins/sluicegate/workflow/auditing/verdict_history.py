@@ -1,4 +1,4 @@
-"""Which verdicts were in force when: the ledger read backwards, for runs that are over."""
+"""Which verdicts were in force when, for runs that are over."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from sluicegate.attest.statement import Statement
 from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError
-from sluicegate.gate.policy import Mode, Policy, Result
+from sluicegate.gate.policy import Mode, Policy
 from sluicegate.gate.verdict import (
     Verdict,
     named_test_result,
     policy_from_test_result,
     verdict_from_statement,
 )
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.waived import waived_codes
 from sluicegate.workflow.auditing.custody_history import Hold, is_held, read_holds
-from sluicegate.workflow.auditing.statements import envelope_of, kept_policy
-from sluicegate.workflow.evidence.verified import IssuedVerdict
+from sluicegate.workflow.auditing.leaves import envelope_of, kept_policy
+from sluicegate.workflow.evidence.batch import IssuedVerdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.verified import Evidence
 
 
-class Standing(StrEnum):
+class VerdictState(StrEnum):
     """What the ledger allowed at some instant."""
 
     ACCEPTED = "accepted"
@@ -46,14 +47,14 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PastVerdict:
-    """A verdict that verifies.
+    """A verdict of the past that verifies.
 
     Attributes:
         verdict: What it says.
         envelope: Digest of its envelope, as text.
         index: Its ledger entry.
-        accepted: Whether its own policy lets training start on it.
-        policy: That policy, None if the ledger keeps no text of it.
+        accepted: Whether the policy it was issued under lets training start on it.
+        policy: The policy it was issued under; None if the ledger keeps no text of it.
         test_result: Digest of the envelope of the test result that it names.
     """
 
@@ -76,7 +77,7 @@ class SourceHistory:
     """Seals and verdicts of one source, in the order of the log.
 
     Attributes:
-        seals: When a batch was sealed, and its digest.
+        seals: When each batch was sealed, and its digest.
         verdicts: Verdicts that verify.
         is_waived: Whether waivers let training start on a FAILED verdict at an instant.
         holds: Quarantines of its batches.
@@ -87,7 +88,7 @@ class SourceHistory:
     is_waived: Callable[[PastVerdict, datetime], bool]
     holds: tuple[Hold, ...] = ()
 
-    def standing(self, at: datetime) -> tuple[Standing, PastVerdict | None]:
+    def state(self, at: datetime) -> tuple[VerdictState, PastVerdict | None]:
         """Return what the guard would have said at an instant, from the times in the log.
 
         The newest verdict on the newest sealed batch counts, and no other.
@@ -96,22 +97,27 @@ class SourceHistory:
         for past in reversed(self.verdicts):
             if str(past.verdict.digest) == digest and past.verdict.issued <= at:
                 if is_held(self.holds, digest, at):
-                    return Standing.QUARANTINED, past
+                    return VerdictState.QUARANTINED, past
                 if not past.accepted and not self.is_waived(past, at):
-                    return Standing.FAILED, past
+                    return VerdictState.FAILED, past
                 expired = at >= past.verdict.expires
-                return (Standing.EXPIRED if expired else Standing.ACCEPTED), past
-        return Standing.NOTHING, None
+                return (VerdictState.EXPIRED if expired else VerdictState.ACCEPTED), past
+        return VerdictState.NOTHING, None
 
     def during(self, first: datetime, last: datetime) -> list[PastVerdict]:
-        """Return every verdict that was in force at some instant of a closed interval."""
+        """Return every verdict that was in force at some instant of a closed interval.
+
+        Args:
+            first: Aware UTC; beginning of the interval.
+            last: Aware UTC; its end, not before ``first``.
+        """
         moments = {first, last, *(time for time, _ in self.seals)}
         moments |= {past.verdict.issued for past in self.verdicts}
         found = {}
         for moment in sorted(moments):
             if first <= moment <= last:
-                standing, past = self.standing(moment)
-                if standing is Standing.ACCEPTED and past is not None:
+                state, past = self.state(moment)
+                if state is VerdictState.ACCEPTED and past is not None:
                     found[past.index] = past
         return list(found.values())
 
@@ -126,7 +132,7 @@ class VerdictHistory:
     def read(cls, evidence: Evidence) -> Self:
         """Read every seal and verdict; what does not verify is left out, and allows nothing.
 
-        Cost: about 1 ms of CPU a verdict and seal.
+        Cost: about 1 ms of CPU for each verdict and each seal.
         """
         seals, verdicts = defaultdict(list), defaultdict(list)
         for record in evidence.ledger.find("provenance", newest_first=False):
@@ -168,11 +174,17 @@ def run_key(verdict: Verdict) -> tuple[str, str, str, int] | None:
 
 
 def is_accepted(verdict: Verdict, policy: Policy | None) -> bool:
-    """Return whether a verdict lets training start, under its own policy if that was kept."""
+    """Return whether a verdict lets training start, under its own policy if that was kept.
+
+    Args:
+        verdict: Verified.
+        policy: The rules of its source when it was issued; None if the ledger keeps no text of
+            them.
+    """
     if verdict.mode is Mode.SHADOW:
         return True
     if policy is None:
-        return verdict.result is not Result.FAILED
+        return verdict.result is not Status.FAILED
     return verdict.result in policy.accept
 
 
@@ -202,7 +214,7 @@ def _judged(evidence: Evidence, record: LedgerRecord) -> PastVerdict | None:
 
 
 def _is_waived(evidence: Evidence, past: PastVerdict, at: datetime) -> bool:
-    """Return whether waivers covered a verdict; one revoked since counts as never given."""
+    """Return whether waivers covered a verdict. One revoked since counts as never given."""
     if past.policy is None:
         return False
     issued = past.issued
@@ -215,7 +227,12 @@ def _is_waived(evidence: Evidence, past: PastVerdict, at: datetime) -> bool:
 
 
 def policy_behind(ledger: Ledger, verdict: Statement) -> Policy | None:
-    """Return the policy that the test result of a verdict keeps, None if it keeps none."""
+    """Return the policy that the test result of a verdict keeps, None if it keeps none.
+
+    Args:
+        ledger: Where the test result is looked up; its signature is not verified here.
+        verdict: Statement of the verdict, verified.
+    """
     details = ledger.by_envelope(str(verdict.predicate["sluicegate"]["testResult"]))
     if details is None:
         return None

@@ -1,8 +1,8 @@
-"""Did enough witnesses see this ledger, and does it still hold what they saw?
+"""Whether enough witnesses saw this ledger, and whether it still holds what they saw.
 
-The cosigned checkpoint is of some earlier moment, because every append makes a new head. So
-three things are asked of it: a quorum signed it, the ledger extends it, and what was added
-since has not waited longer than the auditor allows.
+Every append makes a new head, so the cosigned checkpoint is always an earlier one. Three things
+must hold: a quorum signed it, the ledger extends it, and what was added since has not waited longer
+than the auditor allows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
 from sluicegate.errors import BadProof, Rollback, SluicegateError
 from sluicegate.ledger.cosignature import require_quorum
-from sluicegate.workflow.auditing.findings import Finding
+from sluicegate.workflow.auditing.findings import AuditFinding
 from sluicegate.workflow.evidence.witnessing import witness_keys
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.verified import Evidence
 
 DEFAULT_LAG: Final = timedelta(hours=24)
-"""How long leaves may wait for their quorum; witnesses are asked by a nightly task."""
+"""How long leaves may wait for their quorum; a nightly task asks the witnesses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +41,29 @@ class Cosigned:
 
     @classmethod
     def read(cls, path: Path, lag: timedelta = DEFAULT_LAG) -> Cosigned:
-        """Read the checkpoint that `ledger cosign` keeps; none if there is no file."""
+        """Read the checkpoint that `ledger cosign` keeps; none if there is no file.
+
+        Args:
+            path: File of the newest cosigned checkpoint.
+            lag: How long leaves may wait for a quorum, 0 or more.
+        """
         try:
             return cls(path.read_bytes(), lag)
         except FileNotFoundError:
             return cls(lag=lag)
 
 
-def witness_findings(evidence: Evidence, cosigned: Cosigned, *, at: datetime) -> list[Finding]:
+def witness_findings(evidence: Evidence, cosigned: Cosigned, *, at: datetime) -> list[AuditFinding]:
     """Compare a ledger with what its witnesses cosigned.
 
-    A trust policy that names no witness asks for none, and nothing is found.
+    If the trust policy names no witness, nothing is found.
 
     Args:
         evidence: Open ledger and trust policy.
-        cosigned: Checkpoint and lag.
+        cosigned: The newest cosigned checkpoint, and how long leaves may wait.
         at: Aware UTC; witness keys must be valid then.
 
-    Cost: a signature a witness and O(log n) hashes.
+    Cost: one signature check for each witness, and O(log n) hashes.
     """
     rule = evidence.trust.roles.get(Role.WITNESS)
     if rule is None:
@@ -78,7 +83,7 @@ def witness_findings(evidence: Evidence, cosigned: Cosigned, *, at: datetime) ->
         # 3. The ledger still holds what they saw       (fork, rollback)
         head = evidence.ledger.require_extends(cosigned.note)
     except (Rollback, BadProof) as error:
-        return [Finding(f"LEDGER_{error.code}", error.locator or "ledger", str(error))]
+        return [AuditFinding(f"LEDGER_{error.code}", error.locator or "ledger", str(error))]
     except SluicegateError as error:
         return [_lacking(str(error))]
     # 4. What came later did not wait too long          (a ledger that stopped asking)
@@ -87,7 +92,7 @@ def witness_findings(evidence: Evidence, cosigned: Cosigned, *, at: datetime) ->
     return [_waiting(head.size - old.size, newest, cosigned.lag)] if late else []
 
 
-def _waiting(n_leaves: int, since_s: int, lag: timedelta) -> Finding:
+def _waiting(n_leaves: int, since_s: int, lag: timedelta) -> AuditFinding:
     since = format_timestamp(datetime.fromtimestamp(since_s, UTC))
     hours = lag.total_seconds() / 3600
     return _lacking(
@@ -95,5 +100,5 @@ def _waiting(n_leaves: int, since_s: int, lag: timedelta) -> Finding:
     )
 
 
-def _lacking(why: str) -> Finding:
-    return Finding("WITNESS_QUORUM", "checkpoint", why)
+def _lacking(why: str) -> AuditFinding:
+    return AuditFinding("WITNESS_QUORUM", "checkpoint", why)

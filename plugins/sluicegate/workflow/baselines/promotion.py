@@ -1,7 +1,7 @@
-"""Promote a baseline: build it from batches that passed, and sign it, one person or more.
+"""Promote a baseline: build it from batches that passed, and have one or more people sign it.
 
-Whoever confirms builds it again from the sealed bytes, so that a signature says that the
-baseline is what its batches give, not only that a file looked right.
+Whoever confirms builds it again from the sealed bytes. So a signature says that the baseline
+follows from its batches, and not only that a file looked right.
 """
 
 from __future__ import annotations
@@ -24,12 +24,8 @@ from sluicegate.errors import (
 )
 from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
 from sluicegate.ledger.entry import Kind
-from sluicegate.workflow.baselines.in_force import (
-    anchored_baseline,
-    body_path,
-    read_body,
-    require_passed_batch,
-)
+from sluicegate.workflow.baselines.in_force import anchored_baseline, body_path, read_body
+from sluicegate.workflow.baselines.inputs import require_passed_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -47,7 +43,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.verified import Evidence
 
 CONFIRM_WITHIN_S = 6 * 3600
-"""An audit takes statements as out of order that lie further behind the log than this."""
+"""Longest time to confirm: an audit calls a statement out of order if it is further behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +52,7 @@ class Promoted:
 
     Attributes:
         promotion: What was signed.
-        n_signatures: Valid signatures of the baseline role.
+        n_signatures: Number of valid signatures of the baseline role.
         index: Its ledger entry; None while signatures are missing.
     """
 
@@ -88,22 +84,23 @@ def propose(
         evidence: Open for appending.
         source: Name of the source.
         lane: Which baseline it replaces.
-        digests: Sealed batches to build it from, oldest first; each once.
+        digests: Sealed batches to build it from, oldest first, each once.
         schema: Roles of the columns.
         signer: A key of the baseline role.
         run: Who proposes.
         at: Aware UTC.
         ttl: How long it may judge.
-        golden: Held-out data whose leakage into batches it finds.
+        golden: Held-out trusted data; the baseline finds its rows in later batches.
         seed: Seed of every random choice.
         filesystem: fsspec file system with credentials, for batches in an object store.
 
     Raises:
-        ConfigError: No batch, one twice, or no golden set although the one in force has one.
+        ConfigError: No batch is named, one is named twice, or there is no golden set although the
+            baseline in force has one.
         GateBlocked: A batch did not pass, or is in quarantine.
         VerificationError: The key may not approve baselines.
 
-    Cost: one verified read of the batches, and building the baseline.
+    Cost: one verified read of the batches, and the time to build the baseline.
     """
     inputs = tuple(digests)
     if not inputs or len(set(inputs)) != len(inputs):
@@ -155,9 +152,19 @@ def confirm(
 ) -> Promoted:
     """Build the proposed baseline again from the sealed bytes, and sign it as the next person.
 
+    Args:
+        home: Paths of the installation.
+        evidence: Open for appending.
+        source: Name of the source.
+        lane: Which baseline is replaced.
+        signer: Another key of the baseline role.
+        at: Aware UTC.
+        golden: The held-out data that the proposal was built with.
+        filesystem: fsspec file system with credentials, for batches in an object store.
+
     Raises:
-        EvidenceMissing: Nothing is proposed.
-        ConfigError: This key signed already.
+        EvidenceMissing: No baseline is proposed.
+        ConfigError: This key has signed already.
         DigestMismatch: The batches give another baseline than the one proposed.
         Expired: The proposal is older than six hours.
 
@@ -258,7 +265,7 @@ def _complete(
     try:
         evidence.require_signed([envelope], Role.BASELINE, at=at)
     except UntrustedKey:
-        # Each signature holds by itself, so what is missing is more of them.
+        # Each signature holds by itself, so only more of them are missing.
         _write(path, envelope.to_bytes())
         return Promoted(promotion, len(keys), None)
     signed = [(Kind.PROMOTION, envelope.to_bytes())]
@@ -283,7 +290,7 @@ def _require_mine(promotion: Promotion, source: str, lane: Lane, *, at: datetime
 def _require_golden_kept(
     home: SluiceHome, evidence: Evidence, source: str, golden: str | Path | None, *, at: datetime
 ) -> None:
-    """Leakage must not go unasked because somebody forgot an option."""
+    """Raise if the new baseline would no longer find leakage, because somebody forgot an option."""
     if golden is not None:
         return
     try:

@@ -1,7 +1,7 @@
-"""What a verdict rests on, piece by signed piece: test result, baselines, seal.
+"""Check the signed pieces that a verdict rests on: test result, baselines, seal.
 
-Each piece is asked as of the time of the verdict, with the revocations of now: what a revoked key
-ever signed counts no more, and what only expired since does.
+Each piece must have held when the verdict was issued, with the revocations of now. What a revoked
+key ever signed no longer counts; what only expired since then still counts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.ledger.store import LedgerRecord
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
 
 _AGAIN = "Run the gate again."
 _NEW_BASELINE = (
@@ -38,7 +39,12 @@ _NEW_BASELINE = (
 
 
 def require_unrevoked(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> None:
-    """Return if test result and baselines are of keys that count; batches are not asked.
+    """Return if keys that count now signed test result and baselines; batches are not checked.
+
+    Args:
+        evidence: Ledger and trust policy.
+        issued: The verdict, verified.
+        at: Aware UTC; revocations until then count.
 
     Raises:
         EvidenceMissing: The ledger does not hold a piece.
@@ -50,10 +56,16 @@ def require_unrevoked(evidence: Evidence, issued: IssuedVerdict, *, at: datetime
 
 
 def baselines_of(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> Iterator[Statement]:
-    """Yield a statement that holds about each baseline of a verdict.
+    """Yield, for each baseline of a verdict, a statement about it that holds.
+
+    Args:
+        evidence: Ledger and trust policy.
+        issued: The verdict, verified.
+        at: Aware UTC; revocations until then count.
 
     Raises:
-        EvidenceMissing, VerificationError: As `require_unrevoked`.
+        EvidenceMissing: The ledger holds no statement about a baseline.
+        VerificationError: None of them holds, or its key is revoked.
     """
     verdict = issued.verdict
     for lane, digest in ((Lane.ANCHORED, verdict.baseline), (Lane.ROLLING, verdict.rolling)):
@@ -70,18 +82,18 @@ def inputs_of(statement: Statement) -> frozenset[str]:
 def require_sealed(
     evidence: Evidence, source: str, digest: Digest, *, then: datetime, at: datetime
 ) -> None:
-    """Return if one seal of a batch counted at a time and was not revoked since.
+    """Return if a seal of a batch counted at an instant and was not revoked since.
 
     Args:
         evidence: Ledger and trust policy.
         source: Name of the source.
         digest: Identity of the batch.
-        then: Aware UTC; the source's key was valid.
-        at: Aware UTC; now.
+        then: Aware UTC; the source's key must have been valid then.
+        at: Aware UTC; revocations until then count.
 
     Raises:
-        EvidenceMissing: It was never sealed.
-        VerificationError: No seal of it holds.
+        EvidenceMissing: The batch was never sealed.
+        VerificationError: No seal of the batch holds.
     """
     refused: SluicegateError | None = None
     for found in evidence.ledger.find(Kind.PROVENANCE, source, digest):
@@ -100,9 +112,14 @@ def require_sealed(
 def require_test_result(evidence: Evidence, issued: IssuedVerdict, *, at: datetime) -> Statement:
     """Return the test result that a verdict names, if it says the same and counts now.
 
+    Args:
+        evidence: Ledger and trust policy.
+        issued: The verdict, verified.
+        at: Aware UTC; revocations until then count.
+
     Raises:
         EvidenceMissing: The ledger does not hold it.
-        GateBlocked: It is of another batch, or says otherwise.
+        GateBlocked: It is about another batch, or names another result.
         VerificationError: It does not hold, or its key is revoked.
     """
     verdict = issued.verdict
@@ -137,7 +154,7 @@ def require_test_result(evidence: Evidence, issued: IssuedVerdict, *, at: dateti
 def _baseline(
     evidence: Evidence, issued: IssuedVerdict, lane: Lane, digest: Digest, *, at: datetime
 ) -> Statement:
-    """Return a statement about these very bytes that holds: they may have been signed twice."""
+    """Return a statement that holds about these bytes; they may have been signed twice."""
     refused: VerificationError | None = None
     for record in _statements_about(evidence, issued, digest):
         try:
@@ -163,7 +180,7 @@ def _baseline(
 def _statements_about(
     evidence: Evidence, issued: IssuedVerdict, digest: Digest
 ) -> Iterator[LedgerRecord]:
-    """Yield what the gate logged beside the batch about a baseline, newest first, unverified."""
+    """Yield what the gate logged about a baseline beside the batch, newest first, unverified."""
     verdict = issued.verdict
     for record in evidence.ledger.find(Kind.BASELINE, verdict.source, verdict.digest):
         try:
@@ -188,11 +205,11 @@ def _require_about(
 def _fallen(
     issued: IssuedVerdict, piece: str, error: VerificationError, next_step: str
 ) -> VerificationError:
-    """Say which piece under which verdict counts no more, with the code of the reason."""
+    """Say which piece under which verdict no longer counts, with the code of the reason."""
     verdict = issued.verdict
     why = f"{error.locator}: {error.what}" if error.locator else error.what
     return type(error)(
-        f"the {piece} under the verdict (ledger entry {issued.index}) counts no more: {why}",
+        f"the {piece} under the verdict (ledger entry {issued.index}) no longer counts: {why}",
         locator=f"{verdict.source}@{verdict.digest.short}",
         expected=error.expected,
         got=error.got,

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 def write_weights(
     home: SluiceHome, evidence: Evidence, policy: Policy, source: str, out: Path, *, at: datetime
 ) -> tuple[int, int]:
-    """Write one weight a row of the newest sealed batch, in the order of its rows.
+    """Write a weight for each row of the newest sealed batch, in the order of its rows.
 
     Args:
         home: Paths of the installation.
         evidence: Open ledger and trust policy.
-        policy: With a section ``contributors`` for the source.
+        policy: The policy; its section ``contributors`` for the source counts.
         source: Name of the source.
         out: Parquet file to write: ``id`` if the schema names one, and ``weight`` in (0, 1].
         at: Aware UTC.
 
     Returns:
-        Rows, and rows that weigh less than 1.
+        Number of rows, and number of rows that weigh less than 1.
 
     Raises:
         ConfigError: The policy sets no limits for the source, or the file exists.

@@ -1,8 +1,8 @@
-"""Build, sign and read baselines.
+"""The directory of a baseline: write it, signed or not, and read it back.
 
-A baseline directory holds ``baseline.json`` (canonical bytes, no raw rows) and, when
-signed, ``baseline.intoto.json``: a statement by the baseline role about exactly those
-bytes, which batches they came from, and until when they may judge others.
+It holds ``baseline.json``: canonical bytes, no raw rows. If the baseline is signed, it also holds
+``baseline.intoto.json``. This statement of the baseline role says which bytes are meant, which
+batches they came from, and until when they may judge others.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class SignedBaseline:
     promoted: bool = False
 
 
-def build(
+def write_baseline(
     data: Iterable[str | Path],
     schema: BatchSchema,
     *,
@@ -78,11 +78,11 @@ def build(
     """Build a baseline from trusted data and write it, signed if there is a signer.
 
     Args:
-        data: Locators of files or rows (docs/sources.md), each one batch.
+        data: Locations of files or rows (docs/sources.md), each one batch.
         schema: Roles of the columns.
         out: Directory to write; existing files in it are replaced.
         at: Aware UTC; when it is built.
-        golden: Held-out trusted data whose leakage into batches is checked.
+        golden: Held-out trusted data; the baseline finds its rows in later batches.
         source: Name of the source whose batches it will judge; needed to sign.
         signer: Holds the baseline role's key.
         ttl: How long the baseline may judge.
@@ -93,10 +93,10 @@ def build(
         The baseline.
 
     Raises:
-        UnreadableData: Also a file that no reader knows: what nobody read, nobody trusts.
+        UnreadableData: A file cannot be read, or no reader knows it: unread rows are not trusted.
 
     Cost:
-        One pass over the data for counts, and the calibration by resampling.
+        One pass over the data to count, and then the calibration by resampling.
     """
     from sluicegate.adapters.files.promotion import as_one
     from sluicegate.adapters.sources.tables import open_table
@@ -148,14 +148,14 @@ def _identity(locator: str, batches: list[pa.RecordBatch]) -> str:
 
 
 def read_baseline(directory: Path) -> tuple[Baseline, bytes]:
-    """Read a baseline without trusting it; for checks that issue no verdict.
+    """Read a baseline without verifying it, for checks that issue no verdict.
 
     Returns:
         The baseline and its exact bytes.
 
     Raises:
-        UnreadableData: Missing or unreadable.
-        MalformedEnvelope: Not a baseline, or edited.
+        UnreadableData: The file is missing or unreadable.
+        MalformedEnvelope: The file is not a baseline, or was edited.
     """
     from sluicegate.signals.baseline.stored import Baseline
 
@@ -167,7 +167,7 @@ def read_baseline(directory: Path) -> tuple[Baseline, bytes]:
 def read_signed_baseline(
     directory: Path, source: str, trust: TrustPolicy, *, at: datetime
 ) -> SignedBaseline:
-    """Read the baseline that judges ``source``, verified.
+    """Read and verify the baseline that judges ``source``.
 
     Args:
         directory: Where ``build`` wrote it.
@@ -177,7 +177,8 @@ def read_signed_baseline(
 
     Raises:
         EvidenceMissing: There is no signed statement.
-        VerificationError: Signature, role, source or bytes do not fit, or it expired.
+        VerificationError: Signature, role or source do not fit, or the baseline has expired.
+        DigestMismatch: The file is not the one that was signed.
     """
     statement_path = directory / STATEMENT_FILE
     envelope = read_named(

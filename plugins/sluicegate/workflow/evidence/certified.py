@@ -1,14 +1,14 @@
-"""Keys that authorities vouch for, in the installation's own ledger.
+"""Keys that authorities vouch for, as an installation keeps them.
 
     HOME/certificates/NAME.pem      chain of a signer, its certificate first
     HOME/timestamps/HEX.tsr         RFC 3161 answer about the envelope with this SHA-256
     HOME/witnessed/SIZE             checkpoint of this size that witnesses cosigned
 
-None of these files is believed for its place: a chain must end in an authority of the trust
-policy, a timestamp in one of its timestamp authorities, a checkpoint in its quorum of witnesses.
-While a certificate is valid, its key counts. After that, what the key has signed counts if it is
-known to have existed before: by a timestamp, or because the ledger held it when witnesses
-cosigned. Specified in docs/formats/trust-policy.md, section "Certificates and timestamps".
+The place of a file proves nothing. A chain must end in an authority of the trust policy, a
+timestamp in one of its timestamp authorities, a checkpoint in its quorum of witnesses. While a
+certificate is valid, its key counts. After that, what the key signed counts only if it is known to
+have existed before: by a timestamp, or because the ledger held it when witnesses cosigned.
+Specified in docs/formats/trust-policy.md, section "Certificates and timestamps".
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Certified:
         A chain that no authority vouches for adds nothing: its key stays untrusted.
 
         Args:
-            at: Aware UTC; the whole chain must be valid then, or was when its key ended.
+            at: Aware UTC. The whole chain must be valid then or, if its key has expired by then, at
+                the moment when the key expired.
         """
         policy = self.policy
         for name, chain in self.chains.items():
@@ -74,15 +75,15 @@ class Certified:
     ) -> TrustPolicy | None:
         """Return the policy with the keys whose chains were valid when these records were made.
 
-        Expiry of the policy and revocation of listed keys are still judged now.
+        The policy must not have expired now, and revocations until now count.
 
         Args:
             ledger: The log that holds the records.
-            records: Verified.
+            records: Verified to be in the log.
             at: Aware UTC; witnesses' keys must be valid then.
 
         Returns:
-            None if nothing but the signer says when one of them was made.
+            The policy; None if only its signer says when one of them was made.
 
         Raises:
             VerificationError: A timestamp or a checkpoint does not hold.
@@ -105,7 +106,12 @@ class Certified:
         return policy
 
     def export(self, envelopes: Iterable[bytes], out: Path) -> None:
-        """Copy the chains, and the timestamps of some envelopes, into an evidence folder."""
+        """Copy the chains, and the timestamps of some envelopes, into an evidence folder.
+
+        Args:
+            envelopes: Exact bytes of the envelopes that the folder holds.
+            out: The evidence folder, which exists.
+        """
         for name, chain in self.chains.items():
             (out / "certificates").mkdir(exist_ok=True)
             (out / "certificates" / name).write_bytes(chain)
@@ -116,7 +122,7 @@ class Certified:
                 (out / "timestamps" / stamp.name).write_bytes(stamp.read_bytes())
 
     def _time(self, ledger: Ledger, record: LedgerRecord, at: datetime) -> datetime | None:
-        """Return a time at which the record existed, said by somebody else than its signer."""
+        """Return a time at which the record existed, on the word of somebody but its signer."""
         name = sha256_bytes(record.envelope).hex
         stamp = self.timestamps / f"{name}.tsr"
         if self.policy.timestamp_authorities and stamp.is_file():
@@ -125,7 +131,7 @@ class Certified:
         return self._witnessed(ledger, record.index, at)
 
     def _witnessed(self, ledger: Ledger, index: int, at: datetime) -> datetime | None:
-        """Return when a quorum had seen the ledger with this leaf, at the earliest that is kept."""
+        """Return the earliest kept time at which a quorum had seen the ledger with this leaf."""
         rule = self.policy.roles.get(Role.WITNESS)
         if rule is None or not self.witnessed.is_dir():
             return None
@@ -150,6 +156,12 @@ def keep_timestamp(
 ) -> datetime:
     """Keep an authority's answer about a record's envelope, if it holds, and return its time.
 
+    Args:
+        home: Paths of the installation.
+        policy: Names the timestamp authorities.
+        record: The record whose envelope was stamped.
+        answer: RFC 3161 answer, DER.
+
     Raises:
         ConfigError: The policy names no timestamp authority.
         VerificationError: The answer does not hold, or is about other bytes.
@@ -170,6 +182,10 @@ def _stamped(policy: TrustPolicy, answer: bytes, envelope: bytes, *, locator: st
 
 def read_certified(home: SluiceHome, policy: TrustPolicy) -> Certified:
     """Read the chains that lie in an installation.
+
+    Args:
+        home: Paths of the installation.
+        policy: As pinned; decides whether chains are read at all.
 
     Raises:
         ConfigError: A chain cannot be read.

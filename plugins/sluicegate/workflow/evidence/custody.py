@@ -18,18 +18,29 @@ if TYPE_CHECKING:
 
 
 def open_quarantine(evidence: Evidence, source: str, digest: Digest) -> LedgerRecord | None:
-    """Return the entry that keeps a batch from training, None if there is none.
+    """Return the newest entry that sets a batch aside, None if there is none.
 
-    An entry that does not verify keeps it all the same; a release must verify.
+    An entry that does not verify sets it aside all the same; a release must verify.
+
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        digest: Identity of the batch.
     """
     return evidence.newest_of(Kind.QUARANTINE, source, digest)
 
 
 def require_free(evidence: Evidence, source: str, digest: Digest, *, at: datetime) -> None:
-    """Return unless the newest quarantine of a batch was not ended by a release.
+    """Return if a batch is not in quarantine: never set aside, or a release ended the newest hold.
+
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        digest: Identity of the batch.
+        at: Aware UTC; the key of a release must be valid then.
 
     Raises:
-        Quarantined: It is in quarantine.
+        Quarantined: It is.
 
     Cost: one index lookup for a batch that was never set aside.
     """
@@ -50,7 +61,7 @@ def require_free(evidence: Evidence, source: str, digest: Digest, *, at: datetim
         return
     raise Quarantined(
         None,
-        f"the batch is in quarantine since ledger entry {held.index}",
+        f"the batch has been in quarantine since ledger entry {held.index}",
         locator=f"{source}@{digest.short}",
         next_step="Correct the source and seal it again, or run `sluicegate release`.",
     )

@@ -3,8 +3,8 @@
     seal.sigstore.json                 Sigstore bundle with the model-signing statement, or
     seal.dsse.json                     DSSE envelope with sealed rows, or a Merkle root
     manifest/                          parts below that root (`workflow.large`)
-    evidence.intoto.jsonl              one DSSE envelope a line, as the ledger orders them
-    waivers.intoto.jsonl               optional: waivers and revocations, one a line
+    evidence.intoto.jsonl              DSSE envelopes, each on its line, in the ledger's order
+    waivers.intoto.jsonl               optional: waivers and revocations, each on its line
     proofs/<sha256 of envelope>.tlog-proof    inclusion under a signed checkpoint
     certificates/NAME.pem              optional: chain of a signer, its certificate first
     timestamps/<sha256 of envelope>.tsr       optional: RFC 3161 answer about these bytes
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from sluicegate.digest.manifest import Manifest
     from sluicegate.ledger.store import LedgerRecord
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 SEAL_FILE = "seal.sigstore.json"
 PLAIN_SEAL_FILE = "seal.dsse.json"
@@ -81,7 +82,7 @@ def write_folder(
     """Write an evidence folder.
 
     Args:
-        out: Directory; created if needed. A folder that holds another seal is refused.
+        out: Directory; created if needed. A folder that holds a seal is refused.
         seal: Sigstore bundle, or DSSE envelope.
         envelopes: DSSE envelopes, each one line of JSON.
         waivers: Waivers of the batch and their revocations, likewise.
@@ -108,7 +109,7 @@ def refuse_existing(out: Path) -> None:
     """Raise if ``out`` already holds evidence.
 
     Raises:
-        ConfigError: It does.
+        ConfigError: ``out`` holds a seal.
     """
     if has_seal(out):
         raise ConfigError(
@@ -127,8 +128,8 @@ def read_manifest(path: Path) -> Manifest:
     """Read the manifest of a folder's seal without verifying its signature.
 
     Raises:
-        EvidenceMissing: No seal.
-        MalformedEnvelope: Not a seal.
+        EvidenceMissing: The folder has no seal, or it cannot be read.
+        MalformedEnvelope: The file is not a seal, or the folder holds two.
     """
     locator = str(path)
     envelope = read_seal(_read_seal(path), locator=locator)
@@ -162,7 +163,7 @@ def read_folder(path: Path) -> EvidenceFolder:
 
 
 def export_folder(evidence: Evidence, batch: SealedBatch, out: Path) -> int:
-    """Copy everything the ledger holds about one batch into a folder, for it or against it.
+    """Copy everything that the ledger holds about a batch, for it or against it, into a folder.
 
     Args:
         evidence: Open ledger and trust policy.
@@ -178,7 +179,7 @@ def export_folder(evidence: Evidence, batch: SealedBatch, out: Path) -> int:
         for record in evidence.ledger.find(kind, batch.source, batch.digest)
     ]
     about += _promotions_of(evidence, batch)
-    # All of it, oldest first: what of it counts, and when, is for the verifier to say.
+    # All of it, oldest first: the verifier says what counts, and when.
     indexes = {record.entry.envelope: record.index for record in reversed(about)}
     found = evidence.ledger.find(Kind.WAIVER, batch.source, batch.digest, newest_first=False)
     waivers = [evidence.ledger.get_verified(record.index) for record in found]
@@ -203,7 +204,7 @@ def export_folder(evidence: Evidence, batch: SealedBatch, out: Path) -> int:
 
 
 def _promotions_of(evidence: Evidence, batch: SealedBatch) -> Iterator[LedgerRecord]:
-    """Yield the promotions of baselines that this batch stands behind, as they claim."""
+    """Yield the promotions that claim this batch stands behind their baseline."""
     for record in evidence.ledger.find(Kind.PROMOTION, batch.source):
         try:
             claimed = Statement.from_bytes(Envelope.from_bytes(record.envelope).payload)
@@ -242,7 +243,7 @@ def _lines(data: bytes) -> tuple[bytes, ...]:
 def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            # The size first: nobody makes a verifier read, or parse, a gigabyte.
+            # The size first: nobody shall make a verifier read or parse a gigabyte.
             if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
                 raise _too_large(path)
             data = file.read(MAX_FILE_BYTES + 1)

@@ -18,17 +18,17 @@ ENV_HOME = "SLUICEGATE_HOME"
 """Environment variable of the command line and of everything outside Airflow."""
 
 ENV_AIRFLOW_HOME_SETTING = "AIRFLOW__SLUICEGATE__HOME"
-"""Airflow's spelling of ``[sluicegate] home``. Two names that say two things are an error, so
-that both halves of one deployment cannot read two different ledgers."""
+"""Airflow's spelling of ``[sluicegate] home``. Two names with different values are an error, so
+that the two halves of a deployment cannot read two ledgers."""
 
 ENV_LEDGER = "SLUICEGATE_LEDGER"
-"""URL of a ledger in PostgreSQL; without it the ledger is a file in the home directory."""
+"""URL of a ledger in PostgreSQL; if it is not set, the ledger is a file in the home directory."""
 
 ENV_AIRFLOW_LEDGER_SETTING = "AIRFLOW__SLUICEGATE__LEDGER"
 """Airflow's spelling of ``[sluicegate] ledger``."""
 
 ENV_REMEMBERED = "SLUICEGATE_REMEMBERED"
-"""File of what is remembered of the ledger; without it one beside the home directory."""
+"""File of what is remembered of the ledger; if it is not set, a file beside the home directory."""
 
 ENV_AIRFLOW_REMEMBERED_SETTING = "AIRFLOW__SLUICEGATE__REMEMBERED"
 """Airflow's spelling of ``[sluicegate] remembered``."""
@@ -38,18 +38,18 @@ _NAMES = {
     ENV_LEDGER: ENV_AIRFLOW_LEDGER_SETTING,
     ENV_REMEMBERED: ENV_AIRFLOW_REMEMBERED_SETTING,
 }
-"""Our name of each setting and Airflow's."""
+"""Our name of each setting, and Airflow's name of it."""
 
 _INDIRECT = ("_CMD", "_SECRET")
-"""Endings under which Airflow alone finds a value: by a command, or in a secrets backend."""
+"""Endings of names whose value only Airflow finds: by a command, or in a secrets backend."""
 
 ENV_ADMITTED = "SLUICEGATE_ADMITTED"
 """JSON object that the guard leaves for the verified read, see
-`sluicegate.workflow.admission.admitted`. A pointer: it is verified again there."""
+`sluicegate.workflow.admission.admitted`. It is only a pointer: the read verifies it again."""
 
 SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""A source is a directory name, a URI authority and a ledger field at once, so it holds
-nothing that one of the three would rewrite: no slash, no colon, no space, no leading dot."""
+"""A source is a directory name, a URI authority and a ledger field at once. So it holds nothing
+that one of the three would rewrite: no slash, no colon, no space, no leading dot."""
 
 _NO_LEDGER = Secret("", "ledger URL")
 
@@ -107,8 +107,8 @@ class SluiceHome:
             remembered: File of what is remembered, if not beside the home directory.
 
         Raises:
-            ConfigError: Nothing set, or a relative path, which would mean another ledger
-                in each working directory.
+            ConfigError: No directory is set; or a path is relative, which would mean another
+                ledger in each working directory.
         """
         if not value or not value.strip():
             raise ConfigError("no home directory is set", next_step=_SET_HOME)
@@ -135,7 +135,7 @@ class SluiceHome:
         return {name: value for name, value in found.items() if value}
 
     def export(self, environ: MutableMapping[str, str]) -> None:
-        """Make every name of every setting say this home, so that none can say another.
+        """Set every name of every setting to this home, so that no name can mean another.
 
         Args:
             environ: The process's environment, which its children inherit.
@@ -147,17 +147,18 @@ class SluiceHome:
 
     @property
     def ledger(self) -> Path:
-        """SQLite ledger; not there when `ledger_url` names another."""
+        """File of the SQLite ledger; it does not exist if `ledger_url` names another ledger."""
         return self.root / "ledger.db"
 
     @property
     def memory(self) -> Path:
-        """What is remembered of the ledger: outside the home, so that no restore puts it back.
+        """File of what is remembered of the ledger.
 
-        Every process finds it from the home directory alone, with nothing to configure.
+        It lies outside the home, so that a restored home does not bring back an old one. Every
+        process finds it from the home directory alone; nothing needs to be configured.
 
         Raises:
-            ConfigError: The home is a root directory, which has no place beside it.
+            ConfigError: The home is the root of a file system, so nothing can lie beside it.
         """
         if self.remembered_at is not None:
             return self.remembered_at
@@ -177,7 +178,7 @@ class SluiceHome:
 
     @property
     def witnessed(self) -> Path:
-        """Directory of every checkpoint that witnesses cosigned: when the ledger held what."""
+        """Directory of every checkpoint that witnesses cosigned; says when the ledger held what."""
         return self.root / "witnessed"
 
     @property
@@ -192,17 +193,17 @@ class SluiceHome:
 
     @property
     def manifests(self) -> Path:
-        """Manifests in parts of very large sources; their roots are signed, they are not."""
+        """Directory of manifests in parts, of very large sources; only their roots are signed."""
         return self.root / "manifests"
 
     @property
     def trust(self) -> Path:
-        """Trust policy: which keys may sign what."""
+        """File of the trust policy: which keys may sign what."""
         return self.root / "trust.json"
 
     @property
     def policy(self) -> Path:
-        """Gate policy."""
+        """File of the gate policy."""
         return self.root / "policy.yaml"
 
     @property
@@ -230,12 +231,12 @@ def setting_names() -> Iterator[str]:
 
 
 def one_value(setting: str, airflows: str | None, ours: str | None) -> str:
-    """Return the one value that both names of a setting give; "" if neither gives any.
+    """Return the value that the names of a setting agree on; "" if neither has one.
 
     Args:
-        setting: Our name of it, for the message.
-        airflows: What Airflow's configuration says.
-        ours: What our environment variable says.
+        setting: Our name of the setting, for the message.
+        airflows: The value in Airflow's configuration.
+        ours: The value of our environment variable.
 
     Raises:
         ConfigError: They contradict each other. The values stay out of the message: a ledger's
@@ -245,9 +246,9 @@ def one_value(setting: str, airflows: str | None, ours: str | None) -> str:
     values.pop("", None)
     if len(values) > 1:
         raise ConfigError(
-            "two names of one setting say two things",
+            "two names of one setting have different values",
             locator=f"{setting} and {_NAMES[setting]}",
-            next_step="Set one of them, or both to the same.",
+            next_step="Set only one of them, or both to the same value.",
         )
     return next(iter(values.values()), "")
 
@@ -273,10 +274,10 @@ def _remembered(value: str | None) -> Path | None:
 
 
 def _absolute(value: str, what: str, next_step: str) -> Path:
-    """Return an absolute path; what is none may be a secret, and is not shown.
+    """Return an absolute path. Any other text may be a secret, so the error does not show it.
 
-    A base64 key may begin with a slash, so a path with such a part must be there, or at least
-    the directory that it would be made in.
+    A base64 key may begin with a slash. So a path with such a part must exist, or at least the
+    directory that it would be made in.
     """
     from sluicegate.adapters.keys.reference import may_be_key
 
@@ -287,7 +288,7 @@ def _absolute(value: str, what: str, next_step: str) -> Path:
     except (RuntimeError, ValueError):  # a user that is not there; characters that no path has
         pass
     raise ConfigError(
-        f"{what} is a relative path, or none at all",
+        f"{what} is not an absolute path",
         expected="an absolute path",
         next_step=next_step,
     )

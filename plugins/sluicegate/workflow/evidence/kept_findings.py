@@ -19,11 +19,11 @@ def kept_records(evidence: Evidence, envelope: str, *, at: datetime) -> list[Sig
 
     Args:
         evidence: Ledger and trust policy.
-        envelope: Digest of its envelope, as the verdict names it.
+        envelope: Digest of the test result's envelope, as the verdict names it.
         at: Aware UTC; the gate's key must be valid then.
 
     Raises:
-        SluicegateError: It is not there, does not verify, or cannot be read.
+        SluicegateError: The test result is not there, does not verify, or cannot be read.
     """
     record = evidence.ledger.by_envelope(envelope)
     if record is None:

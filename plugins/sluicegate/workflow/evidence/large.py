@@ -54,7 +54,15 @@ class PartFolder:
         return _read(self.path / _name(number))
 
     def write_part(self, number: int, data: bytes) -> None:
-        """Keep a part; one that exists is never overwritten."""
+        """Keep a part. A part that exists is never overwritten.
+
+        Args:
+            number: Position of the part, from 0.
+            data: Its bytes.
+
+        Raises:
+            FileExistsError: The part exists.
+        """
         with (self.path / _name(number)).open("xb") as file:
             file.write(data)
 
@@ -66,13 +74,17 @@ class PartStore:
     path: Path
 
     def parts(self, root: Digest) -> PartFolder:
-        """Return where the parts below a root are, or would be."""
+        """Return the folder in which the parts below a root are, or would be."""
         return PartFolder(self.path / root.hex)
 
     def build(self, root: Path, *, algorithm: str = SHA256) -> MerkleFiles:
-        """Hash a directory and keep its manifest in parts; whole or not at all.
+        """Hash a directory and keep its manifest in parts, whole or not at all.
 
-        Cost: one read of every byte; memory about 0.6 KiB a file.
+        Args:
+            root: Directory to hash.
+            algorithm: Algorithm of the file digests, ``sha256`` or ``blake3``.
+
+        Cost: one read of every byte; about 0.6 KiB of memory for each file.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         partial = self.path / f".{secrets.token_hex(8)}"
@@ -92,12 +104,12 @@ def build_parts(root: Path, out: Path, *, algorithm: str = SHA256) -> MerkleFile
     Args:
         root: Directory.
         out: Directory to create.
-        algorithm: Of the file digests, ``sha256`` or ``blake3``.
+        algorithm: Algorithm of the file digests, ``sha256`` or ``blake3``.
 
     Raises:
         SluicegateError: As `build_manifest`.
 
-    Cost: one read of every byte; memory about 0.6 KiB a file.
+    Cost: one read of every byte; about 0.6 KiB of memory for each file.
     """
     try:
         out.mkdir(parents=True)

@@ -1,12 +1,12 @@
-"""Hold a ledger and a trust policy against what this installation saw of them before.
+"""Compare a ledger and a trust policy with what this installation saw of them before.
 
 1. The trust policy is not older, and signed where it was signed     (keys that were removed)
 2. The ledger extends the remembered checkpoint                      (yesterday's store, fork)
 3. The leaves since then lead to the signed root                     (edited or deleted leaf)
 4. Each lookup finds the newest leaf that the log is known to hold   (hidden row, damaged index)
 
-What holds is remembered at once, whatever is decided on it afterwards: a refusal rests on leaves
-that a rollback would take back. Why it is kept where it is: docs/adr/0014-remembered-state.md.
+What holds is remembered at once, whatever is decided afterwards: a refusal too rests on leaves that
+a rollback would take back. docs/adr/0014-remembered-state.md says why the memory lies where it is.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ if TYPE_CHECKING:
 
 
 class MemoryRule(Enum):
-    """What is asked of the memory when evidence is opened."""
+    """How the memory is used when evidence is opened."""
 
     REQUIRED = "required"
-    """It must be there, and it advances: for whatever decides or appends."""
+    """It must exist, and it advances. For whatever decides or appends."""
 
     IF_THERE = "if there"
-    """It must be obeyed where it is: for listings, which an auditor also makes of a copy."""
+    """It is obeyed if it exists. For listings, which an auditor also makes of a copy."""
 
     UNASKED = "unasked"
-    """For the audit, which reports, and for the recovery of a ledger that went back."""
+    """It is not read. For the audit, which reports, and to recover a ledger that went back."""
 
 
 class Recall:
     """What one installation remembers, while its ledger is open.
 
     Args:
-        place: The file.
+        place: File of the memory.
         memory: What was read from it.
         advances: Whether what is seen may be written there.
         appends: Whether the ledger was opened to append; see `remember`.
@@ -67,11 +67,16 @@ class Recall:
 
     @classmethod
     def read(cls, place: Path, rule: MemoryRule, *, appends: bool) -> Recall | None:
-        """Read what is remembered; None if it is not asked for, or may be absent and is.
+        """Read what is remembered; None if the rule does not ask for it, or allows it to be absent.
+
+        Args:
+            place: The file.
+            rule: What is asked of the memory.
+            appends: Whether the ledger is opened to append; the file must then be writable.
 
         Raises:
-            EvidenceMissing: It is required and not there.
-            LedgerError: It cannot be read, or not be written by who appends.
+            EvidenceMissing: The memory is required and does not exist.
+            LedgerError: It cannot be read; or it cannot be written, to append.
             MalformedEnvelope: It was edited.
         """
         if rule is MemoryRule.UNASKED:
@@ -83,7 +88,7 @@ class Recall:
                 raise
             return None
         if appends:
-            # Later it would be too late: the ledger has the leaf, and whoever appended failed.
+            # Later is too late: the ledger would have the leaf, and whoever appended it would fail.
             require_writable(place)
         return cls(place, memory, advances=rule is MemoryRule.REQUIRED, appends=appends)
 
@@ -93,19 +98,19 @@ class Recall:
         return self._memory
 
     def held(self, source: str) -> frozenset[str]:
-        """Return the batches of a source of which a quarantine is remembered."""
+        """Return the batches of a source whose quarantine is remembered."""
         return frozenset(self._memory.standings.get(source, Standing()).held)
 
     def require_trust(self, file: TrustFile, *, locator: str) -> None:
-        """Check that a trust policy may stand where the remembered one stood, and take it.
+        """Check that a trust policy may follow the remembered one, and remember it instead.
 
         Args:
-            file: Verified by itself.
-            locator: Path, for messages.
+            file: The trust policy; its own signatures are verified.
+            locator: Its path, for messages.
 
         Raises:
             VerificationError: See `TrustFile.require_not_before`.
-            MalformedEnvelope: The remembered one is none.
+            MalformedEnvelope: What is remembered is no trust policy.
         """
         data = file.to_bytes()
         if data != self._memory.trust:
@@ -117,10 +122,10 @@ class Recall:
         """Check that the ledger extends what is remembered, and remember what it holds now.
 
         Raises:
-            Rollback: It went back.
-            BadProof: It forked.
+            Rollback: The ledger went back.
+            BadProof: The ledger forked.
             LedgerCorrupt: A leaf since then is missing or was edited.
-            VerificationError: One of the checkpoints does not hold.
+            VerificationError: One of the two checkpoints does not hold.
             LedgerError: The memory cannot be written.
 
         Cost: about 8 us of CPU for each leaf since the last time.
@@ -132,20 +137,20 @@ class Recall:
     def require_found(
         self, ledger: Ledger, kind: str, source: str, subject: str | None, found: int | None
     ) -> None:
-        """Check that a lookup found the newest leaf there is, or a newer one than is known.
+        """Check that a lookup found no older leaf than the newest one that is known.
 
         Args:
-            ledger: That was asked.
-            kind: Asked for.
-            source: Asked for.
-            subject: Batch asked for; None for the newest of the source.
-            found: Index that it found; None for nothing.
+            ledger: The ledger that was searched.
+            kind: Ledger kind that was searched for.
+            source: Name of the source that was searched for.
+            subject: Batch that was searched for; None for the newest of the source.
+            found: Index that the lookup found; None if it found nothing.
 
         Raises:
             LedgerCorrupt: A newer leaf is in the log.
 
-        Cost: nothing, but for a batch that became the newest again after it was judged: then all
-        leaves are read once, about 8 us of CPU each.
+        Cost: nothing in general. If a batch became the newest again after it was judged, all leaves
+            are read once, about 8 us of CPU for each.
         """
         standing = self._memory.standings.get(source, Standing())
         if found is not None and subject and not standing.covers(kind, subject, found):
@@ -188,19 +193,20 @@ def begin(
 
     Args:
         home: Paths of the installation.
-        ledger: Its leaves are all read, up to the signed root.
-        trust: Verified.
+        ledger: All its leaves are read, up to the signed root.
+        trust: The trust policy, verified.
         at: Aware UTC.
-        why: In words; kept in the file.
+        why: The reason, in words; kept in the file.
 
     Returns:
-        How many leaves are remembered, and where the memory before is kept, if there was one.
+        How many leaves are remembered, and where the memory before this one is kept, if there was
+        one.
 
     Raises:
         LedgerCorrupt: A leaf is missing or was edited.
         LedgerError: The file cannot be written.
 
-    Cost: about 8 us of CPU a leaf.
+    Cost: about 8 us of CPU for each leaf.
     """
     fold = Fold({})
     note = ledger.follow(ledger.checkpoint(), fold.take, whole=True)

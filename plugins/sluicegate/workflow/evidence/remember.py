@@ -1,4 +1,4 @@
-"""What an administrator does about the memory: begin it, give one up, and recover a ledger."""
+"""What an administrator does about the memory: begin one, give one up, recover a ledger."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from sluicegate.adapters.ledgers.remembered import read_memory, read_version_1
 from sluicegate.errors import EvidenceMissing, SluicegateError
+from sluicegate.workflow.evidence.opening import open_evidence, read_trust_file
 from sluicegate.workflow.evidence.recall import MemoryRule, Recall, begin
-from sluicegate.workflow.evidence.verified import open_evidence, read_trust_file
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,7 +26,8 @@ class Remembered:
 
     Attributes:
         size: Leaves of the ledger.
-        before: Leaves that were remembered until now; None if none were, or nobody can say.
+        before: Leaves that were remembered until now; None if there was no memory, or it cannot be
+            read.
         kept: Where a memory that was given up is kept; None if none was.
     """
 
@@ -36,15 +37,15 @@ class Remembered:
 
 
 def remember_ledger(home: SluiceHome, *, at: datetime, forget: str = "") -> Remembered:
-    """Begin to remember a ledger that exists, after all of it was verified.
+    """Verify a whole ledger that exists, and begin to remember it.
 
     Args:
         home: Paths of the installation.
         at: Aware UTC.
-        forget: Why what is remembered until now may be given up; empty to obey it.
+        forget: Why the memory until now may be given up; empty to obey that memory.
 
     Raises:
-        VerificationError: The ledger is not sound, or less than what is remembered.
+        VerificationError: The ledger is not sound, or it lacks leaves that are remembered.
         LedgerError: It cannot be read, or the memory cannot be written.
 
     Cost: an audit of the whole ledger.
@@ -73,19 +74,19 @@ def remember_ledger(home: SluiceHome, *, at: datetime, forget: str = "") -> Reme
 def require_remembered(
     home: SluiceHome, evidence: Evidence, rule: MemoryRule = MemoryRule.IF_THERE
 ) -> bytes:
-    """Return the remembered checkpoint after the trust policy was held to the memory.
+    """Compare the trust policy with the memory, and return the remembered checkpoint.
 
     Args:
         home: Paths of the installation.
         evidence: Opened without asking the memory.
-        rule: Whether it must be there.
+        rule: Whether the memory must exist.
 
     Returns:
         A signed note; empty if nothing is remembered.
 
     Raises:
-        EvidenceMissing: It must be there and is not.
-        VerificationError: The trust policy went back, or the note is another ledger's.
+        EvidenceMissing: The memory must exist and does not.
+        VerificationError: The trust policy went back, or the checkpoint is another ledger's.
         MalformedEnvelope: The memory was edited.
     """
     recall = Recall.read(home.memory, rule, appends=False)
@@ -99,7 +100,7 @@ def require_remembered(
 def append_again(
     home: SluiceHome, evidence: Evidence, entry: Entry, envelope: bytes
 ) -> tuple[Receipt, int]:
-    """Append an envelope made elsewhere, also to a ledger that lost what is remembered.
+    """Append an envelope that was made elsewhere, even to a ledger that lost remembered leaves.
 
     Args:
         home: Paths of the installation.
@@ -112,7 +113,7 @@ def append_again(
 
     Raises:
         EvidenceMissing: Nothing is remembered, so nobody could say whether this is a fork.
-        BadProof: The ledger is as long as it was, and another one.
+        BadProof: The ledger is as long as before, and is another one.
     """
     recall = Recall.read(home.memory, MemoryRule.REQUIRED, appends=True)
     assert recall is not None  # noqa: S101 - it is required

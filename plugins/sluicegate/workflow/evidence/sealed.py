@@ -1,9 +1,9 @@
-"""When a seal is signed by enough keys, although a Sigstore bundle holds one signature only.
+"""Whether enough keys signed a seal, although a Sigstore bundle holds only one signature.
 
-Foreign verifiers read the first signature of a bundle and know no ML-DSA. So the bundle keeps
-one P-256 signature, and what a trust policy demands beyond it stands on the provenance
-statement, a plain envelope about the same subject: its `dirHash1` commits to every name and
-content of the manifest. Specified in docs/formats/seal.md, section "Several signatures".
+Foreign verifiers read the first signature of a bundle and know no ML-DSA. So the bundle keeps one
+P-256 signature. All signatures that a trust policy demands are on the provenance statement, a plain
+envelope about the same subject: its `dirHash1` commits to every name and content of the manifest.
+Specified in docs/formats/seal.md, section "Several signatures".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def verify_seal(
 
     Args:
         trust: Keys by role.
-        bundle: Envelope out of the Sigstore bundle.
+        bundle: Envelope from the Sigstore bundle.
         provenance: Plain envelope about the same batch, or None if there is none.
         at: Aware UTC; keys must be valid then.
         asked: When revocations are judged, if later.

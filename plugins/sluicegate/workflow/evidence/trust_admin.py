@@ -1,4 +1,4 @@
-"""What an administrator does with a trust policy: begin, rotate, revoke, sign, follow."""
+"""What an administrator does with a trust policy: begin, rotate, revoke, sign, describe."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _HEXADECIMAL = re.compile(r"[0-9a-f]{1,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What the next version of a policy has that this one has not.
+    """How the next version of a policy differs from this one.
 
     Attributes:
         add: Keys to add, by role.
-        remove: Key ids, or unique beginnings of them, to take out of every role.
+        remove: Key ids, or unique beginnings of key ids, to take out of every role.
         thresholds: Signatures that a role needs from now on.
         required: Algorithms that must be among a role's signatures from now on.
         authorities: PEM certificates that may vouch for further keys of a role.
-        timestamp_authorities: PEM certificates whose timestamps are believed from now on; the
-            policy's own if empty.
+        timestamp_authorities: PEM certificates whose timestamps are believed from now on; those of
+            the policy if empty.
     """
 
     add: Mapping[Role, Sequence[PublicKey]] = field(default_factory=dict)
@@ -53,8 +53,13 @@ class Change:
 def begin(change: Change, *, expires: datetime, four_eyes: bool = True) -> TrustPolicy:
     """Return version 1 of a policy; each role may sign its own predicates.
 
+    Args:
+        change: Keys and rules of the policy; nothing is removed.
+        expires: Aware UTC; the policy counts before this instant.
+        four_eyes: Whether gate and waiver must have different keys.
+
     Raises:
-        ConfigError: No role, or rules that do not fit each other.
+        ConfigError: No role gets a key or an authority, or the rules do not fit each other.
     """
     roles = {}
     for role in (role for role in Role if role in {*change.add, *change.authorities}):
@@ -70,8 +75,14 @@ def begin(change: Change, *, expires: datetime, four_eyes: bool = True) -> Trust
 def rotate(policy: TrustPolicy, change: Change, *, expires: datetime) -> TrustPolicy:
     """Return the next version with keys added and removed.
 
+    Args:
+        policy: Current version.
+        change: How the next version differs.
+        expires: Aware UTC; the next version counts before this instant.
+
     Raises:
-        ConfigError: An unknown key id, or rules that do not fit each other.
+        ConfigError: A key id is unknown, a role would lose its last key, or the rules do not fit
+            each other.
     """
     gone = {find_key(policy, text) for text in change.remove}
     keys = {key_id: key for key_id, key in policy.keys.items() if key_id not in gone}
@@ -109,10 +120,10 @@ def revoke(policy: TrustPolicy, text: str, *, at: datetime) -> TrustPolicy:
     Args:
         policy: Current version.
         text: Key id or a unique beginning of it.
-        at: Instant of the revocation; an earlier one that the policy holds is kept.
+        at: Aware UTC; instant of the revocation. If the policy holds an earlier one, that is kept.
 
     Raises:
-        ConfigError: An unknown key, or a root key, which is rotated out instead.
+        ConfigError: The key is unknown, or is a root key, which is rotated out instead.
     """
     key = policy.keys[find_key(policy, text)]
     if key.revoked_at is not None:
@@ -122,7 +133,12 @@ def revoke(policy: TrustPolicy, text: str, *, at: datetime) -> TrustPolicy:
 
 
 def sign(file: TrustFile, signers: Sequence[Signer]) -> TrustFile:
-    """Return the file signed by root keys; without any it stays as it is."""
+    """Return the file signed by root keys; without any it stays as it is.
+
+    Args:
+        file: Signed or not.
+        signers: Root keys.
+    """
     return file.signed_by(*signers) if signers else file
 
 
@@ -130,8 +146,8 @@ def describe(file: TrustFile, *, at: datetime) -> dict[str, Any]:
     """Return what a policy says, as plain JSON types.
 
     Args:
-        file: Signed or not; never raises for one that does not hold.
-        at: Time to judge keys at.
+        file: Signed or not; if its signatures do not hold, the description says so.
+        at: Aware UTC; keys are described as of then.
     """
     policy = file.policy
     try:
@@ -152,15 +168,24 @@ def describe(file: TrustFile, *, at: datetime) -> dict[str, Any]:
 
 
 def write_trust(path: Path, file: TrustFile) -> None:
-    """Replace a policy file as one step; see `named_file.writing`."""
+    """Replace a policy file in one step; see `named_file.writing`.
+
+    Args:
+        path: File to replace or create.
+        file: The new content.
+    """
     write_named(path, file.to_bytes(), "the trust policy cannot be written")
 
 
 def find_key(policy: TrustPolicy, text: str) -> str:
     """Return the one key id that begins with a text.
 
+    Args:
+        policy: Names the keys.
+        text: Key id, 64 hex digits, or the beginning of one.
+
     Raises:
-        ConfigError: None or several do.
+        ConfigError: No key id does, or several do.
     """
     found = [key_id for key_id in policy.keys if text and key_id.startswith(text)]
     if len(found) != 1:
@@ -195,7 +220,7 @@ def _describe_role(policy: TrustPolicy, role: Role, at: datetime) -> dict[str, A
 
 
 def _describe_authorities(pems: Sequence[str]) -> list[dict[str, str]]:
-    """Say who may add keys, or times: as much a part of what a policy allows as its keys."""
+    """Describe who may add keys or times: a policy allows this as much as it allows keys."""
     found = [load_certificates(pem.encode(), locator="authorities")[0] for pem in pems]
     return [
         {

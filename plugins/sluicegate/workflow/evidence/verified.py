@@ -1,4 +1,4 @@
-"""The evidence of one installation: trust policy and ledger, read with full verification.
+"""Read what the ledger of an installation holds, with full verification.
 
 Everything here starts from public keys. Whatever the ledger's database says is a claim
 until its leaf is included under a signed checkpoint and its envelope verifies.
@@ -9,108 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sluicegate.adapters.files.named_file import read_named
-from sluicegate.adapters.ledgers.remembered import REMEMBER, require_place
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.predicates import Provenance, provenance_from_statement
 from sluicegate.attest.seal_form import contents_from_statement, read_seal
-from sluicegate.attest.sealed_table import SealedTable
 from sluicegate.attest.trust import Role, TrustPolicy
-from sluicegate.attest.trust_file import TrustFile, load_trust
 from sluicegate.digest.algorithms import Digest
-from sluicegate.digest.merkle_files import MerkleFiles
-from sluicegate.digest.merkle_manifest import not_sealed
-from sluicegate.errors import BadProof, ConfigError, EvidenceMissing, Expired
-from sluicegate.file_access import require_safe
-from sluicegate.gate.verdict import Verdict, named_test_result, verdict_from_statement
+from sluicegate.errors import BadProof, EvidenceMissing, Expired
+from sluicegate.gate.verdict import named_test_result, verdict_from_statement
 from sluicegate.ledger.entry import Entry, Kind
-from sluicegate.workflow.evidence.certified import read_certified
-from sluicegate.workflow.evidence.large import PartStore
-from sluicegate.workflow.evidence.recall import MemoryRule, Recall, begin
+from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
 from sluicegate.workflow.evidence.sealed import verify_seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
-    from pathlib import Path
 
-    from sluicegate.attest.contents import Contents
-    from sluicegate.attest.keys import PublicKey, Signer
-    from sluicegate.attest.statement import Statement, Subject
-    from sluicegate.digest.manifest import FileEntry, Manifest
+    from sluicegate.attest.statement import Statement
     from sluicegate.ledger.log import Ledger
     from sluicegate.ledger.store import LedgerRecord
     from sluicegate.workflow.evidence.certified import Certified
-    from sluicegate.workflow.evidence.home import SluiceHome
-
-
-@dataclass(frozen=True, slots=True)
-class SealedBatch:
-    """One sealed version of a source, verified.
-
-    Attributes:
-        source: Name of the source.
-        contents: Its files, whole or in parts, or the rows of a table.
-        subjects: How every statement names it.
-        locator: Where the data can be read again.
-        version: Position among the seals of its source, from 1.
-        index: Ledger entry of the seal.
-    """
-
-    source: str
-    contents: Contents
-    subjects: tuple[Subject, ...]
-    locator: str
-    version: int
-    index: int
-
-    @property
-    def digest(self) -> Digest:
-        """Identity of the batch."""
-        return self.contents.digest
-
-    @property
-    def table(self) -> SealedTable | None:
-        """The rows, if the batch is a table; None if it consists of files."""
-        return self.contents if isinstance(self.contents, SealedTable) else None
-
-    def entries_of(self, paths: Sequence[str]) -> list[FileEntry]:
-        """Return the entries of some files; of a manifest in parts only their parts are read.
-
-        Raises:
-            ManifestMismatch: A path that was not sealed.
-        """
-        if isinstance(self.contents, MerkleFiles):
-            return self.contents.entries_of(paths)
-        manifest = self.manifest
-        found = [manifest.entry(path) for path in paths]
-        return [entry or not_sealed(path) for entry, path in zip(found, paths, strict=True)]
-
-    @property
-    def manifest(self) -> Manifest:
-        """The files; of a manifest in parts all of them are read.
-
-        Raises:
-            ConfigError: The batch is a table and has none.
-            BadProof: A part is not the sealed one.
-        """
-        if isinstance(self.contents, SealedTable):
-            raise ConfigError(
-                "the batch holds rows of a table and no files",
-                locator=f"{self.source}@{self.digest.short}",
-                next_step="Read it with load_verified or stream_verified.",
-            )
-        return self.contents.manifest() if isinstance(self.contents, MerkleFiles) else self.contents
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedVerdict:
-    """A verdict with its place in the ledger, verified."""
-
-    verdict: Verdict
-    envelope: Digest
-    index: int
-    test_result: Digest
+    from sluicegate.workflow.evidence.large import PartStore
+    from sluicegate.workflow.evidence.recall import Recall
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +58,12 @@ class Evidence:
     def latest_seal(self, source: str, *, at: datetime) -> SealedBatch:
         """Return the newest sealed batch of a source.
 
-        The newest provenance statement says which that is: sealing the same files again
-        gives the same seal, which the ledger holds once.
+        The newest provenance statement says which batch that is: sealing the same files again gives
+        the same seal, which the ledger holds only once.
+
+        Args:
+            source: Name of the source.
+            at: Aware UTC; keys must be valid then.
 
         Raises:
             EvidenceMissing: The source was never sealed.
@@ -158,6 +81,11 @@ class Evidence:
     def seal_of(self, source: str, digest: Digest, *, at: datetime) -> SealedBatch:
         """Return the newest seal of one exact batch.
 
+        Args:
+            source: Name of the source.
+            digest: Identity of the batch.
+            at: Aware UTC; keys must be valid then.
+
         Raises:
             EvidenceMissing: This batch was never sealed.
             VerificationError: The seal does not hold.
@@ -167,9 +95,14 @@ class Evidence:
     def provenance_of(self, source: str, digest: Digest | None, *, at: datetime) -> Provenance:
         """Return the newest provenance of a batch, or of a source if no batch is named.
 
+        Args:
+            source: Name of the source.
+            digest: Identity of the batch; None for the newest of the source.
+            at: Aware UTC; keys must be valid then.
+
         Raises:
-            EvidenceMissing: Never sealed here.
-            VerificationError: Provenance or seal does not hold.
+            EvidenceMissing: It was never sealed here.
+            VerificationError: The provenance or the seal does not hold.
         """
         record = self._newest("provenance", source, digest)
         if record is None:
@@ -188,6 +121,11 @@ class Evidence:
 
         The newest counts, so that a batch judged FAILED after a first PASSED stays out.
 
+        Args:
+            source: Name of the source.
+            digest: Identity of the batch.
+            at: Aware UTC; keys must be valid then.
+
         Raises:
             EvidenceMissing: This batch was never judged.
             VerificationError: The verdict does not hold.
@@ -205,7 +143,7 @@ class Evidence:
         )
 
     def append(self, source: str, subject: Digest, envelopes: Iterable[tuple[str, bytes]]) -> None:
-        """Append envelopes about one subject as one durable step.
+        """Append envelopes about one subject in one durable step.
 
         Args:
             source: Name of the source.
@@ -237,7 +175,7 @@ class Evidence:
             The batch of exactly this provenance, read back and verified.
 
         Raises:
-            LedgerConflict: It is not the newest any more: somebody else has that version.
+            LedgerConflict: ``after`` is no longer the newest: somebody else has that version.
         """
         items = _items(source, subject, envelopes)
         newest = None if after is None else after.index
@@ -253,13 +191,18 @@ class Evidence:
             self.recall.catch_up(self.ledger)
 
     def require_signed(self, envelopes: Iterable[Envelope], role: Role, *, at: datetime) -> None:
-        """Raise unless ``role`` signed each envelope; to be asked before one is appended.
+        """Raise unless ``role`` signed each envelope; call this before one is appended.
 
-        What the ledger took it keeps: an envelope that does not verify would stand as the
-        newest about its batch until somebody appends a better one.
+        The ledger keeps what it took: an envelope that does not verify would be the newest about
+        its batch until somebody appends a better one.
+
+        Args:
+            envelopes: About to be appended.
+            role: Who must have signed each.
+            at: Aware UTC; keys must be valid then.
 
         Raises:
-            VerificationError: Signed with a key that may not, or not often enough.
+            VerificationError: A key that may not sign signed it, or too few keys did.
         """
         for envelope in envelopes:
             self.trust.verify(envelope, role, at=at, locator="new evidence")
@@ -316,7 +259,7 @@ class Evidence:
             source=source,
             contents=contents,
             subjects=statement.subjects,
-            locator=provenance.locator,
+            location=provenance.location,
             version=provenance.version,
             index=seal.index,
         )
@@ -328,7 +271,7 @@ class Evidence:
         *,
         at: datetime,
     ) -> Statement:
-        """Return what was signed by keys that count now, or by certificates that counted then."""
+        """Return what keys that count now have signed, or keys whose certificates counted then."""
         try:
             return verify(self.trust)
         except Expired:
@@ -352,7 +295,12 @@ class Evidence:
     def newest_of(
         self, kind: str, source: str, digest: Digest | None = None
     ) -> LedgerRecord | None:
-        """Return the newest leaf of its kind as the store tells it, and none that hides another.
+        """Return the newest leaf of a kind as the store tells it, if it hides no newer one.
+
+        Args:
+            kind: Ledger kind of the leaf.
+            source: Name of the source.
+            digest: Identity of the batch; None for any of the source.
 
         Raises:
             LedgerCorrupt: The log holds a newer one.
@@ -365,12 +313,12 @@ class Evidence:
         return found
 
     def ever_aside(self, source: str) -> frozenset[str]:
-        """Return the batches that were ever set aside, also those that the store does not tell."""
+        """Return the batches that were ever set aside, even those that the store does not tell."""
         told = {record.entry.subject for record in self.ledger.find(Kind.QUARANTINE, source)}
         return frozenset(told if self.recall is None else told | self.recall.held(source))
 
     def _newest(self, kind: str, source: str, digest: Digest | None = None) -> LedgerRecord | None:
-        """Return the newest leaf of its kind, proven to be under the signed checkpoint."""
+        """Return the newest leaf of a kind, proven to be under the signed checkpoint."""
         found = self.newest_of(kind, source, digest)
         return None if found is None else self.ledger.get_verified(found.index)
 
@@ -395,159 +343,3 @@ def _require_same(record: LedgerRecord, source: str, digest: Digest) -> None:
             expected=f"{entry.source}@{entry.subject}",
             got=f"{source}@{digest}",
         )
-
-
-def read_trust(path: Path, *, remembered_version: int | None = None) -> TrustPolicy:
-    """Read the trust policy.
-
-    Args:
-        path: Signed, or unsigned and pinned by its place.
-        remembered_version: Highest version that was ever used.
-
-    Raises:
-        ConfigError: Missing, unreadable or unusable.
-        VerificationError: Its root keys did not sign it, or it is older than remembered.
-    """
-    return load_trust(_read(path), locator=str(path), remembered_version=remembered_version)
-
-
-def read_trust_file(path: Path) -> TrustFile:
-    """Read the trust policy with its signatures, which hold.
-
-    Raises:
-        ConfigError: Missing, unreadable or unusable.
-        VerificationError: Its root keys did not sign it.
-    """
-    file = TrustFile.from_bytes(_read(path), locator=str(path))
-    file.verified(locator=str(path))
-    return file
-
-
-def _read(path: Path) -> bytes:
-    return read_named(
-        path,
-        "the trust policy cannot be read",
-        next_step="Create one with `sluicegate trust init`.",
-    )
-
-
-def open_evidence(
-    home: SluiceHome,
-    *,
-    at: datetime,
-    ledger_signer: Signer | None = None,
-    memory: MemoryRule = MemoryRule.REQUIRED,
-) -> Evidence:
-    """Open the ledger of ``home`` under the keys its trust policy names.
-
-    Args:
-        home: Paths of the installation.
-        at: Aware UTC; keys must be valid then.
-        ledger_signer: Needed to append, absent to read.
-        memory: What is asked of what this installation remembers.
-
-    Raises:
-        ConfigError: No usable trust policy, or somebody else could replace it or the policy.
-        EvidenceMissing: No ledger, or nothing is remembered of it.
-        LedgerError: The ledger cannot be read.
-        VerificationError: Trust policy or ledger went back; see `recall`.
-    """
-    require_safe(home.root, home.trust, home.policy)
-    file = read_trust_file(home.trust)
-    recall = Recall.read(home.memory, memory, appends=ledger_signer is not None)
-    if recall is not None:
-        recall.require_trust(file, locator=str(home.trust))
-    certified = read_certified(home, file.policy)
-    trust = certified.now(at)
-    ledger = _open_ledger(home, _ledger_key(home, trust, at), ledger_signer)
-    if recall is not None:
-        recall.catch_up(ledger)
-    return Evidence(trust, ledger, PartStore(home.manifests), certified, recall)
-
-
-def _ledger_key(home: SluiceHome, trust: TrustPolicy, at: datetime) -> PublicKey:
-    keys = trust.keys_for(Role.LEDGER, at=at)
-    if len(keys) != 1:
-        raise ConfigError(
-            "the trust policy must name exactly one valid ledger key",
-            locator=str(home.trust),
-            got=f"{len(keys)} keys",
-        )
-    return keys[0]
-
-
-def _open_ledger(
-    home: SluiceHome, public_key: PublicKey, signer: Signer | None, *, create: bool = False
-) -> Ledger:
-    """Open the ledger in the store that the settings name."""
-    if home.ledger_url:
-        from sluicegate.adapters.ledgers import postgres as ledger_postgres
-
-        return ledger_postgres.open_ledger(
-            home.ledger_url.reveal(), public_key=public_key, signer=signer, create=create
-        )
-    from sluicegate.adapters.ledgers import sqlite as ledger_sqlite
-
-    return ledger_sqlite.open_ledger(
-        home.ledger, public_key=public_key, signer=signer, create=create
-    )
-
-
-def create_ledger(
-    home: SluiceHome, *, at: datetime, signer: Signer | None = None, forget: str = ""
-) -> str:
-    """Create an empty ledger for the keys in ``home``, and begin to remember it.
-
-    Args:
-        home: Paths of the installation.
-        at: Aware UTC; the ledger key must be valid then.
-        signer: The ledger's key; by default the file in ``home``.
-        forget: Why what is remembered of a ledger before may be given up.
-
-    Returns:
-        Where it is, for messages.
-
-    Raises:
-        ConfigError: No usable trust policy or ledger key, the ledger exists, or another one is
-            remembered.
-    """
-    from sluicegate.attest.keys import read_signer
-
-    signer = signer or read_signer(home.key("ledger"))
-    file = read_trust_file(home.trust)
-    keys = file.policy.keys_for(Role.LEDGER, at=at)
-    if (existing := _existing(home, keys[0])) is not None:
-        raise ConfigError(
-            "the ledger exists already",
-            locator=existing,
-            next_step="Evidence is never overwritten; choose another home for a new ledger. "
-            f"To use this one here for the first time, run: {REMEMBER}.",
-        )
-    require_place(home.memory, may_replace=bool(forget), home=home.root)
-    with _open_ledger(home, keys[0], signer, create=True) as ledger:
-        begin(home, ledger, file, at=at, why=forget or "sluicegate ledger init")
-        return ledger.locator
-
-
-def _existing(home: SluiceHome, public_key: PublicKey) -> str | None:
-    """Where a ledger is already, whoever's it is; None if there is none."""
-    if not home.ledger_url:
-        return str(home.ledger) if home.ledger.exists() else None
-    try:
-        with _open_ledger(home, public_key, None) as ledger:
-            return ledger.locator
-    except EvidenceMissing:
-        return None
-
-
-def migrate_ledger(home: SluiceHome) -> list[int]:
-    """Bring the ledger's tables up to date; returns the versions that were applied.
-
-    Raises:
-        LedgerError: The store cannot be changed.
-    """
-    if not home.ledger_url:
-        return []  # the file's layout has had one version so far
-    from sluicegate.adapters.ledgers import postgres as ledger_postgres
-
-    return ledger_postgres.migrate_ledger(home.ledger_url.reveal())

@@ -29,10 +29,14 @@ _MAX_ANSWER_BYTES: Final = 1 << 16
 
 
 def request(evidence: Evidence, old_size: int) -> bytes:
-    """Return the request for a witness that knows a tree of this size.
+    """Return the bytes of a request for a witness that knows a tree of this size.
+
+    Args:
+        evidence: Ledger and trust policy.
+        old_size: Leaves that the witness knows; 0 for a witness that knows none.
 
     Raises:
-        BadProof: The ledger is smaller than that.
+        BadProof: The ledger has fewer leaves.
     """
     note = evidence.ledger.checkpoint()
     return _request(evidence, note, old_size)
@@ -41,15 +45,22 @@ def request(evidence: Evidence, old_size: int) -> bytes:
 def collect(
     evidence: Evidence, home: SluiceHome, urls: Sequence[str], *, at: datetime
 ) -> Mapping[bytes, int]:
-    """Have one checkpoint cosigned by each of these witnesses and keep it.
+    """Have each of these witnesses cosign the ledger's checkpoint, and keep it.
+
+    Args:
+        evidence: Ledger and trust policy.
+        home: Paths of the installation; the checkpoint is kept there.
+        urls: Base URLs of the witnesses, http or https.
+        at: Aware UTC; witness keys must be valid then.
 
     Returns:
-        Raw key of each trusted witness that cosigned, with the time it did.
+        Raw key of each trusted witness that cosigned, to the time in seconds since the epoch.
 
     Raises:
         LedgerError: A witness cannot be reached or refuses.
         UntrustedKey: What a witness answered is not signed by a witness of the trust policy.
         BadSignature: A cosignature does not hold.
+        ConfigError: A URL is neither http nor https.
     """
     note = evidence.ledger.checkpoint()
     lines = b"".join(_ask(evidence, note, url) for url in urls)
@@ -59,12 +70,24 @@ def collect(
 def accept(
     evidence: Evidence, home: SluiceHome, lines: bytes, *, at: datetime
 ) -> Mapping[bytes, int]:
-    """Take the lines that a witness wrote for a request file; see `collect`."""
+    """Keep the lines that a witness wrote for a request file; see `collect`.
+
+    Args:
+        evidence: Ledger and trust policy.
+        home: Paths of the installation; the checkpoint is kept there.
+        lines: Signature lines about the ledger's current checkpoint.
+        at: Aware UTC; witness keys must be valid then.
+    """
     return _keep(evidence, home, evidence.ledger.checkpoint(), lines, at=at)
 
 
 def require_witnessed(evidence: Evidence, home: SluiceHome, *, at: datetime) -> bytes:
     """Return the kept checkpoint if the trust policy's quorum of witnesses cosigned it.
+
+    Args:
+        evidence: Ledger and trust policy.
+        home: Paths of the installation.
+        at: Aware UTC; witness keys must be valid then.
 
     Raises:
         UntrustedKey: The quorum is missing, or there is no cosigned checkpoint at all.
@@ -95,7 +118,12 @@ def require_witnessed(evidence: Evidence, home: SluiceHome, *, at: datetime) -> 
 
 
 def witness_keys(evidence: Evidence, *, at: datetime) -> list[bytes]:
-    """Return the raw keys of the role witness that are valid now."""
+    """Return the raw keys of the role witness that are valid now.
+
+    Args:
+        evidence: Ledger and trust policy.
+        at: Aware UTC; the keys must be valid then.
+    """
     return [raw_witness_key(key) for key in evidence.trust.keys_for(Role.WITNESS, at=at)]
 
 
@@ -120,7 +148,7 @@ def _keep(
 
 
 def _ask(evidence: Evidence, note: bytes, url: str) -> bytes:
-    """Return a witness's lines; it tells the size it knows where ours is not it."""
+    """Return a witness's lines. If it knows another size, it says so and is asked again."""
     status, body = _post(url, _request(evidence, note, 0))
     if status == 409:
         known = parse_decimal(body.decode("ascii", errors="replace").rstrip("\n"), url)

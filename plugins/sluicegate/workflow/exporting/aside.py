@@ -1,7 +1,7 @@
-"""Write a folder of evidence aside and put it in its place when it is whole.
+"""Write a folder of evidence aside, and move it to its place when it is whole.
 
-Whoever is killed, or whose disk is full, leaves no half of a folder: with a seal it could be taken
-for evidence, without one it would stand in the way of the rerun.
+A process that is killed, or whose disk is full, leaves no half of a folder. With a seal such a half
+could be taken for evidence; without one it would be in the way of the next run.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 @contextmanager
 def written_aside(out: Path) -> Iterator[Path]:
-    """Yield a path to write a folder to; it becomes ``out`` at the end, or is gone.
+    """Yield a path to write a folder to. At the end it becomes ``out``, or it is removed.
 
     Args:
-        out: The folder. One that exists, perhaps the root of a volume, gets the files; it must
-            hold no evidence.
+        out: The folder. If it exists (it may be the root of a volume), the files are moved into
+            it; it must hold no evidence.
 
     Yields:
         A path that does not exist yet, on the same file system.
 
     Raises:
         ConfigError: ``out`` holds evidence, or a directory with the name of one of ours.
-        SystemTrouble: It cannot be written.
+        SystemTrouble: The folder cannot be written.
     """
     refuse_existing(out)
     place = out.resolve()
@@ -52,7 +52,7 @@ def written_aside(out: Path) -> Iterator[Path]:
 
 
 def _move_into(aside: Path, place: Path) -> None:
-    """Move what was written; the seal last, because a folder with a seal is a whole folder."""
+    """Move what was written. The seal goes last, because a folder with a seal is whole."""
     items = sorted(aside.iterdir(), key=lambda item: item.name in (SEAL_FILE, PLAIN_SEAL_FILE))
     for item in items:
         if item.is_dir() and (place / item.name).exists():

@@ -1,7 +1,7 @@
-"""A model run in two formats that other tools read: CycloneDX ML-BOM and OpenLineage.
+"""Describe a model run in two formats that other tools read: CycloneDX ML-BOM and OpenLineage.
 
-Both are derived from signed evidence and signed by nobody: they are a view, and say where
-the evidence is. Sources: CycloneDX 1.6 JSON reference (component types
+Both are derived from signed evidence, and nobody signs them: they are views that say where the
+evidence is. Sources: CycloneDX 1.6 JSON reference (component types
 ``machine-learning-model`` and ``data``); OpenLineage object model 2-0-2.
 """
 
@@ -16,7 +16,7 @@ from sluicegate.attest.timestamps import format_timestamp
 
 if TYPE_CHECKING:
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.workflow.evidence.verified import IssuedVerdict, SealedBatch
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
 
 _PRODUCER: Final = f"https://sluicegate.dev/sluicegate/{__version__}"
 _RUN_EVENT: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -32,7 +32,7 @@ class ModelFile:
     """A trained model.
 
     Attributes:
-        name: What it is called.
+        name: Name of the model.
         digest: SHA-256 of its file.
     """
 
@@ -50,7 +50,7 @@ def ml_bom(
     Args:
         batch: The sealed batch.
         issued: The verdict on it.
-        model: That it was trained on this batch is what the caller says; no key signs it.
+        model: The model. Only the caller says that it was trained on this batch; no key signs it.
     """
     data = _data_component(batch, issued)
     value: dict[str, Any] = {
@@ -96,7 +96,7 @@ def _data_component(batch: SealedBatch, issued: IssuedVerdict | None) -> dict[st
         "bom-ref": f"data:{batch.source}@{batch.digest}",
         "name": batch.source,
         "version": str(batch.version),
-        # The one digest of files that CycloneDX has a name for: the model-signing root.
+        # CycloneDX has a name for only one digest of files: the model-signing root.
         **(
             {"hashes": [{"alg": "SHA-256", "content": batch.manifest.oms_root.hex}]}
             if batch.table is None

@@ -1,8 +1,8 @@
 """Which artefacts of an export are evidence towards which published control.
 
-The mapping is data (``controls/mapping.json``), so that it can be reviewed and replaced
-without reading code. It claims little on purpose: an export shows one run, a control asks
-for a practice.
+The mapping is data (``controls/mapping.json``), so that people can review and replace it without
+reading code. It claims little on purpose: an export shows one run, and a control asks for a
+practice.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def read_mapping() -> dict[str, Any]:
 
 
 def control_report(present: AbstractSet[str], subject: str) -> dict[str, Any]:
-    """Say for every control which artefacts of one export speak to it.
+    """Report for every control which artefacts of an export are evidence for it.
 
     Args:
         present: Artefacts in the export: ledger kinds, ``proof`` and ``mlbom``.
-        subject: Batch the export is about.
+        subject: The batch that the export is about, as text.
 
     Returns:
         Plain JSON types: ``frameworks`` with a status for each control (``evidence``,

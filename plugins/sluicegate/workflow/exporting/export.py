@@ -1,4 +1,4 @@
-"""Take everything about one batch out of an installation, for somebody who trusts nobody.
+"""Write everything about a batch into a folder, for somebody who trusts nobody.
 
 OUT/seal.sigstore.json, evidence.intoto.jsonl, proofs/   as `sluicegate verify` reads them
 OUT/checkpoint        newest signed checkpoint of the ledger
@@ -23,7 +23,7 @@ from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import ConfigError, EvidenceMissing, VerificationError
 from sluicegate.gate.verdict import policy_from_test_result
 from sluicegate.ledger.entry import Kind
-from sluicegate.workflow.auditing.statements import EXPECTED
+from sluicegate.workflow.auditing.leaves import EXPECTED
 from sluicegate.workflow.evidence.folder import WAIVERS_FILE, export_folder, read_folder
 from sluicegate.workflow.exporting.bill_of_materials import ModelFile, ml_bom, openlineage_event
 from sluicegate.workflow.exporting.control_report import control_report
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict, SealedBatch
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 CHECKPOINT_FILE = "checkpoint"
 TRUST_FILE = "trust.json"
@@ -45,12 +46,12 @@ OPENLINEAGE_FILE = "openlineage.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extras:
-    """What an export holds beside the evidence itself; all of it is derived.
+    """What an export holds beside the evidence itself. All of it is derived from the evidence.
 
     Attributes:
-        controls: Write the control report.
-        mlbom: Write the ML-BOM.
-        openlineage: Write the OpenLineage event.
+        controls: Whether to write the control report.
+        mlbom: Whether to write the ML-BOM.
+        openlineage: Whether to write the OpenLineage event.
         model: Model file to name in the ML-BOM.
     """
 
@@ -69,12 +70,12 @@ def find_batch(
         evidence: Open ledger and trust policy.
         at: Aware UTC.
         source: Name of the source; its newest batch unless ``digest`` is given.
-        digest: Exact batch.
-        verdict: Envelope digest of a verdict, as a model card keeps it; instead of both.
+        digest: Identity of the exact batch.
+        verdict: Digest of the envelope of a verdict, as a model card keeps it. It replaces both.
 
     Raises:
-        ConfigError: Neither a source nor a verdict.
-        EvidenceMissing: No such verdict or batch.
+        ConfigError: Neither a source nor a verdict is named.
+        EvidenceMissing: There is no such verdict or batch.
     """
     if verdict:
         record = evidence.ledger.by_envelope(verdict)
@@ -82,7 +83,7 @@ def find_batch(
             raise EvidenceMissing("the ledger holds no such verdict", locator=verdict[:19])
         source, digest = record.entry.source, record.entry.subject
     if not source:
-        raise ConfigError("what to export?", expected="a source or a verdict")
+        raise ConfigError("nothing says what to export", expected="a source or a verdict")
     if digest:
         return evidence.seal_of(source, Digest.parse(digest), at=at)
     return evidence.latest_seal(source, at=at)
@@ -137,7 +138,7 @@ def export_run(
 def write_archive(folder: Path, archive: Path) -> Digest:
     """Pack a folder so that the same files always give the same bytes.
 
-    Names are sorted; owner, mode and time are fixed: none of them is evidence.
+    Names are sorted. Owner, mode and time are fixed, because none of them is evidence.
 
     Args:
         folder: Folder that `export_run` wrote.
@@ -170,9 +171,7 @@ def _verdict(evidence: Evidence, batch: SealedBatch, at: datetime) -> IssuedVerd
     try:
         return evidence.verdict_of(batch.source, batch.digest, at=at)
     except (EvidenceMissing, VerificationError):
-        return (
-            None  # never judged, or by what counts no more: the evidence is exported all the same
-        )
+        return None  # never judged, or it counts no longer; all other evidence is exported
 
 
 def _model(path: Path) -> ModelFile:

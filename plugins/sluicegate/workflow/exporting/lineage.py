@@ -1,8 +1,8 @@
-"""The chain from a batch back to its sources, each step verified in the ledger.
+"""Follow the chain from a batch back to its sources; each step is verified in the ledger.
 
 A step is a provenance statement: this batch was made of those, by that code, in that run.
-The chain is as strong as its weakest step, so one that cannot be verified is shown in its
-place and makes the whole chain unproven.
+The chain is as strong as its weakest step. A step that cannot be verified is shown in its place,
+and makes the whole chain unproven.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Step:
 
     Attributes:
         source: Name of the source.
-        digest: The batch; None if not even that is known.
+        digest: Identity of the batch; None if not even that is known.
         provenance: What the verified statement says, or None.
-        inputs: What it was made of.
+        inputs: The batches that it was made of.
         error: Why the step does not hold, or None.
     """
 
@@ -49,7 +49,7 @@ class Step:
     error: SluicegateError | None = None
 
     def walk(self) -> Iterator[tuple[int, Step]]:
-        """Iterate this step and all below it with their depth, depth first."""
+        """Yield this step and all below it, each with its depth, depth first."""
         stack = [(0, self)]
         while stack:
             depth, step = stack.pop()
@@ -58,7 +58,7 @@ class Step:
 
     @property
     def exit_code(self) -> int:
-        """0 proven to its sources, 1 a step is bad, 2 a step could not be checked."""
+        """0 if all is proven, 1 if a step is bad, 2 if a step could not be checked."""
         errors = [step.error for _, step in self.walk() if step.error]
         bad = any(error.outcome is Outcome.CHECKED_AND_BAD for error in errors)
         return 1 if bad else 2 if errors else 0
@@ -83,12 +83,12 @@ def trace(evidence: Evidence, source: str, *, at: datetime, digest: Digest | Non
         evidence: Ledger and trust policy.
         source: Name of the source.
         at: Aware UTC; keys must be valid then.
-        digest: The batch; the newest of the source if None.
+        digest: Identity of the batch; the newest of the source when None.
 
     Returns:
         The chain; steps that do not hold carry their error.
 
-    Cost: two signature checks and a few inclusion proofs a step.
+    Cost: two signature checks and a few inclusion proofs for each step.
     """
     return _Trace(evidence, at).step(source, digest, ())
 
@@ -122,7 +122,7 @@ class _Trace:
 
 
 def text_tree(top: Step) -> list[str]:
-    """Return one line a step, indented below what was made of it."""
+    """Return a line for each step, indented below the batch that was made of it."""
     lines = []
     for depth, step in top.walk():
         lead = "   " * (depth - 1) + "└─ " if depth else ""
@@ -191,5 +191,5 @@ def _said(said: Provenance) -> dict[str, Any]:
         "sealed_at": format_timestamp(said.sealed_at),
         "run": dict(said.run),
         "code_version": said.code_version,
-        "locator": said.locator,
+        "locator": said.location,
     }

@@ -16,9 +16,9 @@ from sluicegate.adapters.reports.rows import row_table
 from sluicegate.adapters.sources.tables import open_table
 from sluicegate.gate.judgement import ALONE, Compared, judge, require_usable
 from sluicegate.gate.limits import DEFAULT
-from sluicegate.gate.policy import Result
 from sluicegate.signals.contributors.limits import LimitCounts
 from sluicegate.signals.contributors.names import SHOWN
+from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate, expected_findings
 from sluicegate.workflow.baselines.signed import read_baseline
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sluicegate.adapters.files.formats import Unjudged
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.gate.policy import Policy
+    from sluicegate.gate.policy import Policy, Result
     from sluicegate.gate.verdict import Reason
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
@@ -64,12 +64,12 @@ class Checked:
 
     @property
     def records(self) -> tuple[SignalRecord, ...]:
-        """One finding a signal and column."""
+        """Findings, one for each signal and column."""
         return self.found.records
 
     @property
     def rows(self) -> pa.Table:
-        """One line a row of the batch, in its order: id, score, flagged, reasons."""
+        """Lines, one for each row of the batch, in its order: id, score, flagged, reasons."""
         return row_table(self.found)
 
     def to_json(self) -> str:
@@ -181,7 +181,7 @@ def _decided(
     own = tuple(record for record in found.records if record.code not in ALONE)
     alone = [*limited, *(record for record in found.records if record.code in ALONE)]
     judged = judge(rules, [Compared(own, expected_findings(reference))], alone)
-    started = judged.result is not Result.FAILED if rules is None else rules.starts(judged.result)
+    started = judged.result is not Status.FAILED if rules is None else rules.starts(judged.result)
     return Checked(
         verdict=judged.result,
         accepted=started,
@@ -199,7 +199,7 @@ def _not_asked(rules: Policy) -> tuple[str, ...]:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN; a number that is none becomes null, which no reader takes for 0."""
+    """Replace what JSON cannot hold: NaN becomes null, which no reader takes for 0."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

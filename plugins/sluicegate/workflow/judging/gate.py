@@ -22,7 +22,7 @@ from sluicegate.gate.verdict import AS_OF, Verdict, test_result_statement
 from sluicegate.signals.decision.record import SEQUENCE
 from sluicegate.workflow.admission.freshness import require_fresh_seal
 from sluicegate.workflow.baselines.in_force import baselines_in_force
-from sluicegate.workflow.evidence.verified import IssuedVerdict, SealedBatch, open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.judging.over_time import sequence_records
 from sluicegate.workflow.judging.partitions import Part, part_records
 from sluicegate.workflow.judging.reruns import same_verdict
@@ -39,19 +39,20 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.workflow.baselines.signed import SignedBaseline
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
     from sluicegate.workflow.evidence.verified import Evidence
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """What a runner found: the records, and the digest of the list it was told to evaluate."""
+class Evaluation:
+    """What a runner found: the records, and the digest of the list of signals it evaluated."""
 
     records: tuple[SignalRecord, ...]
     suite: Digest
 
 
-Runner = Callable[["pa.Table", "Baseline", "Policy"], Findings]
+Runner = Callable[["pa.Table", "Baseline", "Policy"], Evaluation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def gate_source(
     digest: Digest | None = None,
     as_of: datetime | None = None,
     parts: Sequence[Part] | None = None,
+    policy: Policy | None = None,
 ) -> tuple[IssuedVerdict, SealedBatch]:
     """Judge a sealed batch of a source, sign the verdict and append it.
 
@@ -86,20 +88,22 @@ def gate_source(
         runner: Evaluates the signals, with Great Expectations or without.
         filesystem: fsspec file system with credentials, for a batch in an object store.
         digest: Judge this sealed batch; the newest when None.
-        as_of: Judge as this day would have: by the baselines in force then. Now when None.
+        as_of: Judge by the baselines that were in force at this instant; now when None.
         parts: Partitions that the batch consists of; each needs a verdict of its own.
+        policy: What the policy file says, all sources; read here when None. Whoever acts on the
+            verdict reads it before, so that judging and acting go by one reading.
 
     Returns:
-        The verdict, whatever it says, and the batch it speaks of. An earlier one, if the same
-        task of the same run issued it and would say the same again.
+        The verdict, whatever it says, and the batch it is about. If the same task of the same run
+        issued a verdict before and would only repeat it, that earlier verdict.
 
     Raises:
-        SluicegateError: It could not be judged; then no verdict exists and nothing trains.
+        SluicegateError: The batch could not be judged. Then no verdict exists and nothing trains.
 
     Cost:
         One verified read of the batch, its profile, and two signatures.
     """
-    rules = read_policy(home.policy)
+    rules = read_policy(home.policy) if policy is None else policy
     policy = rules.for_source(source)
     require_usable(policy)
     evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
@@ -120,13 +124,13 @@ def gate_source(
     unjudged: list[Unjudged] = []
     table = batch_table(batch, filesystem, limits=policy.limits, unjudged=unjudged)
     compared, suite = _compare(runner, table, baselines, policy)
-    lane = baselines[Lane.ANCHORED]
-    alone = [*unjudged_records(unjudged), *column_records(lane.baseline, table.schema)]
-    alone += _limits(table, lane, policy)
+    first = baselines[Lane.ANCHORED]
+    alone = [*unjudged_records(unjudged), *column_records(first.baseline, table.schema)]
+    alone += _limits(table, first, policy)
     if parts is not None:
         alone += part_records(evidence, rules, batch, parts, at=at)
     if asks(policy, SEQUENCE):
-        anchored, own = lane.baseline.digest, compared[0].records
+        anchored, own = first.baseline.digest, compared[0].records
         alone += sequence_records(evidence, policy, batch, anchored, own, at=at, then=then)
     judged = judge(policy, compared, alone)
     if then < at:
@@ -138,7 +142,7 @@ def gate_source(
     evidence.require_signed(
         [dsse.Envelope.from_bytes(envelope) for _, envelope in envelopes], Role.GATE, at=at
     )
-    # The anchored one last: what is exported is the newest of its kind.
+    # The anchored baseline goes last, because an export holds the newest of each kind.
     used = [("baseline", baselines[lane].envelope) for lane in reversed(Lane) if lane in baselines]
     evidence.append(source, batch.digest, [*used, *envelopes])
     return evidence.verdict_of(source, batch.digest, at=at), batch
@@ -173,14 +177,14 @@ def _is_promoted(baselines: Mapping[Lane, SignedBaseline], lane: Lane) -> bool:
 
 
 def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bool:
-    """Return whether a baseline was built from a batch, whatever either was hashed with."""
+    """Return whether a baseline was built from a batch, even if they were hashed differently."""
     if str(batch.digest) in inputs:
         return True
     named = {name.partition(":")[0] for name in inputs} - {batch.digest.algorithm}
     others = [algorithm for algorithm, name in FILE_IDENTITIES.items() if name in named]
     if batch.table is not None or not others:
         return False
-    data = open_source(batch.locator, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem)
     return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
 
 

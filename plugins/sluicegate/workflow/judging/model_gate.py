@@ -1,7 +1,7 @@
-"""Judge a trained model as a batch is judged: challenger against champion on a sealed golden set.
+"""Judge a trained model like a batch: challenger against champion on a sealed golden set.
 
-Where the answers come from is the caller's word: Sluicegate runs no model. What is signed is
-which model files, golden set and answers the comparison was made of.
+Sluicegate runs no model, so the caller says where the answers come from. The verdict signs which
+model files, golden set and answers were compared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sluicegate.gate.verdict import Verdict, test_result_statement
 from sluicegate.workflow.baselines.rests_on import require_sealed, require_test_result
 from sluicegate.workflow.evidence.custody import require_free
 from sluicegate.workflow.evidence.home import check_source_name
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy_sections import ModelRules
     from sluicegate.profiling.schema import BatchSchema
     from sluicegate.signals.contributors.names import ContributorNames
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
     from sluicegate.workflow.judging.gate import GateSigners
 
 PREDICTION = "prediction"
@@ -50,12 +51,12 @@ class Contest:
     """What is compared.
 
     Attributes:
-        name: Name of the model, as a source's.
+        name: Name of the model; the rules of source names hold.
         model: Files of the challenger; the verdict binds their digest.
         golden: Name of the sealed source that is the golden set.
         schema: Roles of its columns; label and id are needed.
-        champion: Answers of the model in use: Parquet or CSV with the id and ``prediction``.
-        challenger: Answers of the challenger, the same.
+        champion: Answers of the model in use: Parquet or CSV with id and ``prediction``.
+        challenger: Answers of the challenger, in the same form.
         trained_on: Names of the sealed sources that the challenger was trained on.
     """
 
@@ -69,7 +70,7 @@ class Contest:
 
 
 def model_source(name: str) -> str:
-    """Return how the ledger names a model; no source of data can have this name."""
+    """Return the ledger's name of a model; no source of data can have such a name."""
     return f"model:{check_source_name(name)}"
 
 
@@ -81,6 +82,7 @@ def judge_model(
     run: Mapping[str, str],
     at: datetime,
     filesystem: Any = None,
+    policy: Policy | None = None,
 ) -> IssuedVerdict:
     """Compare two models, sign the verdict on the challenger and append it.
 
@@ -91,15 +93,17 @@ def judge_model(
         run: Who judges.
         at: Aware UTC.
         filesystem: fsspec file system with credentials, for batches in an object store.
+        policy: What the policy file says, all sources; read here when None.
 
     Raises:
-        ConfigError: The policy has no section ``model``, or label, id or training source lack.
-        SchemaMismatch: Answers do not fit the golden set row by row.
+        ConfigError: The policy has no section ``model``; or label, id or training source is
+            missing.
+        SchemaMismatch: The answers are not about exactly the rows of the golden set.
         IntegrityError: Golden set or training data are not what was sealed.
         EvidenceMissing: One of them was never sealed.
         GateBlocked: One of them is in quarantine.
 
-    Cost: one verified read of golden set and training data.
+    Cost: one verified read of the golden set and of the training data.
     """
     from sluicegate.signals.labels.model_comparison import (
         CODES,
@@ -110,7 +114,7 @@ def judge_model(
     from sluicegate.workflow.sealing.sealed_rows import batch_table
 
     source = model_source(contest.name)
-    policy = read_policy(home.policy).for_source(source)
+    policy = (read_policy(home.policy) if policy is None else policy).for_source(source)
     rules = _rules(policy, contest, str(home.policy))
     evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
     golden_batch = evidence.latest_seal(contest.golden, at=at)
@@ -140,7 +144,9 @@ def judge_model(
     for name, batch in trained.items():
         require_free(evidence, name, batch.digest, at=at)
     rows = (
-        batch_table(batch, filesystem, limits=policy.limits, unjudged=[])  # of its own verdict
+        batch_table(
+            batch, filesystem, limits=policy.limits, unjudged=[]
+        )  # their own verdicts name such files
         for batch in trained.values()
     )
     leaked = _leaked(golden, rows, contest.schema)
@@ -187,11 +193,18 @@ def require_model(
 ) -> IssuedVerdict:
     """Return the verdict that lets exactly these model files be promoted.
 
+    Args:
+        home: Paths of the installation.
+        evidence: Ledger and trust policy.
+        name: Name of the model.
+        model: Its files.
+        at: Aware UTC.
+
     Raises:
         EvidenceMissing: They were never judged.
         GateBlocked: Their newest verdict does not let them pass; or the golden set, or what they
             were trained on, was set aside since.
-        VerificationError: One of these was sealed, or the verdict signed, by a key that is revoked.
+        VerificationError: A revoked key sealed one of these or signed the verdict.
         Expired: It has expired.
     """
     source = model_source(name)
@@ -214,7 +227,7 @@ def _behind(verdict: Verdict) -> Iterator[tuple[str, Digest]]:
 
 def _rules(policy: Policy, contest: Contest, locator: str) -> ModelRules:
     if policy.model is None:
-        raise ConfigError("the policy says nothing of models", locator=locator, expected="model")
+        raise ConfigError("the policy says nothing about models", locator=locator, expected="model")
     if contest.schema.label is None or contest.schema.id is None:
         raise ConfigError("a golden set needs a label and an id column", locator=contest.golden)
     if not contest.trained_on:
@@ -232,7 +245,7 @@ def _labels(golden: pa.Table, schema: BatchSchema) -> list[str]:
 def _slices(
     golden: pa.Table, names: Iterable[str], contributor: str | None, naming: ContributorNames
 ) -> dict[str, list[str]]:
-    """Return the values to slice by; a finding shows them, so hidden names are hidden here."""
+    """Return the values to slice by. A finding shows them, so hidden names are hidden here."""
     hidden = contributor if naming.hidden else None
     return {
         name: [naming.of(str(v)) if name == hidden else str(v) for v in _texts(golden, name)]

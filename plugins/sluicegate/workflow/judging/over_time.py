@@ -1,8 +1,8 @@
 """SEQUENCE in the gate: a batch judged together with the batches that were trained on before it.
 
 The history is what the ledger keeps: the signed findings of earlier verdicts on the same source
-against the same baseline, one a batch. Blocked batches are left out, because nobody trained on
-them, and one that was poisoned must not hold up all honest ones after it.
+against the same baseline, one verdict for each batch. Blocked batches are left out: nobody trained
+on them, and a poisoned batch must not hold up all honest ones after it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from sluicegate.attest.timestamps import parse_timestamp
 from sluicegate.attest.trust import Role
 from sluicegate.errors import SluicegateError
-from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF, verdict_from_statement
 from sluicegate.ledger.entry import Kind
@@ -27,10 +26,11 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy import Policy
     from sluicegate.gate.verdict import Verdict
     from sluicegate.signals.labels.excess import Step
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 N_VERDICTS: Final = 200
-"""Newest verdicts that are read; two proofs and two signatures each."""
+"""How many of the newest verdicts are read; each costs two proofs and two signatures."""
 
 
 def sequence_records(
@@ -48,15 +48,15 @@ def sequence_records(
     Args:
         evidence: Ledger and trust policy.
         policy: Of the source; its budget of false blocks holds for the whole sequence.
-        batch: What is judged.
+        batch: The batch that is judged.
         baseline: The anchored one.
         records: Findings of this batch.
         at: Aware UTC; keys must be valid then.
-        then: The day as of which is judged; batches of later days are no past.
+        then: The batch is judged as this day would have; batches of later days do not count.
 
     Returns:
-        One record; NOT_EVALUATED where an earlier verdict cannot be verified, since a history
-        with gaps says nothing about a slow change.
+        One record. It is NOT_EVALUATED if an earlier verdict cannot be verified, because a
+        history with gaps says nothing about a slow change.
 
     Cost: the verification of at most 200 verdicts, and `signals.sequence.judge`.
     """
@@ -74,7 +74,7 @@ def sequence_records(
 def _past(
     evidence: Evidence, batch: SealedBatch, baseline: Digest, *, at: datetime, then: datetime
 ) -> list[Step | None]:
-    """Return what each earlier batch added, oldest first; of its verdicts the newest counts."""
+    """Return what each earlier batch added, oldest first. The newest verdict on a batch counts."""
     from sluicegate.signals.labels.sequence import step_of
 
     steps: dict[str, Step | None] = {}
@@ -96,7 +96,7 @@ def _past(
 def _counts(verdict: Verdict, baseline: Digest, then: datetime) -> bool:
     as_of = verdict.run.get(AS_OF)
     day = verdict.issued if as_of is None else parse_timestamp(as_of)
-    return verdict.result is not Result.FAILED and verdict.baseline == baseline and day <= then
+    return verdict.result is not Status.FAILED and verdict.baseline == baseline and day <= then
 
 
 def _anchored(records: Iterable[SignalRecord]) -> list[SignalRecord]:

@@ -1,9 +1,9 @@
 """PARTS: a batch that consists of partitions needs an accepted verdict on each of them.
 
-Partitions are batches of a source of their own, sealed and judged one by one, in parallel. The
-joint verdict is on the whole: its signals are those of all rows together, and this one says that
-the partitions are the whole, file by file, and that each of them may be trained on. A month in
-which one airport was poisoned can look harmless as a whole.
+Partitions are batches of a source of their own. Each is sealed and judged by itself, in parallel.
+The joint verdict is about the whole batch: its signals look at all rows together, and PARTS adds
+two things: the partitions are the whole batch, file by file, and each of them may be trained on. A
+month in which one airport was poisoned can look harmless as a whole.
 """
 
 from __future__ import annotations
@@ -13,22 +13,25 @@ from typing import TYPE_CHECKING
 
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import ConfigError, SluicegateError
-from sluicegate.signals.decision.record import PARTS, Family, SignalRecord, Status
+from sluicegate.signals.decision.record import PARTS
 from sluicegate.workflow.admission.admit import require_admissible
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
+from sluicegate.workflow.judging.facts import fact_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from sluicegate.gate.policy import Policy
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 _NAMED = 5
 
 Part = tuple[str, Digest]
-"""Source of the partitions, and digest of one."""
+"""A partition: the source that all of them belong to, and the digest of this one."""
 
 
 def part_records(
@@ -43,15 +46,15 @@ def part_records(
 
     Args:
         evidence: Ledger and trust policy.
-        policy: The file in force, of all sources.
-        whole: What they together should be.
+        policy: The policy in force, with the rules of all sources.
+        whole: The batch that they should make up together.
         parts: The partitions.
         at: Aware UTC.
 
     Returns:
         One record.
 
-    Cost: about four signatures a partition.
+    Cost: about four signature checks for each partition.
     """
     against, files = [], Counter[tuple[str, int]]()
     for source, digest in dict.fromkeys(parts):
@@ -70,17 +73,17 @@ def part_records(
     if extra := files - own:
         against.append(f"{extra.total()} file(s) of the partitions are not in the batch")
     if not against:
-        return (_record(whole, Status.PASSED, "", parts),)
+        return (_record(whole, "", parts),)
     more = f" (and {len(against) - _NAMED} more)" if len(against) > _NAMED else ""
     text = "; ".join(against[:_NAMED]) + more
-    return (_record(whole, Status.FAILED, text, parts, n_bad=len(against)),)
+    return (_record(whole, text, parts, n_bad=len(against)),)
 
 
 def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
-    """Return the content of each file; names differ between a directory and a part of it.
+    """Return digest and size of each file. Names differ between a directory and a part of it.
 
     Raises:
-        ConfigError: A table, which has no files to compare.
+        ConfigError: The batch is a table, which has no files to compare.
     """
     if batch.table is not None:
         raise ConfigError(
@@ -92,17 +95,14 @@ def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
 
 
 def _record(
-    whole: SealedBatch, status: Status, text: str, parts: Sequence[Part], *, n_bad: int = 0
+    whole: SealedBatch, text: str, parts: Sequence[Part], *, n_bad: int = 0
 ) -> SignalRecord:
     names = sorted({f"{source}@{digest}" for source, digest in parts})
-    return SignalRecord(
-        code=PARTS,
-        family=Family.COMPLETENESS,
-        status=status,
-        null_hypothesis="none: verdicts and files are facts",
-        effect=float(n_bad),
-        effect_unit="objections",
-        tolerance=0.0,
-        evidence={"partitions": len(names), "parts": names},
+    return fact_record(
+        PARTS,
+        n_bad,
+        unit="objections",
+        known="verdicts and files are facts",
         message=text and f"{PARTS}: {whole.source}: {text}",
+        evidence={"partitions": len(names), "parts": names},
     )

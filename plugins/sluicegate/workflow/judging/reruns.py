@@ -1,7 +1,7 @@
 """A task that runs twice on one batch issues one verdict.
 
-The second run judges the bytes again. Only if it finds exactly what the first one found does the
-first verdict stand, and nothing is appended; anything else is a new verdict.
+The second run judges the bytes again. If it finds exactly what the first one found, the first
+verdict stands and nothing is appended. Anything else is a new verdict.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.gate.verdict import Verdict
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
 
 _TASK: Final = ("orchestrator", "dag_id", "run_id", "task_id", "map_index")
 
@@ -27,12 +28,12 @@ def same_verdict(evidence: Evidence, verdict: Verdict, *, at: datetime) -> Issue
 
     Args:
         evidence: Ledger and trust policy.
-        verdict: About to be issued.
+        verdict: The verdict that is about to be issued.
         at: Aware UTC.
 
     Returns:
-        A verdict in force by the same task of the same run, with the same result, reasons,
-        baselines, policy, suite and code; None where there is no such one.
+        The verdict in force that the same task of the same run issued, with the same result,
+        reasons, baselines, policy, suite and code; None if there is none.
     """
     task = _task(verdict)
     if not all(task):
@@ -41,7 +42,7 @@ def same_verdict(evidence: Evidence, verdict: Verdict, *, at: datetime) -> Issue
         issued = evidence.verdict_of(verdict.source, verdict.digest, at=at)
         require_standing(evidence, issued, at=at)
     except SluicegateError:
-        return None  # none yet, or one that counts no more
+        return None  # none yet, or one that no longer counts
     found = issued.verdict
     alike = replace(found, issued=verdict.issued, expires=verdict.expires, run=verdict.run)
     in_force = found.issued - at <= CLOCK_SKEW and at < found.expires

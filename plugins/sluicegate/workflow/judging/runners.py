@@ -1,4 +1,4 @@
-"""Ways to evaluate the signals of a batch: directly, or as a Great Expectations suite."""
+"""Two ways to evaluate the signals of a batch: directly, or as a Great Expectations suite."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.canonical import dumps
-from sluicegate.workflow.judging.gate import Findings, Runner
+from sluicegate.workflow.judging.gate import Evaluation, Runner
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
 
 
-def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Findings:
-    """Evaluate every signal the baseline supports, without Great Expectations."""
+def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
+    """Evaluate every signal the baseline supports, without Great Expectations.
+
+    Args:
+        table: All rows of the batch.
+        baseline: What the batch is compared with.
+        policy: The rules of its source.
+    """
     from sluicegate.signals.evaluate import evaluate, expected_codes
 
     result = evaluate(
@@ -30,7 +36,7 @@ def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Fi
         naming=policy.naming,
     )
     suite = sha256_bytes(dumps(sorted(expected_codes(baseline))))
-    return Findings(result.records, suite)
+    return Evaluation(result.records, suite)
 
 
 def suite_runner(path: Path) -> Runner:
@@ -40,7 +46,7 @@ def suite_runner(path: Path) -> Runner:
         Importing Great Expectations takes seconds; it happens inside the returned runner.
     """
 
-    def run(table: pa.Table, baseline: Baseline, policy: Policy) -> Findings:
+    def run(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
         from sluicegate.adapters.gx import load_suite, run_suite
 
         outcome = run_suite(
@@ -51,6 +57,6 @@ def suite_runner(path: Path) -> Runner:
             false_block_budget=policy.false_block_budget,
             naming=policy.naming,
         )
-        return Findings(outcome.records, outcome.suite_digest)
+        return Evaluation(outcome.records, outcome.suite_digest)
 
     return run

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.profiling.columns import Kind, kind_of
 from sluicegate.profiling.encode import comparable
-from sluicegate.signals.decision.record import UNJUDGED, Family, SignalRecord, Status
+from sluicegate.signals.decision.record import UNJUDGED
+from sluicegate.workflow.judging.facts import fact_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from sluicegate.adapters.files.formats import Unjudged
     from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.decision.record import SignalRecord
 
 _NAMED: Final = 5
 _ONLY_PRESENCE: Final = {
@@ -39,14 +42,14 @@ def unjudged_records(found: Sequence[Unjudged]) -> tuple[SignalRecord, ...]:
         found: Files that were not read; empty for a batch that was read whole, or has no files.
 
     Returns:
-        One record, FAILED if there is a file: the rows in it may be anything.
+        One record. It is FAILED if a file was not read: its rows may be anything.
     """
     if not found:
-        return (_record(Status.PASSED, 0, f"{UNJUDGED}: every file was read."),)
+        return (_record(0, f"{UNJUDGED}: every file was read."),)
     named = ", ".join(str(item) for item in found[:_NAMED])
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     text = f"{UNJUDGED}: {len(found)} file(s) of the batch were not read: {named}{more}"
-    return (_record(Status.FAILED, len(found), text),)
+    return (_record(len(found), text),)
 
 
 def column_records(baseline: Baseline, schema: pa.Schema | None) -> tuple[SignalRecord, ...]:
@@ -72,20 +75,11 @@ def column_records(baseline: Baseline, schema: pa.Schema | None) -> tuple[Signal
                 (column.name, f"only whether a value is there: {_ONLY_PRESENCE[column.kind]}")
             )
     return tuple(
-        _record(Status.PASSED, 0, f"{UNJUDGED}: column {name} is not judged: {why}.", name)
+        replace(_record(0, f"{UNJUDGED}: column {name} is not judged: {why}."), column=name)
         for name, why in notes
     )
 
 
-def _record(status: Status, n_files: int, text: str, column: str = "") -> SignalRecord:
-    return SignalRecord(
-        code=UNJUDGED,
-        family=Family.COMPLETENESS,
-        status=status,
-        column=column,
-        null_hypothesis="none: what was read is a fact",
-        effect=float(n_files),
-        effect_unit="files",
-        tolerance=0.0,
-        message=text,
-    )
+def _record(n_files: int, text: str) -> SignalRecord:
+    known = "what was read is a fact"
+    return fact_record(UNJUDGED, n_files, unit="files", known=known, message=text)

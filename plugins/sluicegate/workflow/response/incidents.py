@@ -1,12 +1,13 @@
-"""One message per incident: told from the ledger alone, so nothing has to be remembered.
+"""Find incidents, so that each causes one message. Only the ledger is read; nothing is remembered.
 
-An incident of a source begins with a verdict that lets nothing train, after one that did (or
-none), and ends with the next one that does. Everything in between belongs to it: more batches,
-the same batch judged again, a whole backfill. A backfilled day that passes ends nothing, because
-what was bad before or after it still is: a backfill is one incident at most.
+An incident of a source begins with a verdict that lets nothing train, if the verdict before it let
+training start or there was none. It ends with the next verdict that lets training start. Everything
+in between belongs to it: more batches, the same batch judged again, a whole backfill. A backfilled
+day that passes ends nothing, because what was bad before or after it is still bad: a backfill is
+one incident at most.
 
-Each task is told about its own verdict and those before it, never about the newest: partitions
-that are judged at once would each see another's, and nobody would tell of the first.
+Each task looks at its own verdict and those before it, never at the newest. Partitions that are
+judged at the same time would see each other's verdicts, and nobody would tell of the first.
 """
 
 from __future__ import annotations
@@ -20,22 +21,23 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
 from sluicegate.errors import SluicegateError
-from sluicegate.gate.policy import Mode, Result
+from sluicegate.gate.policy import Mode
 from sluicegate.gate.verdict import AS_OF, verdict_from_statement
 from sluicegate.ledger.entry import Kind
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.signals.decision.record import Status
+from sluicegate.workflow.evidence.opening import open_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from sluicegate.gate.policy import Policy
+    from sluicegate.gate.policy import Policy, Result
     from sluicegate.gate.verdict import Verdict
     from sluicegate.workflow.evidence.home import SluiceHome
     from sluicegate.workflow.evidence.verified import Evidence
 
 _MOST = 1000
-"""Verdicts read back at most; an incident this long has been told about."""
+"""How many verdicts are read back at most; a longer incident was told about long ago."""
 
 
 class Turn(StrEnum):
@@ -49,14 +51,14 @@ class Turn(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """What there is to tell about a verdict of a source.
+    """What a verdict of a source means for the people who are told.
 
     Attributes:
         turn: What that verdict did; only the opening and the recovery are news.
         source: Name of the source.
         verdict: The verdict.
-        n_blocked: Verdicts of the incident that let nothing train.
-        since: When the first of them was issued; None without an incident.
+        n_blocked: Number of verdicts of the incident that let nothing train.
+        since: When the first of them was issued; None if there is no incident.
     """
 
     turn: Turn
@@ -67,12 +69,12 @@ class Incident:
 
     @property
     def is_news(self) -> bool:
-        """Return whether a person should be told."""
+        """Whether a person should be told."""
         return self.turn in {Turn.OPENED, Turn.RECOVERED}
 
     @property
     def subject(self) -> str:
-        """One line."""
+        """The subject of the message, one line."""
         if self.turn is Turn.RECOVERED:
             return f"{self.source}: recovered, training may go on"
         codes = sorted({reason.code for reason in self.verdict.reasons if _failed(reason.result)})
@@ -80,7 +82,7 @@ class Incident:
 
     @property
     def text(self) -> str:
-        """What happened, and what to do; no row values."""
+        """The text of the message: what happened, and what to do. It holds no row values."""
         lines = [self.subject, f"batch {self.verdict.digest}", f"verdict {self.verdict.result}"]
         if self.turn is Turn.RECOVERED and self.since is not None:
             since = format_timestamp(self.since)
@@ -96,15 +98,16 @@ def incident_of(
 ) -> Incident | None:
     """Return what a verdict of a source means; None if there is no such verdict.
 
-    Verdicts that do not verify tell nothing; the audit reports them.
+    Verdicts that do not verify are passed over; the audit reports them.
 
     Args:
         home: Paths of the installation.
         source: Name of the source.
         at: Aware UTC.
-        run: The newest verdict of the task with these fields of ``run``; of any when None.
+        run: Fields that the ``run`` of the verdict must have; the newest such verdict is meant, or
+            the newest of all when None.
 
-    Cost: one proof and one signature a verdict of the incident, and each that came later.
+    Cost: one proof and one signature for each verdict of the incident and each later one.
     """
     policy = read_policy(home.policy).for_source(source)
     evidence = open_evidence(home, at=at)
@@ -152,4 +155,4 @@ def _blocks(verdict: Verdict, policy: Policy) -> bool:
 
 
 def _failed(result: Result) -> bool:
-    return result is Result.FAILED
+    return result is Status.FAILED

@@ -1,4 +1,4 @@
-"""Set a batch aside with its evidence, and let it back only through the gate."""
+"""Set a batch aside with its evidence, and let it back only if it passes the gate."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.admission.admit import require_admissible
 from sluicegate.workflow.evidence.custody import open_quarantine
 from sluicegate.workflow.evidence.folder import export_folder
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.judging.gate import gate_source
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.attest.keys import Signer
+    from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict, SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
     from sluicegate.workflow.judging.gate import GateSigners, Runner
 
 QUARANTINE: Final = "quarantine"
-"""Directory of the home, mode 0700; training must run as another user."""
+"""Directory in the home, mode 0700; training must run as another user."""
 
 
 def quarantine_batch(
@@ -51,7 +52,7 @@ def quarantine_batch(
 ) -> Path:
     """Log that a batch may not be trained on, and keep its bytes, seal and reasons.
 
-    The ledger comes first: after a crash the batch is blocked, and a second call copies.
+    The ledger comes first: after a crash the batch is blocked, and a second call copies the bytes.
 
     Args:
         home: Paths of the installation.
@@ -68,7 +69,7 @@ def quarantine_batch(
 
     Raises:
         IntegrityError: The bytes are not the sealed ones; the batch is blocked all the same.
-        UnreadableData: They cannot be copied; the same.
+        UnreadableData: The bytes cannot be copied; the batch is blocked all the same.
     """
     reasons = (
         (reason, *_reasons(evidence, batch, at=at)) if reason else _reasons(evidence, batch, at=at)
@@ -98,9 +99,19 @@ def release_batch(
 ) -> IssuedVerdict:
     """Judge a quarantined batch again, and end its quarantine if it may be trained on.
 
+    Args:
+        home: Paths of the installation.
+        source: Name of the source.
+        digest: Identity of the batch; None for the newest.
+        reason: Why, in words; when empty, the new verdict is the reason.
+        signers: Gate and ledger keys.
+        runner: Evaluates the signals.
+        run: Who does it.
+        at: Aware UTC.
+
     Raises:
-        EvidenceMissing: It is not in quarantine.
-        GateBlocked: The new verdict does not let it pass either; it stays where it is.
+        EvidenceMissing: The batch is not in quarantine.
+        GateBlocked: The new verdict does not let it pass either; it stays in quarantine.
     """
     evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
     batch = batch_of(evidence, source, digest, at=at)
@@ -109,10 +120,18 @@ def release_batch(
         raise EvidenceMissing(
             "the batch is not in quarantine", locator=f"{source}@{batch.digest.short}"
         )
+    policy = read_policy(home.policy)
     issued, _ = gate_source(
-        home, source, signers=signers, at=at, run=run, runner=runner, digest=batch.digest
+        home,
+        source,
+        signers=signers,
+        at=at,
+        run=run,
+        runner=runner,
+        digest=batch.digest,
+        policy=policy,
     )
-    require_admissible(evidence, read_policy(home.policy), issued, at=at)
+    require_admissible(evidence, policy, issued, at=at)
     change = CustodyChange(
         state=Custody.RELEASED,
         subjects=batch.subjects,
@@ -141,7 +160,7 @@ def seal_remainder(
     Args:
         evidence: Open for appending.
         batch: The batch that was checked.
-        rows: What ``check --rows`` wrote: one line for each row of the batch, in its order.
+        rows: The file that ``check --rows`` wrote: a line for each row of the batch, in its order.
         out: Directory to create.
         signer: Source role's key.
         run: Who does it.
@@ -152,7 +171,7 @@ def seal_remainder(
         The new batch, whose provenance names the old one, and how many rows were left out.
 
     Raises:
-        UnreadableData: The file is about another number of rows, flags none, or flags all.
+        UnreadableData: The file has another number of rows, flags no row, or flags all of them.
     """
     import pyarrow.parquet as pq
 
@@ -186,7 +205,18 @@ def seal_remainder(
 def batch_of(
     evidence: Evidence, source: str, digest: Digest | None, *, at: datetime
 ) -> SealedBatch:
-    """Return one sealed batch, the newest if no digest is given."""
+    """Return a sealed batch: the one with this digest, or the newest.
+
+    Args:
+        evidence: Ledger and trust policy.
+        source: Name of the source.
+        digest: Identity of the batch; None for the newest.
+        at: Aware UTC; keys must be valid then.
+
+    Raises:
+        EvidenceMissing: It was never sealed.
+        VerificationError: The seal does not hold.
+    """
     if digest is None:
         return evidence.latest_seal(source, at=at)
     return evidence.seal_of(source, digest, at=at)
@@ -234,7 +264,7 @@ def _keep(
     change: CustodyChange,
     filesystem: Any,
 ) -> Path:
-    """Copy bytes that match the seal; whole or not at all."""
+    """Copy bytes that match the seal, whole or not at all."""
     root = home.root / QUARANTINE
     kept = root / f"{batch.source}@{batch.digest.hex}"
     if kept.exists():
@@ -247,13 +277,13 @@ def _keep(
         _copy(batch, partial / "data", filesystem)
         export_folder(evidence, batch, partial / "evidence")
         body = sha256_bytes(change.to_statement().to_bytes())
-        about = {"reasons": list(change.reasons), "locator": batch.locator, "statement": str(body)}
+        about = {"reasons": list(change.reasons), "locator": batch.location, "statement": str(body)}
         _write(partial / "reasons.json", json.dumps(about, indent=1, sort_keys=True).encode())
         partial.rename(kept)
     except OSError as error:
         raise UnreadableData(
             "the batch cannot be copied into quarantine",
-            locator=batch.locator,
+            locator=batch.location,
             got=error.strerror or type(error).__name__,
             next_step="It is blocked already; run the command again to keep the bytes.",
         ) from error
@@ -272,10 +302,10 @@ def _copy(batch: SealedBatch, out: Path, filesystem: Any) -> None:
         rows = batch_table(batch, filesystem, limits=UNLIMITED)
         pq.write_table(rows, out / "rows.parquet")
         return
-    data = open_source(batch.locator, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem)
     for entry in batch.manifest.entries:
         # A source that is one file has one entry, named ".".
-        name = Path(batch.locator).name if entry.path == "." else entry.path
+        name = Path(batch.location).name if entry.path == "." else entry.path
         _write(out / name, data.read_verified(entry))
 
 

@@ -1,4 +1,4 @@
-"""Ask for a waiver, confirm it, revoke it, and find which signals one covers."""
+"""Ask for a waiver, confirm it, and revoke it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.attest import dsse
 from sluicegate.attest.trust import Role
 from sluicegate.errors import BadProof, ConfigError
-from sluicegate.gate.policy import Result
 from sluicegate.gate.waiver import (
     Waiver,
     person_key,
@@ -21,6 +20,7 @@ from sluicegate.gate.waiver_check import (
     require_holding,
 )
 from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.waived import answered
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from sluicegate.attest.keys import Signer
     from sluicegate.attest.trust import TrustPolicy
     from sluicegate.gate.policy import Policy
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import Evidence, IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 def request_waiver(
@@ -49,22 +50,22 @@ def request_waiver(
 ) -> bytes:
     """Return a waiver of the newest verdict of a source, signed by the first person.
 
-    Nothing is appended: it counts only when a second person has signed the same bytes.
+    Nothing is appended: the waiver counts only when a second person has signed the same bytes.
 
     Args:
         evidence: Open ledger and trust policy.
         policy: The policy in force.
         source: Name of the source.
-        signals: Codes that fired and are to be accepted.
+        signals: Codes of the failed signals to accept.
         reason: Why, in words.
         by: Name of the first approver.
-        second: Name of the second, if known already.
+        second: Name of the second approver, if it is known already.
         ttl: How long it holds.
         signer: First key of the waiver role.
         at: Aware UTC.
 
     Raises:
-        ConfigError: The policy forbids it, or the signals did not fail.
+        ConfigError: The policy forbids the waiver, or one of the signals did not fail.
         EvidenceMissing: There is no verdict to waive.
         VerificationError: The key may not sign waivers, or the evidence does not hold.
     """
@@ -83,7 +84,7 @@ def request_waiver(
     waiver.require_allowed(policy.for_source(source).waiver, at=at)
     _require_failed(waiver, issued)
     envelope = dsse.sign(waiver.to_statement().to_bytes(), signer)
-    # One signature is not enough to count, but it must already be one of the role's.
+    # One signature is not enough to count, but it must already be of a key of the role.
     _alone(evidence).verify(envelope, Role.WAIVER, at=at, locator="waiver")
     return envelope.to_bytes()
 
@@ -93,8 +94,14 @@ def read_request(
 ) -> tuple[dsse.Envelope, Waiver]:
     """Return what `request_waiver` returned, if a key of the waiver role signed it.
 
+    Args:
+        evidence: Ledger and trust policy.
+        request: DSSE envelope with one signature or more.
+        at: Aware UTC; the keys must be valid then.
+        locator: Where the request came from.
+
     Raises:
-        VerificationError: It does not hold.
+        VerificationError: The request does not hold.
     """
     envelope = dsse.Envelope.from_bytes(request, locator=locator)
     statement = _alone(evidence).verify(envelope, Role.WAIVER, at=at, locator=locator)
@@ -123,8 +130,8 @@ def confirm_waiver(
         locator: Where the request came from.
 
     Raises:
-        ConfigError: The same person or key, or the policy forbids it.
-        BadProof: Another verdict than the newest one on that batch.
+        ConfigError: The person or the key is the same, or the policy forbids the waiver.
+        BadProof: The waiver is about another verdict than the newest, or another batch.
         VerificationError: The request or the key does not hold.
     """
     first, waiver = read_request(evidence, request, at=at, locator=locator)
@@ -153,7 +160,20 @@ def confirm_waiver(
 def revoke_waivers(
     evidence: Evidence, source: str, *, reason: str, by: str, signer: Signer, at: datetime
 ) -> None:
-    """Append that no waiver of the newest batch of a source holds any more; one key suffices."""
+    """Append that no waiver of the newest batch of a source holds any more. One key is enough.
+
+    Args:
+        evidence: Open for appending.
+        source: Name of the source.
+        reason: Why, in words.
+        by: Name of the person.
+        signer: Any one key of the waiver role.
+        at: Aware UTC.
+
+    Raises:
+        EvidenceMissing: The source was never sealed.
+        VerificationError: The key may not sign waivers.
+    """
     batch = evidence.latest_seal(source, at=at)
     statement = revocation_statement(batch.subjects, reason=reason, by=by, at=at)
     envelope = dsse.sign(statement.to_bytes(), signer)
@@ -162,7 +182,7 @@ def revoke_waivers(
 
 
 def _require_failed(waiver: Waiver, issued: IssuedVerdict) -> None:
-    failed = {r.code for r in issued.verdict.reasons if r.result is Result.FAILED}
+    failed = {r.code for r in issued.verdict.reasons if r.result is Status.FAILED}
     if extra := sorted(waiver.signals - failed):
         raise ConfigError(
             f"{', '.join(extra)} did not fail, so there is nothing to waive",

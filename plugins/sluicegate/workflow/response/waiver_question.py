@@ -1,7 +1,7 @@
 """What people are asked about a blocked batch, and what makes their answers a waiver.
 
-Two answers, by two people, about one exact verdict. Nothing is kept between them but signed
-bytes: whatever carries those (a task's XCom, a file) is verified like any other input.
+Two people answer about one exact verdict. Between the two answers only signed bytes are kept. What
+carries them (a task's XCom, a file) is verified like any other input.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from sluicegate.adapters.policy_file import read_policy
 from sluicegate.errors import ConfigError, GateBlocked
-from sluicegate.gate.policy import Result
 from sluicegate.gate.waiver import person_key
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import require_admissible
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
-from sluicegate.workflow.evidence.verified import open_evidence
+from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.response.waiver import request_waiver
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class Question:
 
     Attributes:
         source: Name of the source.
-        digest: The batch.
+        digest: Identity of the batch.
         verdict: Digest of the envelope of the verdict that blocks it.
         codes: Signals that failed; a waiver covers all of them or lets nothing pass.
         summary: What the verdict says, in one line.
-        people: Names the policy in force gives to keys of the waiver role, sorted.
+        people: Names that the policy in force gives to keys of the waiver role, sorted.
         max_hours: Longest that a waiver may hold.
     """
 
@@ -54,10 +54,15 @@ class Question:
 def question_about(home: SluiceHome, source: str, *, at: datetime) -> Question | None:
     """Return what to ask about the newest batch of a source; None if it may be trained on.
 
+    Args:
+        home: Paths of the installation.
+        source: Name of the source.
+        at: Aware UTC; keys must be valid then.
+
     Raises:
-        GateBlocked: It is blocked, and no waiver could change that.
+        GateBlocked: The batch is blocked, and no waiver could change that.
         ConfigError: The policy in force lets nobody waive it, or names no people.
-        SluicegateError: It was never sealed or judged, or its evidence does not hold.
+        SluicegateError: The batch was never sealed or judged, or its evidence does not hold.
     """
     policy = read_policy(home.policy).for_source(source)
     evidence = open_evidence(home, at=at)
@@ -71,7 +76,7 @@ def question_about(home: SluiceHome, source: str, *, at: datetime) -> Question |
         verdict = issued.verdict
     else:
         return None
-    failed = {reason.code for reason in verdict.reasons if reason.result is Result.FAILED}
+    failed = {reason.code for reason in verdict.reasons if reason.result is Status.FAILED}
     rules = policy.waiver
     if rules is None or not rules.persons or failed - rules.allow:
         raise ConfigError(
@@ -80,7 +85,7 @@ def question_about(home: SluiceHome, source: str, *, at: datetime) -> Question |
             expected=f"waiver rules that allow {', '.join(sorted(failed))} and name persons",
             next_step="Correct the batch, or change the policy after a review.",
         )
-    # Raises if something else than the failed signals speaks against it.
+    # Raises if anything but the failed signals speaks against the batch.
     verdict.require_passed(policy, at=at, waived=frozenset(failed))
     return Question(
         source=source,
@@ -105,8 +110,17 @@ def request_answered(
 ) -> bytes:
     """Return the waiver that the first person asks for, signed with that person's key.
 
+    Args:
+        home: Paths of the installation.
+        asked: The question that was answered.
+        reason: Why, in words.
+        hours: How long the waiver holds, in hours.
+        by: Name of the person, as the policy has it.
+        signer: That person's key.
+        at: Aware UTC.
+
     Raises:
-        ConfigError: No reason, too long, or a key that is not this person's.
+        ConfigError: There is no reason, the time is too long, or the key is not this person's.
     """
     require_own_key(home, asked.source, by, signer)
     return request_waiver(
@@ -123,7 +137,17 @@ def request_answered(
 
 
 def require_own_key(home: SluiceHome, source: str, name: str, signer: Signer) -> None:
-    """Raise ConfigError unless the policy gives this key to this person."""
+    """Raise unless the policy gives this key to this person.
+
+    Args:
+        home: Paths of the installation.
+        source: Name of the source whose waiver rules count.
+        name: The person.
+        signer: The key.
+
+    Raises:
+        ConfigError: The policy gives the key to somebody else, or to nobody.
+    """
     rules = read_policy(home.policy).for_source(source).waiver
     holder = "" if rules is None else rules.persons.get(signer.public_key.key_id, "")
     if not holder or person_key(holder) != person_key(name):

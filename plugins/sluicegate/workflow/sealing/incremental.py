@@ -1,8 +1,8 @@
 """Keep what an incremental seal needs: the signed manifest, and a state bound to it.
 
-The state says which files need not be read again, so whoever could edit it could hide a
-change from the next seal. It is therefore signed by the source role together with the digest of
-the manifest it belongs to; a state that does not verify is no state, and everything is read.
+The state says which files need not be read again, so whoever could edit it could hide a change from
+the next seal. Therefore the source role signs it, together with the digest of the manifest that it
+belongs to. A state that does not verify is no state, and everything is read.
 """
 
 from __future__ import annotations
@@ -44,7 +44,12 @@ class StateFolder:
     source: str
 
     def read(self, trust: TrustPolicy, *, at: datetime) -> Known | None:
-        """Return the verified manifest and state, or None if there is none that holds."""
+        """Return the verified manifest and state, or None if there is none that holds.
+
+        Args:
+            trust: Keys that may have signed it.
+            at: Aware UTC; they must be valid then.
+        """
         try:
             envelope = Envelope.from_bytes(self._bytes(ENVELOPE_FILE), locator=ENVELOPE_FILE)
             statement = trust.verify(envelope, Role.SOURCE, at=at, locator=ENVELOPE_FILE)
@@ -60,7 +65,12 @@ class StateFolder:
         return Known(manifest, state)
 
     def write(self, done: Scan, signer: Signer) -> None:
-        """Keep the state of a scan; the envelope last, so that a crash leaves no state."""
+        """Keep the state of a scan. The envelope is written last, so a crash leaves no state.
+
+        Args:
+            done: The scan that was just made.
+            signer: The source role's key.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         (self.path / ENVELOPE_FILE).unlink(missing_ok=True)
         state = dumps(done.state.to_json())
@@ -96,7 +106,7 @@ def scan_again(
         at: Aware UTC; the clock of the file system must not be ahead of it.
         seed: Secret random bytes that choose the sample.
         sample: Share of unchanged files that are read anyway.
-        algorithm: As in `build_manifest`.
+        algorithm: Algorithm of the file digests, ``sha256`` or ``blake3``.
 
     Raises:
         SluicegateError: As `incremental.scan`.

@@ -1,7 +1,7 @@
-"""Which batch a run means that names none: the one that it sealed itself.
+"""Find the batch that a run sealed itself, for a run that names no batch.
 
-The newest batch of a source may be another run's: with several runs at once a gate that takes the
-newest judges some batches twice and others never. Every provenance is signed and says which run
+The newest batch of a source may belong to another run. With several runs at once, a gate that takes
+the newest judges some batches twice and others never. Every provenance is signed and says which run
 sealed, so no pointer has to be believed.
 """
 
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.ledger.store import LedgerRecord
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 N_SEALS: Final = 200
-"""Newest seals of a source that are asked for their run."""
+"""How many of the newest seals of a source are asked for their run."""
 
 _UNMAPPED: Final = "-1"
 _Sealed = dict[tuple[str, str], "LedgerRecord"]
@@ -39,24 +40,24 @@ def batch_of_run(
 ) -> SealedBatch | None:
     """Return the batch of a source that a run sealed.
 
-    Of what one task sealed in several tries the newest counts. A mapped task means what the task
-    with its own map index sealed, if that one sealed.
+    If one task sealed in several tries, the newest seal counts. A mapped task means what the seal
+    task with its own map index sealed, if that one sealed anything.
 
     Args:
         evidence: Ledger and trust policy.
         source: Name of the source.
         run: Who asks: ``dag_id``, ``run_id`` and, of a mapped task, ``map_index``.
         at: Aware UTC.
-        before: Tasks directly before the one that asks: what they sealed is meant, if they did.
+        before: Tasks directly before the one that asks. If they sealed a batch, it is meant.
 
     Returns:
         The batch, verified; None if the run is of no DAG, or sealed nothing among the newest 200.
 
     Raises:
-        ConfigError: It sealed several batches, and nothing says which is meant.
+        ConfigError: The run sealed several batches, and nothing says which is meant.
         VerificationError: The seal does not hold.
 
-    Cost: 200 leaves, unverified, until the run's own are found; two proofs and signatures.
+    Cost: reading 200 leaves, unverified; then two proofs and two signatures.
     """
     if not (run.get("dag_id") and run.get("run_id")):
         return None
@@ -71,7 +72,7 @@ def batch_of_run(
     if not sealed:
         return None
     require_one({record.entry.subject for record in sealed.values()}, source)
-    # What was found is a claim until here.
+    # Until here, what was found is only a claim.
     record = evidence.ledger.get_verified(max(record.index for record in sealed.values()))
     if not _is_of(_sealed_by(record), run):
         raise BadProof("the ledger entry is not what a lookup said of it", locator=source)
@@ -80,6 +81,10 @@ def batch_of_run(
 
 def require_one(digests: Collection[str], source: str) -> None:
     """Return if there is one batch to judge.
+
+    Args:
+        digests: Identities of the batches, each once.
+        source: Name of the source, for the message.
 
     Raises:
         ConfigError: There are several.

@@ -1,4 +1,4 @@
-"""Seal a source: manifest, signature, provenance, ledger."""
+"""Seal a source: contents, signature, provenance, ledger."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from sluicegate.attest.statement import Subject
     from sluicegate.digest.manifest import Manifest
     from sluicegate.ledger.store import LedgerRecord
-    from sluicegate.workflow.evidence.verified import Evidence, SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 _TURNS: Final = 64
-"""Tries of a seal that other seals of its source overtake."""
+"""How often a seal is tried while other seals of its source overtake it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +76,36 @@ class RowRecord:
 
     def __post_init__(self) -> None:
         if self.key is None and self.label is not None:
-            raise ConfigError("labels are kept by a key", locator="label", expected="a row key")
+            raise ConfigError(
+                "labels can only be kept with a row key", locator="label", expected="a row key"
+            )
 
     @classmethod
     def asked(
         cls, key: str | None, label: str | None, *, digest: bool, changes: int = 1200
     ) -> RowRecord | None:
-        """Return what to record, or None where neither rows nor their digest is asked for."""
+        """Return what to record, or None where neither rows nor their digest is asked for.
+
+        Args:
+            key: Column that names a row.
+            label: Column whose flips are counted.
+            digest: Whether the table digest is wanted without a key.
+            changes: Changed rows that can be named later.
+
+        Raises:
+            ConfigError: A label without a key.
+        """
         return cls(key, label, changes) if digest or key or label else None
 
 
-def seal_manifest(
-    manifest: Contents,
+def sign_seal(
+    contents: Contents,
     source: str,
     *,
     signer: Signer,
     at: datetime,
     run: Mapping[str, str],
-    locator: str,
+    location: str,
     version: int = 1,
     cosigners: Sequence[Signer] = (),
     inputs: tuple[Subject, ...] = (),
@@ -101,26 +114,26 @@ def seal_manifest(
     """Sign what a batch consists of and how it came to be.
 
     Args:
-        manifest: Its files, or its rows.
+        contents: Its files, or its rows.
         source: Name of the source; what consumers ask for.
-        signer: Holds the source role's key, P-256 for files; of a joint signer the first key
-            signs a bundle, and all of them sign the provenance.
+        signer: Holds the source role's key, P-256 for files. If it is a joint signer, its first
+            key signs a bundle, and all its keys sign the provenance.
         at: Aware UTC.
         run: Who seals: orchestrator, DAG, run and task ids, or the command line.
-        locator: Where the data can be read again.
+        location: Where the data can be read again.
         version: Position among the seals of this source.
         cosigners: Further keys of the source role, for a threshold or a post-quantum
             signature; they sign the provenance, because a bundle holds one signature.
         inputs: Sealed batches that this one was made from.
-        code_version: Of the code that made the batch.
+        code_version: Version of the code that made the batch.
 
     Returns:
         The seal.
     """
     provenance = provenance_statement(
         source,
-        manifest,
-        locator=locator,
+        contents,
+        location=location,
         version=version,
         at=at,
         run=run,
@@ -129,8 +142,8 @@ def seal_manifest(
     )
     return Seal(
         source=source,
-        contents=manifest,
-        bundle=write_seal(source, manifest, signer),
+        contents=contents,
+        bundle=write_seal(source, contents, signer),
         provenance=dsse.sign(provenance.to_bytes(), signer, *cosigners).to_bytes(),
         version=version,
     )
@@ -164,14 +177,14 @@ def seal_into_ledger(
         run: Who seals.
         cosigners: Further keys of the source role.
         inputs: Sealed batches that this one was made from.
-        code_version: Of the code that made the batch.
+        code_version: Version of the code that made the batch.
         rows: Sign the table digest of files too, or keep a sketch of a table.
-        algorithm: Of the file digests, ``sha256`` or ``blake3``. Another one than before gives
-            the batch another identity, so it is sealed and judged anew.
+        algorithm: Algorithm of the file digests, ``sha256`` or ``blake3``. Another one than before
+            gives the batch another identity, so it is sealed and judged anew.
 
     Returns:
-        The batch that was sealed, read back and verified: what this call hashed, whatever others
-        seal meanwhile.
+        The batch that was sealed, read back and verified. It is what this call hashed, whatever
+        others seal meanwhile.
 
     Raises:
         IntegrityError: Unsafe names, or a file that changed while it was read.
@@ -180,35 +193,35 @@ def seal_into_ledger(
         LedgerConflict: Others sealed this source first, 64 times running.
 
     Cost:
-        One read of all bytes; one more with ``rows``.
+        One read of all bytes, and one more with ``rows``.
     """
     opened = open_any(data) if isinstance(data, Path | str) else data
     if isinstance(opened, ByteSource):
         refuse_layout_of(opened, opened.names())
     large = large_root(opened)
     if large is None:
-        manifest = contents_of(opened, rows, algorithm=algorithm)
+        contents = contents_of(opened, rows, algorithm=algorithm)
     else:
-        manifest = evidence.parts.build(large, algorithm=algorithm)
-    # Does not depend on the number; the rows are read once, however often others are first.
-    signed_rows = cache(lambda: row_envelopes(opened, source, manifest, rows, [signer, *cosigners]))
+        contents = evidence.parts.build(large, algorithm=algorithm)
+    # Does not depend on the version, so the rows are read once, however often others are first.
+    signed_rows = cache(lambda: row_envelopes(opened, source, contents, rows, [signer, *cosigners]))
 
     def attempt() -> SealedBatch:
         newest = evidence.newest_provenance(source)
         previous, version = _previous(evidence, source, newest, at=at)
-        known = None if previous is None else (previous.digest, previous.locator)
-        # What was derived is logged each time: the same output may come of other inputs or code.
-        if previous is not None and not inputs and known == (manifest.digest, opened.locator):
+        known = None if previous is None else (previous.digest, previous.location)
+        # A derived batch is logged each time: other inputs or code may give the same output.
+        if previous is not None and not inputs and known == (contents.digest, opened.location):
             if rows is not None and _lacks_rows(evidence, previous):
-                evidence.append(source, manifest.digest, signed_rows())
+                evidence.append(source, contents.digest, signed_rows())
             return previous
-        seal = seal_manifest(
-            manifest,
+        seal = sign_seal(
+            contents,
             source,
             signer=signer,
             at=at,
             run=run,
-            locator=opened.locator,
+            location=opened.location,
             version=version + 1,
             cosigners=cosigners,
             inputs=inputs,
@@ -217,14 +230,14 @@ def seal_into_ledger(
         _require_usable(evidence, seal, at=at)
         envelopes = [(Kind.SEAL, seal.bundle), (Kind.PROVENANCE, seal.provenance)]
         return evidence.append_version(
-            source, manifest.digest, [*envelopes, *signed_rows()], after=newest, at=at
+            source, contents.digest, [*envelopes, *signed_rows()], after=newest, at=at
         )
 
     return in_turn(attempt)
 
 
 def in_turn(attempt: Callable[[], SealedBatch]) -> SealedBatch:
-    """Number a seal and append it, again while others took the number meanwhile.
+    """Number a seal and append it; try again while others take the number first.
 
     Raises:
         LedgerConflict: Others were first, 64 times running.
@@ -243,7 +256,7 @@ def contents_of(
     Args:
         opened: Files or rows.
         rows: Sketch to keep of rows.
-        algorithm: Of the file digests; rows are always hashed with SHA-256.
+        algorithm: Algorithm of the file digests; rows are always hashed with SHA-256.
 
     Raises:
         ConfigError: Another algorithm for rows.
@@ -252,14 +265,24 @@ def contents_of(
     if isinstance(opened, ByteSource):
         return opened.manifest(algorithm)
     if algorithm != SHA256:
-        raise ConfigError("rows are hashed with SHA-256", locator=opened.locator, got=algorithm)
+        raise ConfigError("rows are hashed with SHA-256", locator=opened.location, got=algorithm)
     from sluicegate.workflow.sealing.table_record import record_rows
 
     return record_rows(opened, rows or RowRecord()).sealed()
 
 
 def files_table(opened: ByteSource, manifest: Manifest, rows: RowRecord) -> SealedTable:
-    """Read the rows of files that were just sealed, from bytes that match the manifest."""
+    """Read the rows of files that were just sealed, from bytes that match the manifest.
+
+    Args:
+        opened: What was sealed.
+        manifest: Its files.
+        rows: Key, label and size of the sketch.
+
+    Raises:
+        IntegrityError: A file changed since it was sealed.
+        InsufficientData: No file holds a table.
+    """
     from sluicegate.workflow.sealing.table_record import Key, record_sealed
 
     key = None if rows.key is None else Key(rows.key, rows.label)
@@ -273,7 +296,15 @@ def row_envelopes(
     rows: RowRecord | None,
     signers: Sequence[Signer],
 ) -> list[tuple[str, bytes]]:
-    """Return the signed table statement about sealed files, if one is wanted."""
+    """Return the signed table statement about sealed files, if one is wanted.
+
+    Args:
+        opened: What was sealed.
+        source: Name of the source.
+        contents: Its files; a table gets no statement beside its seal.
+        rows: What to record; None for nothing.
+        signers: Keys of the source role.
+    """
     if rows is None or isinstance(contents, SealedTable) or not isinstance(opened, ByteSource):
         return []
     manifest = contents.manifest() if isinstance(contents, MerkleFiles) else contents

@@ -1,8 +1,8 @@
-"""Rows of a sealed batch, handed over only after they matched what was sealed.
+"""Hand over the rows of a sealed batch only after they matched what was sealed.
 
-A batch of files is hashed file by file. A table has no bytes of its own: its rows are read
-once, kept on private disk while they are hashed, and handed over from there. A second read
-could see another state of the database.
+A batch of files is hashed file by file. A table has no bytes of its own: its rows are read once,
+kept on private disk while they are hashed, and handed over from there. A second read could see
+another state of the database.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.sealed_table import SealedTable
     from sluicegate.gate.limits import Limits
     from sluicegate.tables.table_digest import TableCommitment
-    from sluicegate.workflow.evidence.verified import SealedBatch
+    from sluicegate.workflow.evidence.batch import SealedBatch
 
 
 def batch_table(
@@ -39,7 +39,7 @@ def batch_table(
 
     Args:
         batch: Verified.
-        filesystem: fsspec file system with credentials, or a function of the locator that
+        filesystem: fsspec file system with credentials, or a function of the location that
             returns one; for a database the same with its URL.
         limits: How much may be decoded.
         unjudged: Where files that no reader knows are noted; without it they are an error.
@@ -57,12 +57,12 @@ def batch_table(
     from sluicegate.adapters.sources.open import open_source
 
     if batch.table is not None:
-        rows = verified_rows(open_rows(batch.locator, url=filesystem), batch.table)
+        rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
         return pa.Table.from_batches(Meter(limits, batch.source).counted(rows))
-    data = open_source(batch.locator, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem)
     entries = batch.manifest.entries
     refuse_layout_of(data, [entry.path for entry in entries])
-    files = TableFiles(data.locator, limits, unjudged)
+    files = TableFiles(data.location, limits, unjudged)
     return files.table((entry.path, data.view_verified(entry)) for entry in entries)
 
 
@@ -70,26 +70,26 @@ def refuse_layout_of(data: ByteSource, paths: Sequence[str]) -> None:
     """Return if a source's files are only files, and not the inside of another kind of table.
 
     Args:
-        data: The source; nothing of it is read but the begin of what may be metadata.
+        data: The source; only the beginning of what may be metadata is read.
         paths: Its files.
 
     Raises:
-        UnreadableData: They are one.
+        UnreadableData: They are the inside of another kind of table.
     """
     from sluicegate.adapters.files.table_layouts import refuse_table_layout
 
-    refuse_table_layout(paths, locator=data.locator, root=data.place, peek=data.peek)
+    refuse_table_layout(paths, locator=data.location, root=data.place, peek=data.peek)
 
 
 def verified_rows(rows: RowSource, sealed: SealedTable) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a source if they are the sealed ones.
 
     Args:
-        rows: Read once, whole.
+        rows: The source; it is read once and to its end.
         sealed: From a verified seal.
 
     Raises:
-        DigestMismatch: Before the first row: one row more, less or different.
+        DigestMismatch: A row is more, less or different; raised before the first row is yielded.
 
     Cost: one read, one table digest, and one write and read of the rows on private disk.
     """
@@ -98,32 +98,37 @@ def verified_rows(rows: RowSource, sealed: SealedTable) -> Iterator[pa.RecordBat
     from sluicegate.adapters.engines.table_commitment import commit_batches
 
     with tempfile.TemporaryFile() as kept:
-        found = commit_batches(_copied(rows.batches(), kept), locator=rows.locator)
-        require_same_rows(sealed, found, locator=rows.locator)
+        found = commit_batches(_copied(rows.batches(), kept), locator=rows.location)
+        require_same_rows(sealed, found, locator=rows.location)
         kept.seek(0)
         with pa.ipc.open_stream(kept) as reader:
             yield from reader
 
 
 def rows_of(
-    locator: str | Path, *, unjudged: list[Unjudged] | None = None
+    location: str | Path, *, unjudged: list[Unjudged] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows that a locator names: of a database, a declared text file, or files.
+    """Yield the rows that a location names: of a database, a declared text file, or files.
 
     Args:
-        locator: What to read.
+        location: What to read.
         unjudged: Where files that no reader knows are noted; without it they are an error.
     """
     from sluicegate.adapters.sources.tables import open_table
 
-    return open_table(locator, limits=UNLIMITED, unjudged=unjudged)
+    return open_table(location, limits=UNLIMITED, unjudged=unjudged)
 
 
 def require_same_rows(sealed: SealedTable, found: TableCommitment, *, locator: str) -> None:
     """Return if a table has exactly the sealed rows.
 
+    Args:
+        sealed: From a verified seal.
+        found: Of the rows that were just read.
+        locator: Where they were read, for messages.
+
     Raises:
-        DigestMismatch: Says how many buckets differ, never a value.
+        DigestMismatch: The rows differ. The message says in how many buckets, and no value.
     """
     if found.digest == sealed.digest:
         return

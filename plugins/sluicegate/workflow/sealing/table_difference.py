@@ -1,4 +1,4 @@
-"""Name the rows in which two tables differ, in memory for the changes and not for the tables."""
+"""Name the rows in which two tables differ. Memory grows with the changes, not with the tables."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIRST_CELLS = 12_288
 
 @dataclass(frozen=True, slots=True)
 class RowFacts:
-    """What may be said of one row: never more of its values than these three columns."""
+    """What may be said about one row: never more of its values than these three columns."""
 
     key: str
     label: str | None = None
@@ -80,7 +80,9 @@ def difference(old: Path, new: Path, key: Key, *, contributor: str | None) -> Ta
     Raises:
         InsufficientData: More rows changed than can be named.
         SchemaMismatch: The tables have different columns, or lack one that was asked for.
-        EvidenceMissing, ConfigError: The evidence kept no sketch, or of another key.
+        EvidenceMissing: The evidence kept no table.
+        ConfigError: The evidence kept no sketch, or one of another key or label.
+        MalformedEnvelope: The kept sketch is not of the kept table.
 
     Cost: one or two reads of each table, plus one of each if they differ; memory for the
     sketch and the changes.
@@ -232,8 +234,8 @@ class _Lookup:
         for was, now in zip(sorted(gone), sorted(come), strict=False):
             row = next(element for element in new if element.label == now)
             facts = self._facts.get(row.row_id)
-            who = (facts.contributor if facts else None) or ""
-            made.flips[_label(was, labels), _label(now, labels), who] += 1
+            contributor = (facts.contributor if facts else None) or ""
+            made.flips[_label(was, labels), _label(now, labels), contributor] += 1
 
 
 def _label(code: bytes, labels: dict[bytes, str]) -> str:

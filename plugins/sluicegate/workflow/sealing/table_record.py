@@ -41,13 +41,14 @@ DEFAULT_CELLS: Final = 3072
 """Names about 1,200 changed rows; 300 kB before compression."""
 
 MAX_CHANGES: Final = 400_000
-"""Most changed rows that a sketch is made for: 96 MiB of sums."""
+"""How many changed rows a sketch is made for at most: 96 MiB of sums."""
 
 _CELLS_PER_CHANGE: Final = 2.56
-"""A changed row is two elements, and three cells an element decode up to a load of 0.8."""
+"""A changed row is two elements. With three cells for each element, a sketch decodes up to a load
+of 0.8."""
 
 MAX_LABELS: Final = 10_000
-"""Most label names kept in evidence; of the others the hash is shown."""
+"""How many label names are kept in evidence at most; of the others only the hash is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def record_table(
         locator: Name for errors.
         key: Columns of the sketch; None for the digest alone.
         cells: Size of the sketch.
-        only: Buckets whose rows enter the sketch, shape (4096,); all by default.
+        only: Buckets whose rows enter the sketch, bool, shape (4096,); all by default.
 
     Raises:
         SchemaMismatch: No such column, or a type without an encoding.
@@ -145,7 +146,7 @@ def record_sealed(
         ConfigError: ``changes`` is out of range.
     """
     batches = _sealed_batches(source, manifest)
-    return record_table(batches, locator=source.locator, key=key, cells=_cells(changes))
+    return record_table(batches, locator=source.location, key=key, cells=_cells(changes))
 
 
 def record_rows(rows: RowSource, wanted: RowRecord) -> TableRecord:
@@ -161,7 +162,7 @@ def record_rows(rows: RowSource, wanted: RowRecord) -> TableRecord:
     """
     key = None if wanted.key is None else Key(wanted.key, wanted.label)
     cells = _cells(wanted.changes)
-    return record_table(rows.batches(), locator=rows.locator, key=key, cells=cells)
+    return record_table(rows.batches(), locator=rows.location, key=key, cells=cells)
 
 
 def _cells(changes: int) -> int:
@@ -176,7 +177,7 @@ def _cells(changes: int) -> int:
 
 
 def _sealed_batches(source: ByteSource, manifest: Manifest) -> Iterator[pa.RecordBatch]:
-    files = TableFiles(source.locator, UNLIMITED, unjudged=[])  # which the gate makes a finding of
+    files = TableFiles(source.location, UNLIMITED, unjudged=[])  # the gate makes a finding of these
     if len(manifest.entries) > 1:
         files.survey(glances(source, [entry.path for entry in manifest.entries]))
     for entry in manifest.entries:
@@ -185,7 +186,13 @@ def _sealed_batches(source: ByteSource, manifest: Manifest) -> Iterator[pa.Recor
 
 
 def table_statement(source: str, manifest: Manifest, record: TableRecord) -> Statement:
-    """Say which rows the sealed files hold."""
+    """Return the statement that says which rows the sealed files hold.
+
+    Args:
+        source: Name of the source.
+        manifest: The files.
+        record: Their rows.
+    """
     return _statement(source, manifest, record.sealed())
 
 
@@ -212,6 +219,10 @@ def read_record(folder: Path) -> TableRecord:
 
 def record_from_statement(statement: Statement, *, locator: str) -> TableRecord:
     """Read what `table_statement` wrote.
+
+    Args:
+        statement: Need not be verified; then what it says is only a claim.
+        locator: Where it comes from, for messages.
 
     Raises:
         MalformedEnvelope: Missing or mistyped fields, or a digest that its buckets contradict.

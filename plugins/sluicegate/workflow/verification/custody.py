@@ -1,7 +1,8 @@
-"""Was a batch set aside, and let back? Answered from an evidence folder, with public keys only.
+"""Whether a batch was set aside and let back, read from an evidence folder with public keys only.
 
-As at admission: the newest quarantine holds the batch, whoever signed it, until a release that
-verifies answers exactly that entry. A quarantine whose place nobody proves counts as the newest.
+The rule is that of admission: the newest quarantine holds the batch, whoever signed it, until a
+release that verifies answers exactly that entry. A quarantine without a proven place counts as the
+newest.
 """
 
 from __future__ import annotations
@@ -34,18 +35,18 @@ def require_not_held(
     *,
     at: datetime,
 ) -> str:
-    """Return in words what a folder tells about the custody of its batch.
+    """Return, in words, what a folder tells about the custody of its batch.
 
     Args:
-        lines: Of the folder.
-        gone: Numbers of those that are superseded.
+        lines: All lines of the folder.
+        gone: Numbers of the lines that are superseded.
         source: Name of the source.
         digest: Identity of the batch.
         trust_for: Returns the trust policy that an envelope is checked against.
         at: Aware UTC; keys must be valid then.
 
     Raises:
-        Quarantined: It was set aside, and no release holds.
+        Quarantined: The batch was set aside, and no release holds.
     """
     kept = of_kind(lines, Kind.QUARANTINE, str(digest))
     holds = [line for line in kept if line.number not in gone]
@@ -66,7 +67,7 @@ def require_not_held(
         if answer is None:
             raise Quarantined(
                 None,
-                f"the batch is in quarantine since {_where(hold)}, and no release holds",
+                f"the batch has been in quarantine since {_where(hold)}, and no release holds",
                 locator=f"{source}@{digest.short}",
                 next_step="Do not train on it; its owner may correct and seal it, or release it.",
             )

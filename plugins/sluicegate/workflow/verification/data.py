@@ -1,4 +1,4 @@
-"""Are these the data that were sealed? Compared with what a verified seal says."""
+"""Compare data with what a verified seal says."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def compare(contents: Contents, data: Path | str, only: Sequence[str]) -> str:
-    """Return in words that data are what was sealed.
+    """Return, in words, that the data are what was sealed.
 
     Args:
-        contents: Of the verified seal.
+        contents: What the verified seal says.
         data: Path, glob or URL.
-        only: Of a manifest in parts in a directory, the only files to compare.
+        only: The only files to compare, of a directory whose manifest is in parts.
 
     Raises:
-        IntegrityError: They are not.
+        IntegrityError: The data are something else.
         ConfigError: ``only`` with a seal that is not in parts.
 
     Cost: one read of ``data``.
@@ -40,12 +40,12 @@ def compare(contents: Contents, data: Path | str, only: Sequence[str]) -> str:
         raise ConfigError("only a manifest in parts is compared in part", locator="only")
     found = open_source(data)
     now = found.manifest(contents.algorithm)
-    require_same(contents, now, locator=found.locator)
+    require_same(contents, now, locator=found.location)
     return f"{size_of(contents)} match"
 
 
 def size_of(contents: Contents) -> str:
-    """Return in words how much was sealed."""
+    """Return, in words, how much was sealed."""
     if isinstance(contents, SealedTable):
         return f"{contents.n_rows} rows"
     if isinstance(contents, MerkleFiles):
@@ -60,12 +60,12 @@ def _parts(files: MerkleFiles, data: Path | str, only: Sequence[str]) -> str:
     found = open_source(data)
     now = found.manifest(files.index.algorithm)
     if now.digest != files.digest:  # the parts are read only to name the difference
-        require_same(files.manifest(), now, locator=found.locator)
+        require_same(files.manifest(), now, locator=found.location)
     return f"{size_of(files)} match"
 
 
 def _rows(table: SealedTable, data: str) -> str:
-    # Comparing rows needs numpy and Arrow; everything else here needs cryptography alone.
+    # To compare rows needs numpy and Arrow; everything else here needs only cryptography.
     from sluicegate.adapters.engines.table_commitment import commit_batches
     from sluicegate.workflow.sealing.sealed_rows import require_same_rows, rows_of
 

@@ -1,9 +1,9 @@
 """The lines of an evidence folder: what each claims to be, and which of them decide.
 
-The order of lines is nobody's word. A line's place is the leaf index of its proof, which the check
-`ledger` verifies. Where places are known the newest of a kind decides, as at admission; where one
-is not known, nothing says that the line is old, and it decides as well: whoever takes proofs away
-never turns what speaks against a batch into history.
+Nobody signed the order of the lines. The place of a line is the leaf index of its proof, which the
+check `ledger` verifies. If all places are known, the newest line of a kind decides, as it does at
+admission. If a line has no known place, nothing says that it is old, so it decides too: whoever
+takes proofs away cannot turn what speaks against a batch into history.
 """
 
 from __future__ import annotations
@@ -62,16 +62,16 @@ class Line:
         return sha256_bytes(self.raw)
 
     def kind(self, batch: str) -> tuple[Kind, Role]:
-        """Return the ledger kind of a statement that is exported with a batch, and who may sign it.
+        """Return which ledger kind the statement is, and which role may sign it.
 
         Args:
-            batch: Digest of the batch, as text.
+            batch: Digest of the folder's batch, as text.
 
         Raises:
-            MalformedEnvelope: It cannot be read, or is of a kind that no folder holds.
+            MalformedEnvelope: The line cannot be read, or is of a kind that no folder holds.
         """
         if self.claimed is None:
-            # Say why.
+            # Raises, and says why.
             payload = Envelope.from_bytes(self.raw, locator="evidence.intoto.jsonl").payload
             Statement.from_bytes(payload)
         assert self.claimed is not None  # noqa: S101 - or one of these two lines had raised
@@ -90,7 +90,15 @@ class Line:
         return kind, role
 
     def leaf(self, source: str, batch: Digest) -> bytes:
-        """Rebuild the leaf: it must say this kind, source and batch, or no proof of it holds."""
+        """Rebuild the leaf. No proof of it holds unless it says this kind, source and batch.
+
+        Args:
+            source: Name of the source.
+            batch: Identity of the batch.
+
+        Raises:
+            MalformedEnvelope: The line is of a kind that no folder holds.
+        """
         kind, _ = self.kind(str(batch))
         subject = str(batch)
         if kind is Kind.PROMOTION and self.claimed is not None:
@@ -107,7 +115,12 @@ def read_lines(folder: EvidenceFolder) -> tuple[Line, ...]:
 
 
 def place_of(folder: EvidenceFolder, envelope: bytes) -> int | None:
-    """Return the leaf index that the proof of an envelope names, None without one."""
+    """Return the leaf index that the proof of an envelope names, None without one.
+
+    Args:
+        folder: Holds the proofs, unverified.
+        envelope: Exact bytes.
+    """
     proof = folder.proofs.get(sha256_bytes(envelope).hex)
     try:
         return None if proof is None else TlogProof.parse(proof, locator="proof").index
@@ -116,7 +129,13 @@ def place_of(folder: EvidenceFolder, envelope: bytes) -> int | None:
 
 
 def of_kind(lines: Iterable[Line], kind: Kind, batch: str = "") -> list[Line]:
-    """Return the lines that claim to be of a kind."""
+    """Return the lines that claim to be of a kind.
+
+    Args:
+        lines: Of one folder, unverified.
+        kind: Ledger kind.
+        batch: Digest of the folder's batch, as text; only promotions depend on it.
+    """
     found = []
     for line in lines:
         try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sluicegate.ledger.note import NoteVerifier
 
 _NOT_EXPORTED: Final = (Kind.SEAL, Kind.PROFILE)
-"""A folder holds one seal of its batch, and speaks for it: another one says the same."""
+"""Kinds that a folder need not hold: another seal of its batch says the same as the one it has."""
 
 
 def require_complete(
@@ -36,11 +36,11 @@ def require_complete(
     held: Collection[str],
     places: Mapping[int, bytes],
 ) -> str:
-    """Return in words how much of the log was asked, if nothing about a batch is missing.
+    """Return, in words, how much of the log was searched, if nothing about a batch is missing.
 
     Args:
         log: Directory or URL of the tiles.
-        keys: Of the ledger role.
+        keys: Keys of the ledger role.
         source: Name of the source.
         digest: Identity of the batch.
         held: Digests of all envelopes in the folder, as text.
@@ -52,7 +52,7 @@ def require_complete(
         EvidenceMissing: There is no copy, or a file of it is missing.
         VerificationError: It is not what the ledger's key signed.
 
-    Cost: one read of all leaves; about 5 us of CPU each.
+    Cost: one read of all leaves; about 5 us of CPU for each.
     """
     place = tile_place(log)
     read = read_tile(place)

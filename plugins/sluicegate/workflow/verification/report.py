@@ -22,10 +22,10 @@ class Demands:
         source: Name that the seal must carry; stops evidence of another source.
         remembered_version: Highest version of the source that was ever seen; stops the
             replay of an older batch with its own valid seal.
-        ledger: Whether proofs are needed; without, evidence that was never logged passes.
+        ledger: Whether proofs are needed; if not, evidence that was never logged passes.
         post_quantum: Whether every statement needs an ML-DSA-65 signature.
-        timestamp_authorities: PEM certificates of authorities whose timestamps are believed; by
-            default the trust policy's. Without one, timestamps in the evidence are ignored.
+        timestamp_authorities: PEM certificates of the authorities whose timestamps are believed;
+            the trust policy's when empty. If there is none at all, timestamps are ignored.
         log: Directory or URL of a copy of the whole log; stops evidence that was taken out.
     """
 
@@ -39,14 +39,14 @@ class Demands:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a check that holds has established.
+    """What a check has established, if it holds.
 
     Attributes:
         detail: For a person.
         signers: Keys that signed and count.
         version: Version of the source, if the check is about one.
-        time: When it was said, as the signer says it.
-        superseded: Whether it is told and decides nothing any more.
+        time: When the statement was made, as its signer says.
+        superseded: Whether it is only told, and decides nothing any more.
     """
 
     detail: str
@@ -57,13 +57,13 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReportedCheck:
     """One check of the report.
 
     Attributes:
         check: What was checked.
         error: Why it does not hold, or None.
-        found: What was established; only the detail if there is an error.
+        found: What was established; if there is an error, only the detail.
     """
 
     check: str
@@ -107,11 +107,11 @@ class Report:
 
     source: str
     digest: str
-    findings: tuple[Finding, ...]
+    findings: tuple[ReportedCheck, ...]
 
     @property
     def gravest(self) -> SluicegateError | None:
-        """The first error of the gravest outcome, or None; bad outweighs could-not."""
+        """The gravest error, or None: checked and bad outweighs could not check."""
         errors = [finding.error for finding in self.findings if finding.error]
         order = (Outcome.CHECKED_AND_BAD, Outcome.CALLED_WRONGLY, Outcome.COULD_NOT_CHECK)
         return min(errors, key=lambda error: order.index(error.outcome), default=None)

@@ -21,12 +21,10 @@ first. The steps, and what each stops:
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sluicegate.attest.certificates import admit, load_certificates
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.predicates import provenance_from_statement
 from sluicegate.attest.public_key import Algorithm
@@ -34,36 +32,34 @@ from sluicegate.attest.seal_form import contents_from_statement, read_seal
 from sluicegate.attest.sealed_table import SealedTable
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role, TrustPolicy
-from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import (
     BadProof,
     EvidenceMissing,
     GateBlocked,
     Rollback,
     SluicegateError,
-    UntrustedKey,
     VerificationError,
 )
 from sluicegate.gate.custody import reasons_of
-from sluicegate.gate.policy import Result
 from sluicegate.gate.verdict import Verdict, verdict_from_statement
-from sluicegate.ledger.entry import Entry, Kind
-from sluicegate.ledger.proof import TlogProof, verify_proof
+from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.evidence.folder import EvidenceFolder, read_folder
 from sluicegate.workflow.evidence.large import MANIFEST_DIRECTORY, PartFolder
 from sluicegate.workflow.evidence.sealed import verify_seal
 from sluicegate.workflow.verification.custody import require_not_held
 from sluicegate.workflow.verification.data import compare, size_of
+from sluicegate.workflow.verification.keys import FolderKeys, naming, one_of, revoked_later
 from sluicegate.workflow.verification.lines import newest, of_kind, read_lines, superseded
-from sluicegate.workflow.verification.report import Demands, Finding, Found, Report
+from sluicegate.workflow.verification.proofs import leaves_of, placed, require_logged
+from sluicegate.workflow.verification.report import Demands, Found, Report, ReportedCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from sluicegate.attest.contents import Contents
-    from sluicegate.attest.public_key import PublicKey
     from sluicegate.attest.statement import Statement
     from sluicegate.digest.algorithms import Digest
     from sluicegate.workflow.verification.lines import Line
@@ -89,17 +85,17 @@ def verify_folder(
         at: Aware UTC; keys must be valid then.
         data: Path, glob or URL to compare with the manifest.
         demands: What must hold beyond consistency.
-        only: Of a manifest in parts in a directory, the only files to compare; neither other
-            files nor other parts are read.
+        only: The only files to compare, of a directory whose manifest is in parts; no other
+            file and no other part is read.
 
     Returns:
-        The report; it never raises for evidence that does not hold.
+        The report; evidence that does not hold is a finding, not an error.
 
     Raises:
         EvidenceMissing: There is no folder to verify.
 
     Cost:
-        One signature check a statement, and one read of ``data``.
+        One signature check for each statement, and one read of ``data``.
     """
     if demands.post_quantum:
         trust = trust.requiring(Algorithm.ML_DSA_65)
@@ -114,10 +110,11 @@ class _Verification:
     ) -> None:
         self._folder = folder
         self._trust = trust
+        self._keys = FolderKeys(trust, folder, demands.timestamp_authorities, at)
         self._at = at
         self._demands = demands
         self._versions: list[int] = []
-        self._findings: list[Finding] = []
+        self._findings: list[ReportedCheck] = []
         self._source = ""
         self._contents: Contents | None = None
         self._lines = read_lines(folder)
@@ -143,16 +140,16 @@ class _Verification:
 
     def _check(self, name: str, step: Callable[[], Found]) -> None:
         try:
-            self._findings.append(Finding(name, None, step()))
+            self._findings.append(ReportedCheck(name, None, step()))
         except SluicegateError as error:
-            self._findings.append(Finding(name, error, Found(detail=str(error))))
+            self._findings.append(ReportedCheck(name, error, Found(detail=str(error))))
 
     def _seal(self) -> Found:
         locator = "seal"
         envelope = read_seal(self._folder.seal, locator=locator)
         provenance = self._provenance()
-        trust, refused = self._chained(self._folder.seal)
-        with _naming(refused):
+        trust, refused = self._keys.chained(self._folder.seal)
+        with naming(refused):
             statement = verify_seal(trust, envelope, provenance, at=self._at, locator=locator)
         source = statement.subjects[0].name
         if self._demands.source not in (None, source):
@@ -167,47 +164,11 @@ class _Verification:
             statement, locator=locator, parts=lambda _root: parts
         )
         self._source = source
-        signers = _one_of(trust, Role.SOURCE).check_signatures(
+        signers = one_of(trust, Role.SOURCE).check_signatures(
             envelope, Role.SOURCE, at=self._at, locator=locator
         )
         short = self._contents.digest.short
         return Found(detail=f"{source}@{short}, {size_of(self._contents)}", signers=signers)
-
-    def _trust_for(self, envelope: bytes) -> TrustPolicy:
-        return self._chained(envelope)[0]
-
-    def _chained(self, envelope: bytes) -> tuple[TrustPolicy, VerificationError | None]:
-        """Return the policy with the keys of chains, and why a chain adds none.
-
-        With a timestamp of this envelope those whose certificate was valid then; without, each
-        key within its certificate's validity.
-        """
-        trust = self._trust
-        if not any(rule.authorities for rule in trust.roles.values()):
-            return trust, None
-        stamped = self._stamped(envelope)
-        refused: VerificationError | None = None
-        for name, chain in self._folder.chains.items():
-            try:
-                end = load_certificates(chain, locator=name)[0].not_valid_after_utc
-                # Not simply now: a key that has expired is to be called expired, not unknown.
-                at = stamped or min(self._at, end)
-                trust = admit(trust, chain, at=at, stamped=stamped is not None, locator=name)
-            except VerificationError as error:
-                refused = error
-        return trust, refused
-
-    def _stamped(self, envelope: bytes) -> datetime | None:
-        """Return when an authority that is believed saw this envelope."""
-        stamp = self._folder.timestamps.get(sha256_bytes(envelope).hex)
-        own = "".join(self._trust.timestamp_authorities).encode()
-        pem = self._demands.timestamp_authorities or own
-        if stamp is None or not pem:
-            return None
-        from sluicegate.adapters.timestamping import verified_time
-
-        roots = load_certificates(pem, locator="timestamp authority")
-        return verified_time(stamp, envelope, roots, locator="timestamp")
 
     def _provenance(self) -> Envelope | None:
         """Return the newest line that claims to be a provenance statement, unverified."""
@@ -215,7 +176,7 @@ class _Verification:
         return None if line is None else Envelope.from_bytes(line.raw)
 
     def _statement(self, line: Line) -> Found:
-        """What decides must hold; what is superseded, or changes custody, is told."""
+        """Check one line. What decides must hold; what is superseded or changes custody is told."""
         assert self._contents is not None  # noqa: S101 - run() orders the steps
         kind, role = line.kind(str(self._contents.digest))
         if line.number not in self._gone and kind not in _TOLD:
@@ -230,12 +191,12 @@ class _Verification:
 
     def _judged(self, line: Line, kind: Kind, role: Role) -> Found:
         envelope = Envelope.from_bytes(line.raw, locator="evidence.intoto.jsonl")
-        trust, refused = self._chained(line.raw)
-        with _naming(refused):
+        trust, refused = self._keys.chained(line.raw)
+        with naming(refused):
             statement = trust.verify(envelope, role, at=self._at)
         signers = trust.check_signatures(envelope, role, at=self._at, locator=kind)
         found = self._said(line, kind, statement)
-        later = _revoked_later(trust, signers)
+        later = revoked_later(trust, signers)
         return replace(found, detail=found.detail + later, signers=signers)
 
     def _said(self, line: Line, kind: Kind, statement: Statement) -> Found:
@@ -270,13 +231,13 @@ class _Verification:
             self._gone,
             self._source,
             self._contents.digest,
-            self._trust_for,
+            self._keys.trust_for,
             at=self._at,
         )
         return Found(detail=said)
 
     def _not_replayed(self) -> Found:
-        """The newest version in the folder counts: an older one beside it proves nothing."""
+        """Compare the newest version in the folder; an older one beside it proves nothing."""
         remembered = self._demands.remembered_version or 0
         if not self._versions:
             raise EvidenceMissing(
@@ -313,87 +274,42 @@ class _Verification:
         said = f"{verdict.result} under policy {verdict.policy.short}: {verdict.summary()}"
         if line.number in self._gone:
             return said
-        if verdict.result is Result.FAILED and self._folder.waivers:
+        if verdict.result is Status.FAILED and self._folder.waivers:
             from sluicegate.workflow.verification.waivers import require_waived
 
-            return require_waived(self._folder, verdict, line.name, self._trust_for, at=self._at)
-        if verdict.result is Result.FAILED:
+            return require_waived(
+                self._folder, verdict, line.name, self._keys.trust_for, at=self._at
+            )
+        if verdict.result is Status.FAILED:
             raise GateBlocked(verdict, f"verdict FAILED: {verdict.summary()}", locator=self._source)
         return said
 
     def _in_ledger(self) -> Found:
         assert self._contents is not None  # noqa: S101 - run() orders the steps
         keys = self._trust.keys_for(Role.LEDGER, at=self._at)
-        leaves = self._leaves()
-        for name, leaf in leaves.items():
-            if name.hex not in self._folder.proofs:
-                kind = Entry.from_bytes(leaf, locator="leaf").kind
-                raise EvidenceMissing(
-                    "an envelope has no ledger proof", locator=f"{kind} {name.short}"
-                )
-            verify_proof(self._folder.proofs[name.hex], leaf, keys)
+        leaves = self._leaves(self._contents.digest)
+        require_logged(self._folder, leaves, keys)
         return Found(detail=f"{len(leaves)} envelopes under signed checkpoints")
-
-    def _leaves(self) -> dict[Digest, bytes]:
-        """Rebuild each leaf: it must say its kind, source and batch, or its proof fails."""
-        assert self._contents is not None  # noqa: S101 - run() orders the steps
-        digest = self._contents.digest
-        leaves = {line.name: line.leaf(self._source, digest) for line in self._lines}
-        for kind, envelope in (
-            (Kind.SEAL, self._folder.seal),
-            *((Kind.WAIVER, waiver) for waiver in self._folder.waivers),
-        ):
-            name = sha256_bytes(envelope)
-            leaves[name] = Entry(kind, self._source, str(digest), str(name)).to_bytes()
-        return leaves
 
     def _complete(self) -> Found:
         assert self._contents is not None  # noqa: S101 - run() orders the steps
         from sluicegate.workflow.verification.log import require_complete
 
-        leaves = self._leaves()
-        proofs = self._folder.proofs
-        placed = {
-            TlogProof.parse(proofs[name.hex], locator="proof").index: leaf
-            for name, leaf in leaves.items()
-            if name.hex in proofs
-        }
+        leaves = self._leaves(self._contents.digest)
+        places = placed(self._folder, leaves)
         said = require_complete(
             self._demands.log,
             self._trust.keys_for(Role.LEDGER, at=self._at),
             self._source,
             self._contents.digest,
             held=set(map(str, leaves)),
-            places=placed,
+            places=places,
         )
         return Found(detail=said)
+
+    def _leaves(self, digest: Digest) -> dict[Digest, bytes]:
+        return leaves_of(self._folder, self._lines, self._source, digest)
 
     def _data(self, data: Path | str, only: Sequence[str]) -> Found:
         assert self._contents is not None  # noqa: S101 - run() orders the steps
         return Found(detail=compare(self._contents, data, only))
-
-
-@contextmanager
-def _naming(refused: VerificationError | None) -> Iterator[None]:
-    """Say what is wrong with a chain rather than that its key is unknown."""
-    try:
-        yield
-    except UntrustedKey:
-        if refused is not None:
-            raise refused from None
-        raise
-
-
-def _revoked_later(trust: TrustPolicy, signers: Sequence[PublicKey]) -> str:
-    """Name keys that counted at the moment in question, and that are revoked since."""
-    revoked = [trust.keys[key.key_id] for key in signers if key.key_id in trust.keys]
-    return "".join(
-        f"; its key {key.public_key.short} is revoked since {format_timestamp(key.revoked_at)}"
-        for key in revoked
-        if key.revoked_at is not None
-    )
-
-
-def _one_of(trust: TrustPolicy, role: Role) -> TrustPolicy:
-    """Return the policy under which one signature of a role is enough, for naming its signer."""
-    return trust.with_rule(role, threshold=1, required_algorithms=())

@@ -1,7 +1,7 @@
-"""Was a FAILED verdict waived? Answered from an evidence folder, with public keys only.
+"""Whether a FAILED verdict was waived, read from an evidence folder with public keys only.
 
-The order of lines in a folder is nobody's word. Waivers are ordered by the leaf index of
-their proof; a revocation without one counts as the newest, a waiver without one as the oldest.
+Nobody signed the order of the lines in a folder. Waivers are ordered by the leaf index of their
+proof. A revocation without a proof counts as the newest, a waiver without one as the oldest.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ def require_waived(
     *,
     at: datetime,
 ) -> str:
-    """Return in words why a FAILED verdict let training start at a time.
+    """Return, in words, why training could start on a FAILED verdict at an instant.
 
     Args:
         folder: Holds the waivers, and the test result that keeps the policy.
-        verdict: FAILED, verified.
+        verdict: The FAILED verdict, verified.
         envelope: Digest of its envelope.
         trust_for: Returns the trust policy that an envelope is checked against.
-        at: Aware UTC; when training was let through.
+        at: Aware UTC; the instant that is asked about.
 
     Raises:
-        GateBlocked: Nothing waives it, or not all that fired.
+        GateBlocked: No waiver holds, or the waivers do not cover all that fired.
         Expired: The verdict itself was not valid at that time.
         EvidenceMissing: The policy that decides is not in the folder, or cannot be read here.
     """

@@ -25,7 +25,7 @@ from sluicegate.tables.row_schema import TableSchema
 POSTGRES = os.environ.get(
     "SLUICEGATE_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres"
 )
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[4] / "docs"
 UTC = dt.UTC
 NAN, INF = float("nan"), float("inf")
 

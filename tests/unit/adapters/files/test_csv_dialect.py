@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from sluicegate.adapters.files.tabular import open_batches
-from sluicegate.adapters.sources.rows import open_rows, text_locator
+from sluicegate.adapters.sources.rows import open_rows, text_location
 from sluicegate.errors import ConfigError, SluicegateError, UnreadableData
 from sluicegate.gate.limits import Limits
 from sluicegate.profiling.csv_dialect import UNDECLARED, CsvDialect
@@ -248,10 +248,10 @@ def test_schema_without_a_section_is_spelled_as_before():
 def test_locator_binds_the_dialect_to_what_is_sealed(tmp_path):
     path = put(tmp_path, SEMICOLON.replace(".", ","))
     dialect = declared(delimiter=";", decimal=",", columns=COLUMNS)
-    rows = open_rows(text_locator(str(path), dialect))
+    rows = open_rows(text_location(str(path), dialect))
     assert pa.Table.from_batches(rows.batches()).to_pylist() == ROWS
-    assert open_rows(rows.locator) == rows
-    assert '"delimiter":";"' in rows.locator
+    assert open_rows(rows.location) == rows
+    assert '"delimiter":";"' in rows.location
 
 
 @pytest.mark.parametrize("where", ["", "/*.csv", "/**/*.csv*"])
@@ -272,5 +272,5 @@ def test_file_of_another_kind_beside_declared_ones_is_refused(tmp_path):
 def test_packed_json_lines_are_read(tmp_path):
     lines = "".join(json.dumps(row) + "\n" for row in ROWS)
     path = put(tmp_path, gzip.compress(lines.encode()), "p.jsonl.gz")
-    found = open_rows(text_locator(str(path), declared(columns=COLUMNS)))
+    found = open_rows(text_location(str(path), declared(columns=COLUMNS)))
     assert pa.Table.from_batches(found.batches()).to_pylist() == ROWS

@@ -42,7 +42,7 @@ def test_written_croissant_opens_as_the_same_source(written):
     source = open_source(f"croissant:{root}/croissant.json")
     assert isinstance(source, ByteSource)
     assert source.manifest() == manifest
-    assert open_source(source.locator) == source
+    assert open_source(source.location) == source
     for entry in manifest.entries:
         assert source.read_verified(entry).decode() == entry.path
 
@@ -83,14 +83,14 @@ def test_archive_digest_covers_what_it_contains():
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b"{}", "no Croissant"),
-        (b'{"distribution":[]}', "no Croissant"),
+        (b"{}", "not a Croissant"),
+        (b'{"distribution":[]}', "not a Croissant"),
         (document(sha256=None), "no sha256"),
         (document(sha256="ab"), "full length"),
         (document(**{"@type": "cr:FileSet"}), "set of files"),
-        (document(**{"@type": "other"}), "no FileObject"),
+        (document(**{"@type": "other"}), "not a FileObject"),
         (document(contentUrl="file:///etc/passwd"), "may not be fetched"),
-        (b'{"distribution":[1]}', "no Croissant"),
+        (b'{"distribution":[1]}', "not a Croissant"),
         (b'{"distribution":[],"distribution":[]}', "duplicate key"),
     ],
 )

@@ -50,8 +50,8 @@ def test_glob_seals_the_matching_files_only(root):
 
 def test_glob_locator_opens_the_same_source_again(root):
     source = open_source(f"{root}/*/*.csv")
-    assert open_source(source.locator) == source
-    assert open_source(source.locator).names() == ["a/x.csv"]
+    assert open_source(source.location) == source
+    assert open_source(source.location).names() == ["a/x.csv"]
 
 
 def test_star_does_not_cross_a_directory(root):

@@ -230,7 +230,7 @@ def test_duckdb_table_is_read_without_the_right_to_write(tmp_path):
 
 def test_locator_shows_no_password():
     source = SqlRows("postgresql://u:hunter2@h:5/d?sslpassword=hunter2", "t")
-    assert source.locator == "postgresql://h:5/d#t"
+    assert source.location == "postgresql://h:5/d#t"
 
 
 def test_unknown_database_is_called_wrongly():

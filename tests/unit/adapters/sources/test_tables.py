@@ -18,7 +18,7 @@ from sluicegate.adapters.sources.tables import open_table
 from sluicegate.errors import ConfigError, UnreadableData, UnsafePath
 from sluicegate.gate.limits import Limits
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import build, read_signed_baseline
+from sluicegate.workflow.baselines.signed import read_signed_baseline, write_baseline
 from sluicegate.workflow.judging.check import check
 from sluicegate.workflow.sealing.sealed_rows import rows_of
 
@@ -107,7 +107,7 @@ def test_every_locator_gives_the_same_rows_in_one_schema(locators, kind):
 @pytest.mark.parametrize("kind", ["glob:", "store", "csv: of a directory", "sqlite:"])
 def test_baseline_of_any_locator_judges_a_batch_of_the_same(locators, kind, tmp_path):
     schema = BatchSchema.from_mapping(SCHEMA, locator="schema")
-    build([locators[0][kind]], schema, out=tmp_path / "b", at=AT)
+    write_baseline([locators[0][kind]], schema, out=tmp_path / "b", at=AT)
     done = check(locators[1][kind], baseline=tmp_path / "b")
     assert done.found.n_rows == 3000
     assert not [reason for reason in done.reasons if reason.code in {"SCHEMA", "COMPLETENESS"}]
@@ -117,7 +117,7 @@ def test_baseline_of_several_kinds_of_locator_is_one(locators, tmp_path):
     trusted, batch = locators
     schema = BatchSchema.from_mapping(SCHEMA, locator="schema")
     parts = [trusted["directory"], batch["csv: of a directory"]]
-    assert build(parts, schema, out=tmp_path / "b", at=AT).n_rows == 9000
+    assert write_baseline(parts, schema, out=tmp_path / "b", at=AT).n_rows == 9000
 
 
 @pytest.mark.parametrize("kind", ["glob:", "csv: of a glob", "sqlite:"])
@@ -129,7 +129,7 @@ def test_signed_baseline_names_the_digest_that_a_seal_of_the_same_would(
 ):
     schema = BatchSchema.from_mapping(SCHEMA, locator="schema")
     locator = locators[0][kind]
-    build(
+    write_baseline(
         [locator], schema, out=tmp_path / "b", at=AT, source="src", signer=site.signer("baseline")
     )
     signed = read_signed_baseline(tmp_path / "b", "src", site.evidence().trust, at=AT)

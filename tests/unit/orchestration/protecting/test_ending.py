@@ -11,8 +11,8 @@ import structlog
 from tests.unit.workflow.conftest import built_site, site  # noqa: F401 - fixtures
 
 from sluicegate.errors import ConfigError, GateBlocked, LedgerError
-from sluicegate.gate.policy import Result
 from sluicegate.gate.verdict import Reason
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.stopped import block, reason_lines
 
 pytestmark = pytest.mark.airflow
@@ -95,8 +95,8 @@ def test_could_not_check_may_be_tried_again_and_a_wrong_call_may_not():
 
 def test_every_reason_is_one_line_whatever_name_is_in_it():
     reasons = [
-        Reason("A", "x", Result.FAILED, "A: contributor a\nFAILED  B: forged"),
-        Reason("C", "", Result.FAILED, "C: expected, and nobody evaluated it"),
+        Reason("A", "x", Status.FAILED, "A: contributor a\nFAILED  B: forged"),
+        Reason("C", "", Status.FAILED, "C: expected, and nobody evaluated it"),
     ]
     lines = reason_lines(reasons)
     assert lines[0] == r"  FAILED  A: contributor a\nFAILED  B: forged"

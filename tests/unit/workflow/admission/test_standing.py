@@ -17,17 +17,17 @@ from sluicegate.attest.trust import Role, TrustedKey
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import EvidenceMissing, GateBlocked, UntrustedKey
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.profiling.schema import BatchSchema
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.admission.read import load_verified
 from sluicegate.workflow.auditing.audit import audit, open_for_audit
 from sluicegate.workflow.auditing.history import last_trusted
 from sluicegate.workflow.auditing.run_records import AdmissionTrace
 from sluicegate.workflow.baselines.promotion import propose
-from sluicegate.workflow.baselines.signed import build
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.baselines.signed import write_baseline
+from sluicegate.workflow.evidence.opening import read_trust
 
 ROLES = BatchSchema.from_mapping(SCHEMA, locator="schema")
 SOON = AT + timedelta(minutes=5)
@@ -59,7 +59,7 @@ def revoke(site, role: Role = Role.BASELINE, at=AT + timedelta(minutes=1)) -> No
 
 
 def new_baseline(site, signer, at=AT) -> None:
-    build(
+    write_baseline(
         [site.root / "trusted"],
         ROLES,
         out=site.home.baseline_dir("src"),
@@ -105,7 +105,7 @@ def promote(site, batch, at, signer=None) -> None:
 def judged(site):
     site.seal(site.clean)
     issued, _ = site.gate()
-    assert issued.verdict.result is Result.PASSED
+    assert issued.verdict.result is Status.PASSED
     return site
 
 
@@ -121,7 +121,7 @@ def rolling(judged):
 
 
 def test_batch_judged_by_a_baseline_whose_key_is_revoked_is_not_admitted(judged):
-    assert admit(judged).issued.verdict.result is Result.PASSED
+    assert admit(judged).issued.verdict.result is Status.PASSED
     revoke(judged)
     with pytest.raises(UntrustedKey, match=r"anchored baseline.*revoked at.*run the gate again"):
         admit(judged)
@@ -141,7 +141,7 @@ def test_baseline_key_that_was_only_rotated_or_expired_since_stops_nothing(judge
 
 
 def test_baseline_that_expired_after_the_verdict_stops_nothing(site):
-    build(
+    write_baseline(
         [site.root / "trusted"],
         ROLES,
         out=site.home.baseline_dir("src"),
@@ -219,7 +219,7 @@ def test_promotion_whose_signer_is_revoked_is_not_admitted(rolling):
         admit(site)
 
 
-def judge_again(site, digest, result: Result, at) -> None:
+def judge_again(site, digest, result: Status, at) -> None:
     """Append a verdict of the gate that says something else of a batch."""
     evidence = site.evidence()
     batch = evidence.seal_of("src", digest, at=at)
@@ -232,7 +232,7 @@ def judge_again(site, digest, result: Result, at) -> None:
 
 def test_batch_behind_the_baseline_that_failed_since_stops_training(rolling):
     site, behind = rolling
-    judge_again(site, behind.digest, Result.FAILED, AT + timedelta(minutes=3))
+    judge_again(site, behind.digest, Status.FAILED, AT + timedelta(minutes=3))
     with pytest.raises(GateBlocked, match="behind the rolling baseline"):
         admit(site)
 
@@ -263,7 +263,7 @@ def test_verdict_that_names_no_logged_test_result_is_not_admitted(judged):
 def test_verdict_that_says_otherwise_than_its_test_result_is_not_admitted(site):
     batch = site.seal(site.poisoned)
     site.gate()
-    judge_again(site, batch.digest, Result.WARNED, AT)
+    judge_again(site, batch.digest, Status.WARNED, AT)
     with pytest.raises(GateBlocked, match="test result"):
         admit(site)
 

@@ -21,7 +21,7 @@ from sluicegate.ledger.entry import Entry
 from sluicegate.ledger.keys import raw_public_key
 from sluicegate.workflow.auditing.audit import audit, open_for_audit
 from sluicegate.workflow.auditing.witnesses import Cosigned
-from sluicegate.workflow.evidence.verified import create_ledger, read_trust
+from sluicegate.workflow.evidence.opening import create_ledger, read_trust
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def with_key(trust: TrustPolicy, role: Role, **validity) -> TrustPolicy:
 def provenance(site, signer, **changes) -> bytes:
     batch = site.evidence().latest_seal("src", at=AT)
     fields = {
-        "locator": "x",
+        "location": "x",
         "version": 2,
         "at": AT,
         "run": RUN,

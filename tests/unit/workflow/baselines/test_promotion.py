@@ -23,14 +23,15 @@ from sluicegate.errors import (
     Rollback,
     UntrustedKey,
 )
-from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.ledger.entry import Kind
 from sluicegate.profiling.schema import BatchSchema
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.auditing.audit import audit
-from sluicegate.workflow.baselines.in_force import baselines_in_force, passed_batches
+from sluicegate.workflow.baselines.in_force import baselines_in_force
+from sluicegate.workflow.baselines.inputs import passed_batches
 from sluicegate.workflow.baselines.promotion import confirm, propose
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.response.quarantine import quarantine_batch
 
 ROLES = BatchSchema.from_mapping(SCHEMA, locator="schema")
@@ -45,7 +46,7 @@ def judged(site):
     """One batch that passed, and a newer one that nobody judged."""
     site.seal(site.clean)
     issued, batch = site.gate()
-    assert issued.verdict.result is Result.PASSED
+    assert issued.verdict.result is Status.PASSED
     return batch.digest
 
 
@@ -78,7 +79,7 @@ def test_promoted_baseline_judges_beside_the_anchored_one(site, judged):
     verdict = gate_new(site, 2)
     assert done.index is not None
     assert verdict.rolling == done.promotion.baseline != verdict.baseline
-    assert verdict.result is Result.PASSED
+    assert verdict.result is Status.PASSED
     assert codes(site) == set()
 
 
@@ -86,7 +87,7 @@ def test_rolling_baseline_alone_can_block(site, judged):
     promote(site, judged)
     site.seal(site.poisoned, at=later(2))
     verdict = site.gate(at=later(2))[0].verdict
-    assert verdict.result is Result.FAILED
+    assert verdict.result is Status.FAILED
     assert any(reason.message.startswith("rolling baseline: ") for reason in verdict.reasons)
 
 
@@ -165,7 +166,7 @@ def test_older_baseline_put_back_without_promotion_is_a_rollback(site):
     directory = site.home.baseline_dir("src")
     kept = site.root / "kept"
     shutil.copytree(directory, kept)
-    build(
+    write_baseline(
         [site.root / "trusted"],
         ROLES,
         out=directory,
@@ -225,7 +226,7 @@ def test_confirmation_builds_again_and_refuses_another_baseline(site, proposed, 
     path = site.home.baseline_dir("src") / "pending-anchored.intoto.json"
     envelope = dsse.Envelope.from_bytes(path.read_bytes())
     body = json.loads(envelope.payload)
-    other = build([site.root / "poisoned"], ROLES, out=site.root / "other", at=later(1))
+    other = write_baseline([site.root / "poisoned"], ROLES, out=site.root / "other", at=later(1))
     folder = site.home.baseline_dir("src") / "promoted"
     (folder / f"{other.digest.hex}.json").write_bytes(other.to_bytes())
     body["subject"][0]["digest"]["sha256"] = other.digest.hex
@@ -304,7 +305,7 @@ def test_superseded_promotion_by_a_key_that_was_exchanged_since_stops_nobody(sit
     site.home.trust.write_bytes(trust.to_bytes())
     with pytest.raises(UntrustedKey):
         baselines_in_force(site.home, site.evidence(), "src", at=later(2))
-    build(
+    write_baseline(
         [site.root / "trusted"],
         ROLES,
         out=site.home.baseline_dir("src"),

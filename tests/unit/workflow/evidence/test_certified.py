@@ -24,7 +24,7 @@ from sluicegate.ledger.keys import raw_public_key
 from sluicegate.ledger.note import SignedNote
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.evidence.folder import export_folder
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.verification.verify import verify_folder
 
 DAY = timedelta(days=1)

@@ -17,7 +17,7 @@ from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import ConfigError, EvidenceMissing
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.exporting.control_report import control_report, read_mapping
 from sluicegate.workflow.exporting.export import Extras, export_run, find_batch, write_archive
 from sluicegate.workflow.verification.verify import verify_folder

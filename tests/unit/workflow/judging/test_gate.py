@@ -18,9 +18,9 @@ from sluicegate.errors import (
     UnreadableData,
     UntrustedKey,
 )
-from sluicegate.gate.policy import Result
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import BASELINE_FILE, STATEMENT_FILE, build
+from sluicegate.signals.decision.record import Status
+from sluicegate.workflow.baselines.signed import BASELINE_FILE, STATEMENT_FILE, write_baseline
 
 
 def kinds(site) -> list[str]:
@@ -30,7 +30,7 @@ def kinds(site) -> list[str]:
 def test_gate_run_leaves_baseline_details_and_verdict_in_the_ledger(site):
     site.seal(site.clean)
     issued, _ = site.gate()
-    assert issued.verdict.result is Result.PASSED
+    assert issued.verdict.result is Status.PASSED
     assert kinds(site) == ["seal", "provenance", "baseline", "test-result", "verdict"]
 
 
@@ -110,7 +110,7 @@ def _new_class(table: pa.Table) -> pa.Table:
 def test_broken_batch_is_checked_and_bad(site, change, code):
     site.seal(write(change(rows(5)), site.root / "broken"))
     issued, _ = site.gate()
-    assert issued.verdict.result is Result.FAILED
+    assert issued.verdict.result is Status.FAILED
     assert code in {reason.code for reason in issued.verdict.reasons}
 
 
@@ -134,7 +134,7 @@ def test_baseline_edited_by_one_byte_is_found(site):
 
 
 def _rebuild(site, *, source="src", role="baseline", ttl=timedelta(days=1), data=None):
-    build(
+    write_baseline(
         [data or site.root / "trusted"],
         BatchSchema.from_mapping(SCHEMA, locator="schema"),
         out=site.home.baseline_dir("src"),

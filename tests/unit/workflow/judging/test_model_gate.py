@@ -27,10 +27,10 @@ from sluicegate.errors import (
     UntrustedKey,
 )
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.gate.policy import Result
 from sluicegate.ledger.entry import Kind
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.contributors.names import pseudonym
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.auditing.audit import audit
 from sluicegate.workflow.judging.gate import GateSigners
 from sluicegate.workflow.judging.model_gate import Contest, judge_model, require_model
@@ -111,7 +111,7 @@ def regress(site, name="challenger", who="c1"):
 
 def test_equal_model_passes_and_exactly_its_files_may_be_promoted(shop):
     issued = judge(shop)
-    assert issued.verdict.result is Result.PASSED
+    assert issued.verdict.result is Status.PASSED
     assert require(shop).envelope == issued.envelope
     (shop.root / "model" / "weights.bin").write_bytes(b"other")
     with pytest.raises(EvidenceMissing):
@@ -121,7 +121,7 @@ def test_equal_model_passes_and_exactly_its_files_may_be_promoted(shop):
 def test_targeted_regression_blocks_promotion_and_names_the_slice(shop):
     regress(shop)
     verdict = judge(shop).verdict
-    assert verdict.result is Result.FAILED
+    assert verdict.result is Status.FAILED
     assert any("who=c1" in reason.message for reason in verdict.reasons)
     with pytest.raises(GateBlocked):
         require(shop)
@@ -132,7 +132,7 @@ def test_hidden_contributor_is_a_slice_without_its_name(shop):
     shop.home.policy.write_text(yaml.safe_dump({**value, "contributor_names": "hidden"}))
     regress(shop)
     issued = judge(shop)
-    assert issued.verdict.result is Result.FAILED
+    assert issued.verdict.result is Status.FAILED
     assert any(f"who={pseudonym('c1')}" in r.message for r in issued.verdict.reasons)
     ledger = shop.evidence().ledger
     for record in ledger.find(Kind.TEST_RESULT, "model:late"):
@@ -167,7 +167,7 @@ def test_model_is_not_judged_by_or_promoted_from_data_in_quarantine(shop, source
 
 def test_better_challenger_than_champion_passes(shop):
     regress(shop, "champion")
-    assert judge(shop).verdict.result is Result.PASSED
+    assert judge(shop).verdict.result is Status.PASSED
 
 
 def test_golden_rows_in_the_training_data_fail_the_model(shop):
@@ -200,7 +200,7 @@ def test_golden_set_or_training_data_that_nobody_sealed_could_not_be_checked(sho
 
 def test_policy_without_the_section_judges_no_model(shop):
     demand(shop, None)
-    with pytest.raises(ConfigError, match="says nothing of models"):
+    with pytest.raises(ConfigError, match="says nothing about models"):
         judge(shop)
 
 

@@ -12,8 +12,7 @@ from tests.unit.workflow.conftest import AT, rows, write
 
 from sluicegate.cli.main import main
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.gate.policy import Result
-from sluicegate.signals.decision.record import SEQUENCE
+from sluicegate.signals.decision.record import SEQUENCE, Status
 from sluicegate.workflow.auditing.audit import audit
 from sluicegate.workflow.evidence.verified import Evidence
 
@@ -60,8 +59,8 @@ def reasons(verdict) -> set[str]:
 
 def test_slow_flips_add_up_over_verdicts_and_are_blocked(watched):
     verdicts = [judge(watched, i, slowly_flipped(50 + i)) for i in range(8)]
-    assert verdicts[0].result is Result.PASSED
-    blocked = [verdict for verdict in verdicts if verdict.result is Result.FAILED]
+    assert verdicts[0].result is Status.PASSED
+    blocked = [verdict for verdict in verdicts if verdict.result is Status.FAILED]
     assert set().union(*map(reasons, verdicts)) == {SEQUENCE}
     assert "batches" in blocked[0].reasons[0].message
     late = AT + timedelta(hours=1)
@@ -70,14 +69,14 @@ def test_slow_flips_add_up_over_verdicts_and_are_blocked(watched):
 
 def test_policy_that_does_not_name_it_asks_for_none(patient):
     verdicts = [judge(patient, i, slowly_flipped(50 + i)) for i in range(8)]
-    assert {verdict.result for verdict in verdicts} == {Result.PASSED}
+    assert {verdict.result for verdict in verdicts} == {Status.PASSED}
 
 
 def test_honest_batches_pass_also_after_a_blocked_one(watched):
     poisoned = slowly_flipped(70, share=0.4)
     tables = [rows(60, N_ROWS), poisoned, *(rows(61 + i, N_ROWS) for i in range(3))]
     results = [judge(watched, i, table).result for i, table in enumerate(tables)]
-    assert results == [Result.PASSED, Result.FAILED, *[Result.PASSED] * 3]
+    assert results == [Status.PASSED, Status.FAILED, *[Status.PASSED] * 3]
 
 
 def test_batch_judged_again_counts_once(watched):
@@ -85,7 +84,7 @@ def test_batch_judged_again_counts_once(watched):
     for minute in range(1, 6):
         again = watched.gate(AT + timedelta(minutes=minute))[0].verdict
         assert again.reasons == first.reasons
-    assert again.result is Result.PASSED
+    assert again.result is Status.PASSED
 
 
 def test_history_that_does_not_verify_blocks(watched, monkeypatch):
@@ -110,14 +109,14 @@ def test_history_that_does_not_verify_blocks(watched, monkeypatch):
     at = AT + timedelta(minutes=1)
     watched.seal(write(rows(61, N_ROWS), watched.root / "next"), at)
     verdict = watched.gate(at)[0].verdict
-    assert verdict.result is Result.FAILED
+    assert verdict.result is Status.FAILED
     assert "cannot be verified" in next(r.message for r in verdict.reasons if r.code == SEQUENCE)
 
 
 def test_labels_that_nobody_judged_leave_no_sequence(watched):
     unlabelled = rows(60, N_ROWS).drop_columns(["label"])
     verdict = judge(watched, 0, unlabelled)
-    assert verdict.result is Result.FAILED
+    assert verdict.result is Status.FAILED
     assert SEQUENCE in reasons(verdict)
 
 

@@ -12,14 +12,14 @@ from tests.unit.workflow.conftest import AT, RUN, SCHEMA, flipped, rows, write
 
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import GateBlocked, LedgerCorrupt, SluicegateError
-from sluicegate.gate.policy import Result
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF
 from sluicegate.profiling.schema import BatchSchema
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.auditing.audit import audit
 from sluicegate.workflow.baselines.promotion import propose
-from sluicegate.workflow.baselines.signed import build
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.response.quarantine import quarantine_batch
@@ -47,7 +47,7 @@ def gate(site, source="src", at=AT, run=RUN, **options):
 @pytest.fixture
 def month(site):
     """A source of partitions with its own baseline, and how to build a month of them."""
-    build(
+    write_baseline(
         [site.root / "trusted"],
         ROLES,
         out=site.home.baseline_dir("parts"),
@@ -71,8 +71,8 @@ def month(site):
 def test_batch_of_partitions_that_all_passed_passes(site, month):
     parts = month("month", [rows(11), rows(12)])
     for _, digest in parts:
-        assert gate(site, "parts", digest=digest).verdict.result is Result.PASSED
-    assert gate(site, parts=parts).verdict.result is Result.PASSED
+        assert gate(site, "parts", digest=digest).verdict.result is Status.PASSED
+    assert gate(site, parts=parts).verdict.result is Status.PASSED
     assert admit_training(site.home, ["src"], at=AT)
     assert audit(site.evidence(), at=AT).findings == ()
 
@@ -109,7 +109,7 @@ def test_partitions_that_do_not_make_up_the_batch_block_it(site, month, fault):
         parts = [*parts, ("parts", Digest.parse("dirHash1:" + "ab" * 32))]
     verdict = gate(site, parts=parts).verdict
     assert "PARTS" in {reason.code for reason in verdict.reasons}
-    assert verdict.result is Result.FAILED
+    assert verdict.result is Status.FAILED
 
 
 def test_policy_that_requires_partitions_blocks_a_gate_that_names_none(site):
@@ -118,7 +118,7 @@ def test_policy_that_requires_partitions_blocks_a_gate_that_names_none(site):
     site.home.policy.write_text(text.replace("signals:\n", rule, 1), encoding="utf-8")
     seal(site, site.clean)
     verdict = gate(site).verdict
-    assert [(r.code, r.result) for r in verdict.reasons] == [("PARTS", Result.FAILED)]
+    assert [(r.code, r.result) for r in verdict.reasons] == [("PARTS", Status.FAILED)]
 
 
 def test_late_file_makes_a_new_batch_that_nobody_may_train_on_before_it_is_judged(site, month):
@@ -133,9 +133,9 @@ def test_late_file_makes_a_new_batch_that_nobody_may_train_on_before_it_is_judge
     seal(site, site.root / "month")
     with pytest.raises(SluicegateError):
         admit_training(site.home, ["src"], at=AT)
-    assert gate(site, parts=parts).verdict.result is Result.FAILED
+    assert gate(site, parts=parts).verdict.result is Status.FAILED
     gate(site, "parts", digest=parts[-1][1])
-    assert gate(site, parts=parts, at=later(1)).verdict.result is Result.PASSED
+    assert gate(site, parts=parts, at=later(1)).verdict.result is Status.PASSED
 
 
 def size(site):
@@ -193,7 +193,7 @@ def test_backfill_is_judged_by_the_baseline_of_its_day(site):
     days = {AT - timedelta(days=500): first, later(0): first, later(2): second, later(4): third}
     for day, expected in days.items():
         verdict = gate(site, at=later(5), as_of=day).verdict
-        assert (verdict.baseline, verdict.result) == (expected, Result.PASSED)
+        assert (verdict.baseline, verdict.result) == (expected, Status.PASSED)
         assert AS_OF in verdict.run
     assert gate(site, at=later(5)).verdict.baseline == third
     # A day to come is today.
@@ -218,15 +218,15 @@ def changed(site, table):
 def test_absent_column_blocks_and_voids_no_other_check(site):
     """The schema signal names the column, and flipped labels in the rest are still found."""
     verdict = changed(site, flipped(rows(31), "c1").drop_columns(["y"]))
-    failed = {reason.code for reason in verdict.reasons if reason.result is Result.FAILED}
+    failed = {reason.code for reason in verdict.reasons if reason.result is Status.FAILED}
     assert {"SCHEMA", "LABEL_FLIPS"} <= failed
-    assert verdict.result is Result.FAILED
+    assert verdict.result is Status.FAILED
 
 
 def test_column_that_nobody_judges_is_only_named_where_the_policy_says_nothing(site):
     site.accept_extra_columns()
     verdict = changed(site, rows(32).append_column("z", rows(32)["y"]))
-    assert verdict.result is Result.PASSED
+    assert verdict.result is Status.PASSED
 
 
 @pytest.mark.parametrize("change", ["added", "dropped", "retyped"])
@@ -241,9 +241,9 @@ def test_schema_change_blocks_until_a_promoted_baseline_declares_it(site, change
         return table.set_column(table.schema.get_field_index("y"), "y", text)
 
     verdict = changed(site, new(32))
-    assert "SCHEMA" in {r.code for r in verdict.reasons if r.result is Result.FAILED}
+    assert "SCHEMA" in {r.code for r in verdict.reasons if r.result is Status.FAILED}
     # Declared: the owner builds and signs a baseline of the new form.
-    build(
+    write_baseline(
         [write(new(33), site.root / "approved")],
         ROLES,
         out=site.home.baseline_dir("src"),
@@ -251,7 +251,7 @@ def test_schema_change_blocks_until_a_promoted_baseline_declares_it(site, change
         source="src",
         signer=site.signer("baseline"),
     )
-    assert gate(site, at=later(2)).verdict.result is Result.PASSED
+    assert gate(site, at=later(2)).verdict.result is Status.PASSED
 
 
 def test_joint_batch_is_not_admitted_while_one_of_its_partitions_is_in_quarantine(site, month):

@@ -101,7 +101,7 @@ def test_seal_that_others_overtake_takes_the_next_number(site, sealed, numbers):
     signer = Interrupted(site.signer("source"), *others)
     batch = seal_into_ledger(mine, "src", evidence=site.evidence(), signer=signer, at=AT, run=RUN)
     assert batch.version == 3
-    assert batch.locator.endswith("mine"), "its own batch, not the newest"
+    assert batch.location.endswith("mine"), "its own batch, not the newest"
     assert numbers() == [1, 2, 3]
 
 

@@ -26,7 +26,7 @@ from sluicegate.workflow.admission.read import stream_verified
 from sluicegate.workflow.auditing.data import data_findings
 from sluicegate.workflow.auditing.history import roll_back, versions
 from sluicegate.workflow.evidence.folder import PLAIN_SEAL_FILE, SEAL_FILE, export_folder
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.exporting.export import Extras, export_run
 from sluicegate.workflow.response.quarantine import quarantine_batch
 from sluicegate.workflow.sealing.seal import RowRecord, seal_into_ledger

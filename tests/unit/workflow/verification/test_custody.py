@@ -25,14 +25,14 @@ from sluicegate.cli.main import main
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import EvidenceMissing, Rollback
 from sluicegate.gate.custody import Custody, CustodyChange
-from sluicegate.gate.policy import Result
+from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.evidence.folder import ENVELOPES_FILE, PROOFS_DIRECTORY
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.exporting.export import Extras, export_run, find_batch
 from sluicegate.workflow.verification.report import Demands
 from sluicegate.workflow.verification.verify import verify_folder
 
-OLD = Path(__file__).parents[2] / "compat" / "export-before-custody"
+OLD = Path(__file__).parents[3] / "compat" / "export-before-custody"
 
 
 def minutes(n: float) -> datetime:
@@ -196,7 +196,7 @@ def test_neither_order_nor_missing_proofs_make_a_quarantined_batch_valid(quarant
 
 def test_newer_failed_verdict_decides_and_the_older_one_is_shown(judged):
     batch = judged.evidence().latest_seal("src", at=AT)
-    judge_again(judged, batch.digest, Result.FAILED, minutes(1))
+    judge_again(judged, batch.digest, Status.FAILED, minutes(1))
     report = verify(judged, export(judged))
     assert (report.exit_code, report.gravest.code) == (1, "GATE_BLOCKED")
     assert any(detail.startswith("superseded: PASSED") for detail in details(report))
@@ -204,8 +204,8 @@ def test_newer_failed_verdict_decides_and_the_older_one_is_shown(judged):
 
 def test_older_failed_verdict_is_shown_and_does_not_block(judged):
     batch = judged.evidence().latest_seal("src", at=AT)
-    judge_again(judged, batch.digest, Result.FAILED, minutes(1))
-    judge_again(judged, batch.digest, Result.PASSED, minutes(2))
+    judge_again(judged, batch.digest, Status.FAILED, minutes(1))
+    judge_again(judged, batch.digest, Status.PASSED, minutes(2))
     folder = export(judged)
     report = verify(judged, folder)
     assert report.exit_code == 0, details(report)

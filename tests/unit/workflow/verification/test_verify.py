@@ -18,7 +18,7 @@ from sluicegate.workflow.evidence.folder import (
     SEAL_FILE,
     export_folder,
 )
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.verification.verify import verify_folder
 
 

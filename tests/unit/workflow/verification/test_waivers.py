@@ -25,7 +25,7 @@ from sluicegate.attest.timestamps import CLOCK_SKEW
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.workflow.evidence.folder import WAIVERS_FILE, export_folder
-from sluicegate.workflow.evidence.verified import read_trust
+from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.exporting.export import Extras, export_run, find_batch
 from sluicegate.workflow.response.waiver import revoke_waivers
 from sluicegate.workflow.verification.report import Demands

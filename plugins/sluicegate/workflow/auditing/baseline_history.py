@@ -1,7 +1,7 @@
-"""Which baselines were in force when, and whether what stands behind them had passed.
+"""Which baselines were in force when, and whether the batches behind them had passed.
 
-The auditor's side of `sluicegate.workflow.baselines.in_force`: it reads the log as it was at each
-entry, by the times that the statements give themselves.
+This is the auditor's side of `sluicegate.workflow.baselines.in_force`. It reads the log as it was
+at each entry, by the times that the statements give themselves.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.statement import Statement
 from sluicegate.attest.timestamps import parse_timestamp
 from sluicegate.errors import SluicegateError
-from sluicegate.gate.policy import Mode, Result
+from sluicegate.gate.policy import Mode
 from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
 from sluicegate.gate.verdict import AS_OF, Verdict, verdict_from_statement
 from sluicegate.ledger.entry import Kind
+from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +31,7 @@ class BaselineAudit:
     """Remembers the promotions of each source while an audit walks along the log.
 
     Args:
-        ledger: The log; each record is verified elsewhere, so a payload is only read here.
+        ledger: The log. Each record is verified elsewhere; here its payload is only read.
     """
 
     def __init__(self, ledger: Ledger) -> None:
@@ -38,11 +39,12 @@ class BaselineAudit:
         self._promotions: dict[str, list[tuple[int, Promotion]]] = {}
 
     def superseded(self, verdict: Verdict, index: int) -> Iterator[str]:
-        """Yield in words each lane in which a verdict did not use the newest promotion.
+        """Yield, in words, each lane in which a verdict did not use the newest promotion.
 
         Args:
-            verdict: At ``index`` of the log.
-            index: Only what lies before it counts, and was built before the gate began.
+            verdict: The verdict at ``index`` of the log.
+            index: Only promotions before it count, and only if they were built before the gate
+                began.
         """
         used = {Lane.ANCHORED: verdict.baseline, Lane.ROLLING: verdict.rolling}
         for lane, digest in used.items():
@@ -53,12 +55,17 @@ class BaselineAudit:
             yield f"judged against {lane} baseline {said}, and {newest.baseline.short} was in force"
 
     def unproven(self, promotion: Promotion, index: int) -> Iterator[str]:
-        """Yield in words each batch behind a promotion that had not passed before ``index``."""
+        """Yield, in words, each batch behind a promotion that had not passed before ``index``.
+
+        Args:
+            promotion: The promotion at ``index`` of the log.
+            index: Only verdicts before it count.
+        """
         for digest in promotion.inputs:
             verdict = self._verdict_before(promotion.source, digest, index)
             if verdict is None:
                 yield f"batch {digest.short} behind the baseline was not judged before"
-            elif verdict.result is not Result.PASSED or verdict.mode is not Mode.ENFORCE:
+            elif verdict.result is not Status.PASSED or verdict.mode is not Mode.ENFORCE:
                 yield f"batch {digest.short} behind the baseline was {verdict.result}"
 
     def _newest(self, verdict: Verdict, lane: Lane, index: int) -> Promotion | None:
