@@ -76,6 +76,10 @@ class Meter:
     def unpacked(self, n_bytes: int, name: str) -> None:
         """Look at a text of which so much is unpacked: a packed file declares nothing either.
 
+        Args:
+            n_bytes: Of the text so far.
+            name: For the error.
+
         Raises:
             UnreadableData: As `declare`.
         """
@@ -83,6 +87,10 @@ class Meter:
 
     def added(self, n_bytes: int, name: str) -> None:
         """Count columns that a file's rows get because other files have them.
+
+        Args:
+            n_bytes: Of these columns, as Arrow holds them.
+            name: For the error.
 
         Raises:
             UnreadableData: As `declare`.

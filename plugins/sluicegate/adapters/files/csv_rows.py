@@ -131,7 +131,12 @@ def _typed(table: pa.Table, dialect: CsvDialect, where: str) -> pa.Table:
 
 
 def missing_as_null(texts: Any, dialect: CsvDialect) -> Any:
-    """Return texts with null for an empty cell and for each declared word."""
+    """Return texts with null for an empty cell and for each declared word.
+
+    Args:
+        texts: Array or chunked array of strings.
+        dialect: Names the words.
+    """
     words = pa.array(["", *dialect.missing], pa.string())
     return pc.if_else(pc.is_in(texts, words), pa.scalar(None, pa.string()), texts)
 

@@ -54,6 +54,12 @@ def refuse_other_numbers(
 ) -> None:
     """Return if a column that was read as text does not consist of numbers of another style.
 
+    Args:
+        name: Of the column.
+        texts: Its values; null where missing.
+        dialect: What is declared; whoever declares a style is not doubted.
+        where: Name of the file.
+
     Raises:
         UnreadableData: All its values have a decimal comma, or digits in groups.
     """
@@ -77,6 +83,11 @@ def may_be_long(numbers: pa.ChunkedArray) -> bool:
 
 def refuse_long(name: str, texts: pa.ChunkedArray, where: str) -> None:
     """Return if no text of a column of floats is an integer of 16 digits or more.
+
+    Args:
+        name: Of the column.
+        texts: Its cells as they are written.
+        where: Name of the file.
 
     Raises:
         UnreadableData: One is: as a float it would become its neighbour.

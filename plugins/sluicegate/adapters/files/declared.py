@@ -151,6 +151,14 @@ def convert_column(  # noqa: PLR0917 - as `convert`, with the column
 ) -> pa.Array:
     """Convert one column of text to its declared type; see `DeclaredSchema.convert`.
 
+    Args:
+        texts: Strings; null where missing.
+        name: Of the column.
+        kind: Its declared type.
+        first_row: Number of the first row, for messages.
+        locator: Where the text came from, for messages.
+        dialect: How numbers are written.
+
     Raises:
         SchemaMismatch: Row and column of the first text that is none of its type.
     """
@@ -175,6 +183,10 @@ def plain_numbers(texts: Any, dialect: CsvDialect) -> Any:
     """Return numbers as they are spelled with a decimal point and nothing between thousands.
 
     A text that is no number in the dialect becomes one that is none in any.
+
+    Args:
+        texts: Array or chunked array of strings.
+        dialect: Its decimal and thousands marks.
     """
     point, mark = re.escape(dialect.decimal), re.escape(dialect.thousands)
     if dialect.decimal == "." and not mark:

@@ -169,6 +169,10 @@ def compression_of(path: str) -> str:
 def is_text(name: str, suffixes: frozenset[str]) -> bool:
     """Return whether a name promises text, plain or packed.
 
+    Args:
+        name: Path inside the batch.
+        suffixes: Of the text, in lower case.
+
     Example:
         >>> is_text("p.CSV.gz", CSV), is_text("p.gz", CSV)
         (True, False)

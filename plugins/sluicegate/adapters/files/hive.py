@@ -67,7 +67,12 @@ def with_partitions(batch: pa.RecordBatch, path: str) -> pa.RecordBatch:
 
 
 def schema_with_partitions(schema: pa.Schema, path: str) -> pa.Schema:
-    """Return the columns that `with_partitions` gives."""
+    """Return the columns that `with_partitions` gives.
+
+    Args:
+        schema: Columns of the file.
+        path: Relative POSIX path of the file.
+    """
     for key, _ in partition_values(path):
         if key not in schema.names:
             schema = schema.append(pa.field(key, pa.string()))

@@ -21,6 +21,10 @@ def promoted(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     That a value fits is not said: an int64 above 2**53 does not fit the double that int64 and
     double give. Whoever converts has to look.
 
+    Args:
+        one: Type of a column in one file.
+        other: Its type in another file.
+
     Example:
         >>> promoted(pa.int32(), pa.int64())
         DataType(int64)

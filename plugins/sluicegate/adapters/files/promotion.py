@@ -120,7 +120,12 @@ def fit(batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.RecordBatch:
 
 
 def added_row_bytes(own: pa.Schema, schema: pa.Schema) -> float:
-    """Return how many bytes a row gets that its file does not hold: of columns it lacks."""
+    """Return how many bytes a row gets that its file does not hold: of columns it lacks.
+
+    Args:
+        own: Columns of the file.
+        schema: Columns of all files.
+    """
     has = set(own.names)
     return sum(_width(column.type) for column in schema if column.name not in has)
 

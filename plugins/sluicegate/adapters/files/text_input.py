@@ -85,6 +85,10 @@ def utf8_text(
 def refuse_other_encoding(head: bytes, where: str) -> None:
     """Return if the begin of a text may be UTF-8.
 
+    Args:
+        head: First bytes of the file, unpacked.
+        where: Its name.
+
     Raises:
         UnreadableData: It begins as UTF-16 or UTF-32 does.
     """
@@ -97,6 +101,11 @@ def refuse_other_encoding(head: bytes, where: str) -> None:
 
 def refuse_encoding(where: str, seems: str, column: str = "") -> None:
     """Refuse a text that is no UTF-8, and say how to declare what it is.
+
+    Args:
+        where: Name of the file.
+        seems: What it seems to be, in words.
+        column: The one with such a text, "" if it is not known.
 
     Raises:
         UnreadableData: Always.

@@ -75,7 +75,12 @@ def open_table(
 
 
 def glances(source: ByteSource, names: Iterable[str]) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield each file opened, unverified, and close it before the next."""
+    """Yield each file opened, unverified, and close it before the next.
+
+    Args:
+        source: Where they lie.
+        names: Of the files to open, in this order.
+    """
     for name in names:
         with closing(source.glance(name)) as file:
             yield name, file
