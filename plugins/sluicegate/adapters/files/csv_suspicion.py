@@ -27,6 +27,7 @@ _DATE: Final = re.compile(r"\s*\d{4}-\d{2}-\d{2}([ T].*)?")
 _DECIMAL_COMMA: Final = r"^-?[0-9]+,[0-9]+$"
 _GROUPED: Final = r"^-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?$"
 _PLAIN: Final = r"^-?[0-9]+(\.[0-9]+)?$"
+_ANY_STYLE: Final = r"^-?[0-9][0-9.,]*$"
 _LONG: Final = r"^-?[0-9]{16,}$"
 _EXACT: Final = 2.0**53
 
@@ -63,8 +64,11 @@ def refuse_other_numbers(
     Raises:
         UnreadableData: All its values have a decimal comma, or digits in groups.
     """
+    if dialect.thousands or dialect.decimal != ".":
+        return
     present = texts.drop_null()
-    if not len(present) or dialect.thousands or dialect.decimal != ".":
+    # Most texts are none in their first value already.
+    if not len(present) or not _all(pc.match_substring_regex(present.slice(0, 1), _ANY_STYLE)):
         return
     if _all(pc.match_substring_regex(present, _DECIMAL_COMMA)):
         _refuse(where, "numbers have decimal commas", 'decimal: ","', name)

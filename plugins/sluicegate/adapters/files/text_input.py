@@ -125,8 +125,10 @@ def _opened(part: Part) -> Iterator[Any]:
     if isinstance(part, Path):
         with part.open("rb") as file:
             yield file
-    elif isinstance(part, bytes | memoryview):
+    elif isinstance(part, bytes):
         yield io.BytesIO(part)
+    elif isinstance(part, memoryview):
+        yield pa.BufferReader(part)  # which copies nothing
     else:
         yield part
 
@@ -137,7 +139,8 @@ def _unpacked(raw: Any, compression: str) -> Any:
     if compression == "bzip2":
         return bz2.BZ2File(raw)
     if compression == "zstd":
-        return pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
+        source = raw if isinstance(raw, pa.NativeFile) else pa.PythonFile(raw, mode="r")
+        return pa.CompressedInputStream(source, "zstd")
     return raw
 
 

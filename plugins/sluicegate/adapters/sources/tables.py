@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.adapters.files.bounds import Meter
 from sluicegate.adapters.files.layout import merged
+from sluicegate.adapters.files.table_files import TableFiles
 from sluicegate.adapters.files.table_layouts import refuse_table_layout
-from sluicegate.adapters.files.tabular import TableFiles, open_batches, rows_of_paths
+from sluicegate.adapters.files.tabular import open_batches, rows_of_paths
 from sluicegate.adapters.sources.local import GlobFiles, LocalFiles
 from sluicegate.adapters.sources.open import open_source
 from sluicegate.adapters.sources.rows import is_rows, open_rows

@@ -31,7 +31,7 @@ _TYPES: Final = {
     Kind.BOOLEAN: "boolean",
     Kind.DATETIME: "time",
     Kind.NESTED: "list or structure",
-    Kind.OPAQUE: "bytes",
+    Kind.OPAQUE: "neither number nor text",
 }
 
 

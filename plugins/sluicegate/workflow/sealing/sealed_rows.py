@@ -53,7 +53,7 @@ def batch_table(
     import pyarrow as pa
 
     from sluicegate.adapters.files.bounds import Meter
-    from sluicegate.adapters.files.tabular import TableFiles
+    from sluicegate.adapters.files.table_files import TableFiles
     from sluicegate.adapters.sources.open import open_source
 
     if batch.table is not None:

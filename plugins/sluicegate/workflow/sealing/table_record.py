@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.engines.table_commitment import commit_batches
-from sluicegate.adapters.files.tabular import TableFiles
+from sluicegate.adapters.files.table_files import TableFiles
 from sluicegate.adapters.sources.tables import glances
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.seal_form import read_seal

@@ -10,6 +10,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from sluicegate.adapters.files.table_files import TableFiles
 from sluicegate.adapters.files.tabular import open_batches
 from sluicegate.adapters.sources.rows import open_rows, text_location
 from sluicegate.errors import ConfigError, SluicegateError, UnreadableData
@@ -274,3 +275,11 @@ def test_packed_json_lines_are_read(tmp_path):
     path = put(tmp_path, gzip.compress(lines.encode()), "p.jsonl.gz")
     found = open_rows(text_location(str(path), declared(columns=COLUMNS)))
     assert pa.Table.from_batches(found.batches()).to_pylist() == ROWS
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_verified_bytes_are_read_as_the_file_is(name):
+    section, content, file = HARMLESS[name]
+    data = memoryview(content if isinstance(content, bytes) else content.encode())
+    files = TableFiles(dialect=declared(**section))
+    assert files.table([(file, data)]).to_pylist() == ROWS

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from sluicegate.adapters.files.promoted_types import promoted
 from sluicegate.adapters.files.promotion import CommonSchema, as_one, fit
-from sluicegate.adapters.files.tabular import TableFiles, open_batches
+from sluicegate.adapters.files.table_files import TableFiles
+from sluicegate.adapters.files.tabular import open_batches
 from sluicegate.errors import UnreadableData
 from sluicegate.gate.limits import Limits
 

@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluicegate.adapters.files.tabular import TableFiles, open_batches
+from sluicegate.adapters.files.table_files import TableFiles
+from sluicegate.adapters.files.tabular import open_batches
 from sluicegate.errors import UnreadableData
 
 TABLE = pa.table({"a": [1, 2, 3], "b": ["x", "y", None]})
