@@ -47,14 +47,18 @@ def merged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     n_rows = n_bytes = 0
     for batch in batches:
         if held and (n_rows + batch.num_rows > BATCH_ROWS or n_bytes + batch.nbytes > BATCH_BYTES):
-            yield _one(held)
+            yield from _one(held)
             held, n_rows, n_bytes = [], 0, 0
         held.append(batch)
         n_rows += batch.num_rows
         n_bytes += batch.nbytes
-    if held:
-        yield _one(held)
+    yield from _one(held)
 
 
-def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+def _one(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    if len(batches) < 2:
+        return batches
+    try:
+        return [pa.concat_batches(batches)]
+    except pa.ArrowException:  # categories of all are more than their index can count
+        return batches

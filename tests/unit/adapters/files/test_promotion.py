@@ -246,3 +246,11 @@ def test_order_of_files_does_not_decide_the_type(types, random):
 def test_rows_of_the_same_schema_are_not_touched():
     batch = pa.record_batch({"x": [1]})
     assert fit(batch, batch.schema, "f") is batch
+
+
+def test_categories_that_are_too_many_together_are_read_all_the_same(tmp_path):
+    words = [[f"{part}{n}" for n in range(100)] for part in "ab"]
+    narrow = pa.dictionary(pa.int8(), pa.string())
+    for part, own in zip("ab", words, strict=True):
+        write(tmp_path, **{part: pa.table({"x": pa.array(own).dictionary_encode().cast(narrow)})})
+    assert read(tmp_path)["x"].to_pylist() == [*words[0], *words[1]]
