@@ -14,9 +14,8 @@ from tests.unit.workflow.conftest import AT, SCHEMA, built_site, rows, site  # n
 
 from sluicegate.adapters.sources.local import LocalFiles
 from sluicegate.errors import SluicegateError, UnreadableData
-from sluicegate.gate.policy import Result
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.decision.record import UNJUDGED
+from sluicegate.signals.decision.record import UNJUDGED, Status
 from sluicegate.workflow.admission.read import load_verified, stream_verified
 from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.check import check
@@ -65,7 +64,7 @@ def judged(site, batch):  # noqa: F811
 @pytest.mark.parametrize("name", CHANGES)
 def test_check_gate_and_reads_agree_on_harmless_differences(site, name):  # noqa: F811
     done, verdict = judged(site, two(site.root / "b", CHANGES[name]))
-    assert Result.FAILED not in {done.verdict, verdict.result}
+    assert Status.FAILED not in {done.verdict, verdict.result}
     loaded = load_verified("src", as_="arrow", home=site.home, at=AT)
     streamed = pa.Table.from_batches(list(stream_verified("src", home=site.home, at=AT)))
     assert loaded.equals(streamed)
@@ -88,7 +87,7 @@ def test_real_conflict_stops_check_and_gate_alike(site, name):  # noqa: F811
 
 def test_footer_that_lies_before_the_stream_changes_nothing_silently(site, monkeypatch):  # noqa: F811
     batch = two(site.root / "b", CHANGES["wider label"])
-    assert judged(site, batch)[1].result is not Result.FAILED
+    assert judged(site, batch)[1].result is not Status.FAILED
     other = site.root / "other.parquet"
     pq.write_table(pa.table({"label": [0.5], "extra": ["x"]}), other)
     monkeypatch.setattr(LocalFiles, "glance", lambda _self, _name: other.open("rb"))
@@ -125,7 +124,7 @@ def test_packed_csv_is_judged_and_trains_as_it_was_sealed(site, tmp_path):  # no
     locator = f"csv:{tmp_path}/batch.csv.gz#{json.dumps(section)}"
     site.seal(locator)
     verdict = site.gate()[0].verdict
-    assert (verdict.result, by_schema.verdict) == (Result.PASSED, Result.PASSED)
+    assert (verdict.result, by_schema.verdict) == (Status.PASSED, Status.PASSED)
     loaded = load_verified("src", as_="arrow", home=home, at=AT)
     assert loaded["x"].to_pylist() == GOOD["x"].to_pylist()
     assert loaded["id"].to_pylist() == GOOD["id"].to_pylist()
