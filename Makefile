@@ -4,13 +4,18 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test lint dev doctor requirements clean
+.PHONY: ready demo test quick lint pages dev doctor requirements clean
+
+ready: $(READY)  ## the environment
 
 demo: $(READY)  ## six stories through a real Airflow; KEEP=1 leaves it running
 	$(BIN)/sluicegate demo $(if $(KEEP),--keep)
 
-test: $(READY)  ## every test
-	$(BIN)/python -m pytest
+test: $(READY)  ## every test, in two processes; T="path, or any arguments of pytest": those, in one
+	$(BIN)/python $(if $(T),-m pytest $(T),tests/side_by_side.py)
+
+quick: $(READY)  ## a minute, all day: tests/unit without those marked slow, which `make test` runs
+	$(BIN)/python tests/side_by_side.py quick
 
 lint: $(READY)  ## formatting, style, types, layers
 	$(BIN)/ruff format --check
@@ -18,7 +23,10 @@ lint: $(READY)  ## formatting, style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-dev: $(READY)  ## the environment, with commit hooks
+pages: $(READY)  ## tables, suites and schemas that follow from the registry of signals
+	$(BIN)/python docs/pages.py
+
+dev: $(READY)  ## commit hooks
 	$(BIN)/pre-commit install
 
 doctor: $(READY)  ## what this machine can run

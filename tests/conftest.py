@@ -11,6 +11,8 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("sluicegate", deadline=None)
+# `make quick` tries fewer examples of each property; `make test` all that it asks for.
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("sluicegate")
 
 REQUIRE_SERVICES = "SLUICEGATE_REQUIRE_SERVICES"

@@ -28,9 +28,10 @@ from attacks import (
     targeted_flips,
 )
 from sluicegate.gate.decide import decide
-from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.labels.excess import read_step
 from sluicegate.signals.labels.flips import information_limit
+from sluicegate.signals.registry import expected_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,7 +28,8 @@ from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import parse_policy
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
-from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.registry import expected_codes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

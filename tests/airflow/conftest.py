@@ -30,6 +30,7 @@ from tests.unit.workflow.conftest import Site, built_site  # noqa: F401 - a fixt
 
 REPO = Path(__file__).resolve().parents[2]
 PLUGINS = REPO / "plugins"
+SUPPORT = REPO / "tests" / "support"
 
 LOCAL_SETTINGS = """from sluicegate.orchestration.guard import task_policy
 
@@ -60,6 +61,7 @@ class Layout:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
             "SLUICEGATE_HOME": str(self.home / "sluicegate-home"),
+            "PYTHONPATH": str(SUPPORT),  # what the probes share
         }
         result = subprocess.run(
             [self.python, script, *arguments],

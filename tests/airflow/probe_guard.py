@@ -7,6 +7,8 @@ import sys
 import types
 from pathlib import Path
 
+from probing import loaded_dags, prepare_database, report
+
 from sluicegate.errors import GateBlocked
 
 
@@ -59,17 +61,15 @@ def run(dag):
 
 
 def main():
-    from airflow.dag_processing.dagbag import DagBag
     from airflow.serialization.serialized_objects import DagSerialization
-    from airflow.utils.db import initdb
 
     from sluicegate.orchestration import guard
 
-    initdb()
+    prepare_database()
     fake_admission()
     log = Collected()
     logging.getLogger("sluicegate.guard").addHandler(log)
-    bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], bundle_name="dags-folder")
+    bag = loaded_dags()
     dags = dict(bag.dags)
     serialized = json.dumps([DagSerialization.to_dict(dag) for dag in dags.values()])
     found = {
@@ -93,10 +93,10 @@ def main():
     found["ran"] = Path(os.environ["RAN"]).read_text().splitlines()
     found["messages"] = log.messages
     guard._SETTINGS = ValueError("unreadable configuration")
-    report = dags["harmless"].get_task("report")
-    guard.task_policy(report)
-    found["without_settings"] = report._pre_execute_hook.broken
-    sys.stdout.write("\n" + json.dumps(found) + "\n")
+    harmless = dags["harmless"].get_task("report")
+    guard.task_policy(harmless)
+    found["without_settings"] = harmless._pre_execute_hook.broken
+    report(found)
 
 
 main()

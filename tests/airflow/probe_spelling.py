@@ -1,11 +1,11 @@
 """Runs inside a layout: plays each DAG, and reports how each task ended and why it failed."""
 
-import json
 import os
 import sys
 from pathlib import Path
 
 from airflow.listeners import hookimpl
+from probing import loaded_dags, prepare_database, report
 
 FAILURES = {}
 
@@ -16,13 +16,11 @@ def on_task_instance_failed(previous_state, task_instance, error):
 
 
 def main():
-    from airflow.dag_processing.dagbag import DagBag
     from airflow.sdk.listener import get_listener_manager
-    from airflow.utils.db import initdb
 
-    initdb()
+    prepare_database()
     get_listener_manager().add_listener(sys.modules[__name__])
-    bag = DagBag(os.environ["AIRFLOW__CORE__DAGS_FOLDER"], bundle_name="dags-folder")
+    bag = loaded_dags()
     # What an alias stands for is known only after a task has said so.
     played = [
         bag.dags[dag_id].test() for dag_id in sorted(bag.dags, key=lambda name: name != "tie")
@@ -33,7 +31,7 @@ def main():
         "failures": FAILURES,
         "ran": Path(os.environ["RAN"]).read_text().splitlines(),
     }
-    sys.stdout.write("\n" + json.dumps(found) + "\n")
+    report(found)
 
 
 main()

@@ -11,15 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.gate.decide import decide, worst_first
-from sluicegate.signals.decision.record import (
-    CONTRIBUTOR_LIMIT,
-    PARTS,
-    SEQUENCE,
-    UNJUDGED,
-    Family,
-    SignalRecord,
-    Status,
-)
+from sluicegate.signals.alone import ALONE as SIGNALS
+from sluicegate.signals.decision.record import CONTRIBUTOR_LIMIT, SignalRecord, Status
 from sluicegate.signals.decision.tolerance import check_overrides
 
 if TYPE_CHECKING:
@@ -28,25 +21,9 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy import Policy, Result, SignalRule
     from sluicegate.gate.verdict import Reason
 
-_LACKS: Final = {
-    UNJUDGED: (Family.COMPLETENESS, "nobody looked for files of the batch that were not read"),
-    CONTRIBUTOR_LIMIT: (Family.CONTAMINATION, "the policy has no section `contributors`"),
-    PARTS: (
-        Family.COMPLETENESS,
-        "nobody named the batch's partitions. Judge it with a gate that is given them (parts=)",
-    ),
-    SEQUENCE: (
-        Family.LABEL,
-        (
-            "the batches before this one are not known. Give `check` their results (--history), "
-            "or judge it with the gate, which has the ledger"
-        ),
-    ),
-}
-
-ALONE: Final = tuple(_LACKS)
-"""Signals that are evaluated once for the batch, its files, its partitions or its history, and not
-once for each baseline; in the order of their findings."""
+ALONE: Final = tuple(signal.code for signal in SIGNALS)
+"""Codes of the signals that are held against the batch, its files, its partitions or its history
+once, and not once for each baseline; in the order of their findings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +122,14 @@ def absent(policy: Policy, found: Iterable[str]) -> Iterator[SignalRecord]:
         policy: Rules of the batch's source.
         found: Codes of the signals that left a finding.
     """
-    for code in ALONE:
+    for signal in SIGNALS:
+        code, lack = signal.code, signal.lack
         if code not in found and asks(policy, code):
-            family, lack = _LACKS[code]
             if code == CONTRIBUTOR_LIMIT and policy.contributors is not None:
                 lack = "nobody held the batch against the limits"
             yield SignalRecord(
                 code=code,
-                family=family,
+                family=signal.family,
                 status=Status.NOT_EVALUATED,
                 message=f"{code}: not evaluated: {lack}.",
             )
@@ -166,7 +143,10 @@ def require_usable(policy: Policy) -> None:
     Raises:
         ConfigError: It sets a tolerance of a signal that takes none.
     """
-    check_overrides(policy.tolerances)
+    # Only judging needs every signal, and numpy with it; whoever replays or audits does not.
+    from sluicegate.signals.registry import FLOORS  # noqa: PLC0415
+
+    check_overrides(policy.tolerances, FLOORS)
 
 
 def _code(key: str) -> str:

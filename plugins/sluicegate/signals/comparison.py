@@ -1,12 +1,9 @@
-"""What every signal is given: the baseline, the batch's counts, and the tolerances."""
+"""What every signal is given: the baseline, what was counted of the batch, and the tolerances."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sluicegate.signals.decision.tolerance import tolerance_for
 
@@ -16,16 +13,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from sluicegate.profiling.counts import Profile
-    from sluicegate.signals.arrival.time_burst import ArrivalCount
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.contributors.names import ContributorNames
-    from sluicegate.signals.copies.conflicts import ConflictCount
-    from sluicegate.signals.copies.repeats import Spectrum
-    from sluicegate.signals.labels.trusted import TrustedCount
-    from sluicegate.signals.triggers.pair_table import PairTable
-    from sluicegate.signals.triggers.token_table import TokenTable
+    from sluicegate.signals.counting import Counter
+    from sluicegate.signals.definition import Signal
 
-Counts = NDArray[np.int64]
 MIN_ROWS = 50
 """Below this many rows of a batch no distribution is judged."""
 
@@ -38,58 +30,30 @@ class Comparison:
         baseline: The trusted side.
         profile: Counts of the batch.
         fields: Arrow fields of the batch in their order; names may repeat.
-        flip_counts: For each contributor rows by modelled class and margin bin; the key None
-            holds rows without a contributor. None when the model could not be applied.
-        flip_reason: Why ``flip_counts`` is None.
+        counters: What signals counted beyond the profile; `Counting.of` finds a signal's own.
         overrides: Tolerances of the policy.
-        predicted: For each contributor the expected rows of each modelled class under the
-            model, in units of 1/65536 row, so that sums do not depend on their order.
-        distinct: Different fingerprints of the rows in each table, and the standard error.
-        repeats: Spectrum of equal fingerprints in each table, and by what its numbers of groups
-            are multiplied (1 unless fingerprints were sampled).
-        golden_rows: Rows with a fingerprint of the golden set, by table.
-        moved: Columns left out of the extremeness.
-        outlying_rows: Rows beyond each of the baseline's limits of extremeness.
-        hidden: Texts with hidden characters, by text column.
-        odd_texts: Texts whose words are beyond each of the baseline's limits, by text column.
-        token_tables: Rows by token and class, by text column.
-        value_table: Rows by exact value and class.
-        pair_table: Rows by cells of pairs of columns and class.
-        token_names: Words by table cell, for evidence.
-        trusted: Rows of known ids.
-        conflicts: Rows by fingerprint and label.
-        arrival: Rows by time.
         naming: What contributors are called.
     """
 
     baseline: Baseline
     profile: Profile
     fields: tuple[pa.Field, ...]
-    flip_counts: Mapping[str | None, Counts] | None
-    flip_reason: str
+    counters: Mapping[str, Counter]
     overrides: Mapping[str, float]
-    predicted: Mapping[str | None, Counts]
-    distinct: tuple[tuple[float, float], ...]
-    repeats: tuple[tuple[Spectrum, int], ...]
-    golden_rows: tuple[int, ...]
-    moved: tuple[str, ...]
-    outlying_rows: tuple[int, ...]
-    hidden: Mapping[str, int]
-    odd_texts: Mapping[str, Counts]
-    token_tables: Mapping[str, TokenTable]
-    value_table: TokenTable | None
-    pair_table: PairTable | None
-    token_names: Mapping[int, str]
-    trusted: TrustedCount
-    conflicts: ConflictCount
-    arrival: ArrivalCount
     naming: ContributorNames
 
-    def tolerance(self, code: str, column: str, *, learned_scale: float = 1.0) -> float:
-        """Return the tolerance of a signal on a column, as a share."""
-        key = f"{code}:{column}"
-        learned = self.baseline.tolerances.get(key, 0.0) * learned_scale
-        return tolerance_for(code, column, self.overrides, learned)
+    def tolerance(self, signal: Signal, column: str) -> float:
+        """Return how much of a column's rows a signal tolerates.
+
+        Args:
+            signal: The signal.
+            column: Name; for some signals the kind of finding instead; "" for the whole batch.
+
+        Returns:
+            A share in [0, 1].
+        """
+        learned = self.baseline.tolerances.get(f"{signal.code}:{column}", 0.0)
+        return tolerance_for(signal, column, self.overrides, learned)
 
     def missing(self, column: str) -> str:
         """Return why a column of the baseline cannot be counted in the batch, or ""."""

@@ -240,7 +240,7 @@ CASES: Mapping[str, Case] = {
 }
 
 ELSEWHERE = {
-    "PARTS": "tests/unit/workflow/test_partitions.py",
+    "PARTS": "tests/unit/workflow/judging/test_partitions.py",
     "UNJUDGED": "tests/attacks/formats/test_beside.py",
 }
 """Codes that judge no rows but other verdicts, or files, and where they are tested."""

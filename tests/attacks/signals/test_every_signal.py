@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from pathlib import Path
 
 import pytest
@@ -13,14 +11,12 @@ from tests.attacks.signals.world import verdict
 from sluicegate.errors import InsufficientData
 from sluicegate.gate.policy import Severity
 from sluicegate.signals.decision.record import Status
-from sluicegate.signals.decision.tolerance import FLOORS, SEQUENCE_FLOORS
-from sluicegate.signals.evaluate import expected_codes
-from sluicegate.signals.labels.model_comparison import CODES as MODEL_CODES
+from sluicegate.signals.definition import Scope
 from sluicegate.signals.labels.model_comparison import ModelTolerances, compare_models
+from sluicegate.signals.registry import BY_CODE, OF_BATCHES, SIGNALS, expected_codes
 
 ROOT = Path(__file__).parents[3]
-PACKAGE = ROOT / "plugins" / "sluicegate"
-ALWAYS_EVALUATED = {"SCHEMA", *MODEL_CODES}
+ALWAYS_EVALUATED = {"SCHEMA", *(s.code for s in SIGNALS if s.scope is Scope.MODEL)}
 BLIND = [(code, name) for code, case in CASES.items() for name in case.blind]
 
 
@@ -30,25 +26,10 @@ def of(records, code):
     return found
 
 
-def codes_in_the_source():
-    """Every constant of a signal module that is spelled like a code."""
-    alone = (PACKAGE / "workflow" / name for name in ("partitions.py", "unjudged.py"))
-    for path in (*(PACKAGE / "signals").glob("*.py"), *alone):
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            value = getattr(node, "value", None)
-            if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(value, ast.Constant):
-                text = value.value
-                if isinstance(text, str) and re.fullmatch(r"[A-Z]{4,}(_[A-Z]+)*", text):
-                    yield text
-
-
-def test_every_code_of_the_product_has_a_case(world):
+def test_every_signal_has_a_case(world):
     """A new signal must come with its attack, its benign twin and its blind spots."""
-    known = {*CASES, *ELSEWHERE}
-    drift = {code for code in FLOORS if code.startswith("DRIFT_")}
-    assert {*codes_in_the_source(), *drift} == known
-    assert {*FLOORS, *SEQUENCE_FLOORS, *MODEL_CODES} <= known
-    assert set(expected_codes(world.baseline)) == set(FLOORS), "all are asked of this source"
+    assert set(BY_CODE) == {*CASES, *ELSEWHERE}
+    assert set(expected_codes(world.baseline)) == {s.code for s in OF_BATCHES}, "all are asked"
     for code, path in ELSEWHERE.items():
         assert code in (ROOT / path).read_text(encoding="utf-8")
 

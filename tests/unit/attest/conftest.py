@@ -78,3 +78,9 @@ def policy(p256, ed, other_p256, expires):
         1,
         expires,
     )
+
+
+@pytest.fixture(scope="session")
+def two_of_three(p256, other_p256, ed, expires):
+    keys = [p256.public_key, other_p256.public_key, ed.public_key]
+    return trust_policy({Role.SOURCE: keys}, 1, expires, thresholds={Role.SOURCE: 2})

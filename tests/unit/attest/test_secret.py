@@ -54,6 +54,7 @@ def test_it_equals_secrets_only():
     assert not Secret(" \n", "x")
 
 
+@pytest.mark.slow
 def test_type_checker_keeps_it_out_of_messages(tmp_path):
     pytest.importorskip("mypy")
     wrong = (

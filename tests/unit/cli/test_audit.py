@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.unit.workflow.conftest import built_site, site  # noqa: F401 - fixtures
+from tests.unit.workflow.conftest import built_site, judge_clean, site  # noqa: F401 - fixtures
 from tests.unit.workflow.test_remembered import restore, saved_ledger
 
 from sluicegate.cli.main import main
@@ -13,8 +13,7 @@ from sluicegate.cli.main import main
 
 @pytest.fixture
 def judged(site):  # noqa: F811 - the fixture
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
     return site
 
 

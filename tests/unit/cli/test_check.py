@@ -96,6 +96,7 @@ def test_report_loads_nothing_and_escapes_what_data_says(work, tmp_path):
     assert network_assets(out) == []
 
 
+@pytest.mark.slow
 def test_check_says_what_the_policy_asks_for_and_only_the_gate_has(work, tmp_path, capsys):
     """The policy that `policy init` writes asks for nothing of the kind."""
     policy = tmp_path / "policy.yaml"

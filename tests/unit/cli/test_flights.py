@@ -50,6 +50,7 @@ def test_every_flight_id_is_unique_over_the_year(months):
     assert len(set(ids)) == len(ids)
 
 
+@pytest.mark.slow
 def test_rows_come_in_order_of_scheduled_departure_hour(months):
     for path in months:
         hours = read(path)["time_hour"].to_pylist()
@@ -64,6 +65,7 @@ def test_first_flight_matches_the_published_one(january):
     assert (row["day_of_week"], row["dep_delay"], row["late"]) == (2, 2, 0)
 
 
+@pytest.mark.slow
 def test_written_twice_gives_the_same_bytes(months, tmp_path):
     again = flights.write_flights(tmp_path)
     assert [sha256(path) for path in again] == [sha256(path) for path in months]

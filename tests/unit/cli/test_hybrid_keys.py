@@ -68,6 +68,7 @@ def test_missing_post_quantum_signature_is_refused_before_anything_is_logged(hyb
     assert hybrid.evidence().ledger.audit().size == before + (2 if role == "gate" else 0)
 
 
+@pytest.mark.slow
 def test_quarantine_release_and_rollback_cosign(hybrid):
     assert run(hybrid, "gate", "src", "--seal", hybrid.clean) == 0
     assert run(hybrid, "quarantine", "src", "--reason", "a rumour") == 0

@@ -246,36 +246,6 @@ def test_mismatch_names_what_changed(root):
     assert manifest.digest.hex not in message
 
 
-def test_diff_pairs_each_renamed_file_once():
-    old = Manifest.from_entries([entry("a"), entry("b")])
-    new = Manifest.from_entries([entry("c"), entry("keep", b"k")])
-    difference = old.diff(new)
-    assert difference.renamed == (("a", "c"),)
-    assert difference.removed == ("b",)
-    assert difference.added == ("keep",)
-    assert difference.changed == ()
-
-
-@given(manifests(), manifests())
-def test_diff_is_empty_exactly_when_digests_agree(old, new):
-    assert bool(old.diff(new)) == (old.digest != new.digest)
-
-
-@given(manifests(), manifests())
-def test_diff_backwards_swaps_added_and_removed(old, new):
-    forth, back = old.diff(new), new.diff(old)
-    assert len(forth.added) == len(back.removed)
-    assert forth.changed == back.changed
-    assert len(forth.renamed) == len(back.renamed)
-
-
-def test_message_about_many_files_stays_short():
-    old = Manifest.from_entries([entry(f"f{number:04}") for number in range(1000)])
-    new = Manifest.from_entries([entry("other", b"y")])
-    assert "and 990 more" in str(old.diff(new))
-    assert str(old.diff(old)) == "no difference"
-
-
 def test_relative_root_is_accepted(root, monkeypatch):
     monkeypatch.chdir(root)
     assert build_manifest(Path()) == build_manifest(root)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tests.unit.gate.test_monotonic import admitted, policies, records
 from tests.unit.gate.test_verdict import POLICY
 
-from sluicegate.adapters.gx.catalog import CATALOG
 from sluicegate.adapters.policy_file import load_yaml, read_policy
 from sluicegate.errors import ConfigError
 from sluicegate.gate.default_policy import DEFAULT_POLICY
@@ -207,6 +206,7 @@ def test_policy_is_never_weaker_than_itself(policy):
 FIELDS = ["accept", "signals", "freshness", "contributors", "promoted", "sources"]
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.filter_too_much])
 @given(old=deep, other=deep, names=st.sets(st.sampled_from(FIELDS), max_size=2), found=records)
 def test_tightened_policy_admits_nothing_that_the_looser_one_refuses(old, other, names, found):
@@ -244,7 +244,7 @@ def test_lint_says_what_a_reviewer_should_ask():
     value["signals"]["LABEL_FLIP"] = {"severity": "warn"}
     value["signals"]["LEAKAGE"] = {"severity": "block", "tolerance": 1}
     value["waiver"] = {"allow": ["SCHEMA"], "max_hours": 1}
-    found = "\n".join(warnings(parse_policy(value, b"", locator="p"), CATALOG))
+    found = "\n".join(warnings(parse_policy(value, b"", locator="p")))
     said_of = ("shadow stops nothing", "LABEL_FLIP: no such", "keys alone", "SCHEMA may be")
     for said in (*said_of, "LEAKAGE: a tolerance of 1 lets every batch pass"):
         assert said in found

@@ -11,9 +11,10 @@ from tests.unit.gate.test_verdict import POLICY
 
 from sluicegate.gate.policy import Severity, SignalRule
 from sluicegate.gate.reconsider import reconsidered
-from sluicegate.signals.decision.correction import decide
+from sluicegate.signals.decision.correction import corrected_records
 from sluicegate.signals.decision.finding import Candidate, Finding
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
+from sluicegate.signals.registry import BY_CODE
 
 CODES = ("LABEL_FLIPS", "DRIFT_CATEGORICAL", "LEAKAGE")
 LEARNED = 0.1
@@ -43,10 +44,7 @@ def findings(asked, tolerances):
             )
             for place, (bound, p_value) in enumerate(measured)
         ]
-        family = Family.DRIFT if "DRIFT" in code else Family.LABEL
-        yield Finding(
-            code=code, family=family, column=f"c{number}", candidates=candidates, exact=exact
-        )
+        yield Finding(signal=BY_CODE[code], column=f"c{number}", candidates=candidates, exact=exact)
 
 
 def policy(limit):
@@ -63,8 +61,8 @@ def fired(record) -> bool:
 
 @given(asked=asked, old=limits, new=limits)
 def test_finding_under_other_limits_is_what_the_signal_would_have_found(asked, old, new):
-    was = decide(list(findings(asked, old[0])), old[1])
-    then = decide(list(findings(asked, new[0])), new[1])
+    was = corrected_records(list(findings(asked, old[0])), old[1])
+    then = corrected_records(list(findings(asked, new[0])), new[1])
     for before, after in zip(was, then, strict=True):
         said = reconsidered(before, policy(old), policy(new))
         assert said is None or fired(said) is fired(after), (before, said, after)
@@ -72,7 +70,7 @@ def test_finding_under_other_limits_is_what_the_signal_would_have_found(asked, o
 
 @given(asked=asked, old=limits)
 def test_finding_under_the_same_limits_is_itself(asked, old):
-    for record in decide(list(findings(asked, old[0])), old[1]):
+    for record in corrected_records(list(findings(asked, old[0])), old[1]):
         assert reconsidered(record, policy(old), policy(old)) == record
 
 

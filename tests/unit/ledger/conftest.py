@@ -32,6 +32,11 @@ def make_item(number: int, kind: str = "seal", source: str = "flights"):
     return Entry.of(kind, source, f"dirHash1:{number:064x}", envelope), envelope
 
 
+def fill(ledger, item, n):
+    """Append the first items, one by one."""
+    return [ledger.append(*item(number)) for number in range(n)]
+
+
 class MemoryStore:
     """The store protocol over dicts: second implementation, and easy to tamper with."""
 

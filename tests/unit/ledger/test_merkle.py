@@ -83,6 +83,7 @@ def test_root_of_every_size_is_the_reference(grown):
     assert grown[1] == [reference_root(0, size) for size in range(N + 1)]
 
 
+@pytest.mark.slow
 def test_inclusion_of_every_leaf_at_every_size_is_the_reference_and_verifies(grown):
     nodes, roots = grown
     for size in range(1, N + 1):
@@ -92,6 +93,7 @@ def test_inclusion_of_every_leaf_at_every_size_is_the_reference_and_verifies(gro
             verify_inclusion(LEAVES[index], index, size, proof, roots[size])
 
 
+@pytest.mark.slow
 def test_consistency_of_every_pair_of_sizes_is_the_reference_and_verifies(grown):
     nodes, roots = grown
     for new in range(N + 1):

@@ -68,6 +68,7 @@ def story(site, monkeypatch):  # noqa: F811 - the fixture
     return call_back
 
 
+@pytest.mark.slow
 def test_blocked_batches_in_a_row_are_one_message_and_one_recovery(story):
     site = story.site  # noqa: F811 - its own installation
     assert story(site.clean) == []
@@ -93,6 +94,7 @@ def test_a_gate_that_could_not_judge_says_so_each_time(story):
         assert (subject, text) == ("src: the gate could not judge", "[LEDGER] no answer")
 
 
+@pytest.mark.slow
 def test_partitions_judged_at_once_are_told_once_although_another_was_last(story):
     """Each calls back after all have judged, in any order."""
     runs = [story.judge(story.site.poisoned, run_id="m", map_index=str(n)) for n in range(3)]
@@ -100,6 +102,7 @@ def test_partitions_judged_at_once_are_told_once_although_another_was_last(story
     assert [len(messages) for messages in said] == [0, 0, 1]
 
 
+@pytest.mark.slow
 def test_gate_that_blocked_while_another_passed_is_still_told(story):
     blocked = story.judge(story.site.poisoned)
     story.judge(story.site.clean)
@@ -116,6 +119,7 @@ def test_rerun_whose_verdict_stands_is_not_told_twice_and_one_that_cannot_judge_
     assert subject == "src: the gate could not judge"
 
 
+@pytest.mark.slow
 def test_backfill_is_one_message_however_its_days_alternate(story):
     bad, good = story.site.poisoned, story.site.clean
     said = [
@@ -128,6 +132,7 @@ def test_backfill_is_one_message_however_its_days_alternate(story):
     assert "after 2 blocked verdicts" in text
 
 
+@pytest.mark.slow
 def test_backfilled_day_that_passes_does_not_end_what_blocks_today(story):
     assert len(story(story.site.poisoned)) == 1
     assert story(story.site.clean, as_of=DAY) == []
@@ -169,6 +174,7 @@ def told(site, monkeypatch, send):  # noqa: F811 - a value, not the fixture
         tell({"ti": SimpleNamespace(**run), "dag": None, "exception": None})
 
 
+@pytest.mark.slow
 def test_mail_server_gets_one_message_for_the_incident_and_one_for_its_end(site, monkeypatch):  # noqa: F811
     smtp = pytest.importorskip("airflow.providers.smtp.notifications.smtp")
 
@@ -186,6 +192,7 @@ def test_mail_server_gets_one_message_for_the_incident_and_one_for_its_end(site,
     assert "LABEL_FLIPS" in mails[0].as_string()
 
 
+@pytest.mark.slow
 def test_web_hook_gets_the_same_through_a_notifier_of_ones_own(site, monkeypatch):  # noqa: F811
     import httpx
     from airflow.sdk.bases.notifier import BaseNotifier

@@ -35,6 +35,7 @@ def verdict(result):
     )
 
 
+@pytest.mark.slow
 def test_blocked_batch_is_a_failed_assertion_with_its_version():
     from openlineage.client.serde import Serde
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.workflow.conftest import built_site, site  # noqa: F401 - fixtures
+from tests.unit.workflow.conftest import built_site, judge_clean, site  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.airflow
 pytest.importorskip("airflow")
@@ -22,8 +22,7 @@ def run(site, monkeypatch, tmp_path):  # noqa: F811 - the fixture
     from sluicegate.orchestration.operators_audit import LedgerAuditOperator
 
     monkeypatch.setenv("AIRFLOW__SLUICEGATE__HOME", str(site.home.root))
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
 
     def run(memory=tmp_path / "memory" / "checkpoint", **options):
         ti = Ti()

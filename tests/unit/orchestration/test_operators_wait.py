@@ -47,6 +47,7 @@ def test_task_parks_in_the_triggerer_while_nothing_may_train(wait, judged):
         task.resume({}, {"source": "src"})
 
 
+@pytest.mark.slow
 def test_trigger_survives_storage_and_fires_once_evidence_is_there(wait):
     from airflow.sdk.exceptions import TaskDeferred
 

@@ -66,10 +66,14 @@ def people(site, monkeypatch):  # noqa: F811 - the fixture
     forms = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **form: forms.append(form))
     monkeypatch.setenv("AIRFLOW__SLUICEGATE__HOME", str(site.home.root))
+    site.once(_block)
+    return People(site, forms)
+
+
+def _block(site):  # noqa: F811 - a value, not the fixture
     name_approvers(site, "alice", "bob")
     site.seal(site.poisoned)
     site.gate()
-    return People(site, forms)
 
 
 def admitted(people):

@@ -54,6 +54,7 @@ def test_flood_is_found_in_a_sample_however_few_rows_it_repeats(baseline, small_
     assert record.status is Status.FAILED
 
 
+@pytest.mark.slow
 def test_clean_rows_raise_nothing_in_a_sample(baseline, small_sketch):
     statuses = [duplicates(baseline, rows(40_000, seed)).status for seed in range(3, 23)]
     assert set(statuses) == {Status.PASSED}

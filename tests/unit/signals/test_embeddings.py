@@ -12,7 +12,8 @@ from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.baseline.stored import Baseline
 from sluicegate.signals.decision.record import Status
-from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.registry import expected_codes
 
 CENTRES = np.random.default_rng(0).normal(size=(3, 20)) * 2.0
 N = 1000
@@ -67,6 +68,7 @@ def test_flipped_labels_fail(status):
     assert "LABEL_FLIPS" in status(points, y)["FAILED"]
 
 
+@pytest.mark.slow
 def test_near_copies_fail(status):
     points, y = draw(N, 4)
     points[:40] = points[50] + np.random.default_rng(4).normal(size=(40, 20)) * 0.005

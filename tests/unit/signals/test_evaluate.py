@@ -13,8 +13,8 @@ from sluicegate.errors import ConfigError
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.decision.record import Status
-from sluicegate.signals.decision.tolerance import FLOORS
-from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.registry import OF_BATCHES, expected_codes
 
 BAD = (Status.FAILED, Status.WARNED, Status.NOT_EVALUATED)
 
@@ -23,7 +23,7 @@ def test_clean_batch_passes_every_signal(check, batch, baseline):
     records = check(batch)
     assert {k: r.message for k, r in records.items() if r.status in BAD} == {}
     assert {code for code, _ in records} == set(expected_codes(baseline))
-    assert set(expected_codes(baseline)) == set(FLOORS)
+    assert set(expected_codes(baseline)) == {signal.code for signal in OF_BATCHES}
 
 
 def test_one_record_a_code_and_column(baseline, batch):
@@ -39,6 +39,7 @@ def test_records_are_json_and_hold_no_row_values(baseline, batch):
     assert batch["note"][0].as_py() not in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [1500, 700, 64])
 def test_records_unchanged_when_partitioned(baseline, batch, chunk):
     flipped = put(
@@ -59,6 +60,7 @@ def test_records_unchanged_when_rows_or_columns_reordered(baseline, batch):
     assert np.array_equal(found.row_scores, whole.row_scores[order])
 
 
+@pytest.mark.slow
 def test_same_decision_for_one_and_ten_times_the_rows(baseline):
     small = evaluate(baseline, make_rows(1500, 5).to_batches(), tolerances={})
     large = evaluate(baseline, make_rows(15_000, 6).to_batches(), tolerances={})
@@ -137,6 +139,7 @@ def test_index_column_of_pandas_is_no_column(check, batch):
     assert check(indexed)["SCHEMA", ""].status is Status.PASSED
 
 
+@pytest.mark.slow
 def test_policy_overrides_a_tolerance_by_code_and_by_column(check, batch):
     shifted = put(batch, "x0", [v + 1.0 for v in batch["x0"].to_pylist()])
     assert check(shifted)["DRIFT_NUMERIC", "x0"].status is Status.WARNED
@@ -158,6 +161,7 @@ def test_unusable_budget_is_refused(baseline, batch, budget):
         evaluate(baseline, batch.to_batches(), tolerances={}, false_block_budget=budget)
 
 
+@pytest.mark.slow
 def test_nested_column_is_not_evaluated():
     rows = make_rows(400, 1).append_column("bag", pa.array([[1, 2]] * 400))
     base = build_baseline(rows.to_batches(), SCHEMA, created=CREATED, seed=1)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from tests.unit.signals.conftest import make_rows
 
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
+
+pytestmark = pytest.mark.slow  # a hundred batches are judged
 
 RUNS = 60
 

@@ -14,8 +14,8 @@ from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.decision.distance import chi_square_p, listed_distance
 from sluicegate.signals.decision.tails import kolmogorov_sf, mean_excess_p, rate_excess_p
-from sluicegate.signals.decision.tolerance import FLOORS
-from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.registry import OF_BATCHES, expected_codes
 
 RUNS = 40
 N_ROWS = 1000
@@ -71,7 +71,7 @@ def p_values():
             golden=rows(rng, 100).to_batches(),
         )
         batch = rows(rng, N_ROWS)
-        assert set(expected_codes(baseline)) == set(FLOORS)
+        assert set(expected_codes(baseline)) == {signal.code for signal in OF_BATCHES}
         first = p_values_of(baseline, batch)
         # Rows that come again make a batch more like its baseline than chance does, but without
         # them nothing could contradict an earlier label.
@@ -99,20 +99,22 @@ def critical(n: int) -> float:
     return math.sqrt(math.log(1.0 / LEVEL) / (2.0 * n))
 
 
+@pytest.mark.slow
 def test_every_signal_but_exact_facts_gives_a_p_value(p_values):
     given = {code for code, values in p_values.items() if None not in values}
-    assert given == set(FLOORS) - EXACT
+    assert given == {signal.code for signal in OF_BATCHES} - EXACT
 
 
 # The limits of extremeness are learned on the rows that set the range, so none of them is outside.
 IN_SAMPLE = pytest.mark.xfail(reason="2 d / (n + 1) of honest rows are outside the range")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [
         pytest.param(code, marks=[IN_SAMPLE] if code == "OUTLIERS" else [])
-        for code in sorted(set(FLOORS) - EXACT)
+        for code in sorted({signal.code for signal in OF_BATCHES} - EXACT)
     ],
 )
 def test_p_values_of_clean_batches_are_not_too_small(p_values, code):
@@ -120,6 +122,7 @@ def test_p_values_of_clean_batches_are_not_too_small(p_values, code):
     assert smaller(p) <= critical(p.size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", sorted(CONTINUOUS))
 def test_p_values_of_clean_batches_are_uniform(p_values, code):
     p = np.array(p_values[code])
@@ -174,6 +177,7 @@ def mean_of_scores(rng):
     return p if share > 0 else 0.5 + rng.random() / 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "p_of", [two_histograms, two_lists, two_samples, two_rates, mean_of_scores]
 )

@@ -191,6 +191,7 @@ def _array(values, kind):
     return pa.array(values, kind)
 
 
+@pytest.mark.slow
 @given(batches())
 @settings(deadline=None, max_examples=150)
 def test_encoding_is_what_the_specification_says(batch):

@@ -50,6 +50,7 @@ def test_difference_is_that_of_the_multisets(old, new):
     assert set(sketch(old).difference(sketch(new))) == expected(old, new)
 
 
+@pytest.mark.slow
 @given(ROWS, ROWS)
 @settings(deadline=None)
 def test_merge_is_the_sketch_of_all_rows(a, b):
@@ -57,6 +58,7 @@ def test_merge_is_the_sketch_of_all_rows(a, b):
     assert sketch(a).merge(sketch(b)).to_text() == sketch(b).merge(sketch(a)).to_text()
 
 
+@pytest.mark.slow
 @given(ROWS)
 @settings(deadline=None)
 def test_round_trip(rows):

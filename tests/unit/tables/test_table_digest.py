@@ -159,6 +159,7 @@ def test_digest_parses_and_names_every_parameter():
 WHOLE = part([bytes(32), b"\x01" * 32]).to_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damaged",
     [

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +25,15 @@ from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from sluicegate.gate.policy import Policy
+    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.workflow.evidence.verified import Evidence
+    from sluicegate.workflow.judging.gate import Evaluation
+
+T = TypeVar("T")
 
 AT = datetime.now(UTC).replace(microsecond=0)
 RUN = {"orchestrator": "test"}
@@ -75,6 +82,21 @@ def write(table: pa.Table, directory: Path) -> Path:
     return directory
 
 
+_FOUND: dict[tuple[str, ...], Evaluation] = {}
+_LED_TO: dict[Path, Any] = {}
+
+
+def evaluate_once(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
+    """Evaluate as a gate does; the same rows, baseline and policy are evaluated once a process."""
+    content = hashlib.sha256()
+    for batch in table.to_batches():
+        content.update(batch.serialize())
+    asked = (content.hexdigest(), str(table.schema), str(baseline.digest), repr(policy))
+    if asked not in _FOUND:
+        _FOUND[asked] = evaluate_directly(table, baseline, policy)
+    return _FOUND[asked]
+
+
 @dataclass(frozen=True)
 class Site:
     """One installation and what tests do with it."""
@@ -114,14 +136,43 @@ class Site:
         assert rule in text
         self.home.policy.write_text(text.replace(rule, ""), encoding="utf-8")
 
-    def gate(self, at: datetime = AT, runner=evaluate_directly):
+    def gate(self, at: datetime = AT, runner=evaluate_once):
         signers = GateSigners(self.signer("gate"), self.signer("ledger"))
         return gate_source(self.home, "src", signers=signers, at=at, run=RUN, runner=runner)
+
+    def once(self, bring: Callable[[Site], T]) -> T:
+        """Do something to the fresh site of a test; later tests get a copy of what it led to.
+
+        A sealed batch names its path, so this is for the fixture ``site``, which has one path.
+        """
+        kept = self.root.with_name(f"after {bring.__module__}.{bring.__qualname__}")
+        if kept.exists():
+            shutil.rmtree(self.root)
+            shutil.copytree(kept, self.root)
+        else:
+            _LED_TO[kept] = bring(self)
+            shutil.copytree(self.root, kept)
+        return _LED_TO[kept]
+
+
+def judge_clean(site: Site) -> None:
+    """The clean batch is sealed and passes."""
+    site.seal(site.clean)
+    site.gate()
+
+
+_BUILT: list[Path] = []
 
 
 @pytest.fixture(scope="session")
 def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    site = Site(tmp_path_factory.mktemp("site"))
+    """Where the installation is; every module that imports this fixture has the same."""
+    if not _BUILT:
+        _BUILT.append(_build(Site(tmp_path_factory.mktemp("site") / "built")))
+    return _BUILT[0]
+
+
+def _build(site: Site) -> Path:
     site.home.keys.mkdir(parents=True, mode=0o700)
     public = {}
     for role, algorithm in ALGORITHMS.items():
@@ -147,6 +198,9 @@ def built_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(built_site: Path, tmp_path: Path) -> Site:
-    shutil.copytree(built_site, tmp_path / "site")
-    return Site(tmp_path / "site")
+def site(built_site: Path) -> Site:
+    """A fresh copy for each test, at one path."""
+    root = built_site.with_name("site")
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(built_site, root)
+    return Site(root)

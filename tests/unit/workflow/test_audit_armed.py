@@ -17,6 +17,10 @@ REFUSED = AdmissionTrace(**OTHER, map_index=-1, verdicts={}, refused="EVIDENCE_M
 
 @pytest.fixture
 def judged(site):
+    return site.once(_judge)
+
+
+def _judge(site):
     site.seal(site.clean)
     return gate(site)
 

@@ -32,6 +32,7 @@ def sealed(site):
     return seal
 
 
+@pytest.mark.slow
 def test_batch_is_sealed_judged_and_read_and_a_flipped_byte_is_found(site, sealed):
     batch = sealed("blake3")
     assert batch.digest.algorithm == "dirHash1-blake3"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import jsonschema
@@ -16,6 +17,8 @@ import sluicegate
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.workflow.baselines.signed import read_baseline, write_baseline
+
+pytestmark = pytest.mark.slow  # ten batches are checked
 
 FORMAT = Path(__file__).parents[3] / "docs" / "formats" / "check.schema.json"
 
@@ -49,7 +52,9 @@ def schema():
     return jsonschema.Draft202012Validator(value)
 
 
+@cache
 def checked(site, name, **settings):
+    """Check one batch; the same check gives the same, so it is made once."""
     return sluicegate.check(site / f"{name}.parquet", baseline=site / "baseline", **settings)
 
 

@@ -23,6 +23,8 @@ from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
+pytestmark = pytest.mark.slow  # every channel of several whole gates is read
+
 CANARY = "zoe-canary"
 FLIPPER, FLOODER, NEW = f"{CANARY}-1\x1b[31m", f"{CANARY}-2", f"{CANARY}-new"
 SUITE = Path(__file__).parents[3] / "expectations" / "tabular.json"

@@ -204,6 +204,7 @@ def put(world, drawn):
     return read_policy(world.site.home.policy)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(steps=steps, drawn=policies, keep=st.data())
 def test_batch_is_never_admitted_by_taking_away_what_speaks_for_it(world, steps, drawn, keep):
@@ -239,6 +240,7 @@ def test_the_histories_are_admitted_and_refused_for_the_reasons_they_tell(world)
         assert world.admits(world.history(steps, policy), at) is admitted, steps
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(steps=st.lists(st.sampled_from(KINDS), min_size=1, max_size=7), cut=st.data())
 def test_what_is_taken_out_of_the_log_admits_nothing_and_is_found(world, steps, cut):

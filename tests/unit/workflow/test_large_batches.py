@@ -111,7 +111,7 @@ def test_files_of_a_plain_batch_are_read_alone_too(site):
         load_verified("src", home=site.home, files=["other"])
     with pytest.raises(ConfigError, match="not both"):
         load_verified("src", home=site.home, files=["part.parquet"], partitions=["x"])
-    with pytest.raises(ConfigError, match="one text"):
+    with pytest.raises(ConfigError, match="a text and not a list"):
         load_verified("src", home=site.home, files="part.parquet")
 
 

@@ -25,6 +25,11 @@ from sluicegate.workflow.admission.read import load_verified, open_verified, str
 
 @pytest.fixture
 def admitted(site):
+    site.once(_admit)
+    return site
+
+
+def _admit(site):
     (site.clean / "part.parquet").unlink()
     for month, part in (("04", rows(2).slice(0, 1000)), ("05", rows(2).slice(1000))):
         (site.clean / f"month={month}").mkdir()
@@ -33,7 +38,6 @@ def admitted(site):
     site.accept_extra_columns()
     site.seal(site.clean)
     site.gate()
-    return site
 
 
 def load(site, **options):
@@ -69,7 +73,7 @@ def test_partition_that_was_not_sealed_could_not_be_read(admitted):
 
 
 def test_one_text_is_no_list_of_partitions(admitted):
-    with pytest.raises(ConfigError, match="one text"):
+    with pytest.raises(ConfigError, match="a text and not a list"):
         load(admitted, partitions="month=04")
 
 
@@ -165,6 +169,7 @@ def test_swapped_file_is_an_error_in_every_engine(admitted):
         assert load(admitted, as_=kind, partitions=["month=04"]) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # pyspark's own
 def test_spark_gets_the_same_rows_of_the_batch_and_of_a_partition(admitted, spark):  # noqa: F811
     frame = load(admitted, as_="spark", session=spark)

@@ -10,7 +10,7 @@ import sqlite3
 import stat
 
 import pytest
-from tests.unit.workflow.conftest import AT, Site, rows, write
+from tests.unit.workflow.conftest import AT, Site, judge_clean, rows, write
 from tests.unit.workflow.response.test_quarantine import aside, back
 
 from sluicegate.adapters.ledgers import remembered
@@ -49,8 +49,7 @@ from sluicegate.workflow.evidence.remember import remember_ledger
 @pytest.fixture
 def judged(site):
     """A judged batch."""
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
     return site
 
 

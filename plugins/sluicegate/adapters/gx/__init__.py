@@ -5,9 +5,9 @@ Importing this package does not import Great Expectations, which costs seconds; 
 """
 
 from sluicegate.adapters.gx.accounting import SuiteOutcome, account
-from sluicegate.adapters.gx.judge import judging
 from sluicegate.adapters.gx.offline_docs import make_offline
 from sluicegate.adapters.gx.run import run_suite
 from sluicegate.adapters.gx.suite import load_suite
+from sluicegate.adapters.gx.yardstick import judging
 
 __all__ = ["SuiteOutcome", "account", "judging", "load_suite", "make_offline", "run_suite"]

@@ -39,7 +39,7 @@ from great_expectations.render.renderer.renderer import renderer
 
 from sluicegate.adapters.gx.batch_rows import frame_batches, spark_batches, sql_batches
 from sluicegate.adapters.gx.catalog import CATALOG
-from sluicegate.adapters.gx.judge import Judge, find_judge
+from sluicegate.adapters.gx.yardstick import Yardstick, find_yardstick
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import MalformedEnvelope
 from sluicegate.signals.decision.record import SignalRecord, Status
@@ -65,7 +65,7 @@ class SignalRecords(TableMetricProvider):
         runtime_configuration: dict[str, Any],
     ) -> tuple[SignalRecord, ...]:
         frame = _rows(execution_engine, metric_domain_kwargs)
-        return _judge(metric_value_kwargs).records(lambda: frame_batches(frame))
+        return _yardstick(metric_value_kwargs).records(lambda: frame_batches(frame))
 
     @metric_value(engine=SqlAlchemyExecutionEngine)
     def _sqlalchemy(
@@ -77,7 +77,7 @@ class SignalRecords(TableMetricProvider):
         runtime_configuration: dict[str, Any],
     ) -> tuple[SignalRecord, ...]:
         rows, url = _rows(execution_engine, metric_domain_kwargs), execution_engine.engine.url
-        return _judge(metric_value_kwargs).records(lambda: sql_batches(url, rows))
+        return _yardstick(metric_value_kwargs).records(lambda: sql_batches(url, rows))
 
     @metric_value(engine=SparkDFExecutionEngine)
     def _spark(
@@ -89,7 +89,7 @@ class SignalRecords(TableMetricProvider):
         runtime_configuration: dict[str, Any],
     ) -> tuple[SignalRecord, ...]:
         frame = _rows(execution_engine, metric_domain_kwargs)
-        return _judge(metric_value_kwargs).records(lambda: spark_batches(frame))
+        return _yardstick(metric_value_kwargs).records(lambda: spark_batches(frame))
 
 
 def _rows(execution_engine: ExecutionEngine[Any], domain: dict[str, Any]) -> Any:
@@ -97,8 +97,8 @@ def _rows(execution_engine: ExecutionEngine[Any], domain: dict[str, Any]) -> Any
     return rows
 
 
-def _judge(kwargs: dict[str, Any]) -> Judge:
-    return find_judge(kwargs["baseline"], kwargs["limits"])
+def _yardstick(kwargs: dict[str, Any]) -> Yardstick:
+    return find_yardstick(kwargs["baseline"], kwargs["limits"])
 
 
 class SignalExpectation(BatchExpectation):
@@ -155,7 +155,7 @@ class SignalExpectation(BatchExpectation):
 
     def _without_records(self) -> dict[str, Any]:
         """No record is fine only if the baseline has nothing that the signal could look at."""
-        if find_judge(str(self.baseline), str(self.limits)).demands(self.code):
+        if find_yardstick(str(self.baseline), str(self.limits)).demands(self.code):
             record = SignalRecord(
                 code=self.code,
                 family=CATALOG[self.code].family,
@@ -229,16 +229,16 @@ def _reference(kwargs: Mapping[str, Any]) -> str:
 
 
 def _define(code: str) -> type[SignalExpectation]:
-    wrapped = CATALOG[code]
+    signal = CATALOG[code]
     body = {
-        "__doc__": wrapped.demand,
+        "__doc__": signal.demand,
         "__module__": __name__,
         # The annotation keeps pydantic from making a field of it.
         "__annotations__": {"code": ClassVar[str]},
         "code": code,
     }
     made: type[SignalExpectation] = types.new_class(
-        wrapped.class_name, (SignalExpectation,), exec_body=lambda ns: ns.update(body)
+        signal.expectation, (SignalExpectation,), exec_body=lambda ns: ns.update(body)
     )
     return made
 
@@ -248,7 +248,7 @@ EXPECTATIONS: Mapping[str, type[SignalExpectation]] = {code: _define(code) for c
 
 
 def __getattr__(name: str) -> type[SignalExpectation]:
-    for code, wrapped in CATALOG.items():
-        if wrapped.class_name == name:
+    for code, signal in CATALOG.items():
+        if signal.expectation == name:
             return EXPECTATIONS[code]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

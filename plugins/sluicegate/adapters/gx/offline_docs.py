@@ -96,6 +96,12 @@ class _Rewriter(HTMLParser):
         self._script = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Write a tag unless it loads or runs something.
+
+        Args:
+            tag: Its name.
+            attrs: Its attributes.
+        """
         text = self.get_starttag_text() or ""
         self._script = self._script or tag == "script"
         if self._script or tag in _LOADING:

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.adapters.gx.accounting import SuiteOutcome, account
-from sluicegate.adapters.gx.judge import Judge, judging, place
 from sluicegate.adapters.gx.suite import expectation_types
+from sluicegate.adapters.gx.yardstick import Yardstick, judging, place
 from sluicegate.errors import ConfigError
 from sluicegate.signals.contributors.names import SHOWN, ContributorNames
 
@@ -62,17 +62,17 @@ def run_suite(
     expectation_types(suite_json)
     with judging(
         baseline, tolerances=tolerances, false_block_budget=false_block_budget, naming=naming
-    ) as judge:
-        version, results, fault = _validate(table, suite_json, judge)
-        for error in judge.failures:
+    ) as yardstick:
+        version, results, fault = _validate(table, suite_json, yardstick)
+        for error in yardstick.failures:
             if isinstance(error, ConfigError):
                 raise error
-    reason = str(judge.failures[0]) if judge.failures else fault
+    reason = str(yardstick.failures[0]) if yardstick.failures else fault
     return account(suite_json, results, reason=reason, gx_version=version)
 
 
 def _validate(
-    table: pa.Table, suite_json: Mapping[str, Any], judge: Judge
+    table: pa.Table, suite_json: Mapping[str, Any], yardstick: Yardstick
 ) -> tuple[str, Sequence[Any], str]:
     """Return the version, the results, and why there are none ("" if there are)."""
     with _quiet():
@@ -108,7 +108,7 @@ def _validate(
                 )
                 outcome = context.validation_definitions.add(definition).run(
                     batch_parameters={"dataframe": frame},
-                    expectation_parameters=judge.parameters,
+                    expectation_parameters=yardstick.parameters,
                     result_format="COMPLETE",
                 )
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing was checked

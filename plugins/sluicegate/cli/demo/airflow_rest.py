@@ -115,6 +115,8 @@ def wait_until(
 ) -> _T:
     """Return the first answer of ``look`` that is not None.
 
+    An API server on a busy machine may not answer one look in time; the next look asks again.
+
     Args:
         look: Called again and again, with half a second between.
         timeout_s: Seconds after which to give up.
@@ -122,18 +124,23 @@ def wait_until(
         locator: Where it should happen, for the message.
 
     Raises:
-        SluicegateError: No answer came in time.
+        SluicegateError: No answer came in time; its cause is the error of the last look.
     """
     deadline = time.monotonic() + timeout_s
-    while (found := look()) is None:
+    while True:
+        failed = None
+        try:
+            if (found := look()) is not None:
+                return found
+        except AirflowApiError as error:
+            failed = error
         if time.monotonic() > deadline:
             raise SluicegateError(
                 f"{what} did not happen in {timeout_s:.0f} s",
                 locator=locator,
                 next_step="Read the logs of the Airflow components.",
-            )
+            ) from failed
         time.sleep(_POLL_S)
-    return found
 
 
 def _run(dag_id: str, run_id: str) -> str:

@@ -1,4 +1,4 @@
-"""How rows of a source arrive: its own rate over time, and who and what comes in its windows."""
+"""How rows of a source arrive: when, from which contributors, and with which labels."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from sluicegate.profiling.instants import instants
-from sluicegate.profiling.layout import unique_column
 from sluicegate.profiling.packed import pack, unpack
 from sluicegate.signals.arrival.time_counts import (
+    N_CONTRIBUTORS,
     N_SLOTS,
-    N_WHO,
-    NEW_WHO,
-    NO_WHO,
+    NEW_CONTRIBUTOR,
+    NO_CONTRIBUTOR,
     STRIDE,
     TimeCounts,
     widened,
 )
 from sluicegate.signals.decision.budget import prediction_bound
+from sluicegate.signals.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
-    from sluicegate.profiling.layout import Encoded, Layout
+    from sluicegate.profiling.layout import Encoded
     from sluicegate.signals.arrival.time_counts import Counts
+    from sluicegate.signals.learning import Learning
 
 MIN_TIMES: Final = 50
 _COARSE = (64, 256)  # cells in which the habits of classes and contributors are learned
@@ -45,7 +45,7 @@ class ArrivalReference:
         rows: Rows of each.
         contributors: Those told apart, in code-point order.
         slot_shift: By how much a class's share of a window may exceed its usual one.
-        who_shift: The same for contributors, by `who_index`.
+        contributor_shift: The same for contributors, by `contributor_index`.
     """
 
     level: int
@@ -53,7 +53,7 @@ class ArrivalReference:
     rows: Counts
     contributors: tuple[str, ...]
     slot_shift: NDArray[np.float64]
-    who_shift: NDArray[np.float64]
+    contributor_shift: NDArray[np.float64]
 
     def densest(self, span_ms: float, width_ms: float) -> float:
         """Return the largest share that any such window has of the span around it.
@@ -61,6 +61,13 @@ class ArrivalReference:
         Windows and spans are those of the baseline's own history, so nights, weekends and
         deliveries in one go are in it. A span shorter than the baseline's cells can show, or
         longer than the baseline, is taken to look like the shortest or longest one it has.
+
+        Args:
+            span_ms: Length of the span, in milliseconds.
+            width_ms: Length of the window, in milliseconds.
+
+        Returns:
+            A share, at most 1.
         """
         cell = float(1 << self.level)
         width = max(1, round(width_ms / cell))
@@ -87,62 +94,85 @@ class ArrivalReference:
             "rows": pack(self.rows, "<i8"),
             "contributors": list(self.contributors),
             "slot_shift": self.slot_shift.tolist(),
-            "who_shift": self.who_shift.tolist(),
+            "who_shift": self.contributor_shift.tolist(),
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
         cells, rows = (unpack(value[k], "<i8", (-1,)) for k in ("cells", "rows"))
-        slots, who = (np.array(value[k], dtype=np.float64) for k in ("slot_shift", "who_shift"))
+        slots, contributors = (
+            np.array(value[k], dtype=np.float64) for k in ("slot_shift", "who_shift")
+        )
         names = tuple(str(name) for name in value["contributors"])
         if cells.size == 0 or cells.size != rows.size or (np.diff(cells) <= 0).any():
             raise ValueError("cells of time do not increase")
         if (rows <= 0).any() or not 0 <= int(value["level"]) < 63:
             raise ValueError("counts over time are out of range")
-        if slots.shape != (N_SLOTS,) or who.shape != (N_WHO,) or len(names) > NEW_WHO:
+        if (
+            slots.shape != (N_SLOTS,)
+            or contributors.shape != (N_CONTRIBUTORS,)
+            or len(names) > NEW_CONTRIBUTOR
+        ):
             raise ValueError("habits over time have another size")
-        if not (((slots >= 0) & (slots <= 1)).all() and ((who >= 0) & (who <= 1)).all()):
+        if any(((shares < 0) | (shares > 1)).any() for shares in (slots, contributors)):
             raise ValueError("habits over time are no shares")
-        return cls(int(value["level"]), cells, rows, names, slots, who)
+        return cls(int(value["level"]), cells, rows, names, slots, contributors)
 
 
 def window_rows(cells: Counts, rows: Counts, width: int) -> Counts:
-    """Return the rows of the window of so many cells that begins at each cell with rows."""
+    """Return the rows of the window of so many cells that begins at each cell with rows.
+
+    Args:
+        cells: Cells with rows, int64, increasing.
+        rows: Rows of each, int64, same shape.
+        width: Cells of a window, at least 1.
+
+    Returns:
+        int64, same shape.
+    """
     below = np.concatenate([[0], np.cumsum(rows)])
     ends: Counts = below[np.searchsorted(cells, cells + width)] - below[:-1]
     return ends
 
 
-def who_index(encoded: Encoded, contributors: tuple[str, ...]) -> Counts:
-    """Return each row's contributor: one of those told apart, or another, or none."""
+def contributor_index(encoded: Encoded, contributors: tuple[str, ...]) -> Counts:
+    """Return each row's contributor: one of those told apart, or another, or none.
+
+    Args:
+        encoded: The rows.
+        contributors: Names of those told apart.
+
+    Returns:
+        int64, shape (n_rows,), values 0..N_CONTRIBUTORS-1.
+    """
     if encoded.contributor is None or not encoded.contributors:
-        return np.full(encoded.n_rows, NO_WHO, dtype=np.int64)
+        return np.full(encoded.n_rows, NO_CONTRIBUTOR, dtype=np.int64)
     rank = {name: i for i, name in enumerate(contributors)}
     lookup = np.array(
-        [NO_WHO if n is None else rank.get(n, NEW_WHO) for n in encoded.contributors], np.int64
+        [
+            NO_CONTRIBUTOR if n is None else rank.get(n, NEW_CONTRIBUTOR)
+            for n in encoded.contributors
+        ],
+        np.int64,
     )
     return lookup[encoded.contributor]
 
 
-def learn_arrival(
-    layout: Layout, batch: pa.RecordBatch, encoded: Encoded
-) -> ArrivalReference | None:
+def learn_arrival(learning: Learning) -> ArrivalReference | None:
     """Learn how rows arrive; None without a timestamp column whose times can be read."""
-    name = layout.schema.timestamp
-    array = unique_column(batch, name) if name else None
+    array, encoded = learning.column(learning.layout.schema.timestamp), learning.encoded
     if array is None:
         return None
     times, present = instants(array)
     if int(present.sum()) < MIN_TIMES:
         return None
-    contributors = _largest(encoded)
+    names = _largest(encoded)
     counts = TimeCounts()
-    who = who_index(encoded, contributors)
-    counts.add(times[present], who[present], encoded.slot[present])
+    contributor = contributor_index(encoded, names)
+    counts.add(times[present], contributor[present], encoded.slot[present])
     cells, rows = counts.by_time()
-    slot_shift, who_shift = _habits(counts)
-    return ArrivalReference(counts.level, cells, rows, contributors, slot_shift, who_shift)
+    return ArrivalReference(counts.level, cells, rows, names, *_habits(counts))
 
 
 def _largest(encoded: Encoded) -> tuple[str, ...]:
@@ -150,13 +180,13 @@ def _largest(encoded: Encoded) -> tuple[str, ...]:
         return ()
     rows = np.bincount(encoded.contributor, minlength=len(encoded.contributors))
     named = zip(encoded.contributors, rows.tolist(), strict=True)
-    ordered = sorted(((-n, name) for name, n in named if name is not None))[:NEW_WHO]
+    ordered = sorted(((-n, name) for name, n in named if name is not None))[:NEW_CONTRIBUTOR]
     return tuple(sorted(name for _, name in ordered))
 
 
 def _habits(counts: TimeCounts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """How far shares of classes and contributors stray from cell to cell, beyond chance."""
-    slots, who = np.zeros(N_SLOTS), np.zeros(N_WHO)
+    slots, contributors = np.zeros(N_SLOTS), np.zeros(N_CONTRIBUTORS)
     for limit in _COARSE:
         keys, rows, steps = counts.keys, counts.counts, 0
         while np.unique(keys // STRIDE).size > limit:
@@ -165,8 +195,9 @@ def _habits(counts: TimeCounts) -> tuple[NDArray[np.float64], NDArray[np.float64
         _, cell = np.unique(keys // STRIDE, return_inverse=True)
         rest = keys % STRIDE
         slots = np.maximum(slots, _strays(cell, rest % N_SLOTS, rows, N_SLOTS))
-        who = np.maximum(who, _strays(cell, rest // N_SLOTS, rows, N_WHO))
-    return slots, who
+        strays = _strays(cell, rest // N_SLOTS, rows, N_CONTRIBUTORS)
+        contributors = np.maximum(contributors, strays)
+    return slots, contributors
 
 
 def _strays(cell: Counts, kind: Counts, rows: Counts, n_kinds: int) -> NDArray[np.float64]:
@@ -181,3 +212,15 @@ def _strays(cell: Counts, kind: Counts, rows: Counts, n_kinds: int) -> NDArray[n
         noise = usual[k] * (1.0 - usual[k]) / total
         out[k] = min(prediction_bound(table[:, k] / total - usual[k], noise), 1.0)
     return out
+
+
+def _read(value: Mapping[str, Any]) -> ArrivalReference | None:
+    return None if value["arrival"] is None else ArrivalReference.from_json(value["arrival"])
+
+
+ARRIVAL: Section[ArrivalReference | None] = Section(
+    "arrival",
+    learn_arrival,
+    lambda found: {"arrival": None if found is None else found.to_json()},
+    _read,
+)

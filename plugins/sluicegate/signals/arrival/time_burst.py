@@ -13,40 +13,33 @@ tails.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sluicegate.profiling.instants import instants
-from sluicegate.profiling.layout import unique_column
-from sluicegate.signals.arrival.reference import (
-    MIN_TIMES,
-    ArrivalReference,
-    who_index,
-    window_rows,
-)
+from sluicegate.signals.arrival.arrival_count import TIMES, arrivals_of
+from sluicegate.signals.arrival.burst_rows import burst_probability
+from sluicegate.signals.arrival.reference import ARRIVAL, MIN_TIMES, window_rows
 from sluicegate.signals.arrival.time_counts import (
+    N_CONTRIBUTORS,
     N_SLOTS,
-    N_WHO,
-    NEW_WHO,
-    NO_WHO,
+    NEW_CONTRIBUTOR,
+    NO_CONTRIBUTOR,
     STRIDE,
     ZERO,
-    TimeCounts,
 )
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.decision.tails import binomial_lower, binomial_sf
+from sluicegate.signals.definition import Signal
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
-    from sluicegate.profiling.layout import Encoded
-    from sluicegate.signals.arrival.time_counts import Counts
-    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.arrival.reference import ArrivalReference
+    from sluicegate.signals.arrival.time_counts import Counts, TimeCounts
     from sluicegate.signals.comparison import Comparison
 
 CODE = "TIME_BURST"
@@ -54,39 +47,6 @@ SCALES = (32, 256, 2048)
 STRAY = 0.001
 """Share of rows whose time may be wrong by itself."""
 _OLD, _FAR = "rows older than the baseline", "rows long after the batch's bulk"
-
-
-@dataclass(slots=True)
-class ArrivalCount:
-    """Times of a batch.
-
-    Attributes:
-        reference: The baseline's side, or None.
-        counts: Rows by time, contributor and label.
-        kept: Time (its own lowest value where there is none), contributor and slot of each row
-            of each record batch, if rows are kept.
-    """
-
-    reference: ArrivalReference | None = None
-    counts: TimeCounts = field(default_factory=TimeCounts)
-    kept: list[tuple[Counts, Counts, NDArray[np.uint8]]] = field(default_factory=list)
-
-    def update(
-        self, baseline: Baseline, batch: pa.RecordBatch, encoded: Encoded, *, keep: bool
-    ) -> None:
-        """Count one record batch."""
-        name = baseline.schema.timestamp
-        array = unique_column(batch, name) if name else None
-        if self.reference is None:
-            return
-        times, present = np.zeros(encoded.n_rows, np.int64), np.zeros(encoded.n_rows, dtype=bool)
-        if array is not None and name in encoded.cells:
-            times, present = instants(array)
-        who = who_index(encoded, self.reference.contributors)
-        self.counts.add(times[present], who[present], encoded.slot[present])
-        if keep:
-            nowhere = np.iinfo(np.int64).min
-            self.kept.append((np.where(present, times, nowhere), who, encoded.slot))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +72,14 @@ class _Window:
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding if the baseline knows how rows arrive."""
-    reference, column = (
-        comparison.baseline.contamination.arrival,
-        comparison.baseline.schema.timestamp,
-    )
+    reference, column = ARRIVAL.of(comparison.baseline), comparison.baseline.schema.timestamp
     if reference is None or column is None:
         return []
-    counts, reason = comparison.arrival.counts, comparison.missing(column)
+    counts, reason = TIMES.of(comparison).counts, comparison.missing(column)
     if not reason and counts.n_rows < MIN_TIMES:
         reason = f"{counts.n_rows} times in the batch can be read, {MIN_TIMES} needed"
     if reason:
-        return [not_evaluated(CODE, Family.CONTAMINATION, reason, column=column)]
+        return [not_evaluated(SIGNAL, reason, column=column)]
     windows = _windows(comparison, reference, counts)
     candidates = [*(w.burst for w in windows), *_strays(comparison, reference, counts)]
     evidence: dict[str, Any] = {
@@ -134,8 +91,7 @@ def findings(comparison: Comparison) -> list[Finding]:
             evidence[lean.subject] = kind
     return [
         Finding(
-            code=CODE,
-            family=Family.CONTAMINATION,
+            signal=SIGNAL,
             column=column,
             null_hypothesis="rows arrive over time as in the densest windows of the baseline",
             effect_unit="share of rows",
@@ -148,7 +104,12 @@ def findings(comparison: Comparison) -> list[Finding]:
 
 
 def bulk(cells: Counts, rows: Counts) -> tuple[int, int]:
-    """Return the first cell and the width of the middle four fifths, and a fifth more."""
+    """Return the first cell and the width of the middle four fifths, and a fifth more.
+
+    Args:
+        cells: Cells with rows, int64, increasing.
+        rows: Rows of each, int64, same shape.
+    """
     below = np.cumsum(rows)
     low, high = (int(cells[np.searchsorted(below, q * below[-1])]) for q in (0.1, 0.9))
     span = high - low + 1
@@ -175,12 +136,11 @@ def _windows(
             subject=subject,
             effect=k / n - usual,
             bound=binomial_lower(k, n) - usual,
-            tolerance=comparison.tolerance(CODE, comparison.baseline.schema.timestamp or ""),
+            tolerance=comparison.tolerance(SIGNAL, comparison.baseline.schema.timestamp or ""),
             p_value=min(1.0, binomial_sf(k, n, usual) * span / width),
-            text=f"{percent(k / n)} of rows come in it "
-            f"(the densest of the baseline: {percent(usual)})",
+            text=f"{percent(k / n)} of rows come in it (at most {percent(usual)} in such a window "
+            "of the baseline)",
             hint="Ask what happened then; poison is often delivered just before a snapshot.",
-            severity=Status.WARNED,
         )
         found.append(_Window(subject, int(cells[at]), width, k, usual, burst))
     return found
@@ -220,11 +180,11 @@ def _leanings(
         )
         found.append((_leaning(window, counts, "slot", most, (table[0], usual)), lean))
     if comparison.baseline.schema.contributor is not None:
-        table = _sides(kind // N_SLOTS, counts.counts, inside, N_WHO)
-        before = _usual_who(comparison, reference)
-        usual = np.maximum(_share(table[1]), before) + reference.who_shift
+        table = _sides(kind // N_SLOTS, counts.counts, inside, N_CONTRIBUTORS)
+        before = _usual_contributors(comparison, reference)
+        usual = np.maximum(_share(table[1]), before) + reference.contributor_shift
         most, lean = _lean(
-            comparison, window, table[0], usual, what="contributor", kinds=range(NO_WHO)
+            comparison, window, table[0], usual, what="contributor", kinds=range(NO_CONTRIBUTOR)
         )
         found.append((_leaning(window, counts, "who", most, (table[0], usual)), lean))
     return found
@@ -250,7 +210,7 @@ def _lean(
     what: str,
     kinds: range,
 ) -> tuple[int, Candidate]:
-    n, k = comparison.arrival.counts.n_rows, window.rows
+    n, k = TIMES.of(comparison).counts.n_rows, window.rows
     usual = np.clip(usual, 0.0, 1.0)
     most = max(kinds, key=lambda i: inside[i] - usual[i] * k, default=0)
     own, share = int(inside[most]), float(usual[most])
@@ -264,8 +224,9 @@ def _lean(
         tolerance=window.burst.tolerance,
         p_value=min(1.0, max(chance, window.burst.p_value)),
         text=f"{percent(own / max(k, 1))} of its {k} rows have one {what} "
-        f"(at most {percent(share)} usual), and it is a burst",
+        f"(usually at most {percent(share)}), and more rows come in it than usual",
         hint=f"Hold back the rows of that window until their {what} is explained.",
+        severity=Status.FAILED,
         depth=1,
     )
 
@@ -283,11 +244,13 @@ def _share(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return rows / max(float(rows.sum()), 1.0)
 
 
-def _usual_who(comparison: Comparison, reference: ArrivalReference) -> NDArray[np.float64]:
-    rows = np.zeros(N_WHO)
+def _usual_contributors(comparison: Comparison, reference: ArrivalReference) -> NDArray[np.float64]:
+    rows = np.zeros(N_CONTRIBUTORS)
     rank = {name: i for i, name in enumerate(reference.contributors)}
     for name, table in comparison.baseline.profile.contributors.items():
-        rows[NO_WHO if name is None else rank.get(name, NEW_WHO)] += int(table.sum())
+        rows[NO_CONTRIBUTOR if name is None else rank.get(name, NEW_CONTRIBUTOR)] += int(
+            table.sum()
+        )
     return _share(rows)
 
 
@@ -300,7 +263,7 @@ def _strays(
     first = int(reference.cells[0]) << reference.level
     old = int(rows[(cells + 1) << counts.level <= first].sum())
     far = int(rows[cells > low + 2 * span].sum())
-    tolerance = comparison.tolerance(CODE, comparison.baseline.schema.timestamp or "")
+    tolerance = comparison.tolerance(SIGNAL, comparison.baseline.schema.timestamp or "")
     return [
         Candidate(
             subject=subject,
@@ -310,7 +273,27 @@ def _strays(
             p_value=binomial_sf(k, counts.n_rows, STRAY),
             text=f"{k} rows ({percent(k / counts.n_rows)})",
             hint="Ask where these times come from.",
-            severity=Status.WARNED,
         )
         for subject, k in ((_OLD, old), (_FAR, far))
     ]
+
+
+SIGNAL = Signal(
+    code=CODE,
+    family=Family.CONTAMINATION,
+    severity=Status.WARNED,
+    escalates="the window leans to a label or contributor",
+    floor=0.005,
+    asks="rows come in a window of time beyond the densest of the baseline, or with times out of "
+    "range",
+    demand="Rows must not come in bursts that the baseline never had, nor with times out of range.",
+    needs=f"timestamp column, {MIN_TIMES} times",
+    min_rows=MIN_TIMES,
+    expectation="ExpectArrivalTimesWithinTolerance",
+    applies=lambda baseline: ARRIVAL.of(baseline) is not None,
+    sections=(ARRIVAL,),
+    counters=(TIMES,),
+    findings=findings,
+    keeps=(arrivals_of,),
+    rows=burst_probability,
+)

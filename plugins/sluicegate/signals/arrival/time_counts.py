@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 Counts = NDArray[np.int64]
 KEPT: Final = 4096
 N_SLOTS: Final = 40
-N_WHO: Final = 64
-NEW_WHO, NO_WHO = N_WHO - 2, N_WHO - 1
-STRIDE: Final = N_SLOTS * N_WHO
+N_CONTRIBUTORS: Final = 64
+NEW_CONTRIBUTOR, NO_CONTRIBUTOR = N_CONTRIBUTORS - 2, N_CONTRIBUTORS - 1
+STRIDE: Final = N_SLOTS * N_CONTRIBUTORS
 ZERO: Final = 1 << 53
 """Added to every time: no cell is negative, so all times share one cell in the end."""
 _FINEST = 5  # 2**54 ms >> 5, times the stride, is within int64
@@ -40,17 +40,17 @@ class TimeCounts:
     keys: Counts = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     counts: Counts = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
-    def add(self, times: Counts, who: Counts, slot: NDArray[np.uint8]) -> None:
+    def add(self, times: Counts, contributor: Counts, slot: NDArray[np.uint8]) -> None:
         """Count rows in place.
 
         Args:
             times: int64, shape (n,), within +-2**53.
-            who: Contributor of each, 0..N_WHO-1.
-            slot: Label slot of each, 0..N_SLOTS-1.
+            contributor: Contributor of each, int64, shape (n,), 0..N_CONTRIBUTORS-1.
+            slot: Label slot of each, uint8, shape (n,), 0..N_SLOTS-1.
 
-        Cost: about 50 ns a row.
+        Cost: about 50 ns per row.
         """
-        flat = ((times + ZERO) >> self.level) * STRIDE + who * N_SLOTS + slot
+        flat = ((times + ZERO) >> self.level) * STRIDE + contributor * N_SLOTS + slot
         keys, counts = np.unique(flat, return_counts=True)
         self._take(keys, counts.astype(np.int64))
 
@@ -67,7 +67,7 @@ class TimeCounts:
         return int(self.counts.sum())
 
     def by_time(self) -> tuple[Counts, Counts]:
-        """Return the cells with rows, increasing, and the rows of each."""
+        """Return the cells with rows, increasing, and the rows of each, int64, shape (n_cells,)."""
         cells = self.keys // STRIDE
         first = _first(cells)
         rows = np.add.reduceat(self.counts, first) if first.size else self.counts
@@ -85,7 +85,16 @@ class TimeCounts:
 
 
 def widened(keys: Counts, counts: Counts, steps: int) -> tuple[Counts, Counts]:
-    """Return the same rows in cells that are 2**steps as wide."""
+    """Return the same rows in cells that are 2**steps as wide.
+
+    Args:
+        keys: Cell, contributor and slot in one number, int64, sorted, each once.
+        counts: Rows of each, int64, same shape.
+        steps: At least 0.
+
+    Returns:
+        Keys and counts, int64, likewise.
+    """
     cell, rest = np.divmod(keys, STRIDE)
     joined, inverse = np.unique((cell >> steps) * STRIDE + rest, return_inverse=True)
     total = np.zeros(joined.size, dtype=np.int64)

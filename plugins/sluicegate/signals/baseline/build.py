@@ -14,17 +14,17 @@ from sluicegate.errors import ConfigError, InsufficientData, SchemaMismatch
 from sluicegate.profiling.buffers import plain, primitive
 from sluicegate.profiling.columns import infer_column
 from sluicegate.profiling.counts import Profile
-from sluicegate.profiling.layout import Encoded, Layout, encode_batch, without_index
+from sluicegate.profiling.layout import Layout, encode_batch, without_index
 from sluicegate.profiling.projection import Projection, learn_projection, project
-from sluicegate.signals.arrival.reference import learn_arrival
-from sluicegate.signals.baseline.learn_contamination import LearnedRows, learn_contamination
-from sluicegate.signals.baseline.learn_tolerances import contributors_of, learn_tolerances
 from sluicegate.signals.baseline.stored import Baseline
-from sluicegate.signals.copies.learn_known_rows import learn_trusted
+from sluicegate.signals.contributors.shares import contributors_of
 from sluicegate.signals.decision.budget import assign_blocks
 from sluicegate.signals.labels.reference import LabelReference, learn_reference
 from sluicegate.signals.labels.reference_model import modelled_classes
 from sluicegate.signals.labels.second_opinion import learn_second_opinion
+from sluicegate.signals.learning import Learning
+from sluicegate.signals.registry import SECTIONS, SIGNALS
+from sluicegate.signals.text.reference import learned_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +64,7 @@ def build_baseline(
         InsufficientData: Fewer than 200 rows.
         SchemaMismatch: Batches of different Arrow schemas, or repeated column names.
 
-    Cost: the rows as Arrow, a byte a value for cells, and six model fits on at most 40,000
+    Cost: the rows as Arrow, a byte per value for cells, and six model fits on at most 40,000
     rows; about 5 CPU s for 100,000 rows of 15 columns.
     """
     if created.tzinfo is None:
@@ -79,39 +79,27 @@ def build_baseline(
     encoded = encode_batch(layout, whole)
     profile = Profile.empty(layout)
     profile.add(encoded)
-    blocks = assign_blocks(table.num_rows, _times(table, schema), np.random.default_rng(seed))
-    classes = () if layout.label is None else modelled_classes(encoded.slot, layout.n_slots - 2)
-    rows = learn_contamination(
-        layout, whole, encoded, classes=classes, blocks=blocks, golden=golden, seed=seed
+    rng = np.random.default_rng(seed)
+    learning = Learning(
+        layout=layout,
+        batch=whole,
+        encoded=encoded,
+        classes=() if layout.label is None else modelled_classes(encoded.slot, layout.n_slots - 2),
+        blocks=assign_blocks(table.num_rows, _times(table, schema), rng),
+        golden=golden,
+        seed=seed,
     )
-    trusted, trusted_budget = learn_trusted(layout, whole, encoded, golden=golden, seed=seed)
-    labels, unlabelled = _labels(layout, encoded, rows, classes, blocks=blocks, seed=seed)
-    if labels is not None:
-        second = learn_second_opinion(
-            layout,
-            encoded,
-            whole,
-            labels.class_index(encoded.slot),
-            n_classes=len(classes),
-            seed=seed,
-        )
-        labels = replace(labels, second=second)
+    labels, unlabelled = _labels(learning)
     return Baseline(
         layout=layout,
         profile=profile,
         created=created,
         expires=created + valid_for,
         seed=seed,
-        tolerances={
-            **learn_tolerances(layout, encoded, blocks),
-            **rows.tolerances,
-            **trusted_budget,
-        },
+        tolerances={key: share for s in SIGNALS for key, share in s.budgets(learning).items()},
         labels=labels,
         unlabelled=unlabelled,
-        contamination=replace(
-            rows.reference, trusted=trusted, arrival=learn_arrival(layout, whole, encoded)
-        ),
+        sections={section.name: section.learn(learning) for section in SECTIONS},
     )
 
 
@@ -187,30 +175,34 @@ def _times(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None:
     return primitive(pc.cast(ranks, pa.int64()), np.int64)  # type: ignore[return-value]
 
 
-def _labels(
-    layout: Layout,
-    encoded: Encoded,
-    rows: LearnedRows,
-    classes: tuple[int, ...],
-    *,
-    blocks: NDArray[np.int64],
-    seed: int,
-) -> tuple[LabelReference | None, str]:
+def _labels(learning: Learning) -> tuple[LabelReference | None, str]:
+    """Return the label model, or None and why there is none ("" without a label)."""
+    layout, encoded, n_classes = learning.layout, learning.encoded, len(learning.classes)
     if layout.label is None or encoded.label is None:
         return None, ""
     index, names = contributors_of(encoded)
-    features = tuple(c for c in layout.features if c.binned or c.listed) + rows.score_columns
+    texts = learning.once(learned_texts)
     found = learn_reference(
-        classes,
-        features,
-        {**encoded.cells, **rows.score_cells},
+        learning.classes,
+        tuple(c for c in layout.features if c.binned or c.listed) + texts.score_columns,
+        {**encoded.cells, **texts.score_cells},
         encoded.slot,
         contributor=index,
         names=names,
-        blocks=blocks,
-        seed=seed,
+        blocks=learning.blocks,
+        seed=learning.seed,
     )
-    return (None, found) if isinstance(found, str) else (found, "")
+    if isinstance(found, str):
+        return None, found
+    second = learn_second_opinion(
+        layout,
+        encoded,
+        learning.batch,
+        learning.class_index,
+        n_classes=n_classes,
+        seed=learning.seed,
+    )
+    return replace(found, second=second), ""
 
 
 __all__ = ["MIN_BASELINE_ROWS", "VALID_FOR", "Baseline", "build_baseline"]

@@ -15,8 +15,8 @@ from sluicegate.digest.canonical import dumps, loads
 from sluicegate.errors import ConfigError, MalformedEnvelope, SluicegateError
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.layout import Layout
-from sluicegate.signals.baseline.contamination import ContaminationReference
 from sluicegate.signals.labels.reference import LabelReference
+from sluicegate.signals.registry import SECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +54,7 @@ class Baseline:
         tolerances: Learned drift budgets by "CODE:column".
         labels: Reference model and its calibration, or None.
         unlabelled: Why ``labels`` is None although the schema names a label, else "".
-        contamination: Tokens, fingerprints and limits of the rows.
+        sections: What signals learned of the rows; `Section.of` finds a signal's own.
     """
 
     layout: Layout
@@ -65,7 +65,7 @@ class Baseline:
     tolerances: Mapping[str, float]
     labels: LabelReference | None
     unlabelled: str
-    contamination: ContaminationReference
+    sections: Mapping[str, Any]
 
     @property
     def schema(self) -> BatchSchema:
@@ -100,13 +100,21 @@ class Baseline:
                 "tolerances": dict(self.tolerances),
                 "labels": None if self.labels is None else self.labels.to_json(),
                 "unlabelled": self.unlabelled,
-                "contamination": self.contamination.to_json(),
+                "contamination": {
+                    key: value
+                    for section in SECTIONS
+                    for key, value in section.to_json(self.sections[section.name]).items()
+                },
             }
         )
 
     @classmethod
     def from_bytes(cls, data: bytes, *, locator: str = "baseline") -> Self:
         """Read what `to_bytes` wrote.
+
+        Args:
+            data: Canonical JSON, at most 256 MiB.
+            locator: Where the bytes came from, for messages.
 
         Raises:
             MalformedEnvelope: Not canonical, or a part of it is not what its place demands.
@@ -152,7 +160,7 @@ class Baseline:
             tolerances={str(k): float(v) for k, v in value["tolerances"].items()},
             labels=None if labels is None else LabelReference.from_json(labels),
             unlabelled=str(value["unlabelled"]),
-            contamination=ContaminationReference.from_json(value["contamination"]),
+            sections={s.name: s.from_json(value["contamination"]) for s in SECTIONS},
         )
 
 

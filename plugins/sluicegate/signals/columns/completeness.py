@@ -10,33 +10,48 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from sluicegate.signals.comparison import MIN_ROWS
+from sluicegate.signals.decision.budget import prediction_bound
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import rate_excess_p
+from sluicegate.signals.definition import Signal
+from sluicegate.signals.learning import block_counts
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from sluicegate.profiling.columns import Column
     from sluicegate.profiling.counts import Counts
+    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.learning import Learning
 
 CODE = "COMPLETENESS"
 
 
 def findings(comparison: Comparison) -> list[Finding]:
-    """Return one finding a column of the baseline."""
+    """Return one finding for each column of the baseline."""
     return [_column(comparison, c) for c in comparison.baseline.layout.columns]
 
 
 def absent(column: Column, counts: Counts) -> int:
-    """Return how many of the counted values are null, NaN or infinite."""
+    """Return how many of the counted values are null, NaN or infinite.
+
+    Args:
+        column: What was counted.
+        counts: Rows by cell, int64, shape (n_cells,).
+    """
     return int(counts[-2:].sum() if column.binned else counts[-1])
 
 
 def _column(comparison: Comparison, column: Column) -> Finding:
     reason = comparison.missing(column.name)
     if reason:
-        return not_evaluated(CODE, Family.COMPLETENESS, reason, column=column.name)
+        return not_evaluated(SIGNAL, reason, column=column.name)
     base = comparison.baseline.profile.marginal(column.name)
     batch = comparison.profile.marginal(column.name)
     n, m = int(base.sum()), int(batch.sum())
@@ -47,8 +62,7 @@ def _column(comparison: Comparison, column: Column) -> Finding:
         + (j + 0.5) / (n + 1) * (n - j + 0.5) / (n + 1) / n
     )
     return Finding(
-        code=CODE,
-        family=Family.COMPLETENESS,
+        signal=SIGNAL,
         column=column.name,
         null_hypothesis="the share of missing values is not larger than in the baseline",
         effect_unit="share of rows",
@@ -58,7 +72,7 @@ def _column(comparison: Comparison, column: Column) -> Finding:
             Candidate(
                 effect=effect,
                 bound=effect - 1.645 * error,
-                tolerance=comparison.tolerance(CODE, column.name),
+                tolerance=comparison.tolerance(SIGNAL, column.name),
                 p_value=rate_excess_p(k, m, j, n),
                 text=f"{percent(k / m)} of values are missing (baseline {percent(j / n)})",
                 hint="Find out which step lost them before training.",
@@ -66,3 +80,42 @@ def _column(comparison: Comparison, column: Column) -> Finding:
         ],
         evidence={"missing_batch": k, "missing_baseline": j},
     )
+
+
+def _budgets(learning: Learning) -> dict[str, float]:
+    """Learn how far the share of missing values of a block strays from that of all rows."""
+    return {
+        f"{CODE}:{column.name}": _share_bound(
+            np.array([absent(column, own) / max(int(own.sum()), 1) for own in table]),
+            table.sum(axis=1),
+        )
+        for column, table in (
+            (c, learning.once(block_counts)[c.name]) for c in learning.layout.columns
+        )
+    }
+
+
+def _share_bound(shares: NDArray[np.float64], rows: NDArray[np.int64]) -> float:
+    centre = float(np.average(shares, weights=np.maximum(rows, 1)))
+    return prediction_bound(shares - centre, centre * (1 - centre) / np.maximum(rows, 1))
+
+
+def _columns(baseline: Baseline) -> list[str]:
+    return [column.name for column in baseline.layout.columns]
+
+
+SIGNAL = Signal(
+    code=CODE,
+    family=Family.COMPLETENESS,
+    floor=0.02,
+    exact=True,
+    asks="more null, NaN or infinite values, each column",
+    demand="The share of missing values of each column must stay within tolerance.",
+    needs=f"{MIN_ROWS} rows",
+    min_rows=MIN_ROWS,
+    expectation="ExpectBatchCompletenessWithinTolerance",
+    applies=lambda _: True,
+    columns=_columns,
+    budgets=_budgets,
+    findings=findings,
+)

@@ -13,52 +13,70 @@ from typing import TYPE_CHECKING
 from sluicegate.profiling.columns import Column, Kind
 from sluicegate.signals.comparison import MIN_ROWS, Comparison
 from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.distance import Distance, listed_distance, ordered_distance
+from sluicegate.signals.decision.distance import (
+    Distance,
+    excess_over_noise,
+    listed_distance,
+    ordered_distance,
+)
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.decision.tails import rate_excess_p
+from sluicegate.signals.definition import Signal
+from sluicegate.signals.learning import block_counts
 
 if TYPE_CHECKING:
-    from sluicegate.profiling.counts import Counts
+    from collections.abc import Iterable
 
-_CODES = {
-    Kind.NUMERIC: "DRIFT_NUMERIC",
-    Kind.TEXT: "DRIFT_TEXT",
-    Kind.CATEGORICAL: "DRIFT_CATEGORICAL",
-    Kind.BOOLEAN: "DRIFT_CATEGORICAL",
-    Kind.NESTED: "DRIFT_CATEGORICAL",
-}
+    from sluicegate.profiling.counts import Counts
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.learning import Learning
+
 _HINT = "Expect worse predictions; widen the baseline if this is the new normal."
 NEW_CATEGORIES = 0.01
 """Accepted share of rows with categories the baseline never had, unless learned wider."""
 
 
-def code_of(column: Column) -> str | None:
-    """Return the drift signal that judges a feature, or None for kinds without drift."""
-    return _CODES.get(column.kind)
+def signal_of(column: Column) -> Signal | None:
+    """Return the signal that judges a feature, or None for kinds without drift."""
+    return _BY_KIND.get(column.kind)
 
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding for each feature that has cells; nested ones are not evaluated."""
     found = []
     for column in comparison.baseline.layout.features:
-        code = code_of(column)
-        if code is not None:
-            found.append(_column(comparison, column, code))
+        signal = signal_of(column)
+        if signal is not None:
+            found.append(_column(comparison, column, signal))
     return found
 
 
 def present(column: Column, counts: Counts) -> Counts:
-    """Return the counts without missing values, which COMPLETENESS judges."""
+    """Return the counts without missing values, which COMPLETENESS judges.
+
+    Args:
+        column: What was counted.
+        counts: Rows by cell, int64, shape (n_cells,).
+
+    Returns:
+        int64, shape (n_cells - 2,) of a number, else (n_cells - 1,).
+    """
     return counts[:-2] if column.binned else counts[:-1]
 
 
 def distance(column: Column, base: Counts, batch: Counts) -> Distance:
-    """Return the distance of two histograms of present values of one column."""
+    """Return the distance of two histograms of present values of one column.
+
+    Args:
+        column: What was counted.
+        base: `present` rows of one side, int64; at least one row.
+        batch: The same of the other.
+    """
     return ordered_distance(base, batch) if column.binned else listed_distance(base, batch)
 
 
-def _column(comparison: Comparison, column: Column, code: str) -> Finding:
+def _column(comparison: Comparison, column: Column, signal: Signal) -> Finding:
     reason = comparison.missing(column.name)
     if column.kind is Kind.NESTED:
         reason = "nested values are not supported; declare it as embedding or drop it"
@@ -69,24 +87,22 @@ def _column(comparison: Comparison, column: Column, code: str) -> Finding:
         if n < MIN_ROWS or m < MIN_ROWS:
             reason = f"{n} values in the baseline and {m} in the batch, {MIN_ROWS} needed"
     if reason:
-        return not_evaluated(code, Family.DRIFT, reason, column=column.name)
+        return not_evaluated(signal, reason, column=column.name)
     found = distance(column, base, batch)
-    tolerance = comparison.tolerance(code, column.name)
+    tolerance = comparison.tolerance(signal, column.name)
     moved = Candidate(
         effect=found.effect,
         bound=found.bound,
         tolerance=tolerance,
         p_value=found.p_value,
-        text=f"{percent(found.effect)} of the mass moved",
+        text=f"the distribution moved by {percent(found.effect)} of rows",
         hint=_HINT,
-        severity=Status.WARNED,
     )
     candidates = [moved]
     if column.kind is Kind.CATEGORICAL and column.closed:
         candidates.append(_new(column, base, batch, max(NEW_CATEGORIES, tolerance / 10.0)))
     return Finding(
-        code=code,
-        family=Family.DRIFT,
+        signal=signal,
         column=column.name,
         null_hypothesis="batch and baseline have one distribution over the column's cells",
         effect_unit="share of rows",
@@ -108,7 +124,6 @@ def _new(column: Column, base: Counts, batch: Counts, tolerance: float) -> Candi
         p_value=rate_excess_p(k, m, 0, n),
         text=f"{percent(share)} of rows have a category that the baseline never had",
         hint="Check whether the categories are real; a model cannot have learned them.",
-        severity=Status.WARNED,
     )
 
 
@@ -121,7 +136,12 @@ def _largest_moves(column: Column, base: Counts, batch: Counts) -> list[dict[str
 
 
 def cell_name(column: Column, cell: int) -> str:
-    """Return a cell's name for a person; bounds of bins come from the baseline."""
+    """Return a cell's name for a person; bounds of bins come from the baseline.
+
+    Args:
+        column: The column.
+        cell: Its cell, 0..n_cells-1.
+    """
     if column.listed:
         return column.categories[cell] if cell < len(column.categories) else "new or other"
     last = len(column.edges) - 1
@@ -130,3 +150,75 @@ def cell_name(column: Column, cell: int) -> str:
     if cell > last:
         return "above the baseline's maximum"
     return f"{column.edges[cell - 1]:g} to {column.edges[cell]:g}"
+
+
+def _block_distances(column: Column, table: Counts) -> Iterable[Distance]:
+    """Yield how far each block of the baseline is from all others."""
+    for own, rest in zip(table, table.sum(axis=0) - table, strict=True):
+        here, there = present(column, own), present(column, rest)
+        if here.sum() and there.sum():
+            yield distance(column, there, here)
+
+
+def _features(baseline: Baseline, code: str) -> list[str]:
+    features = ((c.name, signal_of(c)) for c in baseline.layout.features)
+    return [name for name, signal in features if signal is not None and signal.code == code]
+
+
+def _budgets(learning: Learning, code: str) -> dict[str, float]:
+    tables = learning.once(block_counts)
+    judged = ((c, signal_of(c)) for c in learning.layout.features)
+    return {
+        f"{code}:{c.name}": excess_over_noise(_block_distances(c, tables[c.name]))
+        for c, signal in judged
+        if signal is not None and signal.code == code
+    }
+
+
+def _drift(code: str, *, asks: str, demand: str, needs: str, expectation: str) -> Signal:
+    return Signal(
+        code=code,
+        family=Family.DRIFT,
+        severity=Status.WARNED,
+        floor=0.10,
+        asks=asks,
+        demand=demand,
+        needs=f"{MIN_ROWS} {needs}",
+        min_rows=MIN_ROWS,
+        expectation=expectation,
+        applies=lambda baseline: bool(_features(baseline, code)),
+        columns=lambda baseline: _features(baseline, code),
+        budgets=lambda learning: _budgets(learning, code),
+        findings=findings,
+    )
+
+
+NUMERIC = _drift(
+    "DRIFT_NUMERIC",
+    asks="distribution of a number moved (Kolmogorov distance over 64 equi-mass bins)",
+    demand="The distribution of each numeric column must stay within tolerance.",
+    needs="values",
+    expectation="ExpectNumericDriftWithinTolerance",
+)
+CATEGORICAL = _drift(
+    "DRIFT_CATEGORICAL",
+    asks="category shares moved (total variation), or new categories (1 %)",
+    demand="The shares of the values of each categorical column must stay within tolerance.",
+    needs="values",
+    expectation="ExpectCategoricalDriftWithinTolerance",
+)
+TEXT = _drift(
+    "DRIFT_TEXT",
+    asks="text lengths moved",
+    demand="The length and words of each text column must stay within tolerance.",
+    needs="texts",
+    expectation="ExpectTextDriftWithinTolerance",
+)
+SIGNALS = (NUMERIC, CATEGORICAL, TEXT)
+_BY_KIND = {
+    Kind.NUMERIC: NUMERIC,
+    Kind.TEXT: TEXT,
+    Kind.CATEGORICAL: CATEGORICAL,
+    Kind.BOOLEAN: CATEGORICAL,
+    Kind.NESTED: CATEGORICAL,
+}

@@ -17,50 +17,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sluicegate.profiling.buffers import floats, plain
-from sluicegate.profiling.columns import Column, Kind
-from sluicegate.profiling.layout import Encoded, Layout, unique_column
+from sluicegate.signals.columns.extremes import (
+    LIMITS,
+    OUTERMOST,
+    extremeness,
+    extremes_of,
+    learned_limits,
+    moved,
+)
+from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.distance import ordered_distance
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import binomial_lower, rate_excess_p
+from sluicegate.signals.definition import Signal
+from sluicegate.signals.traces import excess_share
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from numpy.typing import NDArray
 
-    import pyarrow as pa
-
-    from sluicegate.profiling.counts import Profile
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.traces import Traces
 
 CODE = "OUTLIERS"
-Floats = NDArray[np.float64]
-Extremes = dict[str, tuple[NDArray[np.intp], Floats]]
-QUANTILES = (0.995, 0.999)
-_TAIL_CAP = 3.0  # about the outer 0.5 % of a column, beyond the outer tenth
-_MOVED = 0.25
-_CAP = 50.0  # of one column: a single absurd value is enough, more adds nothing
 
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding if the baseline has numeric features."""
-    reference = comparison.baseline.contamination
-    if not reference.extreme_limits:
+    reference = LIMITS.of(comparison.baseline)
+    if not reference.limits:
         return []
     reason = comparison.too_few() or comparison.lacking_feature()
     if reason:
-        return [not_evaluated(CODE, Family.CONTAMINATION, reason)]
+        return [not_evaluated(SIGNAL, reason)]
     n, m = comparison.profile.n_rows, comparison.baseline.n_rows
-    candidates = []
-    for k, before in zip(comparison.outlying_rows, reference.extreme_rows, strict=True):
+    left_out, candidates = moved(comparison), []
+    found = OUTERMOST.of(comparison).beyond(reference.limits, left_out)
+    for k, before in zip(found, reference.rows, strict=True):
         candidates.append(
             Candidate(
                 effect=k / n - before / m,
                 bound=binomial_lower(k, n) - before / m,
-                tolerance=comparison.tolerance(CODE, ""),
+                tolerance=comparison.tolerance(SIGNAL, ""),
                 p_value=rate_excess_p(k, n, before, m),
                 text=f"{percent(k / n)} of rows are further out than the baseline's outermost "
                 f"{percent(before / m)}",
@@ -69,107 +70,47 @@ def findings(comparison: Comparison) -> list[Finding]:
         )
     return [
         Finding(
-            code=CODE,
-            family=Family.CONTAMINATION,
+            signal=SIGNAL,
             null_hypothesis="extreme rows are not more frequent than in the baseline",
             effect_unit="share of rows",
             n_baseline=m,
             n_batch=n,
             candidates=candidates,
-            evidence={"left_out": list(comparison.moved)},
+            evidence={"left_out": list(left_out)},
         )
     ]
 
 
-def tail_scores(column: Column, counts: NDArray[np.int64]) -> Floats:
-    """Return -log of the two-sided tail of every cell, float64, shape (256,).
-
-    Args:
-        column: A binned column.
-        counts: Baseline rows by cell.
-    """
-    scores = np.zeros(256)
-    inside = counts[: column.n_cells - 2].astype(np.float64)
-    total = inside.sum()
-    if total:
-        low = (np.cumsum(inside) - inside / 2 + 0.5) / (total + 1.0)
-        tail = np.clip(2.0 * np.minimum(low, 1.0 - low), 1.0 / (total + 1.0), 1.0)
-        # Only the outer tenth counts: the middle of twenty columns must not add up.
-        scores[: inside.size] = np.clip(-np.log(tail) + np.log(0.1), 0.0, _TAIL_CAP)
-    return scores
+def _budgets(learning: Learning) -> dict[str, float]:
+    learned = learning.once(learned_limits)
+    return {f"{CODE}:": learned.budget} if learned.limits.limits else {}
 
 
-def extremes(
-    layout: Layout, encoded: Encoded, batch: pa.RecordBatch, tables: Mapping[str, Floats]
-) -> Extremes:
-    """Return the rows that are extreme in each column, and how much.
-
-    Args:
-        layout: Columns.
-        encoded: The batch as cells.
-        batch: The batch, for the distance of values outside the range.
-        tables: `tail_scores` of the columns that count.
-    """
-    out: Extremes = {}
-    for column in layout.features:
-        codes = encoded.cells.get(column.name)
-        if codes is None or column.name not in tables or column.kind is not Kind.NUMERIC:
-            continue
-        score = tables[column.name][codes]
-        beyond = np.flatnonzero((codes == 0) | (codes == column.n_cells - 3))
-        if beyond.size and len(column.edges) > 1:
-            values = floats(plain(unique_column(batch, column.name)))[beyond]
-            score[beyond] += _distance(column, values)
-        rows = np.flatnonzero(score)
-        out[column.name] = rows, np.minimum(score[rows], _CAP)
-    return out
+def _rows(traces: Traces, record: SignalRecord) -> NDArray[np.float64]:
+    """Name the rows beyond the highest limit."""
+    left_out = moved(traces.comparison)
+    found = [
+        extremeness(part, n, left_out)
+        for part, n in zip(traces.of(extremes_of), traces.sizes, strict=True)
+    ]
+    far = np.concatenate([np.zeros(0), *found]) > LIMITS.of(traces.baseline).limits[-1]
+    return excess_share(record, far)
 
 
-def extremeness(found: Extremes, n_rows: int, skipped: Container[str] = ()) -> Floats:
-    """Return each row's extremeness, float64, shape (n_rows,).
-
-    Args:
-        found: What `extremes` returned.
-        n_rows: Number of rows.
-        skipped: Columns that moved as a whole.
-    """
-    out = np.zeros(n_rows)
-    for name, (rows, scores) in found.items():
-        if name not in skipped:
-            out[rows] += scores
-    return out
-
-
-def outermost(found: Extremes, n_rows: int, limit: float) -> tuple[int, Extremes]:
-    """Return only the rows beyond a limit, renumbered, and how many they are.
-
-    Leaving columns out later makes rows less extreme, so no other row can pass the limit then.
-    """
-    far = extremeness(found, n_rows) > limit
-    number = np.cumsum(far) - 1
-    kept = {}
-    for name, (rows, scores) in found.items():
-        inside = far[rows]
-        kept[name] = number[rows[inside]], scores[inside]
-    return int(far.sum()), kept
-
-
-def moved_columns(layout: Layout, base: Profile, batch: Profile) -> tuple[str, ...]:
-    """Return the numeric columns of which more than a quarter of the mass moved."""
-    moved = []
-    for column in layout.features:
-        if column.kind is Kind.NUMERIC:
-            before, now = base.marginal(column.name)[:-2], batch.marginal(column.name)[:-2]
-            if before.sum() and now.sum() and ordered_distance(before, now).effect > _MOVED:
-                moved.append(column.name)
-    return tuple(moved)
-
-
-def _distance(column: Column, values: Floats) -> Floats:
-    """Distance outside the range in units of the middle 80 % of the baseline."""
-    edges = np.asarray(column.edges)
-    a, b = edges[len(edges) // 10], edges[-1 - len(edges) // 10]
-    width = max(float(b - a), (float(edges[-1]) - float(edges[0])) / 10.0, 1e-300)
-    outside = np.maximum(edges[0] - values, values - edges[-1])
-    distance: Floats = 10.0 * np.clip(outside / width, 0.0, 1e6)
-    return distance
+SIGNAL = Signal(
+    code=CODE,
+    family=Family.CONTAMINATION,
+    floor=0.002,
+    asks="rows far outside, or odd in several columns",
+    demand="The share of rows far from all rows of the baseline must stay within tolerance.",
+    needs="a numeric feature",
+    min_rows=MIN_ROWS,
+    expectation="ExpectOutliersWithinTolerance",
+    applies=lambda baseline: bool(LIMITS.of(baseline).limits),
+    sections=(LIMITS,),
+    counters=(OUTERMOST,),
+    budgets=_budgets,
+    findings=findings,
+    keeps=(extremes_of,),
+    rows=_rows,
+)

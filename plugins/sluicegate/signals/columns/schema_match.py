@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from sluicegate.profiling.encode import comparable
 from sluicegate.signals.decision.finding import Candidate, Finding
 from sluicegate.signals.decision.record import EXTRA_COLUMNS, SCHEMA, Family, Status
+from sluicegate.signals.definition import Signal
 
 if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
 
-CODE = SCHEMA
 _ANY = 1e9  # more extra columns than a batch can have
 
 
@@ -44,14 +44,13 @@ def findings(comparison: Comparison) -> list[Finding]:
             p_value=0.0 if names else 1.0,
             text=_text(change, names),
             hint="Ask the owner of the source whether the format changed; rebuild the baseline.",
-            severity=Status.WARNED if change == "extra" else Status.FAILED,
+            severity=Status.WARNED if change == "extra" else None,
         )
         for change, names in changes.items()
     ]
     return [
         Finding(
-            code=CODE,
-            family=Family.SCHEMA,
+            signal=SIGNAL,
             null_hypothesis="none: an exact comparison of columns and their kinds",
             effect_unit="share of the baseline's columns",
             n_baseline=comparison.baseline.n_rows,
@@ -66,7 +65,7 @@ def findings(comparison: Comparison) -> list[Finding]:
 def _tolerance(comparison: Comparison, change: str) -> float:
     if change == "extra":
         return comparison.overrides.get(EXTRA_COLUMNS, _ANY)
-    return comparison.tolerance(CODE, "")
+    return comparison.tolerance(SIGNAL, "")
 
 
 def _text(change: str, names: list[str]) -> str:
@@ -79,3 +78,18 @@ def _text(change: str, names: list[str]) -> str:
 def _listed(names: list[str]) -> str:
     shown = ", ".join(name[:64] for name in names[:5])
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+SIGNAL = Signal(
+    code=SCHEMA,
+    family=Family.SCHEMA,
+    floor=0.0,
+    exact=True,
+    asks="columns missing, repeated, of another kind (extra ones are named as not judged; the "
+    "tolerance `SCHEMA:extra: 0` makes them warn)",
+    demand="Columns and their types must be those of the baseline.",
+    needs="nothing",
+    expectation="ExpectBatchToMatchBaselineSchema",
+    applies=lambda _: True,
+    findings=findings,
+)

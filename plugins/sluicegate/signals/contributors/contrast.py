@@ -61,10 +61,10 @@ def contrasts(
 
     Args:
         n: Rows of each contributor in the batch, float64, shape (k,), > 0.
-        total: Sum of its scores in the batch.
-        n_base: Rows in the baseline, 0 for a new contributor.
-        total_base: Sum of its scores in the baseline.
-        variance: Variance of one row's score under the null, > 0.
+        total: Sum of its scores in the batch, float64, same shape.
+        n_base: Rows in the baseline, float64, same shape; 0 for a new contributor.
+        total_base: Sum of its scores in the baseline, float64, same shape.
+        variance: Variance of one row's score under the null, float64, same shape, > 0.
         between: Variance of contributors' true means.
     """
     kappa = variance / max(between, 1e-12)
@@ -94,9 +94,9 @@ def share_contrasts(
 
     Args:
         n: Rows of each contributor in the batch, float64, shape (k,), > 0.
-        hits: Rows of the class among them.
-        n_base: Rows in the baseline, 0 for a new contributor.
-        hits_base: Rows of the class among them.
+        hits: Rows of the class among them, float64, same shape.
+        n_base: Rows in the baseline, float64, same shape; 0 for a new contributor.
+        hits_base: Rows of the class among them, float64, same shape.
         share: Share of the class in the baseline, in (0, 1).
         between: Variance of contributors' true shares.
     """

@@ -74,7 +74,7 @@ class LimitCounts:
             return (_record("", Status.NOT_EVALUATED, "the batch has no contributor column"),)
         limits, records = self.limits, [_record("", Status.PASSED, "")]
         if limits.max_share is not None:
-            records.append(self._judge("max_share", self._rows, limits.max_share, "the rows"))
+            records.append(self._largest("max_share", self._rows, limits.max_share, "the rows"))
         if limits.max_new_share is not None:
             total = self._rows.total()
             new = total - sum(n for name, n in self._rows.items() if name in known)
@@ -87,30 +87,30 @@ class LimitCounts:
         ):
             if most is not None:
                 groups = None if limit in self._missing else self._groups.get(limit, {})
-                records.append(self._judge_groups(limit, groups, most, what))
+                records.append(self._largest_of_groups(limit, groups, most, what))
         return tuple(records)
 
-    def _judge(
+    def _largest(
         self, limit: str, counts: Mapping[_Name, int], most: float, what: str
     ) -> SignalRecord:
         total = sum(counts.values())
         name, n_rows = max(counts.items(), key=lambda item: item[1], default=(None, 0))
         share = n_rows / max(total, 1)
-        who = f"contributor {_MISSING}" if name is None else self.naming.subject(name)
-        return _limited(limit, share, most, f"{who} delivered {share:.1%} of {what}")
+        contributor = f"contributor {_MISSING}" if name is None else self.naming.subject(name)
+        return _limited(limit, share, most, f"{contributor} delivered {share:.1%} of {what}")
 
-    def _judge_groups(
+    def _largest_of_groups(
         self, limit: str, groups: _Groups | None, most: float, what: str
     ) -> SignalRecord:
         if groups is None:
             return _record(limit, Status.NOT_EVALUATED, f"no column says the {what} of a row")
-        judged = [
-            self._judge(limit, found, most, f"{what} {_shown(group)}")
+        largest = [
+            self._largest(limit, found, most, f"{what} {_shown(group)}")
             for group, found in groups.items()
             if found.total() >= MIN_ROWS
         ]
         passed = _record(limit, Status.PASSED, "")
-        return max(judged, key=lambda r: r.effect or 0.0, default=passed)
+        return max(largest, key=lambda r: r.effect or 0.0, default=passed)
 
 
 def limit_records(
@@ -130,7 +130,7 @@ def limit_records(
         naming: What contributors are called.
 
     Returns:
-        One record a limit that is set; NOT_EVALUATED if a column that it needs is missing.
+        One record for each limit that is set; NOT_EVALUATED if a column that it needs is missing.
 
     Cost: one pass over two or three columns.
     """
@@ -147,8 +147,14 @@ def sampling_weights(
     A row by an unknown contributor has ``probation_weight``; then contributors that still hold
     more than ``max_share`` of all weight are scaled down to it.
 
+    Args:
+        table: The rows.
+        schema: Roles of the columns.
+        known: Contributors of the baseline.
+        limits: From the policy.
+
     Returns:
-        One weight a row, in (0, 1], in the order of the rows; all 1 without contributors.
+        One weight for each row, in (0, 1], in the order of the rows; all 1 without contributors.
     """
     names = _column(table, schema.contributor)
     if names is None:

@@ -10,16 +10,25 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from sluicegate.signals.comparison import MIN_ROWS
+from sluicegate.signals.contributors.shares import block_shares
+from sluicegate.signals.decision.budget import prediction_bound
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.decision.tails import binomial_lower, rate_excess_p
+from sluicegate.signals.definition import Signal
 
 if TYPE_CHECKING:
+    from sluicegate.profiling.counts import Profile
+    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.learning import Learning
 
-NEW = "CONTRIBUTOR_NEW"
-FLOOD = "CONTRIBUTOR_FLOOD"
+_ASKED = 20
+"""Contributors whose shares are asked about: those that grew most."""
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -32,16 +41,13 @@ def findings(comparison: Comparison) -> list[Finding]:
     if not reason and not batch:
         reason = "no row names a contributor"
     if reason:
-        return [
-            not_evaluated(code, Family.CONTAMINATION, reason, column=column)
-            for code in (NEW, FLOOD)
-        ]
+        return [not_evaluated(signal, reason, column=column) for signal in SIGNALS]
     return [_newcomers(comparison, column, base, batch), _flood(comparison, column, base, batch)]
 
 
-def _rows(profile: object) -> dict[str, int]:
-    contributors = profile.contributors  # type: ignore[attr-defined]
-    return {name: int(row.sum()) for name, row in contributors.items() if name is not None}
+def _rows(profile: Profile) -> dict[str, int]:
+    named = ((name, row) for name, row in profile.contributors.items() if name is not None)
+    return {name: int(row.sum()) for name, row in named}
 
 
 def _newcomers(
@@ -54,8 +60,7 @@ def _newcomers(
     chance = rate_excess_p(batch[new[0]], m, 0, max(n, 1)) * len(batch) if new else 1.0
     shown = ", ".join(map(comparison.naming.of, new[:3]))
     return Finding(
-        code=NEW,
-        family=Family.CONTAMINATION,
+        signal=NEW,
         column=column,
         null_hypothesis="every contributor delivered before, or so rarely that it was missed",
         effect_unit="share of rows",
@@ -70,7 +75,6 @@ def _newcomers(
                 text=f"{len(new)} new contributor(s) with {percent(share)} of rows"
                 + (f": {shown}" if shown else ""),
                 hint="Confirm who they are before their rows enter a baseline.",
-                severity=Status.WARNED,
             )
         ],
         evidence={"new": [[comparison.naming.of(name), batch[name]] for name in new[:20]]},
@@ -83,7 +87,7 @@ def _flood(
     n, m = sum(base.values()), max(sum(batch.values()), 1)
     tolerance = comparison.tolerance(FLOOD, column)
     candidates = []
-    for name in sorted(batch, key=lambda x: (base.get(x, 0) / n - batch[x] / m, x))[:20]:
+    for name in sorted(batch, key=lambda x: (base.get(x, 0) / n - batch[x] / m, x))[:_ASKED]:
         j, k = base.get(name, 0), batch[name]
         p, q = j / n, k / m
         error = math.sqrt(p * (1 - p) / n + q * (1 - q) / m)
@@ -94,15 +98,13 @@ def _flood(
                 bound=q - p - 1.645 * error,
                 tolerance=tolerance,
                 # Only the twenty largest rises are asked, but all contributors were looked at.
-                p_value=min(1.0, rate_excess_p(k, m, j, n) * max(len(batch) / 20.0, 1.0)),
+                p_value=min(1.0, rate_excess_p(k, m, j, n) * max(len(batch) / _ASKED, 1.0)),
                 text=f"delivers {percent(q)} of rows (baseline {percent(p)})",
                 hint="Cap its share or ask why it delivers so much.",
-                severity=Status.WARNED,
             )
         )
     return Finding(
-        code=FLOOD,
-        family=Family.CONTAMINATION,
+        signal=FLOOD,
         column=column,
         null_hypothesis="no contributor's share of rows is larger than in the baseline",
         effect_unit="share of rows",
@@ -111,3 +113,49 @@ def _flood(
         candidates=candidates,
         evidence={"contributors": len(batch)},
     )
+
+
+def _flood_budget(learning: Learning) -> dict[str, float]:
+    """Learn how far a contributor's share of a block strays from its share of all rows."""
+    shares = learning.once(block_shares)
+    if shares is None:
+        return {}
+    block_rows = np.maximum(shares.rows.sum(axis=1, keepdims=True), 1.0)
+    centre = shares.rows.sum(axis=0) / shares.rows.sum()
+    noise = centre * (1 - centre) / block_rows
+    moves = zip((shares.rows / block_rows - centre).T, noise.T, strict=True)
+    return {f"{FLOOD.code}:{shares.column}": max(prediction_bound(m, n) for m, n in moves)}
+
+
+def _applies(baseline: Baseline) -> bool:
+    return baseline.schema.contributor is not None
+
+
+NEW = Signal(
+    code="CONTRIBUTOR_NEW",
+    family=Family.CONTAMINATION,
+    severity=Status.WARNED,
+    floor=0.0,
+    asks="contributors the baseline did not know",
+    demand="Rows must come from contributors that the baseline knows.",
+    needs="contributor column",
+    min_rows=MIN_ROWS,
+    expectation="ExpectContributorsToBeKnown",
+    applies=_applies,
+    findings=findings,
+)
+FLOOD = Signal(
+    code="CONTRIBUTOR_FLOOD",
+    family=Family.CONTAMINATION,
+    severity=Status.WARNED,
+    floor=0.05,
+    asks="one contributor delivers a larger share",
+    demand="No contributor's share of rows may grow beyond tolerance.",
+    needs="contributor column",
+    min_rows=MIN_ROWS,
+    expectation="ExpectContributorSharesWithinTolerance",
+    applies=_applies,
+    budgets=_flood_budget,
+    findings=findings,
+)
+SIGNALS = (NEW, FLOOD)

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from sluicegate.profiling.tokens import mix
-from sluicegate.signals.copies.known_rows import KnownRows, learn_known_rows, packed
+from sluicegate.signals.chunk import prints_of
+from sluicegate.signals.copies.known_rows import NATURAL, KnownRows, learn_known_rows, packed
 from sluicegate.signals.copies.pair_counts import group_conflicts
 from sluicegate.signals.decision.budget import prediction_bound
+from sluicegate.signals.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from sluicegate.profiling.layout import Encoded, Layout
     from sluicegate.signals.copies.known_rows import Hashes
+    from sluicegate.signals.learning import Learning
 
 TABLES: Final = (0, 2)
 """Which tables of fingerprints are compared: equal rows, near-equal rows."""
@@ -86,30 +88,56 @@ class ConflictTable:
 
 
 def row_hashes(prints: Hashes) -> Hashes:
-    """Return fingerprints as `known_rows` wants them: a sum of hashes, scrambled once more."""
+    """Return fingerprints as `known_rows` wants them: a sum of hashes, scrambled once more.
+
+    Args:
+        prints: uint64, shape (n_rows,).
+
+    Returns:
+        uint64, same shape.
+    """
     return mix(prints)
 
 
-def learn_conflicts(
-    layout: Layout, encoded: Encoded, prints: Hashes, blocks: NDArray[np.int64]
-) -> tuple[tuple[ConflictTable, ...], dict[str, float]]:
-    """Learn how often rows of the baseline with equal features disagree.
+def expected_within(table: ConflictTable, n: int, alike: float) -> float:
+    """Return the conflicts to expect among n rows of which so many share their features.
 
     Args:
-        layout: Columns.
-        encoded: All baseline rows.
-        prints: Their fingerprints, uint64, shape (4, n_rows).
-        blocks: Block of each row.
+        table: The baseline's side.
+        n: Rows of the batch that have a label.
+        alike: Those of them that share their features with another; may be an estimate.
+    """
+    return max(table.expected(n), table.disagreement() * alike)
+
+
+def usual_rate(known: KnownRows, t: int) -> float:
+    """Return how often a row of the source contradicts an equal (0) or near-equal (1) one.
+
+    An exact copy in a source that has none is a redelivery; a neighbour may be anything until
+    the baseline has shown what neighbours are.
+
+    Args:
+        known: The baseline's side.
+        t: Place of the table among `TABLES`.
+    """
+    if t == 0:
+        return max(known.contradicted / known.met if known.met else 0.0, NATURAL)
+    return (known.contradicted + 0.5) / (known.met + 1.0)
+
+
+def learned_conflicts(learning: Learning) -> tuple[tuple[ConflictTable, ...], dict[str, float]]:
+    """Learn how often rows of the baseline with equal features disagree.
 
     Returns:
         The tables, none without classes or features; and budgets by kind of conflict.
     """
+    layout, encoded, blocks = learning.layout, learning.encoded, learning.blocks
     label = layout.label
     if label is None or not label.listed or encoded.label is None:
         return (), {}
     if not any(c.binned or c.listed for c in layout.features):
         return (), {}
-    rows = np.flatnonzero(encoded.label < len(label.categories))
+    rows, prints = np.flatnonzero(encoded.label < len(label.categories)), learning.once(prints_of)
     tables, budgets = [], {}
     for table, within, against in zip(TABLES, WITHIN, AGAINST, strict=True):
         hashes, cells = row_hashes(prints[table][rows]), encoded.label[rows]
@@ -140,3 +168,15 @@ def _budget(table: ConflictTable, keys: Hashes, blocks: NDArray[np.int64]) -> fl
         excess.append((found - expected) / own.size)
         noise.append(max(expected, 0.5) / own.size**2)
     return min(prediction_bound(np.array(excess), np.array(noise)), 1.0)
+
+
+def _learn(learning: Learning) -> tuple[ConflictTable, ...]:
+    return learning.once(learned_conflicts)[0]
+
+
+CONFLICTS = Section(
+    "conflicts",
+    _learn,
+    lambda tables: {"conflicts": [table.to_json() for table in tables]},
+    lambda value: tuple(ConflictTable.from_json(v) for v in value["conflicts"]),
+)

@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sluicegate.signals.copies.conflict_reference import AGAINST, TABLES, WITHIN, row_hashes
-from sluicegate.signals.copies.conflicts import expected_within, usual_rate
+from sluicegate.signals.chunk import prints_of
+from sluicegate.signals.copies.conflict_count import LABELS_BY_PRINT, kept_labels
+from sluicegate.signals.copies.conflict_reference import (
+    AGAINST,
+    CONFLICTS,
+    TABLES,
+    WITHIN,
+    expected_within,
+    row_hashes,
+    usual_rate,
+)
 from sluicegate.signals.copies.known_rows import packed
 
 if TYPE_CHECKING:
@@ -15,25 +24,24 @@ if TYPE_CHECKING:
 
     from sluicegate.signals.copies.known_rows import Hashes
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.signals.scan import Scan
+    from sluicegate.signals.traces import Traces
 
     Floats = NDArray[np.float64]
 _LEAST = 1e-3  # of the label model's posterior: it breaks ties, it does not outvote ten rows
 
 
-def conflict_probability(scan: Scan, record: SignalRecord, posterior: Floats) -> Floats:
+def conflict_probability(traces: Traces, record: SignalRecord) -> Floats:
     """Return each row's probability of carrying the wrong one of two conflicting labels.
 
     Args:
-        scan: The pass over the batch.
+        traces: The rows of the batch.
         record: The fired record.
-        posterior: The label model's probability of a wrong label, 0 where there is none.
 
     Returns:
         float64, shape (n_rows,), in [0, 0.999].
     """
-    prints = np.concatenate([part.prints for part in scan.parts], axis=1)
-    cells, label = np.concatenate(scan.conflicts.cells), scan.baseline.layout.label
+    prints, cells = traces.joined(prints_of), traces.joined(kept_labels)
+    label = traces.baseline.layout.label
     out = np.zeros(cells.size)
     if label is None:
         return out
@@ -42,16 +50,16 @@ def conflict_probability(scan: Scan, record: SignalRecord, posterior: Floats) ->
     for t, table in enumerate(TABLES):
         keys = packed(row_hashes(prints[table][rows]), cells[rows])
         if WITHIN[t] in fired:
-            out[rows] = np.maximum(out[rows], _within(scan, t, keys, posterior[rows]))
+            out[rows] = np.maximum(out[rows], _within(traces, t, keys, traces.ranking[rows]))
         if AGAINST[t] in fired:
-            out[rows] = np.maximum(out[rows], _against(scan, t, keys))
+            out[rows] = np.maximum(out[rows], _against(traces, t, keys))
     return out
 
 
-def _within(scan: Scan, t: int, keys: Hashes, posterior: Floats) -> Floats:
+def _within(traces: Traces, t: int, keys: Hashes, posterior: Floats) -> Floats:
     """Give each group's classes a share of the blame: the fewer and less credible, the more."""
-    reference = scan.baseline.contamination.conflicts[t]
-    found = scan.conflicts.tables[t].conflicts()
+    reference = CONFLICTS.of(traces.baseline)[t]
+    found = LABELS_BY_PRINT.of(traces.comparison).tables[t].conflicts()
     expected = expected_within(reference, keys.size, found.rows)
     unexplained = np.clip(1.0 - expected / max(found.conflicts, 1.0), 0.0, 0.999)
     pairs, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
@@ -65,8 +73,8 @@ def _within(scan: Scan, t: int, keys: Hashes, posterior: Floats) -> Floats:
     return share[inverse]
 
 
-def _against(scan: Scan, t: int, keys: Hashes) -> Floats:
-    known = scan.baseline.contamination.conflicts[t].known
+def _against(traces: Traces, t: int, keys: Hashes) -> Floats:
+    known = CONFLICTS.of(traces.baseline)[t].known
     cells = known.cells(keys)
     wrong = (cells >= 0) & (cells != (keys & np.uint64(0xFF)).astype(np.int16))
     # Once chance is excluded, what the baseline has seen counts, not what might have been.

@@ -21,22 +21,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.signals.copies.repeats import (
-    Spectrum,
-    excess_groups_p,
-    expected_rows,
-    rows_in_groups,
-)
-from sluicegate.signals.decision.budget import prediction_bound
+from sluicegate.signals.chunk import prints_of
+from sluicegate.signals.comparison import MIN_ROWS
+from sluicegate.signals.copies.copy_count import COPIES, REPEATS, expected_copies
+from sluicegate.signals.copies.repeats import excess_groups_p, expected_rows, rows_in_groups
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import normal_sf, rate_excess_p
+from sluicegate.signals.definition import Signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.copies.repeats import Spectrum
+    from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.traces import Traces
 
 CODE = "DUPLICATES"
 KINDS = ("exact copies", "close copies", "near copies", "rough copies")
@@ -44,27 +45,24 @@ KINDS = ("exact copies", "close copies", "near copies", "rough copies")
 SIZES = (4, 8, 12, 16)
 """Rows of a group from which it counts as large."""
 _SURE = 0.999
-LEAST_DENSITY = 2.0
-"""Natural repeats come from values that many rows share, and how many do moves with every season
-(punctual months repeat "no delay"): pairs may become twice as frequent before it means anything."""
 Floats = NDArray[np.float64]
 Hashes = NDArray[np.uint64]
 
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding if the baseline has features with fingerprints."""
-    reference = comparison.baseline.contamination
-    if not reference.spectra:
+    if not REPEATS.of(comparison.baseline).spectra:
         return []
     reason = comparison.too_few() or comparison.lacking_feature()
     if reason:
-        return [not_evaluated(CODE, Family.CONTAMINATION, reason)]
+        return [not_evaluated(SIGNAL, reason)]
     n, m = comparison.profile.n_rows, comparison.baseline.n_rows
-    found = [max(n - distinct, 0.0) for distinct, _ in comparison.distinct]
+    tables = COPIES.of(comparison).tables
+    estimates, spectra = [t.estimate() for t in tables], [t.spectrum() for t in tables]
+    found = [max(n - distinct, 0.0) for distinct, _ in estimates]
     return [
         Finding(
-            code=CODE,
-            family=Family.CONTAMINATION,
+            signal=SIGNAL,
             null_hypothesis="copies are as frequent as in a baseline sample of this size",
             effect_unit="share of rows",
             n_baseline=m,
@@ -74,14 +72,14 @@ def findings(comparison: Comparison) -> list[Finding]:
                 for table in range(len(KINDS))
                 for candidate in (
                     _copies(comparison, table, found[table]),
-                    *(_groups(comparison, table, least) for least in SIZES),
+                    *(_groups(comparison, table, spectra[table], least) for least in SIZES),
                 )
             ],
             evidence={
                 "exact_copies": round(found[0]),
                 "near_copies": round(max(found[1:])),
-                "largest_group": max(s[-1][0] for s, _ in comparison.repeats),
-                "standard_error": round(max(error for _, error in comparison.distinct)),
+                "largest_group": max(groups[-1][0] for groups in spectra),
+                "standard_error": round(max(error for _, error in estimates)),
             },
         )
     ]
@@ -90,9 +88,12 @@ def findings(comparison: Comparison) -> list[Finding]:
 def _copies(comparison: Comparison, table: int, found: float) -> Candidate:
     """Copies are the rows beyond the different ones, however they are spread over groups."""
     n, m = comparison.profile.n_rows, comparison.baseline.n_rows
-    groups = comparison.baseline.contamination.spectra[table]
-    expected, error = expected_copies(groups, m, n), comparison.distinct[table][1]
-    dense = n * comparison.baseline.contamination.density[table]
+    reference = REPEATS.of(comparison.baseline)
+    groups, dense = reference.spectra[table], n * reference.density[table]
+    expected, error = (
+        expected_copies(groups, m, n),
+        COPIES.of(comparison).tables[table].estimate()[1],
+    )
     excess = found - expected
     p_value = rate_excess_p(int(found), n, math.ceil(expected * m / n), m)
     spread = math.sqrt(found + expected * n / m + 1.0 + error * error)
@@ -103,7 +104,7 @@ def _copies(comparison: Comparison, table: int, found: float) -> Candidate:
         effect=excess / n,
         bound=(excess - 1.645 * spread) / n,
         tolerance=max(
-            comparison.tolerance(CODE, KINDS[table]),
+            comparison.tolerance(SIGNAL, KINDS[table]),
             expected_copies(groups, m, dense) / dense - expected / n,
         ),
         p_value=p_value,
@@ -113,13 +114,12 @@ def _copies(comparison: Comparison, table: int, found: float) -> Candidate:
     )
 
 
-def _groups(comparison: Comparison, table: int, least: int) -> Candidate:
+def _groups(comparison: Comparison, table: int, batch: Spectrum, least: int) -> Candidate:
     """Rows in large groups: natural repeats come in twos and threes, floods do not."""
     n, m = comparison.profile.n_rows, comparison.baseline.n_rows
-    groups = comparison.baseline.contamination.spectra[table]
-    batch, scale = comparison.repeats[table]
+    reference, scale = REPEATS.of(comparison.baseline), COPIES.of(comparison).scale(table)
+    groups, dense = reference.spectra[table], n * reference.density[table]
     found, expected = scale * rows_in_groups(batch, least), expected_rows(groups, m, n, least)
-    dense = n * comparison.baseline.contamination.density[table]
     squares = sum(size * size * number for size, number in batch if size >= least)
     spread = math.sqrt(found + expected * n / m + 1.0 + squares * scale * (scale - 1))
     return Candidate(
@@ -127,7 +127,7 @@ def _groups(comparison: Comparison, table: int, least: int) -> Candidate:
         effect=(found - expected) / n,
         bound=(found - expected - 1.645 * spread) / n,
         tolerance=max(
-            comparison.tolerance(CODE, KINDS[table]),
+            comparison.tolerance(SIGNAL, KINDS[table]),
             expected_rows(groups, m, dense, least) / dense - expected / n,
         ),
         p_value=excess_groups_p(batch, groups, ratio=n / m, least=least, sampled=1.0 / scale),
@@ -137,52 +137,6 @@ def _groups(comparison: Comparison, table: int, least: int) -> Candidate:
     )
 
 
-def learn_density(hashes: Hashes, blocks: NDArray[np.int64]) -> float:
-    """Return how many times more rows a batch may seem to have than it has.
-
-    Rows of one period resemble each other more than rows of many, as if there were more of them:
-    two rows of a block are equal that many times as often as two rows of the whole baseline.
-    """
-    whole = spectrum(hashes)
-    rows = np.bincount(blocks)
-    expected = np.array([expected_copies(whole, blocks.size, n) for n in rows.tolist()])
-    found = np.array([copies(hashes[blocks == block]) for block in range(rows.size)])
-    some = expected > 0.0
-    if not some.any():
-        return LEAST_DENSITY
-    more = prediction_bound(found[some] / expected[some] - 1.0, 1.0 / expected[some])
-    return max(LEAST_DENSITY, 1.0 + more)
-
-
-def copies(hashes: Hashes) -> int:
-    """Return how many rows repeat an earlier one."""
-    ordered = np.sort(hashes)  # np.unique hashes since numpy 2.3: nine times slower here
-    return int((ordered[1:] == ordered[:-1]).sum())
-
-
-def spectrum(hashes: Hashes) -> Spectrum:
-    """Return (group size, number of groups), increasing by size."""
-    _, sizes = np.unique(hashes, return_counts=True)
-    values, counts = np.unique(sizes, return_counts=True)
-    return [(int(v), int(c)) for v, c in zip(values, counts, strict=True)]
-
-
-def expected_copies(groups: Sequence[tuple[int, int]], m: int, n: float) -> float:
-    """Return the copies to expect among n rows of a source with this spectrum in m rows.
-
-    Below m each group is thinned; above, the chance of a row to be a copy grows with n.
-    """
-    share = min(n / m, 1.0)
-    size = np.array([g[0] for g in groups], dtype=np.float64)
-    number = np.array([g[1] for g in groups], dtype=np.float64)
-    distinct = float((number * (1.0 - (1.0 - share) ** size)).sum())
-    inside = max(share * float((number * size).sum()) - distinct, 0.0)
-    if n <= m:
-        return inside
-    single = math.log1p(-min(inside / m, 1.0 - 1e-12))
-    return n * -math.expm1(single * n / m)
-
-
 def copy_probability(hashes: Hashes, groups: Sequence[tuple[int, int]], m: int) -> Floats:
     """Return each row's probability of being a copy that the baseline does not explain.
 
@@ -190,7 +144,7 @@ def copy_probability(hashes: Hashes, groups: Sequence[tuple[int, int]], m: int) 
     says little, and a group of ten still says all. A larger group is never less suspicious.
 
     Args:
-        hashes: Fingerprints of the batch.
+        hashes: Fingerprints of the batch, uint64, shape (n_rows,).
         groups: Spectrum of the baseline.
         m: Rows of the baseline.
 
@@ -210,3 +164,32 @@ def copy_probability(hashes: Hashes, groups: Sequence[tuple[int, int]], m: int) 
         chance[size] = surest
     found: Floats = chance[sizes[inverse]]
     return found
+
+
+def _rows(traces: Traces, record: SignalRecord) -> Floats:
+    """Name copies by each table that fired; the surest counts."""
+    groups, prints = REPEATS.of(traces.baseline).spectra, traces.joined(prints_of)
+    out, m = np.zeros(traces.n_rows), traces.baseline.n_rows
+    for table, kind in enumerate(KINDS):
+        if any(subject.startswith(kind) for subject in record.evidence.get("fired", [])):
+            out = np.maximum(out, copy_probability(prints[table], groups[table], m))
+    return out
+
+
+SIGNAL = Signal(
+    code=CODE,
+    family=Family.CONTAMINATION,
+    floor=0.003,
+    asks="rows repeat each other, exactly or nearly (three sizes of cells), or in large groups, "
+    "beyond the natural rate of each",
+    demand="Rows must not repeat each other or the baseline beyond tolerance.",
+    needs=f"{MIN_ROWS} rows",
+    min_rows=MIN_ROWS,
+    expectation="ExpectDuplicatesWithinTolerance",
+    applies=lambda baseline: bool(REPEATS.of(baseline).spectra),
+    sections=(REPEATS,),
+    counters=(COPIES,),
+    findings=findings,
+    keeps=(prints_of,),
+    rows=_rows,
+)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from sluicegate.profiling.packed import pack, unpack
 from sluicegate.signals.decision.budget import prediction_bound
+from sluicegate.signals.decision.tails import binomial_sf, rate_excess_p
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +25,21 @@ KEPT = 100_000
 """Hashes kept, 8 bytes each."""
 CELL = np.uint64(0xFF)
 _SHIFT = np.uint64(8)
+NATURAL = 0.001
+"""Share of known rows that may be relabelled where the baseline says nothing."""
 _MAJORITY = 0.9  # a hash whose rows agree less than this has no class of its own
 
 
 def packed(hashes: Hashes, cells: NDArray[np.uint8]) -> Hashes:
-    """Return hash and label cell of each row in one number."""
+    """Return hash and label cell of each row in one number.
+
+    Args:
+        hashes: uint64, shape (n,); the lowest 8 bits are lost.
+        cells: Label cell of each, uint8, shape (n,).
+
+    Returns:
+        uint64, shape (n,).
+    """
     keys: Hashes = (hashes & ~CELL) | cells.astype(np.uint64)
     return keys
 
@@ -50,7 +61,14 @@ class KnownRows:
     contradicted: int
 
     def cells(self, hashes: Hashes) -> NDArray[np.int16]:
-        """Return the label cell that each hash had, -1 where it is not known."""
+        """Return the label cell that each hash had, -1 where it is not known.
+
+        Args:
+            hashes: uint64, shape (n,).
+
+        Returns:
+            int16, shape (n,).
+        """
         if self.keys.size == 0 or hashes.size == 0:
             return np.full(hashes.size, -1, dtype=np.int16)
         wanted = hashes & ~CELL
@@ -96,9 +114,10 @@ def learn_known_rows(
 
     Args:
         hashes: Hash of each row that has a known class, uint64, shape (n,).
-        cells: Its label cell.
+        cells: Its label cell, uint8, shape (n,).
         blocks: Its block, int64, values 0..k-1: rows are compared with those of other blocks.
-        trusted: `packed` rows of a golden set, remembered too and believed more.
+        trusted: `packed` rows of a golden set, uint64, shape (n_golden,), remembered too and
+            believed more.
         kept: Hashes kept at most.
 
     Returns:
@@ -154,7 +173,14 @@ def _between_blocks(
 
 
 def agreed(keys: Hashes) -> Hashes:
-    """Return one key a hash, of those whose rows have one class, nine in ten at least."""
+    """Return one key for each hash whose rows have one class, nine in ten at least.
+
+    Args:
+        keys: `packed` rows, uint64, shape (n,).
+
+    Returns:
+        uint64, shape (n_hashes,), sorted.
+    """
     if keys.size == 0:
         return keys
     pairs, counts = np.unique(keys, return_counts=True)
@@ -166,3 +192,18 @@ def agreed(keys: Hashes) -> Hashes:
     chosen = (counts == most[group]) & (counts >= _MAJORITY * total[group])
     kept: Hashes = pairs[chosen]
     return kept
+
+
+def relabelled_p(k: int, m: int, known: KnownRows) -> float:
+    """Return the p-value of "known rows are contradicted no more often than in the baseline".
+
+    Args:
+        k: Rows of the batch that contradict what is known.
+        m: Rows of the batch that are known, at least k.
+        known: The baseline's side.
+
+    Returns:
+        In [0, 1]; 1 if no row is known.
+    """
+    p = binomial_sf(k, m, NATURAL)
+    return max(p, rate_excess_p(k, m, known.contradicted, known.met)) if known.contradicted else p

@@ -76,9 +76,12 @@ class PairCounts:
     n_waiting: int = 0
 
     def add(self, keys: Hashes) -> None:
-        """Count `packed` rows in place.
+        """Count rows in place.
 
-        Cost: 60 ns a row while all are kept, 2 ns later.
+        Args:
+            keys: `packed` rows, uint64, shape (n,).
+
+        Cost: 60 ns per row while all are kept, 2 ns later.
         """
         fresh = keys[self._inside(keys)]
         self.waiting.append(fresh)
@@ -150,8 +153,8 @@ def group_conflicts(keys: Hashes, counts: Counts) -> tuple[Counts, NDArray[np.fl
     """Return rows and conflicts of each fingerprint.
 
     Args:
-        keys: `packed` numbers, sorted, each once.
-        counts: Rows of each.
+        keys: `packed` numbers, uint64, shape (n,), sorted, each once.
+        counts: Rows of each, int64, same shape.
 
     Returns:
         int64 and float64, shape (n_fingerprints,).

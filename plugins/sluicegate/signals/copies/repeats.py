@@ -32,12 +32,22 @@ _WORST = np.geomspace(1e-4, 200.0, 400)
 
 
 def rows_in_groups(groups: Sequence[tuple[int, int]], least: int) -> int:
-    """Return the rows in groups of at least that size."""
+    """Return the rows in groups of at least that size.
+
+    Args:
+        groups: Group sizes with the number of groups.
+        least: Size of a group.
+    """
     return sum(size * number for size, number in groups if size >= least)
 
 
 def groups_of(groups: Sequence[tuple[int, int]], least: int) -> int:
-    """Return the number of groups of at least that size."""
+    """Return the number of groups of at least that size.
+
+    Args:
+        groups: Group sizes with the number of groups.
+        least: Size of a group.
+    """
     return sum(number for size, number in groups if size >= least)
 
 
@@ -128,6 +138,8 @@ def excess_groups_p(
     at most C / (1 + C). At most as many of the batch's groups as the baseline has groups beyond
     b can be the same cells; the others are of the first kind. b is chosen by the baseline alone.
     The test assumes no shape of the rates, and a group, not a row, is what may happen by chance.
+
+    Null hypothesis: as above; ties do not matter, because groups are counted. Minimum n: 1 group.
 
     Args:
         batch: Spectrum of the batch, or of a sample of its fingerprints.

@@ -30,8 +30,10 @@ _MILD_WEIGHT = 0.5
 _ORDER = (Status.FAILED, Status.WARNED)
 
 
-def decide(findings: Sequence[Finding], false_block_budget: float) -> tuple[SignalRecord, ...]:
-    """Return one record a finding, in the order given.
+def corrected_records(
+    findings: Sequence[Finding], false_block_budget: float
+) -> tuple[SignalRecord, ...]:
+    """Return a record for each finding, in the order given.
 
     Args:
         findings: All findings of the run.
@@ -67,7 +69,7 @@ def _group(finding: Finding) -> tuple[str, bool, float]:
 
     A warning must not take error budget from what protects the training.
     """
-    mild = all(c.severity is Status.WARNED for c in finding.candidates)
+    mild = all(finding.severity(c) is Status.WARNED for c in finding.candidates)
     apart = mild and finding.family is not Family.DRIFT
     weight = _MILD_WEIGHT if apart else _WEIGHTS.get(finding.family, 1.0)
     return finding.family.value, apart, weight
@@ -93,7 +95,7 @@ def _record(finding: Finding, level: float | None) -> SignalRecord:
         )
     fired = [c for c in finding.candidates if _fires(finding, c, level)]
     # The narrowest subject explains most: a contributor before a class before the whole batch.
-    fired.sort(key=lambda c: (_ORDER.index(c.severity), -c.depth, c.p_value, -c.bound))
+    fired.sort(key=lambda c: (_ORDER.index(finding.severity(c)), -c.depth, c.p_value, -c.bound))
     shown = (
         fired[0]
         if fired
@@ -105,7 +107,7 @@ def _record(finding: Finding, level: float | None) -> SignalRecord:
     return SignalRecord(
         code=finding.code,
         family=finding.family,
-        status=shown.severity if fired else Status.PASSED,
+        status=finding.severity(shown) if fired else Status.PASSED,
         column=finding.column,
         null_hypothesis=finding.null_hypothesis,
         n_baseline=finding.n_baseline,

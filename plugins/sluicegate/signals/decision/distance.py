@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.signals.decision.budget import excess_bound
 from sluicegate.signals.decision.tails import cauchy_combination, chi2_sf, kolmogorov_sf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Counts = NDArray[np.int64]
 _MIN_EXPECTED = 5.0
@@ -36,7 +41,7 @@ def ordered_distance(base: Counts, batch: Counts) -> Distance:
 
     Args:
         base: int64, shape (n_bins,), at least one row.
-        batch: Likewise.
+        batch: The other side, int64, same shape, at least one row.
 
     Source: Massart 1990 (bound), Kolmogorov 1933 (p); chi-square for changes of shape.
     """
@@ -53,7 +58,7 @@ def listed_distance(base: Counts, batch: Counts) -> Distance:
 
     Args:
         base: int64, shape (n_categories,), at least one row.
-        batch: Likewise.
+        batch: The other side, int64, same shape, at least one row.
     """
     n, m = int(base.sum()), int(batch.sum())
     p, q = base / n, batch / m
@@ -68,8 +73,27 @@ def listed_distance(base: Counts, batch: Counts) -> Distance:
     return Distance(effect, noise, bound, chi_square_p(base, batch))
 
 
+def excess_over_noise(distances: Iterable[Distance]) -> float:
+    """Return the largest distance to expect of one more block, beyond chance.
+
+    Args:
+        distances: Of each block to all others.
+    """
+    return excess_bound(np.array([max(d.effect - d.noise, 0.0) for d in distances]))
+
+
 def chi_square_p(base: Counts, batch: Counts) -> float:
     """Two-sample chi-square over cells, the rare ones pooled until each expects five rows.
+
+    Null hypothesis: both histograms are draws of one distribution. Empty cells are left out; with
+    fewer than two cells left nothing can differ, and the p-value is 1.
+
+    Args:
+        base: int64, shape (n_cells,), at least one row.
+        batch: The other side, int64, same shape, at least one row.
+
+    Returns:
+        The p-value, in [0, 1], uncorrected.
 
     Source: Pearson 1900; Cochran 1954 (pooling).
     """

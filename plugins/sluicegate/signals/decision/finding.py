@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.signals.decision.record import Family, Status
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from sluicegate.signals.decision.record import Family, Status
+    from sluicegate.signals.definition import Signal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Candidate:
         p_value: Chance of such a change under the null, uncorrected.
         text: Sizes in words.
         hint: What a person should do.
-        severity: Status if it fires.
+        severity: Status if it fires; None for the signal's own.
         depth: How narrow the subject is; of fired candidates the narrowest is shown.
     """
 
@@ -35,7 +36,7 @@ class Candidate:
     p_value: float
     text: str = ""
     hint: str = ""
-    severity: Status = Status.FAILED
+    severity: Status | None = None
     depth: int = 0
 
     @property
@@ -53,8 +54,7 @@ class Finding:
     Exactly one of ``candidates`` and ``reason`` is non-empty.
 
     Attributes:
-        code: Stable identifier.
-        family: Budget family.
+        signal: What measured it.
         column: Column name or "".
         null_hypothesis: What the p-values assume.
         effect_unit: Unit of effect, bound and tolerance.
@@ -66,8 +66,7 @@ class Finding:
         evidence: JSON-able detail.
     """
 
-    code: str
-    family: Family
+    signal: Signal
     column: str = ""
     null_hypothesis: str = ""
     effect_unit: str = ""
@@ -79,12 +78,32 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def code(self) -> str:
+        """Code of the signal."""
+        return self.signal.code
+
+    @property
+    def family(self) -> Family:
+        """Budget family of the signal."""
+        return self.signal.family
+
+    def severity(self, candidate: Candidate) -> Status:
+        """Return the status of the finding if a candidate of it fires."""
+        return candidate.severity or self.signal.severity
+
+    @property
     def p_value(self) -> float:
         """Smallest p-value of the candidates, corrected for their number."""
         smallest = min((c.p_value for c in self.candidates), default=1.0)
         return min(1.0, smallest * len(self.candidates))
 
 
-def not_evaluated(code: str, family: Family, reason: str, *, column: str = "") -> Finding:
-    """Return the finding of a signal that could not be computed."""
-    return Finding(code=code, family=family, column=column, reason=reason)
+def not_evaluated(signal: Signal, reason: str, *, column: str = "") -> Finding:
+    """Return the finding of a signal that could not be computed.
+
+    Args:
+        signal: The signal.
+        reason: Why, in words.
+        column: Column that it would have judged, or "".
+    """
+    return Finding(signal=signal, column=column, reason=reason)

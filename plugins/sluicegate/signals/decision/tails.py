@@ -36,6 +36,10 @@ def normal_quantile(p: float) -> float:
 def chi2_sf(x: float, df: float) -> float:
     """Return P(X > x) for chi-square with df > 0 degrees of freedom.
 
+    Args:
+        x: Any number; below 0 the answer is 1.
+        df: Degrees of freedom, > 0.
+
     Source: regularised incomplete gamma, DLMF 8.11.4 (series) and 8.9.2 (continued fraction,
     modified Lentz), as in Press et al. 2007, section 6.2.
     """
@@ -43,7 +47,17 @@ def chi2_sf(x: float, df: float) -> float:
 
 
 def gamma_q(a: float, x: float) -> float:
-    """Return the regularised upper incomplete gamma function Q(a, x), a > 0."""
+    """Return the regularised upper incomplete gamma function Q(a, x).
+
+    Args:
+        a: Shape, > 0.
+        x: Any number; up to 0 the answer is 1.
+
+    Raises:
+        ConfigError: ``a`` is not positive.
+
+    Source: DLMF 8.11.4, 8.9.2.
+    """
     if a <= 0:
         raise ConfigError("gamma_q needs a > 0", got=str(a))
     if x <= 0:
@@ -72,7 +86,12 @@ def gamma_q(a: float, x: float) -> float:
 
 
 def beta_i(a: float, b: float, x: float) -> float:
-    """Return the regularised incomplete beta function I_x(a, b), a, b > 0.
+    """Return the regularised incomplete beta function I_x(a, b).
+
+    Args:
+        a: First shape, > 0.
+        b: Second shape, > 0.
+        x: Any number; outside [0, 1] the answer is 0 or 1.
 
     Source: DLMF 8.17.22 (continued fraction, modified Lentz).
     """
@@ -105,7 +124,15 @@ def _guard(value: float) -> float:
 
 
 def binomial_sf(k: int, n: int, p: float) -> float:
-    """Return P(X >= k) for X binomial(n, p). Source: DLMF 8.17.5."""
+    """Return P(X >= k) for X binomial(n, p).
+
+    Args:
+        k: Any number; up to 0 the answer is 1.
+        n: Number of draws, >= 0.
+        p: Probability of a success, in [0, 1).
+
+    Source: DLMF 8.17.5.
+    """
     if k <= 0:
         return 1.0
     return 0.0 if k > n else beta_i(k, n - k + 1, p)
@@ -116,6 +143,14 @@ def rate_excess_p(k_batch: int, n_batch: float, k_base: int, n_base: float) -> f
 
     Conditional on the total, the batch's count is binomial with share n_batch / (n_batch +
     n_base) when both rates are equal: exact for Poisson counts, conservative for binomial ones.
+    Minimum n: none; without a count in either the p-value is 1.
+
+    Args:
+        k_batch: Rows of the batch that count.
+        n_batch: Rows of the batch, > 0; an effective number may be fractional.
+        k_base: Rows of the baseline that count.
+        n_base: Rows of the baseline, >= 0.
+
     Source: Przyborowski and Wilenski 1940.
     """
     return binomial_sf(k_batch, k_batch + k_base, n_batch / (n_batch + n_base))
@@ -123,6 +158,14 @@ def rate_excess_p(k_batch: int, n_batch: float, k_base: int, n_base: float) -> f
 
 def binomial_lower(k: int, n: int, confidence: float = 0.95) -> float:
     """Return the one-sided lower confidence bound of k successes in n.
+
+    Args:
+        k: Successes, 0..n.
+        n: Number of draws; of none the bound is 0.
+        confidence: In (0, 1).
+
+    Returns:
+        A share, at most k / n.
 
     Source: Clopper and Pearson 1934, by bisection on the exact tail.
     """
@@ -138,7 +181,11 @@ def binomial_lower(k: int, n: int, confidence: float = 0.95) -> float:
 
 
 def student_quantile(p: float, df: float) -> float:
-    """Return the quantile of Student's t, 0.5 <= p < 1, by bisection on the exact tail.
+    """Return the quantile of Student's t by bisection on the exact tail.
+
+    Args:
+        p: Probability below it, 0.5 <= p < 1.
+        df: Degrees of freedom, > 0.
 
     Source: DLMF 8.17.2 with x = df / (df + t^2).
     """
@@ -226,6 +273,12 @@ def tail_p(
     """Return `mean_excess_p`, or the normal tail where that says nothing is unusual.
 
     The exact tail costs a millisecond, and thousands of contributors are asked.
+
+    Args:
+        values: Support, float64, shape (k,).
+        weights: Probabilities, float64, shape (k,), sum 1.
+        n: Number of draws, > 0; an effective number may be fractional.
+        excess: Observed mean minus the expectation of the distribution.
     """
     centred = values - float(weights @ values)
     variance = float(weights @ (centred * centred))

@@ -1,7 +1,7 @@
-"""Floors of the tolerances: what nobody should be woken for, whatever the baseline says.
+"""Tolerances: what nobody should be woken for.
 
-A policy may override any of them by ``CODE`` or ``CODE:column``; a learned budget only ever
-widens the floor.
+A signal has a floor, whatever the baseline says. A policy may override it by ``CODE`` or
+``CODE:column``; a learned budget only ever widens the floor.
 """
 
 from __future__ import annotations
@@ -12,45 +12,21 @@ from typing import TYPE_CHECKING
 from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-FLOORS: Mapping[str, float] = {
-    "SCHEMA": 0.0,
-    "COMPLETENESS": 0.02,
-    "DRIFT_NUMERIC": 0.10,
-    "DRIFT_CATEGORICAL": 0.10,
-    "DRIFT_TEXT": 0.10,
-    "LABEL_PRIOR": 0.05,
-    "LABEL_NEW_CLASS": 0.0,
-    "LABEL_FLIPS": 0.005,
-    "LABEL_TRUSTED": 0.001,
-    "CONTRIBUTOR_NEW": 0.0,
-    "CONTRIBUTOR_FLOOD": 0.05,
-    "CONTRIBUTOR_LABEL_SKEW": 0.005,
-    "DUPLICATES": 0.003,
-    "LABEL_CONFLICTS": 0.003,
-    "LEAKAGE": 0.001,
-    "OUTLIERS": 0.002,
-    "TRIGGER_TOKENS": 0.001,
-    "TRIGGER_VALUES": 0.002,
-    "TRIGGER_PAIRS": 0.002,
-    "DICTIONARY": 0.005,
-    "HIDDEN_UNICODE": 0.001,
-    "TIME_BURST": 0.005,
-}
-"""Code to floor, all as shares of rows; the codes of all signals of one batch."""
-
-SEQUENCE_FLOORS: Mapping[str, float] = {"SEQUENCE": 0.005}
-"""The same for signals that exist only where earlier checks are given."""
+    from sluicegate.signals.definition import Signal
 
 
-def check_overrides(overrides: Mapping[str, float]) -> None:
+def check_overrides(overrides: Mapping[str, float], known: Collection[str]) -> None:
     """Refuse tolerances that name no signal or are no share.
+
+    Args:
+        overrides: Shares by ``CODE`` or ``CODE:column``.
+        known: Codes of the signals that take a tolerance.
 
     Raises:
         ConfigError: A code that is unknown or measures nothing, or a value outside [0, 1].
     """
-    known = {**FLOORS, **SEQUENCE_FLOORS}
     for key, value in overrides.items():
         if key.split(":", 1)[0] not in known:
             raise ConfigError(
@@ -63,9 +39,21 @@ def check_overrides(overrides: Mapping[str, float]) -> None:
             raise ConfigError("tolerance is not a share", locator=key, expected="0..1")
 
 
-def tolerance_for(code: str, column: str, overrides: Mapping[str, float], learned: float) -> float:
-    """Return the policy's tolerance if it has one, else the floor or the learned budget."""
-    for key in (f"{code}:{column}", code):
+def tolerance_for(
+    signal: Signal, column: str, overrides: Mapping[str, float], learned: float
+) -> float:
+    """Return the policy's tolerance if it has one, else the floor or the learned budget.
+
+    Args:
+        signal: A signal with a floor.
+        column: Name, or "" for the whole batch.
+        overrides: The policy's shares by ``CODE`` or ``CODE:column``.
+        learned: What the source does by itself, a share; 0 for nothing.
+
+    Returns:
+        A share in [0, 1].
+    """
+    for key in (f"{signal.code}:{column}", signal.code):
         if key in overrides:
             return overrides[key]
-    return max({**FLOORS, **SEQUENCE_FLOORS}[code], learned)
+    return max(signal.floor or 0.0, learned)

@@ -14,16 +14,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.signals.contributors.contrast import contrasts, share_contrasts
+from sluicegate.signals.comparison import MIN_ROWS
+from sluicegate.signals.contributors.contrast import (
+    contrasts,
+    learn_share_spread,
+    share_contrasts,
+)
+from sluicegate.signals.contributors.shares import block_shares
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import tail_p
-from sluicegate.signals.labels.reference import UNIT
+from sluicegate.signals.definition import Signal
+from sluicegate.signals.labels.clean_spread import UNIT
+from sluicegate.signals.labels.margin_count import MARGINS
 
 if TYPE_CHECKING:
+    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.contributors.contrast import Contrast
+    from sluicegate.signals.learning import Learning
 
 CODE = "CONTRIBUTOR_LABEL_SKEW"
 _MIN_ROWS = 5
@@ -41,11 +51,10 @@ def findings(comparison: Comparison) -> list[Finding]:
     if not reason and not candidates:
         reason = f"no contributor with at least {_MIN_ROWS} labelled rows"
     if reason:
-        return [not_evaluated(CODE, Family.CONTAMINATION, reason, column=column)]
+        return [not_evaluated(SIGNAL, reason, column=column)]
     return [
         Finding(
-            code=CODE,
-            family=Family.CONTAMINATION,
+            signal=SIGNAL,
             column=column,
             null_hypothesis="each contributor's class shares follow its past and its peers",
             effect_unit="share of rows",
@@ -81,7 +90,7 @@ def _sums(comparison: Comparison) -> _Sums | None:
 
 
 def _candidates(comparison: Comparison, column: str) -> list[Candidate]:
-    if comparison.baseline.labels is not None and comparison.flip_counts:
+    if comparison.baseline.labels is not None and MARGINS.of(comparison).usable:
         return _explained(comparison, column)
     sums = _sums(comparison)
     if sums is None:
@@ -107,7 +116,8 @@ def _of_class(comparison: Comparison, column: str, sums: _Sums, y: int) -> list[
 
 def _explained(comparison: Comparison, column: str) -> list[Candidate]:
     """With a model: rows of a class beyond what the contributor's own features predict."""
-    reference, counts = comparison.baseline.labels, comparison.flip_counts
+    reference, margins = comparison.baseline.labels, MARGINS.of(comparison)
+    counts = margins.usable
     if reference is None or not counts:
         return []
     names = [k for k in sorted(x for x in counts if x is not None) if counts[k].sum()]
@@ -118,7 +128,7 @@ def _explained(comparison: Comparison, column: str) -> list[Candidate]:
     base = reference.scale.contributors
     now = np.array([counts[n].sum(axis=1) for n in names], dtype=np.float64)
     past = np.array([base.get(n, none).sum(axis=1) for n in names], dtype=np.float64)
-    expected = np.array([comparison.predicted[n] for n in names]) / UNIT
+    expected = np.array([margins.predicted[n] for n in names]) / UNIT
     before = np.array([reference.predicted.get(n, zero) for n in names]) / UNIT
     total = past.sum(axis=0) + 1.0
     sums = _Sums(names, now, past, total / total.sum())
@@ -146,7 +156,7 @@ def _asked(
     within: float,
 ) -> list[Candidate]:
     share, rows, old = float(sums.share[y]), sums.now.sum(axis=1), sums.past.sum(axis=1)
-    floor = comparison.tolerance(CODE, column)
+    floor = comparison.tolerance(SIGNAL, column)
     out = []
     for i in np.flatnonzero(rows >= _MIN_ROWS):
         excess, error, weight = found[i].excess, found[i].error, float(rows[i] / rows.sum())
@@ -176,8 +186,45 @@ def _p_value(share: float, excess: float, error: float) -> float:
 
 def _class_name(comparison: Comparison, slot: int) -> str:
     label, reference = comparison.baseline.layout.label, comparison.baseline.labels
-    if reference is not None and comparison.flip_counts:
+    if reference is not None and MARGINS.of(comparison).usable:
         slot = reference.model.classes[slot]
     if label is not None and label.listed and label.n_cells == comparison.baseline.layout.n_slots:
         return label.categories[slot][:64]
     return f"class group {slot}"
+
+
+def _budgets(learning: Learning) -> dict[str, float]:
+    """Learn how contributors' shares of each class differ, and how they move between blocks."""
+    shares = learning.once(block_shares)
+    if shares is None or learning.layout.label is None:
+        return {}
+    learned = {}
+    for slot in range(learning.layout.n_slots - 2):
+        hit = (learning.encoded.slot[shares.known] == slot).astype(np.float64)
+        p = float(hit.mean()) if hit.size else 0.0
+        if 0.0 < p < 1.0:
+            spread = learn_share_spread(shares.rows, shares.counted(hit), p)
+            learned[f"{CODE}.between.{slot}:{shares.column}"] = spread.between
+            learned[f"{CODE}.within.{slot}:{shares.column}"] = spread.within
+    return learned
+
+
+def _applies(baseline: Baseline) -> bool:
+    named = baseline.schema.contributor is not None and bool(baseline.profile.contributors)
+    return named and baseline.layout.label is not None
+
+
+SIGNAL = Signal(
+    code=CODE,
+    family=Family.CONTAMINATION,
+    floor=0.005,
+    asks="one contributor's labels leave what its features, its past and its peers predict",
+    demand="No contributor's labels may disagree with the baseline beyond tolerance.",
+    needs="label and contributor",
+    min_rows=MIN_ROWS,
+    expectation="ExpectContributorLabelsWithinTolerance",
+    applies=_applies,
+    counters=(MARGINS,),
+    budgets=_budgets,
+    findings=findings,
+)

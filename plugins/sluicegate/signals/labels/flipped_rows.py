@@ -11,75 +11,99 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sluicegate.signals.chunk import kept_classes
+from sluicegate.signals.labels.margin_count import MARGINS, kept_margins, second_opinions
 from sluicegate.signals.labels.second_opinion import combine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from sluicegate.signals.chunk import Chunk
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.signals.labels.reference import LabelReference
-    from sluicegate.signals.scan import Scan
+    from sluicegate.signals.traces import Traces
 
     Floats = NDArray[np.float64]
 
 _PRIOR = 0.01  # share of bad labels assumed where no signal fired: natural label error or less
 
 
-def flip_posterior(scan: Scan, reference: LabelReference, record: SignalRecord | None) -> Floats:
-    """Return each row's probability of a wrong label, float64, shape (n_rows,).
+def kept_contributors(chunk: Chunk) -> tuple[NDArray[np.int32] | None, tuple[str | None, ...]]:
+    """Return each row's contributor, int32, shape (n_rows,), and their names; or None and none."""
+    return chunk.encoded.contributor, chunk.encoded.contributors
+
+
+KEPT = (kept_classes, kept_margins, second_opinions, kept_contributors)
+"""Views of each record batch that the posterior needs."""
+
+
+def flip_posterior(traces: Traces, record: SignalRecord | None) -> Floats:
+    """Return each row's probability of a wrong label.
 
     Args:
-        scan: The pass over the batch, of at least one row.
-        reference: What the baseline knows about labels.
+        traces: The rows of the batch.
         record: The signal on label flips if it fired.
+
+    Returns:
+        float64, shape (n_rows,), in [0, 1]; 0 for rows whose label is not modelled.
     """
-    class_index = np.concatenate([p.class_index for p in scan.parts]).astype(np.intp)
+    reference = traces.baseline.labels
+    if reference is None or not traces.n_rows or MARGINS.of(traces.comparison).reason:
+        return np.zeros(traces.n_rows)
+    class_index = traces.joined(kept_classes).astype(np.intp)
     known = class_index >= 0
     labels, out = class_index[known], np.zeros(class_index.size)
     if not labels.size:
         return out
     n = np.bincount(labels, minlength=len(reference.model.classes))
     shares = np.clip(n / labels.size, 1e-6, 1.0 - 1e-6)
-    odds = _likelihood_ratio(scan, reference, known, labels, shares)
-    odds += np.log(_by_class(scan, reference, shares, fired=record is not None))[labels]
-    prior = _prior(scan, class_index.size, record)[known]
+    odds = _likelihood_ratio(traces, reference, known, labels, shares)
+    odds += np.log(_by_class(traces, reference, shares, fired=record is not None))[labels]
+    prior = _prior(traces, record)[known]
     out[known] = 1.0 / (1.0 + np.exp(-odds) * (1.0 - prior) / prior)
     return out
 
 
 def _likelihood_ratio(
-    scan: Scan,
+    traces: Traces,
     reference: LabelReference,
     known: NDArray[np.bool_],
     labels: NDArray[np.intp],
     shares: Floats,
 ) -> Floats:
     """Return log-likelihoods of the rows among other classes less those among their own."""
-    margin = np.concatenate([p.margin for p in scan.parts]).astype(np.float64)
+    margin = traces.joined(kept_margins).astype(np.float64)
     odds = reference.scale.flip_odds(margin[known], labels)
-    opinions = [p.second for p in scan.parts if p.second is not None]
-    if len(opinions) < len(scan.parts):
+    opinions = [part for part in traces.of(second_opinions) if part is not None]
+    if len(opinions) < len(traces.parts):
         return odds
     # Models speak of labels, and know the shares of classes: add these to compare, take them off.
     others = np.log((1.0 - shares) / shares)[labels]
     return combine(odds + others, np.concatenate(opinions).astype(np.float64)[known]) - others
 
 
-def _prior(scan: Scan, n_rows: int, record: SignalRecord | None) -> Floats:
+def _prior(traces: Traces, record: SignalRecord | None) -> Floats:
     """Return the estimated flip share of the row's contributor, or of all rows."""
-    prior = np.full(n_rows, _PRIOR)
+    prior = np.full(traces.n_rows, _PRIOR)
     if record is None or record.effect is None:
         return prior
-    fired, called = set(record.evidence.get("fired", [])), scan.naming.subject
-    who = [i for name, i in scan.names.items() if name is not None and called(name) in fired]
-    contributor = np.concatenate([p.contributor for p in scan.parts])
-    group = np.isin(contributor, who) if who else np.ones(n_rows, dtype=bool)
-    share = record.effect * n_rows / max(int(group.sum()), 1)
+    group = _accused(traces, set(record.evidence.get("fired", [])))
+    share = record.effect * traces.n_rows / max(int(group.sum()), 1)
     prior[group] = min(max(share, _PRIOR), 0.9)
     return prior
 
 
-def _by_class(scan: Scan, reference: LabelReference, shares: Floats, *, fired: bool) -> Floats:
+def _accused(traces: Traces, fired: set[str]) -> NDArray[np.bool_]:
+    """Return the rows of the contributors that fired; all rows if none did."""
+    called, flags, some = traces.comparison.naming.subject, [], False
+    for (index, names), n_rows in zip(traces.of(kept_contributors), traces.sizes, strict=True):
+        named = np.array([name is not None and called(name) in fired for name in names], dtype=bool)
+        some = some or bool(named.any())
+        flags.append(np.zeros(n_rows, dtype=bool) if index is None else named[index])
+    return np.concatenate(flags) if some else np.ones(traces.n_rows, dtype=bool)
+
+
+def _by_class(traces: Traces, reference: LabelReference, shares: Floats, *, fired: bool) -> Floats:
     """How many times as often as labels at large those of each class are wrong.
 
     A flip may hit any row, so a label is the more often wrong the rarer it is. Where flips were
@@ -88,7 +112,7 @@ def _by_class(scan: Scan, reference: LabelReference, shares: Floats, *, fired: b
     usual: Floats = (1.0 - shares) / shares / max(shares.size - 1, 1)
     if not fired:
         return usual
-    counts = np.sum(list(scan.flip_counts.values()), axis=0)
+    counts = np.sum(list(MARGINS.of(traces.comparison).rows.values()), axis=0)
     u, (f, _) = reference.scale.flip_scores(), reference.scale.densities()
     n = np.maximum(counts.sum(axis=1), 1)
     found = np.maximum((counts * u).sum(axis=1) / n, 0.0)

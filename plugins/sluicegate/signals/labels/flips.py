@@ -3,8 +3,9 @@
 Null hypothesis: given its label, a row's margin under the reference model is distributed as
 cross-fitted on the baseline; for a contributor, up to its own past and what the rest of the
 batch moves. Minimum n: 50 labelled rows; contributors with fewer than 10 are not asked.
-Source: see `label_scores` (estimate), `contrast` (contributors), `tails.mean_excess_p`
-(p-value); information limit: STATISTICS.md, "Labels".
+Corrected over all rows, classes and contributors that are asked. Labels that the model does not
+know, and null, are left out. Source: see `margins` (estimate), `contrast` (contributors),
+`tails.mean_excess_p` (p-value).
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import mean_excess_p, tail_p
+from sluicegate.signals.definition import Signal
 from sluicegate.signals.labels.excess import Excess
+from sluicegate.signals.labels.flipped_rows import KEPT
+from sluicegate.signals.labels.margin_count import MARGINS
 
 if TYPE_CHECKING:
+    from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.signals.labels.reference import LabelReference
+    from sluicegate.signals.traces import Traces
 
 CODE = "LABEL_FLIPS"
 _MIN_CONTRIBUTOR_ROWS = 10
@@ -42,12 +48,13 @@ def findings(comparison: Comparison) -> list[Finding]:
     if label is None:
         return []
     reference = comparison.baseline.labels
-    reason = comparison.missing(label.name) or comparison.flip_reason
+    margins = MARGINS.of(comparison)
+    reason = comparison.missing(label.name) or margins.reason
     if reference is None:
         reason = comparison.baseline.unlabelled
-    counts = comparison.flip_counts
+    counts = margins.usable
     if reference is None or counts is None or reason:
-        return [not_evaluated(CODE, Family.LABEL, reason or "no model", column=label.name)]
+        return [not_evaluated(SIGNAL, reason or "no model", column=label.name)]
     batch = np.sum([np.zeros_like(reference.scale.own), *counts.values()], axis=0)
     n, m = int(batch.sum()), int(reference.scale.own.sum())
     limit = information_limit(reference, n)
@@ -56,8 +63,8 @@ def findings(comparison: Comparison) -> list[Finding]:
     elif limit > 0.5:
         reason = "the features say too little about the label to tell flips"
     if reason:
-        return [not_evaluated(CODE, Family.LABEL, reason, column=label.name)]
-    floor = comparison.tolerance(CODE, label.name)
+        return [not_evaluated(SIGNAL, reason, column=label.name)]
+    floor = comparison.tolerance(SIGNAL, label.name)
     asked = [_overall(reference, batch, floor)]
     asked += _by_class(comparison, reference, batch, floor)
     asked += _by_contributor(comparison, reference, floor)
@@ -65,8 +72,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     excesses = [excess for _, excess in asked]
     return [
         Finding(
-            code=CODE,
-            family=Family.LABEL,
+            signal=SIGNAL,
             column=label.name,
             null_hypothesis="given the label, margins are distributed as on the baseline",
             effect_unit="share of rows",
@@ -87,7 +93,15 @@ def findings(comparison: Comparison) -> list[Finding]:
 def information_limit(reference: LabelReference, n: int) -> float:
     """Return the smallest share of flips that any test on n rows can find reliably.
 
-    3.6 sqrt(e (1 - e) (1/n + 1/m)) / (1 - 2e) with the model's error e and m baseline rows.
+    3.6 sqrt(e (1 - e) (1/n + 1/m)) / (1 - 2e), with the model's error e and m baseline rows: 3.6
+    standard errors of the difference of two error rates, over what a flipped row adds to it.
+
+    Args:
+        reference: The model.
+        n: Labelled rows of the batch.
+
+    Returns:
+        A share, at most 1.
     """
     e, m = reference.error, int(reference.scale.own.sum())
     if e >= 0.5 or n == 0:
@@ -187,7 +201,7 @@ def _by_class(
 
 
 def _by_contributor(comparison: Comparison, reference: LabelReference, floor: float) -> list[Asked]:
-    counts = comparison.flip_counts or {}
+    counts = MARGINS.of(comparison).usable or {}
     names = sorted(k for k in counts if k is not None and counts[k].sum() > 0)
     if len(names) < 2:
         return []
@@ -258,3 +272,25 @@ def _table(candidates: list[Candidate]) -> list[dict[str, object]]:
         for c in worst
         if c.subject
     ]
+
+
+def _rows(traces: Traces, _: SignalRecord) -> Floats:
+    """Name rows by the label model's ranking, which knows already that this fired."""
+    return traces.ranking
+
+
+SIGNAL = Signal(
+    code=CODE,
+    family=Family.LABEL,
+    floor=0.005,
+    asks="labels contradict the baseline's model: over all rows, by class, by contributor",
+    demand="Labels must agree with what the baseline says of rows like these.",
+    needs=f"{MIN_ROWS} labels, two classes with 20 rows",
+    min_rows=MIN_ROWS,
+    expectation="ExpectLabelsToAgreeWithBaseline",
+    applies=lambda baseline: baseline.layout.label is not None,
+    counters=(MARGINS,),
+    findings=findings,
+    keeps=KEPT,
+    rows=_rows,
+)

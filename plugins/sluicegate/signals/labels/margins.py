@@ -52,7 +52,15 @@ class LabelScale:
     bias: Floats
 
     def bins(self, margins: Floats, class_index: NDArray[np.intp]) -> NDArray[np.uint8]:
-        """Return the margin bin of each row, uint8, shape (n_rows,), 0 most surprising."""
+        """Return the margin bin of each row, 0 most surprising.
+
+        Args:
+            margins: float64, shape (n_rows,).
+            class_index: Given class of each row, intp, same shape, 0..n_classes-1.
+
+        Returns:
+            uint8, shape (n_rows,), values 0..N_BINS-1.
+        """
         out = np.zeros(margins.size, dtype=np.uint8)
         for y in range(self.edges.shape[0]):
             rows = class_index == y
@@ -68,6 +76,13 @@ class LabelScale:
 
         Larger margins never give larger odds, and beyond the outermost bins they fall on a little,
         so that rows are ranked without ties.
+
+        Args:
+            margins: float64, shape (n_rows,).
+            class_index: Given class of each row, intp, same shape, 0..n_classes-1.
+
+        Returns:
+            float64, shape (n_rows,).
         """
         f, g = self.densities()
         odds = np.minimum.accumulate(np.log(g / f), axis=1)
@@ -97,7 +112,12 @@ class LabelScale:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], n_classes: int) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed.
+
+        Args:
+            value: The object.
+            n_classes: Classes of the model.
+        """
         shape = (n_classes, N_BINS)
         edges = unpack(value["edges"], "<f8", (n_classes, N_BINS - 1))
         if not np.isfinite(edges).all() or (np.diff(edges, axis=1) < 0).any():
@@ -137,7 +157,7 @@ def margins_of(scores: Floats, class_index: NDArray[np.intp]) -> Floats:
 
     Args:
         scores: float64, shape (n_classes, n_rows), at least two classes.
-        class_index: Given class of each row, 0..n_classes-1.
+        class_index: Given class of each row, intp, shape (n_rows,), 0..n_classes-1.
     """
     columns = np.arange(scores.shape[1])
     given = scores[class_index, columns]
@@ -158,10 +178,10 @@ def learn_scale(
 
     Args:
         scores: Log-odds of models that did not see the row, shape (n_classes, n_rows).
-        class_index: Given class of each row.
-        contributor: Index into ``names`` for each row, or None.
+        class_index: Given class of each row, intp, shape (n_rows,).
+        contributor: Index into ``names`` for each row, intp, same shape, or None.
         names: Contributors.
-        folds: Fold of each row, for the bias.
+        folds: Fold of each row, int64, shape (n_rows,), for the bias.
 
     Returns:
         The scale, and each row's margin bin.
@@ -223,6 +243,15 @@ def _mixture_edges(own: Floats, flipped: Floats) -> Floats:
 
 
 def count_bins(class_index: NDArray[np.intp], bins: NDArray[np.uint8], n_classes: int) -> Counts:
-    """Count rows by class and margin bin, int64, shape (n_classes, N_BINS)."""
+    """Count rows by class and margin bin.
+
+    Args:
+        class_index: Class of each row, intp, shape (n_rows,), 0..n_classes-1.
+        bins: Margin bin of each, uint8, same shape.
+        n_classes: Number of classes.
+
+    Returns:
+        int64, shape (n_classes, N_BINS).
+    """
     flat = np.bincount(class_index * N_BINS + bins, minlength=n_classes * N_BINS)
     return flat.reshape(n_classes, N_BINS).astype(np.int64)

@@ -17,32 +17,29 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sluicegate.errors import InsufficientData
-from sluicegate.signals.decision.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.record import SignalRecord, Status
 from sluicegate.signals.decision.tails import binomial_lower, binomial_sf
+from sluicegate.signals.labels.model_signals import (
+    CLASS_REGRESSION,
+    DISAGREEMENT,
+    GOLDEN_LEAKAGE,
+    MIN_ROWS,
+    REGRESSION,
+    SIGNALS,
+    SLICE_REGRESSION,
+    TARGETED,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from sluicegate.signals.definition import Signal
+
     Mask = NDArray[np.bool_]
 
-REGRESSION: Final = "MODEL_REGRESSION"
-CLASS_REGRESSION: Final = "MODEL_CLASS_REGRESSION"
-SLICE_REGRESSION: Final = "MODEL_SLICE_REGRESSION"
-TARGETED: Final = "MODEL_TARGETED_ERROR"
-DISAGREEMENT: Final = "MODEL_DISAGREEMENT"
-GOLDEN_LEAKAGE: Final = "GOLDEN_LEAKAGE"
-CODES: Final = (
-    REGRESSION,
-    CLASS_REGRESSION,
-    SLICE_REGRESSION,
-    TARGETED,
-    DISAGREEMENT,
-    GOLDEN_LEAKAGE,
-)
-
-MIN_ROWS: Final = 100
+CODES: Final = tuple(signal.code for signal in SIGNALS)
 MIN_GROUP: Final = 30
 """Smaller values of a slice or class are judged together: alone they can prove nothing."""
 
@@ -72,13 +69,17 @@ class ModelTolerances:
 class _Group:
     """Rows asked together, and on which of them which model did the bad thing."""
 
-    code: str
+    signal: Signal
     name: str
     n_rows: int
     worse: int
     better: int
     tolerance: float
     what: str
+
+    @property
+    def code(self) -> str:
+        return self.signal.code
 
     @property
     def effect(self) -> float:
@@ -103,7 +104,7 @@ def compare_models(
     """Compare two models' answers to the same rows.
 
     Args:
-        labels: The right answers, one a row.
+        labels: The right answers, one for each row.
         champion: Answers of the model in use, same order.
         challenger: Answers of the model that wants to replace it, same order.
         slices: Values of each slicing column, same order.
@@ -111,12 +112,12 @@ def compare_models(
         alpha: Probability of any regression reported though no group is worse than tolerated.
 
     Returns:
-        For each question one PASSED record, or one FAILED record a group.
+        For each question one PASSED record, or one FAILED record for each bad group.
 
     Raises:
         InsufficientData: Fewer than 100 rows.
 
-    Cost: one pass over the rows a group.
+    Cost: one pass over the rows for each group.
     """
     if len(labels) < MIN_ROWS:
         raise InsufficientData(
@@ -133,7 +134,7 @@ def compare_models(
         *_confusions(truth, old, new, tolerances.by_class),
     ]
     each = alpha / _n_asked(groups, Counter(labels))
-    records = [_worst_or_passed(code, groups, each) for code in CODES[:4]]
+    records = [_worst_or_passed(signal, groups, each) for signal in SIGNALS[:4]]
     differ = _disagreement(old != new, grouped, tolerances.disagreement, alpha)
     return (*(record for found in records for record in found), differ)
 
@@ -141,34 +142,40 @@ def compare_models(
 def _n_asked(groups: Iterable[_Group], classes: Counter[str]) -> int:
     """Count every question that could have been asked: a model must not choose how many."""
     n_large = sum(n_rows >= MIN_GROUP for n_rows in classes.values())
-    return sum(group.code != TARGETED for group in groups) + n_large * len(classes)
+    return sum(group.signal is not TARGETED for group in groups) + n_large * len(classes)
 
 
 def leakage_record(n_found: int, n_golden: int, tolerance: float) -> SignalRecord:
-    """Return whether rows of the golden set were trained on; a fact, not an estimate."""
+    """Return whether rows of the golden set were trained on; a fact, not an estimate.
+
+    Args:
+        n_found: Golden rows that are in the training data.
+        n_golden: Rows of the golden set.
+        tolerance: Largest accepted share of them, in [0, 1].
+    """
     share = n_found / max(n_golden, 1)
     over = share > tolerance
     return SignalRecord(
-        code=GOLDEN_LEAKAGE,
-        family=Family.CONTAMINATION,
+        code=GOLDEN_LEAKAGE.code,
+        family=GOLDEN_LEAKAGE.family,
         status=Status.FAILED if over else Status.PASSED,
         n_batch=n_golden,
         effect=share,
         effect_unit="share of golden rows",
         tolerance=tolerance,
-        message=f"{GOLDEN_LEAKAGE}: {n_found} of {n_golden} golden rows are in the training data. "
-        "Take them out and train again; the comparison proves nothing."
+        message=f"{GOLDEN_LEAKAGE.code}: {n_found} of {n_golden} golden rows are in the training "
+        "data. Take them out and train again; the comparison proves nothing."
         if over
         else "",
     )
 
 
 def _groups(
-    code: str, masks: Mapping[str, Mask], lost: Mask, won: Mask, tolerance: float
+    signal: Signal, masks: Mapping[str, Mask], lost: Mask, won: Mask, tolerance: float
 ) -> Iterator[_Group]:
     for name, mask in masks.items():
         n_rows, worse, better = (int(found.sum()) for found in (mask, lost & mask, won & mask))
-        yield _Group(code, name, n_rows, worse, better, tolerance, "accuracy fell")
+        yield _Group(signal, name, n_rows, worse, better, tolerance, "accuracy fell")
 
 
 def _confusions(
@@ -215,16 +222,16 @@ def _pooled(values: Iterable[str]) -> list[str]:
     return [value if counts[value] >= MIN_GROUP else RARE for value in found]
 
 
-def _worst_or_passed(code: str, groups: Iterable[_Group], alpha: float) -> list[SignalRecord]:
-    own = [group for group in groups if group.code == code]
+def _worst_or_passed(signal: Signal, groups: Iterable[_Group], alpha: float) -> list[SignalRecord]:
+    own = [group for group in groups if group.signal is signal]
     judged = [(group.bound(alpha), group) for group in own]
     bad = sorted((pair for pair in judged if pair[0] > pair[1].tolerance), key=lambda p: -p[0])
     if bad:
         return [_failed(group, bound, alpha) for bound, group in bad[:_SHOWN]]
     bound, worst = max(judged, key=lambda pair: pair[0], default=(0.0, None))
     if worst is None:
-        return [_record(code, Status.PASSED, "")]
-    return [_record(code, Status.PASSED, "", group=worst, bound=bound, alpha=alpha)]
+        return [_record(signal, Status.PASSED, "")]
+    return [_record(signal, Status.PASSED, "", group=worst, bound=bound, alpha=alpha)]
 
 
 def _failed(group: _Group, bound: float, alpha: float) -> SignalRecord:
@@ -233,11 +240,11 @@ def _failed(group: _Group, bound: float, alpha: float) -> SignalRecord:
         f"{group.code}: {group.what} by {group.effect:.1%}{where}, at least {bound:.1%} "
         f"(at most {group.tolerance:.1%}). Compare what it was trained on with the champion's data."
     )
-    return _record(group.code, Status.FAILED, said, group=group, bound=bound, alpha=alpha)
+    return _record(group.signal, Status.FAILED, said, group=group, bound=bound, alpha=alpha)
 
 
 def _record(
-    code: str,
+    signal: Signal,
     status: Status,
     message: str,
     *,
@@ -247,8 +254,8 @@ def _record(
 ) -> SignalRecord:
     n_differ = 0 if group is None else group.worse + group.better
     return SignalRecord(
-        code=code,
-        family=Family.LABEL,
+        code=signal.code,
+        family=signal.family,
         status=status,
         column=group.name if group is not None and status is Status.FAILED else "",
         null_hypothesis="the challenger is not worse than tolerated in this group",
@@ -273,9 +280,9 @@ def _disagreement(
     most = sorted(masks, key=lambda name: -float(differ[masks[name]].mean()))[:_SHOWN]
     over = bound > tolerance
     return SignalRecord(
-        code=DISAGREEMENT,
-        family=Family.LABEL,
-        status=Status.WARNED if over else Status.PASSED,
+        code=DISAGREEMENT.code,
+        family=DISAGREEMENT.family,
+        status=DISAGREEMENT.severity if over else Status.PASSED,
         n_batch=n_rows,
         effect=share,
         effect_bound=bound,
@@ -283,7 +290,7 @@ def _disagreement(
         tolerance=tolerance,
         alpha=alpha,
         evidence={"most": [[name, round(float(differ[masks[name]].mean()), 6)] for name in most]},
-        message=f"{DISAGREEMENT}: the models answer {share:.1%} of the rows differently "
+        message=f"{DISAGREEMENT.code}: the models answer {share:.1%} of the rows differently "
         f"(at most {tolerance:.1%}). Look where: {', '.join(most[:3]) or 'no slices named'}."
         if over
         else "",

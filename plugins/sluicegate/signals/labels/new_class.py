@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sluicegate.profiling.columns import Kind
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import binomial_lower, rate_excess_p
+from sluicegate.signals.definition import Signal
 
 if TYPE_CHECKING:
+    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
-
-CODE = "LABEL_NEW_CLASS"
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -31,7 +32,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     if not reason and not comparison.baseline.profile.label_counts()[:-1].any():
         reason = "no row of the baseline has a label"
     if reason:
-        return [not_evaluated(CODE, Family.LABEL, reason, column=label.name)]
+        return [not_evaluated(SIGNAL, reason, column=label.name)]
     base = comparison.baseline.profile.label_counts()[:-1]
     batch = comparison.profile.label_counts()[:-1]
     n, m, k = int(base.sum()), int(batch.sum()), int(batch[-1])
@@ -40,8 +41,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     names = sorted(comparison.profile.new_labels)
     return [
         Finding(
-            code=CODE,
-            family=Family.LABEL,
+            signal=SIGNAL,
             column=label.name,
             null_hypothesis="new classes are as rare as the baseline's singletons predict",
             effect_unit="share of rows",
@@ -52,7 +52,7 @@ def findings(comparison: Comparison) -> list[Finding]:
                 Candidate(
                     effect=share,
                     bound=share if singletons == 0 else binomial_lower(k, m),
-                    tolerance=max(comparison.tolerance(CODE, label.name), singletons / n),
+                    tolerance=max(comparison.tolerance(SIGNAL, label.name), singletons / n),
                     p_value=rate_excess_p(k, m, singletons, n),
                     text=f"{k} rows ({percent(share)}) carry {len(names)} class(es) that the "
                     "baseline never had",
@@ -62,3 +62,22 @@ def findings(comparison: Comparison) -> list[Finding]:
             evidence={"n_new_classes": len(names), "classes": [name[:64] for name in names[:10]]},
         )
     ]
+
+
+def _applies(baseline: Baseline) -> bool:
+    label = baseline.layout.label
+    return label is not None and label.kind is Kind.CATEGORICAL
+
+
+SIGNAL = Signal(
+    code="LABEL_NEW_CLASS",
+    family=Family.LABEL,
+    floor=0.0,
+    asks="a class the baseline never had",
+    demand="The label must have no class that the baseline does not know.",
+    needs="1 label",
+    min_rows=1,
+    expectation="ExpectLabelClassesToBeKnown",
+    applies=_applies,
+    findings=findings,
+)

@@ -7,11 +7,19 @@ features are LABEL_FLIPS, which a change of P(y) alone does not move. Source: se
 
 from __future__ import annotations
 
-from sluicegate.signals.comparison import MIN_ROWS, Comparison
+from typing import TYPE_CHECKING
+
+from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.distance import listed_distance
+from sluicegate.signals.decision.distance import excess_over_noise, listed_distance
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family, Status
+from sluicegate.signals.definition import Signal
+from sluicegate.signals.learning import block_counts
+
+if TYPE_CHECKING:
+    from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.learning import Learning
 
 CODE = "LABEL_PRIOR"
 
@@ -29,12 +37,11 @@ def findings(comparison: Comparison) -> list[Finding]:
         if n < MIN_ROWS or m < MIN_ROWS:
             reason = f"{n} labels in the baseline and {m} in the batch, {MIN_ROWS} needed"
     if reason:
-        return [not_evaluated(CODE, Family.LABEL, reason, column=label.name)]
+        return [not_evaluated(SIGNAL, reason, column=label.name)]
     found = listed_distance(base, batch)
     return [
         Finding(
-            code=CODE,
-            family=Family.LABEL,
+            signal=SIGNAL,
             column=label.name,
             null_hypothesis="labels of batch and baseline have one distribution",
             effect_unit="share of rows",
@@ -44,13 +51,39 @@ def findings(comparison: Comparison) -> list[Finding]:
                 Candidate(
                     effect=found.effect,
                     bound=found.bound,
-                    tolerance=comparison.tolerance(CODE, label.name),
+                    tolerance=comparison.tolerance(SIGNAL, label.name),
                     p_value=found.p_value,
                     text=f"class shares moved by {percent(found.effect)} of rows",
                     hint="Ask whether classes became more frequent or were labelled differently.",
-                    severity=Status.WARNED,
                 )
             ],
             evidence={"baseline": (base / n).tolist(), "batch": (batch / m).tolist()},
         )
     ]
+
+
+def _budgets(learning: Learning) -> dict[str, float]:
+    """Learn how far the class shares of a block stray from those of all others."""
+    label = learning.layout.label
+    if label is None:
+        return {}
+    table = learning.once(block_counts)[label.name][:, :-1]
+    pairs = zip(table, table.sum(axis=0) - table, strict=True)
+    found = [listed_distance(rest, own) for own, rest in pairs if own.sum() and rest.sum()]
+    return {f"{CODE}:{label.name}": excess_over_noise(found)}
+
+
+SIGNAL = Signal(
+    code=CODE,
+    family=Family.LABEL,
+    severity=Status.WARNED,
+    floor=0.05,
+    asks="class shares moved",
+    demand="The share of each class of the label must stay within tolerance.",
+    needs=f"{MIN_ROWS} labels",
+    min_rows=MIN_ROWS,
+    expectation="ExpectLabelPriorWithinTolerance",
+    applies=lambda baseline: baseline.layout.label is not None,
+    budgets=_budgets,
+    findings=findings,
+)

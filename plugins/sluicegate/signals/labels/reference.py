@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.signals.contributors.contrast import Spread, learn_spread
-from sluicegate.signals.decision.budget import between_variance, prediction_bound
+from sluicegate.signals.contributors.contrast import Spread
+from sluicegate.signals.labels.clean_spread import (
+    UNIT,
+    class_skew,
+    flip_budgets,
+    flip_spread,
+)
 from sluicegate.signals.labels.margins import (
     LabelScale,
-    count_bins,
     learn_scale,
     margins_of,
 )
@@ -28,8 +32,6 @@ Codes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 N_FOLDS = 5
-UNIT = 65536
-"""Probabilities are summed as integers of 1/65536: exact in any order and partition."""
 MAX_FIT_ROWS = 40_000  # more rows change the error of such a small model by less than 0.1 %
 MIN_ROWS = 200
 
@@ -64,32 +66,30 @@ class LabelReference:
     skew_variance: tuple[float, ...]
     second: SecondOpinion | None = None
 
-    def class_index(self, slots: Codes) -> NDArray[np.intp]:
-        """Return the class index of each label slot, -1 if not modelled."""
-        lookup = np.full(256, -1, dtype=np.intp)
-        lookup[list(self.model.classes)] = np.arange(len(self.model.classes))
-        return lookup[slots]
-
     def margin_bins(
-        self, cells: Mapping[str, Codes], slots: Codes
-    ) -> tuple[NDArray[np.intp], Codes, Counts, NDArray[np.float32]]:
-        """Return each row's class index (-1 if not modelled), margin bin, probabilities, margin.
+        self, cells: Mapping[str, Codes], class_index: NDArray[np.intp]
+    ) -> tuple[Codes, Counts, NDArray[np.float32]]:
+        """Return each row's margin bin, probabilities and margin.
 
-        The probabilities of the classes are int64 in units of 1/65536, shape (n_classes,
-        n_rows).
+        Args:
+            cells: Cells of every feature of the model, each uint8, shape (n_rows,).
+            class_index: Given class of each row, intp, shape (n_rows,); -1 if not modelled.
+
+        Returns:
+            Bins, uint8, shape (n_rows,), 0 for rows that are not modelled; probabilities in
+            1/65536, int64, shape (n_classes, n_rows); margins, float32, shape (n_rows,).
 
         Raises:
             KeyError: A feature of the model is missing from ``cells``.
         """
-        class_index = self.class_index(slots)
         scores = self.model.scores(cells)
         known = class_index >= 0
-        bins = np.zeros(slots.size, dtype=np.uint8)
+        bins = np.zeros(known.size, dtype=np.uint8)
         margins = margins_of(scores[:, known], class_index[known])
         bins[known] = self.scale.bins(margins, class_index[known])
-        exact = np.zeros(slots.size, dtype=np.float32)
+        exact = np.zeros(known.size, dtype=np.float32)
         exact[known] = margins
-        return class_index, bins, probability_units(scores), exact
+        return bins, probability_units(scores), exact
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -133,14 +133,28 @@ class LabelReference:
 
 
 def probability_units(scores: Floats) -> Counts:
-    """Return class probabilities as integers of 1/65536, int64, same shape as ``scores``."""
+    """Return class probabilities as integers of 1/65536.
+
+    Args:
+        scores: Log-odds, float64, shape (n_classes, n_rows).
+
+    Returns:
+        int64, same shape.
+    """
     weights = np.exp(scores - scores.max(axis=0))
     units: Counts = np.rint(weights / weights.sum(axis=0) * UNIT).astype(np.int64)
     return units
 
 
 def fold_of_block(blocks: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the fold of each row: runs of blocks."""
+    """Return the fold of each row: runs of blocks.
+
+    Args:
+        blocks: Block of each row, int64, shape (n_rows,), 0..n_blocks-1.
+
+    Returns:
+        int64, same shape, 0..N_FOLDS-1.
+    """
     folds: NDArray[np.int64] = blocks * N_FOLDS // (int(blocks.max()) + 1)
     return folds
 
@@ -162,11 +176,11 @@ def learn_reference(
         classes: Label slots to model.
         features: Columns the model may read, scores of texts included.
         cells: Cells of the features, uint8, each shape (n_rows,).
-        slots: Label slots.
-        contributor: Index into ``names``, -1 for null, or None.
+        slots: Label slots, uint8, shape (n_rows,).
+        contributor: Index into ``names``, intp, shape (n_rows,), -1 for null; or None.
         names: Contributors of the baseline.
-        blocks: Block of each row; folds are runs of blocks, so that the calibration contains
-            the movement between blocks that a new batch will show too.
+        blocks: Block of each row, int64, shape (n_rows,); folds are runs of blocks, so that the
+            calibration contains the movement between blocks that a new batch will show too.
         seed: Decides sample and model.
 
     Returns:
@@ -191,8 +205,10 @@ def learn_reference(
     scale, bins = learn_scale(scores, class_index, contributor, names, fold_of_block(blocks))
     model = fit_model(features, cells, slots, classes, seed=seed)
     units = probability_units(scores)
-    skew, variance = _skew(units, class_index, blocks, contributor=contributor, n_names=len(names))
-    budgets, moves = _budgets(scale, class_index, bins, blocks)
+    skew, variance = class_skew(
+        units, class_index, blocks, contributor=contributor, n_names=len(names)
+    )
+    budgets, moves = flip_budgets(scale, class_index, bins, blocks)
     return LabelReference(
         model,
         scale,
@@ -200,7 +216,7 @@ def learn_reference(
         budgets[0],
         budgets[1:],
         moves,
-        _spread(scale, class_index, bins, blocks, contributor=contributor, n_names=len(names)),
+        flip_spread(scale, class_index, bins, blocks, contributor=contributor, n_names=len(names)),
         {
             name: units[:, contributor == i].sum(axis=1)
             for i, name in enumerate(names)
@@ -232,77 +248,3 @@ def _cross_fitted(
         )
         scores[:, held] = model.scores({n: c[held] for n, c in cells.items()})
     return scores
-
-
-def _budgets(
-    scale: LabelScale, class_index: NDArray[np.intp], bins: Codes, blocks: NDArray[np.int64]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    u = scale.flip_scores()
-    f, _ = scale.densities()
-    variance = (f * u**2).sum(axis=1)
-    n_classes, n_blocks = u.shape[0], int(blocks.max()) + 1
-    tables = np.stack(
-        [
-            count_bins(class_index[blocks == b], bins[blocks == b], n_classes)
-            for b in range(n_blocks)
-        ]
-    ).astype(np.float64)
-    n_by_class = tables.sum(axis=2)
-    sums = (tables * u).sum(axis=2)
-    n = n_by_class.sum(axis=1)
-    noise = (n_by_class * variance).sum(axis=1) / n**2
-    budgets = [prediction_bound(sums.sum(axis=1) / n, noise)]
-    moves = [between_variance(sums.sum(axis=1) / n, noise)]
-    for y in range(n_classes):
-        some = n_by_class[:, y] >= 10
-        means = sums[some, y] / n_by_class[some, y]
-        budgets.append(prediction_bound(means, variance[y] / n_by_class[some, y]))
-        moves.append(between_variance(means, variance[y] / n_by_class[some, y]))
-    return tuple(budgets), tuple(moves)
-
-
-def _skew(
-    units: Counts,
-    class_index: NDArray[np.intp],
-    blocks: NDArray[np.int64],
-    *,
-    contributor: NDArray[np.intp] | None,
-    n_names: int,
-) -> tuple[tuple[Spread, ...], tuple[float, ...]]:
-    spreads, variances = [], []
-    for y in range(units.shape[0]):
-        p = units[y] / UNIT
-        variance = max(float(np.mean(p * (1.0 - p))), 1e-6)
-        variances.append(variance)
-        if contributor is None or n_names < 2:
-            spreads.append(Spread(0.0, 0.0))
-            continue
-        known = contributor >= 0
-        key = blocks[known] * n_names + contributor[known]
-        size = (int(blocks.max()) + 1) * n_names
-        n = np.bincount(key, minlength=size).reshape(-1, n_names).astype(np.float64)
-        beyond = ((class_index == y) - p)[known]
-        total = np.bincount(key, weights=beyond, minlength=size).reshape(-1, n_names)
-        spreads.append(learn_spread(n, total.astype(np.float64), variance))
-    return tuple(spreads), tuple(variances)
-
-
-def _spread(
-    scale: LabelScale,
-    class_index: NDArray[np.intp],
-    bins: Codes,
-    blocks: NDArray[np.int64],
-    *,
-    contributor: NDArray[np.intp] | None,
-    n_names: int,
-) -> Spread:
-    if contributor is None or n_names < 2:
-        return Spread(0.0, 0.0)
-    u = scale.flip_scores()
-    known = contributor >= 0
-    key = blocks[known] * n_names + contributor[known]
-    size = (int(blocks.max()) + 1) * n_names
-    value = u[class_index[known], bins[known]]
-    n = np.bincount(key, minlength=size).reshape(-1, n_names).astype(np.float64)
-    total = np.bincount(key, weights=value, minlength=size).reshape(-1, n_names)
-    return learn_spread(n, total.astype(np.float64), float(np.mean(value**2)))

@@ -51,9 +51,12 @@ class ReferenceModel:
         """Return log-odds, float64, shape (n_classes, n_rows).
 
         Args:
-            cells: Cells of every feature in ``features``; KeyError when one is missing.
+            cells: Cells of every feature in ``features``, each uint8, shape (n_rows,).
 
-        Cost: about 1 us a row and forest.
+        Raises:
+            KeyError: One is missing.
+
+        Cost: about 1 us per row and forest.
         """
         stacked = np.stack([cells[name] for name in self.features])
         rows = []
@@ -106,7 +109,12 @@ class ReferenceModel:
 
 
 def modelled_classes(slots: Codes, n_known: int) -> tuple[int, ...]:
-    """Return the label slots with enough rows for a model, at most ten, increasing."""
+    """Return the label slots with enough rows for a model, at most ten, increasing.
+
+    Args:
+        slots: Label slot of each row, uint8, shape (n_rows,).
+        n_known: Slots of known classes; the later ones are never modelled.
+    """
     counts = np.bincount(slots, minlength=n_known)[:n_known]
     frequent = sorted(range(n_known), key=lambda k: (-int(counts[k]), k))[:MAX_CLASSES]
     return tuple(sorted(k for k in frequent if counts[k] >= _MIN_CLASS_ROWS))

@@ -64,9 +64,17 @@ class SecondOpinion:
     steps: Floats
 
     def scores(self, layout: Layout, encoded: Encoded, batch: pa.RecordBatch) -> Floats:
-        """Return log-odds, float64, shape (n_classes, n_rows); absent columns add nothing.
+        """Return log-odds of each class; absent columns add nothing.
 
-        Cost: about 5 ns a value and class.
+        Args:
+            layout: Columns.
+            encoded: Rows as cells.
+            batch: The same rows as values.
+
+        Returns:
+            float64, shape (n_classes, n_rows).
+
+        Cost: about 5 ns per value and class.
         """
         kinds = {c.name: c for c in layout.features}
         out = np.repeat(self.intercepts[:, None], encoded.n_rows, axis=1)
@@ -95,7 +103,12 @@ class SecondOpinion:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], n_classes: int) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed.
+
+        Args:
+            value: The object.
+            n_classes: Classes of the model.
+        """
         numbers = tuple(str(name) for name in value["numbers"])
         listed = tuple(str(name) for name in value["listed"])
         found = cls(
@@ -117,7 +130,7 @@ def flip_odds(scores: Floats, labels: Classes) -> Floats:
 
     Args:
         scores: Log-odds of each class, float64, shape (n_classes, n_rows).
-        labels: Given class of each row, 0..n_classes-1.
+        labels: Given class of each row, intp, shape (n_rows,), 0..n_classes-1.
     """
     at = labels, np.arange(labels.size)
     rest = scores.copy()
@@ -132,6 +145,13 @@ def combine(first: Floats, second: Floats) -> Floats:
 
     The weight is the one under which the labels of the batch are likeliest; a label that is
     wrong costs no more than four, so that poison does not choose.
+
+    Args:
+        first: Log-odds of one model, float64, shape (n_rows,), at least one row.
+        second: Log-odds of the other, same shape.
+
+    Returns:
+        float64, same shape.
     """
     loss = [
         float(np.logaddexp(0.0, np.clip(_mixed(first, second, w), -4.0, 4.0)).mean())
@@ -159,14 +179,14 @@ def learn_second_opinion(
         layout: Columns.
         encoded: All baseline rows as cells.
         batch: The same as values.
-        class_index: Class of each row, -1 if not modelled.
+        class_index: Class of each row, intp, shape (n_rows,), -1 if not modelled.
         n_classes: Modelled classes, at least two.
         seed: Decides the sample.
 
     Returns:
         The model, or None without a number or category to read.
 
-    Cost: about 1 CPU s a class at 20,000 rows and 100 inputs.
+    Cost: about 1 CPU s per class at 20,000 rows and 100 inputs.
     """
     columns = [c for c in layout.features if c.listed or c.kind is Kind.NUMERIC][:MAX_COLUMNS]
     rows = np.flatnonzero(class_index >= 0)
@@ -238,7 +258,7 @@ def _units(
 
 
 def _fitted(inputs: Floats, labels: Classes, n_classes: int) -> Floats:
-    """Return coefficients of one logistic regression a class, shape (n_classes, n_inputs)."""
+    """Return coefficients of a logistic regression for each class, (n_classes, n_inputs)."""
     if n_classes == 2:
         second = _newton(inputs, labels == 1) / 2.0
         return np.stack([-second, second])

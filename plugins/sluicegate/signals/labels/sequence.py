@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sluicegate.signals.alone import OVER_TIME
 from sluicegate.signals.contributors.names import SHOWN, ContributorNames
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.record import SEQUENCE, Family, SignalRecord, Status
@@ -57,7 +58,7 @@ def step_of(records: Iterable[SignalRecord]) -> Step | None:
     return None
 
 
-def judge(
+def sequence_record(
     records: Sequence[SignalRecord],
     history: Sequence[Step | None],
     *,
@@ -117,14 +118,14 @@ def _record(
     total += 1.0 - sum(weight for weight, _ in tracks)
     worth, subject, track = max(weighed, key=lambda item: (item[0], item[1]))
     effect, bound = _mean(track)
-    floor = tolerance_for(SEQUENCE, "", overrides, 0.0)
+    floor = tolerance_for(OVER_TIME, "", overrides, 0.0)
     learned = 0.0 if subject or SEQUENCE in overrides else flips.evidence.get("budget", 0.0)
     tolerance = max(floor, float(learned))
     p = min(1.0, 1.0 / total)
     fired = p <= alpha and bound > tolerance
-    who = f": {subject}" if subject else ""
+    of = f": {subject}" if subject else ""
     text = (
-        f"{SEQUENCE}{who}: over {len(steps)} batches about {percent(max(effect, 0.0))} of rows "
+        f"{SEQUENCE}{of}: over {len(steps)} batches about {percent(max(effect, 0.0))} of rows "
         f"carry labels that contradict the baseline's model (tolerance {percent(tolerance)}, at "
         f"least {percent(bound)}, p = {p:.2g} at any time)."
     )
@@ -228,4 +229,4 @@ def _mean(track: Track) -> tuple[float, float]:
     return best[1], best[2]
 
 
-__all__ = ["judge", "step_of"]
+__all__ = ["sequence_record", "step_of"]

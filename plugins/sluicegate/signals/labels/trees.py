@@ -43,7 +43,7 @@ class Forest:
         Returns:
             float64, shape (n_rows,).
 
-        Cost: trees x depth byte comparisons a row; about 0.6 us a row at 80 trees of depth 4.
+        Cost: trees x depth byte comparisons a row; about 0.6 us per row at 80 trees of depth 4.
         """
         out = np.zeros(codes.shape[1])
         for feature, threshold, leaves in zip(

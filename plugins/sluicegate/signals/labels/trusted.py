@@ -10,100 +10,35 @@ Source: exact binomial tail; conditional test of two rates, Przyborowski and Wil
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from sluicegate.profiling.layout import unique_column
-from sluicegate.profiling.row_ids import hashable, id_hashes
+from sluicegate.signals.comparison import MIN_ROWS
+from sluicegate.signals.copies.known_rows import NATURAL, relabelled_p
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
-from sluicegate.signals.decision.tails import binomial_lower, binomial_sf, rate_excess_p
+from sluicegate.signals.decision.tails import binomial_lower
+from sluicegate.signals.definition import Signal
+from sluicegate.signals.labels.known_ids import KNOWN_IDS, TRUSTED, contradicting, learned_ids
+from sluicegate.signals.traces import excess_share
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import numpy as np
     from numpy.typing import NDArray
 
-    from sluicegate.profiling.layout import Encoded
-    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.contributors.names import ContributorNames
     from sluicegate.signals.copies.known_rows import KnownRows
+    from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.labels.known_ids import KnownIdCount
+    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.traces import Traces
 
 CODE = "LABEL_TRUSTED"
-NATURAL = 0.001
-"""Share of known rows that may be relabelled where the baseline says nothing."""
-_BITS = np.uint64(20)  # of the filter in front of the table: most ids of a batch are new
-
-
-@dataclass(slots=True)
-class TrustedCount:
-    """Rows of a batch whose id is known; counts add up.
-
-    Attributes:
-        known: What the baseline remembers, or None.
-        n_known: Rows with a known id and a label.
-        n_contradicting: Those with another label.
-        contributors: The latter by contributor; None stands for null.
-        flags: Contradicting rows of each record batch, if rows are kept.
-        filter: Whether any known hash begins with these bits.
-    """
-
-    known: KnownRows | None
-    n_known: int = 0
-    n_contradicting: int = 0
-    contributors: dict[str | None, int] = field(default_factory=dict)
-    flags: list[NDArray[np.bool_]] = field(default_factory=list)
-    filter: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
-
-    def update(
-        self, baseline: Baseline, batch: pa.RecordBatch, encoded: Encoded, *, keep: bool
-    ) -> None:
-        """Count one record batch."""
-        if self.known is None:
-            return
-        wrong = self._contradicting(self.known, baseline, batch, encoded)
-        if keep:
-            self.flags.append(wrong)
-        self.n_contradicting += int(wrong.sum())
-        if encoded.contributor is not None and wrong.any():
-            found = np.bincount(encoded.contributor[wrong], minlength=len(encoded.contributors))
-            for name, count in zip(encoded.contributors, found.tolist(), strict=True):
-                if count:
-                    self.contributors[name] = self.contributors.get(name, 0) + count
-
-    def _contradicting(
-        self, known: KnownRows, baseline: Baseline, batch: pa.RecordBatch, encoded: Encoded
-    ) -> NDArray[np.bool_]:
-        wrong, label, name = (
-            np.zeros(encoded.n_rows, bool),
-            baseline.layout.label,
-            baseline.schema.id,
-        )
-        array = unique_column(batch, name) if name else None
-        if array is None or label is None or encoded.label is None or name not in encoded.cells:
-            return wrong
-        if not hashable(array.type):
-            return wrong
-        hashes, present = id_hashes(array, baseline.seed)
-        present &= encoded.label != label.null_cell
-        rows = np.flatnonzero(present & self._maybe(known)[hashes >> (np.uint64(64) - _BITS)])
-        cells = known.cells(hashes[rows])
-        self.n_known += int((cells >= 0).sum())
-        wrong[rows] = (cells >= 0) & (cells != encoded.label[rows])
-        return wrong
-
-    def _maybe(self, known: KnownRows) -> NDArray[np.bool_]:
-        if self.filter.size == 0:
-            self.filter = np.zeros(1 << int(_BITS), dtype=bool)
-            self.filter[known.keys >> (np.uint64(64) - _BITS)] = True
-        return self.filter
 
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding if the baseline remembers ids with their classes."""
-    known, label = comparison.baseline.contamination.trusted, comparison.baseline.layout.label
+    known, label = TRUSTED.of(comparison.baseline), comparison.baseline.layout.label
     column = comparison.baseline.schema.id
     if known is None or label is None or column is None:
         return []
@@ -111,12 +46,11 @@ def findings(comparison: Comparison) -> list[Finding]:
     if not reason and not comparison.profile.label_counts()[:-1].any():
         reason = "no row of the batch has a label"
     if reason:
-        return [not_evaluated(CODE, Family.LABEL, reason, column=column)]
-    met = comparison.trusted
+        return [not_evaluated(SIGNAL, reason, column=column)]
+    met = KNOWN_IDS.of(comparison)
     return [
         Finding(
-            code=CODE,
-            family=Family.LABEL,
+            signal=SIGNAL,
             column=column,
             null_hypothesis="rows of known ids are relabelled as rarely as in the baseline",
             effect_unit="share of rows",
@@ -135,7 +69,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
 
 
-def _candidate(comparison: Comparison, known: KnownRows, met: TrustedCount) -> Candidate:
+def _candidate(comparison: Comparison, known: KnownRows, met: KnownIdCount) -> Candidate:
     n, m, k = comparison.profile.n_rows, met.n_known, met.n_contradicting
     # Of a baseline too large to remember only some ids are known: k is counted on these.
     rows = n * known.coverage
@@ -144,7 +78,7 @@ def _candidate(comparison: Comparison, known: KnownRows, met: TrustedCount) -> C
     return Candidate(
         effect=k / rows - expected,
         bound=binomial_lower(k, m) * m / rows - expected,
-        tolerance=max(comparison.tolerance(CODE, comparison.baseline.schema.id or ""), expected),
+        tolerance=max(comparison.tolerance(SIGNAL, comparison.baseline.schema.id or ""), expected),
         p_value=relabelled_p(k, m, known),
         text=f"{k} of {m} redelivered rows contradict the label that they had"
         if m
@@ -153,13 +87,36 @@ def _candidate(comparison: Comparison, known: KnownRows, met: TrustedCount) -> C
     )
 
 
-def relabelled_p(k: int, m: int, known: KnownRows) -> float:
-    """Return the p-value of "known rows are contradicted no more often than in the baseline"."""
-    p = binomial_sf(k, m, NATURAL)
-    return max(p, rate_excess_p(k, m, known.contradicted, known.met)) if known.contradicted else p
-
-
-def _contributors(met: TrustedCount, naming: ContributorNames) -> list[list[object]]:
+def _contributors(met: KnownIdCount, naming: ContributorNames) -> list[list[object]]:
     named = [(name, count) for name, count in met.contributors.items() if name is not None]
     ordered = sorted(named, key=lambda item: (-item[1], item[0]))[:5]
     return [[naming.of(name), count] for name, count in ordered]
+
+
+def _budgets(learning: Learning) -> dict[str, float]:
+    known, excess = learning.once(learned_ids)
+    return {} if known is None else {f"{CODE}:{learning.layout.schema.id}": excess}
+
+
+def _rows(traces: Traces, record: SignalRecord) -> NDArray[np.float64]:
+    """Name the rows that contradict."""
+    return excess_share(record, traces.joined(contradicting))
+
+
+SIGNAL = Signal(
+    code=CODE,
+    family=Family.LABEL,
+    floor=0.001,
+    asks="rows of known ids, of baseline or golden set, contradict the label that they had",
+    demand="Rows whose id was delivered before must carry the label that they had then.",
+    needs=f"id column, classes, {MIN_ROWS} rows",
+    min_rows=MIN_ROWS,
+    expectation="ExpectKnownRowsToKeepTheirLabels",
+    applies=lambda baseline: TRUSTED.of(baseline) is not None,
+    sections=(TRUSTED,),
+    counters=(KNOWN_IDS,),
+    budgets=_budgets,
+    findings=findings,
+    keeps=(contradicting,),
+    rows=_rows,
+)

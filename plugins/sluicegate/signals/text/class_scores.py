@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.signals.text.reference import score_columns
+from sluicegate.profiling.columns import Column, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sluicegate.profiling.tokens import Tokens
     from sluicegate.signals.text.reference import TextReference
-    from sluicegate.signals.triggers.token_table import TokenTable
+    from sluicegate.signals.text.token_table import TokenTable
 
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
@@ -71,12 +71,22 @@ class DocScores:
 
     @classmethod
     def empty(cls, n_classes: int, n_docs: int) -> Self:
-        """Return scores of documents without tokens."""
+        """Return scores of documents without tokens.
+
+        Args:
+            n_classes: Number of classes.
+            n_docs: Number of documents.
+        """
         by_class = np.zeros((2, n_classes, n_docs))
         return cls(*by_class, *np.zeros((4, n_docs)))
 
     def put(self, docs: NDArray[np.bool_], other: DocScores) -> None:
-        """Take over the scores of some documents."""
+        """Take over the scores of some documents.
+
+        Args:
+            docs: Which, bool, shape (n_docs,).
+            other: Their scores, in the order of documents.
+        """
         for name in ("net", "speaking", "n_words", "n_pairs", "log_words", "log_pairs"):
             getattr(self, name)[..., docs] = getattr(other, name)[..., docs]
 
@@ -84,7 +94,11 @@ class DocScores:
 def doc_scores(words: WordWeights, tokens: Tokens) -> DocScores:
     """Score every document.
 
-    Cost: about 40 ns a token and class.
+    Args:
+        words: Weights of a baseline.
+        tokens: Of the documents.
+
+    Cost: about 40 ns per token and class.
     """
     n, doc = tokens.n_docs, tokens.doc
     cell = words.table.cells(tokens.hash)
@@ -119,8 +133,8 @@ def cross_fitted(
     Args:
         table: All baseline rows.
         tokens: Tokens of all baseline rows.
-        class_index: Modelled class of each row, -1 for none.
-        folds: Fold of each row.
+        class_index: Modelled class of each row, intp, shape (n_rows,); -1 for none.
+        folds: Fold of each row, int64, same shape.
     """
     out = DocScores.empty(table.rows.size, tokens.n_docs)
     cells = table.cells(tokens.hash)
@@ -135,14 +149,40 @@ def cross_fitted(
 
 
 def modelled(scores: DocScores) -> Floats:
-    """Return the scores that the model reads: of two classes only the second's."""
+    """Return the scores that the model reads: of two classes only the second's.
+
+    Returns:
+        float64, shape (n_scores, n_docs).
+    """
     return scores.net[1:] if scores.net.shape[0] == 2 else scores.net
+
+
+def score_columns(name: str, edges: tuple[tuple[float, ...], ...]) -> tuple[Column, ...]:
+    """Return one numeric column for each class score of a text column.
+
+    Args:
+        name: The text column.
+        edges: Bin bounds of each score.
+    """
+    return tuple(
+        Column(name=f"{name} (words {k})", kind=Kind.NUMERIC, source=Kind.NUMERIC, edges=e)
+        for k, e in enumerate(edges)
+    )
 
 
 def score_cells(
     name: str, edges: tuple[tuple[float, ...], ...], scores: Floats
 ) -> dict[str, Codes]:
-    """Return the cells of a text's scores by the name of their column."""
+    """Return the cells of a text's scores by the name of their column.
+
+    Args:
+        name: The text column.
+        edges: Bin bounds of each score.
+        scores: `modelled` scores, float64, shape (n_scores, n_docs).
+
+    Returns:
+        uint8, shape (n_docs,), each.
+    """
     return {
         column.name: np.searchsorted(np.asarray(column.edges), row, side="right").astype(np.uint8)
         for column, row in zip(score_columns(name, edges), scores, strict=True)
@@ -154,7 +194,13 @@ def add_text_cells(
     scores: Mapping[str, DocScores],
     texts: Mapping[str, TextReference],
 ) -> dict[str, Codes]:
-    """Return the cells with those of every text column's scores added."""
+    """Return the cells with those of every text column's scores added.
+
+    Args:
+        cells: Cells of other columns, each uint8, shape (n_rows,).
+        scores: Of the texts of the same rows, by column.
+        texts: What the baseline knows of these columns.
+    """
     out = dict(cells)
     for name, found in scores.items():
         out.update(score_cells(name, texts[name].edges, modelled(found)))

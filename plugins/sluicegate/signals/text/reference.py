@@ -5,12 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from sluicegate.profiling.columns import MAX_BINS, Column, Kind
-from sluicegate.signals.text.word_evidence import WordEvidence
-from sluicegate.signals.triggers.token_table import TokenTable
+from sluicegate.profiling.columns import MAX_BINS, equi_mass_edges
+from sluicegate.signals.chunk import tokens_of
+from sluicegate.signals.section import Section
+from sluicegate.signals.text.class_scores import (
+    cross_fitted,
+    modelled,
+    score_cells,
+    score_columns,
+)
+from sluicegate.signals.text.token_table import TokenTable, text_bits
+from sluicegate.signals.text.word_evidence import WordEvidence, learn_evidence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sluicegate.profiling.columns import Column
+    from sluicegate.profiling.tokens import Tokens
+    from sluicegate.signals.learning import Learning
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +34,7 @@ class TextReference:
 
     Attributes:
         table: Baseline rows by token and class.
-        edges: Bin bounds of the cross-fitted class score, one tuple a class (for two classes
+        edges: Bin bounds of the cross-fitted class score, one tuple for each class (for two classes
             only the second's).
         evidence: How odd the words of documents are.
     """
@@ -27,10 +42,6 @@ class TextReference:
     table: TokenTable
     edges: tuple[tuple[float, ...], ...]
     evidence: WordEvidence
-
-    def columns(self, name: str) -> tuple[Column, ...]:
-        """Return the score columns that the reference model reads."""
-        return score_columns(name, self.edges)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -51,9 +62,58 @@ class TextReference:
         )
 
 
-def score_columns(name: str, edges: tuple[tuple[float, ...], ...]) -> tuple[Column, ...]:
-    """Return one numeric column for each class score of a text column."""
-    return tuple(
-        Column(name=f"{name} (words {k})", kind=Kind.NUMERIC, source=Kind.NUMERIC, edges=e)
-        for k, e in enumerate(edges)
-    )
+@dataclass(frozen=True, slots=True)
+class LearnedTexts:
+    """What baseline rows say of their texts.
+
+    Attributes:
+        texts: By text column; none without two classes.
+        score_columns: Columns of the texts' class scores, which the label model reads.
+        score_cells: Their cross-fitted cells, each uint8, shape (n_rows,).
+        budgets: By how much the share of odd texts of one more block may differ, by column.
+    """
+
+    texts: Mapping[str, TextReference]
+    score_columns: tuple[Column, ...]
+    score_cells: Mapping[str, NDArray[np.uint8]]
+    budgets: Mapping[str, float]
+
+
+def learned_texts(learning: Learning) -> LearnedTexts:
+    """Learn from all baseline rows, by class if there are at least two."""
+    texts, cells, budgets = {}, {}, {}
+    columns: tuple[Column, ...] = ()
+    tokens = learning.once(tokens_of) if len(learning.classes) >= 2 else {}
+    for name, found in tokens.items():
+        texts[name], scores, budgets[name] = _learn_text(learning, found)
+        cells.update(score_cells(name, texts[name].edges, scores))
+        columns += score_columns(name, texts[name].edges)
+    return LearnedTexts(texts, columns, cells, budgets)
+
+
+def _learn_text(
+    learning: Learning, tokens: Tokens
+) -> tuple[TextReference, NDArray[np.float64], float]:
+    """Return the reference of a text column, its cross-fitted scores, and a budget of odd ones."""
+    n_classes, class_index = len(learning.classes), learning.class_index
+    table = TokenTable.empty(n_classes, text_bits(n_classes))
+    table.add(tokens.doc, table.cells(tokens.hash), class_index)
+    scores = cross_fitted(table, tokens, class_index, learning.blocks)
+    evidence, budget = learn_evidence(scores, class_index, learning.blocks)
+    read = modelled(scores)
+    return TextReference(table, tuple(equi_mass_edges(s) for s in read), evidence), read, budget
+
+
+def _learn(learning: Learning) -> Mapping[str, TextReference]:
+    return learning.once(learned_texts).texts
+
+
+def _write(texts: Mapping[str, TextReference]) -> dict[str, Any]:
+    return {"texts": {name: text.to_json() for name, text in texts.items()}}
+
+
+def _read(value: Mapping[str, Any]) -> Mapping[str, TextReference]:
+    return {str(name): TextReference.from_json(v) for name, v in value["texts"].items()}
+
+
+TEXTS: Section[Mapping[str, TextReference]] = Section("texts", _learn, _write, _read)

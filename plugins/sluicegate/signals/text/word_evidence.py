@@ -55,7 +55,8 @@ class WordEvidence:
 
         Args:
             scores: Of the documents.
-            class_index: Modelled class of each; with -1 nothing can contradict it.
+            class_index: Modelled class of each, intp, shape (n_docs,); with -1 nothing can
+                contradict it.
         """
         facts = _facts(scores, class_index, np.array(self.order))
         odd: Floats = np.sum([_tail(t, f) for t, f in zip(self.tails, facts, strict=True)], axis=0)
@@ -92,6 +93,11 @@ def learn_evidence(
     scores: DocScores, class_index: NDArray[np.intp], blocks: NDArray[np.int64]
 ) -> tuple[WordEvidence, float]:
     """Learn from the cross-fitted scores of a baseline.
+
+    Args:
+        scores: Of its documents.
+        class_index: Modelled class of each, intp, shape (n_docs,); -1 for none.
+        blocks: Block of each, int64, same shape.
 
     Returns:
         What is usual, and a prediction bound of how much a block differs in the share of

@@ -1,11 +1,11 @@
-"""TRIGGER_TOKENS and TRIGGER_VALUES: nothing both new and tied to a label.
+"""What is both more frequent than before and tied to a label: the search behind all triggers.
 
-Null hypothesis: a token (word, pair of words, or exact value of a column) is no more frequent
-than in the baseline, or, if it is, says nothing about the label beyond what the baseline
-knows. Both must be rejected: an innocent new word is new, a class's own word is tied, only a
-trigger is both. Minimum n: 5 rows with the token. The search over all tokens is corrected
-twice: novelty over every token asked, association over the novel ones only (selected by
-totals, which under the null say nothing about the split by label).
+Null hypothesis of a cell: it holds no larger share of the rows than in the baseline, or, if it
+does, says nothing about the label beyond what the baseline knows. Both must be rejected: an
+innocent new word is new, a class's own word is tied, only a trigger is both. Minimum n: 5 rows in
+the cell. The search over all cells is corrected twice: novelty over every cell asked, association
+over the novel ones only (selected by totals, which under the null say nothing about the split by
+label).
 Source: intersection-union test, Berger 1982; Chen et al. 2018 (triggers repeat).
 """
 
@@ -16,26 +16,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from sluicegate.signals.comparison import MIN_ROWS
-from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
-from sluicegate.signals.decision.record import Family
+from sluicegate.signals.decision.budget import excess_bound
+from sluicegate.signals.decision.finding import Candidate
 from sluicegate.signals.decision.tails import binomial_lower, binomial_sf, rate_excess_p
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-    from sluicegate.signals.comparison import Comparison
-    from sluicegate.signals.triggers.token_table import TokenTable
+    from sluicegate.signals.decision.record import SignalRecord
 
-TOKENS = "TRIGGER_TOKENS"
-VALUES = "TRIGGER_VALUES"
 MIN_ROWS_WITH_TOKEN = 5
 _PRIOR_ROWS = 10.0  # weight of the class's overall share against the token's own past
 _NOVEL = 0.01
 _MAX_NOVEL = 2000
+_SURE = 0.01  # an association of clean blocks this unlikely by chance is the source's habit
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,66 +166,56 @@ def _of_token(
     return out
 
 
-def findings(comparison: Comparison) -> list[Finding]:
-    """Return one finding a text column, and one for all values of the other features."""
-    reference = comparison.baseline.contamination
-    found = [
-        _finding(comparison, TOKENS, name, text.table, comparison.token_tables.get(name))
-        for name, text in sorted(reference.texts.items())
-    ]
-    if reference.values is not None:
-        found.append(_finding(comparison, VALUES, "", reference.values, comparison.value_table))
-    return found
+def habit(blocks: Iterable[Iterable[Association]]) -> float:
+    """Return the largest association to expect of one more block of a clean source, a share.
+
+    Args:
+        blocks: What each block of the baseline shows against all others.
+    """
+    sure = [[a.bound for a in found if a.p_value < _SURE] for found in blocks]
+    return excess_bound(np.array([max([0.0, *bounds]) for bounds in sure]))
 
 
-def _finding(
-    comparison: Comparison, code: str, column: str, base: TokenTable, batch: TokenTable | None
-) -> Finding:
-    label = comparison.baseline.layout.label
-    reason = comparison.missing(label.name) if label else "no label"
-    reason = reason or (comparison.missing(column) if column else comparison.lacking_feature())
-    if not reason and batch is not None and batch.rows.sum() < MIN_ROWS:
-        reason = f"{batch.rows.sum()} rows with a known label in the batch, {MIN_ROWS} needed"
-    if reason or batch is None:
-        return not_evaluated(code, Family.CONTAMINATION, reason or "not counted", column=column)
-    found = associations(batch, base)
-    tolerance = comparison.tolerance(code, column)
-    thing = "token" if column else "value"
-    candidates = [_as_candidate(a, thing, tolerance) for a in found[:1]] or [
-        Candidate(effect=0.0, bound=0.0, tolerance=tolerance, p_value=1.0, text=f"no new {thing}")
-    ]
-    return Finding(
-        code=code,
-        family=Family.CONTAMINATION,
-        column=column,
-        null_hypothesis=f"no {thing} is both more frequent than before and tied to a label",
-        effect_unit="share of rows",
-        n_baseline=int(base.rows.sum()),
-        n_batch=int(batch.rows.sum()),
-        candidates=candidates,
-        evidence={"associations": [_evidence(a, comparison.token_names) for a in found[:10]]},
-    )
+def candidate(found: Association, tolerance: float, text: str) -> Candidate:
+    """Return an association as a question of a finding.
 
-
-def _as_candidate(a: Association, thing: str, tolerance: float) -> Candidate:
+    Args:
+        found: The association.
+        tolerance: Of the signal, a share of rows.
+        text: Its sizes in words.
+    """
     return Candidate(
-        effect=a.effect,
-        bound=a.bound,
+        effect=found.effect,
+        bound=found.bound,
         tolerance=tolerance,
-        p_value=a.p_value,
-        text=f"a {thing} of {a.rows} rows ({a.rows_before} in the baseline) goes with one label "
-        f"in {percent(a.rows_of_class / a.rows)} of them",
+        p_value=found.p_value,
+        text=text,
         hint="Look at the named rows: a trigger that a model would learn looks like this.",
     )
 
 
-def _evidence(a: Association, names: Mapping[int, str]) -> dict[str, object]:
+def nothing_found(tolerance: float, text: str) -> Candidate:
+    """Return the answer where the search found nothing.
+
+    Args:
+        tolerance: Of the signal, a share of rows.
+        text: That in words.
+    """
+    return Candidate(effect=0.0, bound=0.0, tolerance=tolerance, p_value=1.0, text=text)
+
+
+def described(found: Association) -> dict[str, object]:
+    """Return an association as evidence; `sure` reads it again."""
     return {
-        "cell": a.cell,
-        "token": names.get(a.cell, "")[:40],
-        "class": a.class_index,
-        "rows": a.rows,
-        "rows_of_class": a.rows_of_class,
-        "rows_before": a.rows_before,
-        "p_value": a.p_value,
+        "class": found.class_index,
+        "rows": found.rows,
+        "rows_of_class": found.rows_of_class,
+        "rows_before": found.rows_before,
+        "p_value": found.p_value,
     }
+
+
+def sure(record: SignalRecord) -> list[dict[str, Any]]:
+    """Return the associations of a fired record that chance does not explain."""
+    found: list[dict[str, Any]] = record.evidence["associations"]
+    return [a for a in found if a["p_value"] <= (record.alpha or 0.0)]

@@ -1,13 +1,16 @@
-"""TRIGGER_PAIRS: no place in the plane of two columns is both crowded as never and tied to a label.
+"""TRIGGER_PAIRS: no pair of values is both new and tied to a label.
 
-Null hypothesis: each cell of each pair of columns holds at most one and a half times the share of
-rows that it holds in the baseline, times what each of the two columns grew there outside the
-cell; or, if it holds more, at most half of what is new there carries one label, or as much as the
-baseline knows of it.
-Both must be rejected; squares of four cells are asked too.
-Minimum n: 5 rows in the cell; corrected as TRIGGER_VALUES. This finds triggers whose values are
-never the same twice, and pairs of common values that are rare together. A season moves columns
-as a whole and densities by a little more, so neither is new.
+The values of two columns span a plane, which is cut into places. A trigger may lie in a place that
+neither column shows by itself: its values are never the same twice, or both are common and only
+rare together.
+
+Null hypothesis of a place: it holds at most one and a half times the share of rows that it holds in
+the baseline, times what each of the two columns grew there outside the place; or, if it holds more,
+at most half of what is new there carries one label, or as much as the baseline knows of it. Both
+must be rejected. A season moves columns as a whole and densities by a little more, so neither is
+new. Squares of four cells are asked too.
+Minimum n: 5 rows in the place. Corrected as `associations`, and over both sizes of places. Missing
+and rare values are one group each.
 Source: intersection-union test, Berger 1982; scan of cells, Kulldorff 1997; no interaction of
 three factors, Bartlett 1935.
 """
@@ -15,17 +18,47 @@ three factors, Bartlett 1935.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
+import numpy as np
+
+from sluicegate.signals.chunk import kept_classes
 from sluicegate.signals.comparison import MIN_ROWS
+from sluicegate.signals.counting import Counter, Counting
 from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
+from sluicegate.signals.decision.finding import Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
-from sluicegate.signals.triggers.associations import Association, associations
+from sluicegate.signals.definition import Signal
+from sluicegate.signals.section import Section
+from sluicegate.signals.triggers.associations import (
+    Association,
+    associations,
+    candidate,
+    described,
+    habit,
+    nothing_found,
+)
+from sluicegate.signals.triggers.pair_table import (
+    PairTable,
+    chosen_pairs,
+    group_codes,
+    rows_in,
+)
+from sluicegate.signals.triggers.trigger_rows import triggered
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.chunk import Chunk
     from sluicegate.signals.comparison import Comparison
-    from sluicegate.signals.triggers.pair_table import Pair, PairTable
+    from sluicegate.signals.decision.finding import Candidate
+    from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.traces import Traces
+    from sluicegate.signals.triggers.pair_table import Pair
 
 CODE = "TRIGGER_PAIRS"
 WIDTHS: Final = (1, 2)
@@ -57,6 +90,10 @@ def crowded(batch: PairTable, base: PairTable) -> list[Crowd]:
     """Search all places of all pairs, smallest p-value first.
 
     Squares of four cells overlap, so that noise across a border of cells does not hide a crowd.
+
+    Args:
+        batch: Counts of the batch.
+        base: Counts of the baseline, of the same pairs and classes.
     """
     found = []
     for width in WIDTHS:
@@ -70,32 +107,30 @@ def crowded(batch: PairTable, base: PairTable) -> list[Crowd]:
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding if the baseline counted pairs."""
-    base, batch = comparison.baseline.contamination.pairs, comparison.pair_table
+    base = PAIRS.of(comparison.baseline)
     if base is None:
         return []
+    batch = PAIR_ROWS.of(comparison).table
     label = comparison.baseline.layout.label
     reason = comparison.missing(label.name) if label else "no label"
     reason = reason or comparison.lacking_feature()
-    n = 0 if batch is None else int(batch.rows.sum())
+    n = int(batch.rows.sum())
     if not reason and n < MIN_ROWS:
         reason = f"{n} rows with a known label in the batch, {MIN_ROWS} needed"
-    if reason or batch is None:
-        return [not_evaluated(CODE, Family.CONTAMINATION, reason or "not counted")]
+    if reason:
+        return [not_evaluated(SIGNAL, reason)]
     found = crowded(batch, base)
-    tolerance = comparison.tolerance(CODE, "")
-    nothing = Candidate(
-        effect=0.0, bound=0.0, tolerance=tolerance, p_value=1.0, text="no pair of values is new"
-    )
+    tolerance = comparison.tolerance(SIGNAL, "")
     return [
         Finding(
-            code=CODE,
-            family=Family.CONTAMINATION,
+            signal=SIGNAL,
             null_hypothesis="no pair of values is both more frequent than before and tied to a "
             "label",
             effect_unit="share of rows",
             n_baseline=int(base.rows.sum()),
             n_batch=n,
-            candidates=[_candidate(c, tolerance) for c in found[:1]] or [nothing],
+            candidates=[_candidate(c, tolerance) for c in found[:1]]
+            or [nothing_found(tolerance, "no pair of values is new")],
             evidence={"associations": [_evidence(c) for c in found[:10]]},
         )
     ]
@@ -103,26 +138,123 @@ def findings(comparison: Comparison) -> list[Finding]:
 
 def _candidate(crowd: Crowd, tolerance: float) -> Candidate:
     a, (first, second) = crowd.association, crowd.pair
-    return Candidate(
-        effect=a.effect,
-        bound=a.bound,
-        tolerance=tolerance,
-        p_value=a.p_value,
-        text=f"columns {first} and {second}: {a.rows} rows lie in one place ({a.rows_before} of "
-        f"the baseline) and {percent(a.rows_of_class / a.rows)} of them have one label",
-        hint="Look at the named rows: a trigger that a model would learn looks like this.",
+    text = (
+        f"{a.rows} rows ({a.rows_before} in the baseline) share one pair of values of columns "
+        f"{first} and {second}, and {percent(a.rows_of_class / a.rows)} of them have one label"
     )
+    return candidate(a, tolerance, text)
 
 
 def _evidence(crowd: Crowd) -> dict[str, object]:
-    a = crowd.association
-    return {
-        "columns": list(crowd.pair),
-        "place": list(crowd.place),
-        "width": crowd.width,
-        "class": a.class_index,
-        "rows": a.rows,
-        "rows_of_class": a.rows_of_class,
-        "rows_before": a.rows_before,
-        "p_value": a.p_value,
-    }
+    place = {"columns": list(crowd.pair), "place": list(crowd.place), "width": crowd.width}
+    return {**place, **described(crowd.association)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    table: PairTable | None
+    budget: float
+
+
+def _learned(learning: Learning) -> _Learned:
+    """Count the cells of pairs, and how far they crowd by themselves in one block."""
+    layout, n_classes = learning.layout, len(learning.classes)
+    rng = np.random.default_rng([learning.seed, 2])
+    chosen = chosen_pairs(layout, n_classes, rng) if n_classes >= 2 else ()
+    if not chosen:
+        return _Learned(None, 0.0)
+    groups, class_index = group_codes(layout, learning.encoded.cells), learning.class_index
+    whole = PairTable.empty(chosen, n_classes)
+    whole.add(groups, class_index)
+    found = []
+    for block in range(learning.n_blocks):
+        own = whole.alike()
+        own.add(groups, np.where(learning.blocks == block, class_index, -1))
+        found.append([crowd.association for crowd in crowded(own, whole.less(own))])
+    return _Learned(whole.often(), habit(found))
+
+
+def _learn(learning: Learning) -> PairTable | None:
+    return learning.once(_learned).table
+
+
+def _budgets(learning: Learning) -> dict[str, float]:
+    learned = learning.once(_learned)
+    return {} if learned.table is None else {f"{CODE}:": learned.budget}
+
+
+def groups_of(chunk: Chunk) -> dict[str, NDArray[np.uint8]]:
+    """Return the group of each row in each column that is counted, uint8, shape (n_rows,)."""
+    return group_codes(chunk.layout, chunk.encoded.cells)
+
+
+@dataclass(slots=True, eq=False)
+class PairCount(Counter):
+    """Rows with a class.
+
+    Attributes:
+        table: Rows by cells of pairs of columns and by class.
+    """
+
+    table: PairTable
+
+    def update(self, chunk: Chunk) -> None:
+        """Count one record batch."""
+        self.table.add(chunk.once(groups_of), chunk.class_index)
+
+    def merge(self, other: Self) -> Self:
+        """Return the count of both sets of rows."""
+        return type(self)(self.table.plus(other.table))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return self.table.to_json()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        return cls(PairTable.from_json(value))
+
+
+def _rows(traces: Traces, record: SignalRecord) -> NDArray[np.float64]:
+    groups = traces.of(groups_of)
+    return triggered(
+        traces,
+        record,
+        lambda found: [
+            rows_in(part, found["columns"], found["place"], found["width"]) for part in groups
+        ],
+    )
+
+
+def _read(value: Mapping[str, Any]) -> PairTable | None:
+    return None if value["pairs"] is None else PairTable.from_json(value["pairs"])
+
+
+def _start(baseline: Baseline) -> PairCount:
+    base = PAIRS.of(baseline)
+    return PairCount(PairTable.empty((), 0) if base is None else base.alike())
+
+
+PAIRS: Section[PairTable | None] = Section(
+    "pairs", _learn, lambda table: {"pairs": None if table is None else table.to_json()}, _read
+)
+PAIR_ROWS = Counting("pairs of values", PairCount, _start)
+SIGNAL = Signal(
+    code=CODE,
+    family=Family.CONTAMINATION,
+    floor=0.002,
+    asks="a pair of values of two columns both new and tied to a label: triggers with noise, "
+    "common values that are rare together",
+    demand="No pair of values that the baseline hardly knows may go with one label.",
+    needs="two features and label",
+    min_rows=MIN_ROWS,
+    expectation="ExpectPairsOfValuesNotToTriggerLabels",
+    applies=lambda baseline: PAIRS.of(baseline) is not None,
+    sections=(PAIRS,),
+    counters=(PAIR_ROWS,),
+    budgets=_budgets,
+    findings=findings,
+    keeps=(kept_classes, groups_of),
+    rows=_rows,
+)

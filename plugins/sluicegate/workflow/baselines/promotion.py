@@ -291,13 +291,15 @@ def _require_golden_kept(
     home: SluiceHome, evidence: Evidence, source: str, golden: str | Path | None, *, at: datetime
 ) -> None:
     """Raise if the new baseline would no longer find leakage, because somebody forgot an option."""
+    from sluicegate.signals.copies.golden import GOLDEN
+
     if golden is not None:
         return
     try:
         anchored = anchored_baseline(home, evidence, source, at=at)
     except (EvidenceMissing, UntrustedKey):
         return  # no baseline judges now, so nothing can be lost
-    if anchored.contamination.golden:
+    if GOLDEN.of(anchored).prints:
         raise ConfigError(
             "the baseline in force finds leakage of a golden set, and this one would not",
             locator=source,

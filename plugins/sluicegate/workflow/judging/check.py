@@ -19,7 +19,8 @@ from sluicegate.gate.limits import DEFAULT
 from sluicegate.signals.contributors.limits import LimitCounts
 from sluicegate.signals.contributors.names import SHOWN
 from sluicegate.signals.decision.record import Status
-from sluicegate.signals.evaluate import evaluate, expected_findings
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.registry import expected_findings
 from sluicegate.workflow.baselines.signed import read_baseline
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 

@@ -192,7 +192,7 @@ def _compare(
     runner: Runner, table: pa.Table, baselines: Mapping[Lane, SignedBaseline], policy: Policy
 ) -> tuple[list[Compared], Digest]:
     """Compare with each baseline; they share the budget of false blocks."""
-    from sluicegate.signals.evaluate import expected_findings
+    from sluicegate.signals.registry import expected_findings
 
     shared = replace(policy, false_block_budget=policy.false_block_budget / len(baselines))
     compared, suites = [], []

@@ -58,9 +58,9 @@ def sequence_records(
         One record. It is NOT_EVALUATED if an earlier verdict cannot be verified, because a
         history with gaps says nothing about a slow change.
 
-    Cost: the verification of at most 200 verdicts, and `signals.sequence.judge`.
+    Cost: the verification of at most 200 verdicts, and `sequence_record`.
     """
-    from sluicegate.signals.labels.sequence import judge
+    from sluicegate.signals.labels.sequence import sequence_record
 
     try:
         past = _past(evidence, batch, baseline, at=at, then=then)
@@ -68,7 +68,7 @@ def sequence_records(
         return (_blind(f"an earlier verdict cannot be verified: [{error.code}] {error.what}"),)
     own = _anchored(records)
     budget, naming = policy.false_block_budget, policy.naming
-    return (judge(own, past, alpha=budget, overrides=policy.tolerances, naming=naming),)
+    return (sequence_record(own, past, alpha=budget, overrides=policy.tolerances, naming=naming),)
 
 
 def _past(

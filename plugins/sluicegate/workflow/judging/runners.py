@@ -25,7 +25,8 @@ def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Ev
         baseline: What the batch is compared with.
         policy: The rules of its source.
     """
-    from sluicegate.signals.evaluate import evaluate, expected_codes
+    from sluicegate.signals.evaluate import evaluate
+    from sluicegate.signals.registry import expected_codes
 
     result = evaluate(
         baseline,

@@ -80,6 +80,7 @@ def test_duckdb_counts_the_same_bytes_without_streaming(duck, monkeypatch, varia
     assert duckdb_profile(duck.from_arrow(rows), LAYOUT).to_bytes() == of(rows)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 10_000))
 def test_duckdb_counts_the_same_bytes_of_any_rows(n, seed):
@@ -161,6 +162,7 @@ def spark():
     patch.undo()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # pyspark's own
 @pytest.mark.parametrize("partitions", [1, 5])
 def test_spark_counts_the_same_bytes_on_its_executors(spark, partitions):

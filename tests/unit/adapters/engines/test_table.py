@@ -378,6 +378,7 @@ def spark():
     patch.undo()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # pyspark's own
 def test_spark_has_the_digest(spark, nested, tmp_path):
     pq.write_table(nested, tmp_path / "a.parquet")

@@ -29,7 +29,10 @@ from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # of Great Expectations and of pyspark
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # of Great Expectations and of pyspark
+    pytest.mark.slow,  # a database, Spark, and whole checkpoints
+]
 SUITES = Path(__file__).parents[4] / "expectations"
 NAMES = sorted(path.name for path in SUITES.glob("*.json"))
 

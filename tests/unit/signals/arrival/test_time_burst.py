@@ -15,10 +15,12 @@ from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows, put
 
 from sluicegate.profiling.instants import instants
 from sluicegate.profiling.schema import BatchSchema
+from sluicegate.signals.arrival.reference import ARRIVAL
 from sluicegate.signals.arrival.time_counts import TimeCounts
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.decision.record import Status
-from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.registry import expected_codes
 
 CODE = "TIME_BURST"
 START = datetime(2025, 3, 1, tzinfo=UTC)
@@ -31,6 +33,7 @@ def judge(baseline, table, **settings):
     return record, found
 
 
+@pytest.mark.slow
 def test_evenly_spread_rows_pass_whatever_their_order_and_zone(baseline, batch):
     times = batch["at"].to_pylist()
     order = np.random.default_rng(0).permutation(len(times))
@@ -76,6 +79,7 @@ def test_one_contributors_evenly_spread_rows_are_no_burst(baseline, batch):
     assert judge(baseline, put(batch, "who", names))[0].status is Status.PASSED
 
 
+@pytest.mark.slow
 def test_rows_long_before_or_after_the_rest_warn(baseline, batch):
     times = batch["at"].to_pylist()
     for days in (-4000, 4000):
@@ -113,6 +117,7 @@ def rhythm():
     return build_baseline(by_day(6000, 1, days=42).to_batches(), ROLES, created=CREATED, seed=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "days"), [(1000, 42), (1500, 7), (600, 2), (500, 1), (20_000, 90)])
 def test_days_and_weeks_of_the_source_are_no_bursts(rhythm, n, days):
     for seed in range(5):
@@ -120,6 +125,7 @@ def test_days_and_weeks_of_the_source_are_no_bursts(rhythm, n, days):
         assert judge(rhythm, table, rows=False)[0].status is Status.PASSED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [1, 10, 100])
 def test_same_share_in_a_minute_is_found_at_any_number_of_rows(rhythm, times):
     table = by_day(1500 * times, 5, days=14, first=49)
@@ -130,6 +136,7 @@ def test_same_share_in_a_minute_is_found_at_any_number_of_rows(rhythm, times):
     assert judge(rhythm, put(table, "at", at), rows=False)[0].status is Status.WARNED
 
 
+@pytest.mark.slow
 def test_clean_batches_hardly_ever_look_bursting(rhythm):
     records = [
         judge(rhythm, by_day(800, 500 + i, days=14, first=42), rows=False)[0] for i in range(60)
@@ -217,10 +224,11 @@ def test_counts_of_times_merge_in_any_order_and_partition(rows, cuts, order, lim
     assert whole.n_rows == len(rows)
 
 
+@pytest.mark.slow
 def test_schema_without_time_asks_nothing():
     rows = make_rows(600, 1)
     baseline = build_baseline(
         rows.to_batches(), BatchSchema(id="id", label="y"), created=CREATED, seed=1
     )
-    assert baseline.contamination.arrival is None
+    assert ARRIVAL.of(baseline) is None
     assert SCHEMA.timestamp == "at"

@@ -25,6 +25,7 @@ def test_bytes_round_trip_and_judge_alike(baseline, batch):
     assert again.records == evaluate(baseline, batch.to_batches(), tolerances={}).records
 
 
+@pytest.mark.slow
 def test_same_rows_and_seed_give_the_same_bytes():
     first, second = (
         build_baseline(
@@ -49,6 +50,7 @@ def test_attributes_are_those_of_the_rows(baseline):
     assert baseline.expires > baseline.created
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_any_edited_byte_is_refused_or_changes_the_digest(baseline, data):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.signals.labels.test_sequence import batch_step, record
 
 from sluicegate.signals.contributors.names import ContributorNames, pseudonym
-from sluicegate.signals.labels.sequence import judge
+from sluicegate.signals.labels.sequence import sequence_record
 
 SHOWN, HIDDEN = ContributorNames(), ContributorNames(hidden=True)
 
@@ -63,12 +63,15 @@ def test_sequence_goes_on_through_the_switch(before, now):
     *past, last = steps(6)
     past = [hidden(step) if before.hidden else step for step in past]
     last = hidden(last) if now.hidden else last
-    found = judge([record(last)], past, alpha=0.01, overrides={}, naming=now)
-    again = judge([record(last)], [*past, last], alpha=0.01, overrides={}, naming=now)
+    found = sequence_record([record(last)], past, alpha=0.01, overrides={}, naming=now)
+    again = sequence_record([record(last)], [*past, last], alpha=0.01, overrides={}, naming=now)
     assert found == again
     assert found.evidence["batches"] == 6
     other = last if before.hidden is now.hidden else hidden(last)
-    assert judge([record(last)], [*past, other], alpha=0.01, overrides={}, naming=now) == found
+    assert (
+        sequence_record([record(last)], [*past, other], alpha=0.01, overrides={}, naming=now)
+        == found
+    )
 
 
 @pytest.mark.parametrize("naming", [SHOWN, HIDDEN])
@@ -86,7 +89,7 @@ def test_sequence_calls_one_who_delivers_no_more_as_the_policy_says_now(naming):
         for step in past
     ]
     now = tuple(e for e in batch_step(rng, 0.0, shift) if e.subject != gone)
-    found = judge([record(now)], past, alpha=0.01, overrides={}, naming=naming)
+    found = sequence_record([record(now)], past, alpha=0.01, overrides={}, naming=naming)
     assert found.evidence["subject"] == naming.subject("c0")
     assert found.message.startswith(f"SEQUENCE: {naming.subject('c0')}: ")
 

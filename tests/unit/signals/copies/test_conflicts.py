@@ -102,6 +102,7 @@ def test_doubled_conflicts_fail_at_any_number_of_rows(noisy, times):
     assert record.status is Status.FAILED
 
 
+@pytest.mark.slow
 def test_clean_batches_are_uniform_enough(noisy):
     """At most one of a hundred clean batches may look conflicting at one in a hundred."""
     p_values = [judge(noisy, coarse(800, 1000 + i))[0].p_value for i in range(60)]

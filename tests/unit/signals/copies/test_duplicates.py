@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sluicegate.signals.copies.duplicates import copies, copy_probability, expected_copies, spectrum
+from sluicegate.signals.copies.copy_count import copies, expected_copies, spectrum
+from sluicegate.signals.copies.duplicates import copy_probability
 
 UNIQUE = [(1, 3000)]
 

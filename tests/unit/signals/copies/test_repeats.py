@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sluicegate.signals.copies.duplicates import LEAST_DENSITY, learn_density, spectrum
+from sluicegate.signals.copies.copy_count import LEAST_DENSITY, learn_density, spectrum
 from sluicegate.signals.copies.repeats import (
     excess_groups_p,
     expected_rows,

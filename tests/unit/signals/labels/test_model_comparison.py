@@ -102,6 +102,7 @@ def test_disagreement_warns_and_says_where():
     assert record.evidence["most"]
 
 
+@pytest.mark.slow
 def test_equal_models_are_blocked_at_most_as_often_as_the_budget_says():
     n_blocked = 0
     for seed in range(40):
@@ -112,6 +113,7 @@ def test_equal_models_are_blocked_at_most_as_often_as_the_budget_says():
     assert n_blocked <= 2
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 10_000), share=st.floats(0, 0.3))
 def test_making_a_challenger_worse_never_lets_it_pass(seed, share):

@@ -11,7 +11,7 @@ from tests.unit.signals.conftest import make_rows, put
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.labels.excess import Excess, read_step
-from sluicegate.signals.labels.sequence import judge, step_of
+from sluicegate.signals.labels.sequence import sequence_record, step_of
 
 
 def record(step):
@@ -50,13 +50,14 @@ def run(seed, means):
     past = []
     for t, mean in enumerate(means):
         step = batch_step(rng, mean, shift)
-        found = judge([record(step)], past, alpha=0.01, overrides={})
+        found = sequence_record([record(step)], past, alpha=0.01, overrides={})
         if found.status is Status.FAILED:
             return t
         past.append(step)
     return None
 
 
+@pytest.mark.slow
 def test_clean_sequences_are_alarmed_at_most_once_in_a_hundred():
     alarms = sum(run(seed, [0.0] * 10) is not None for seed in range(300))
     assert alarms <= 3
@@ -70,8 +71,8 @@ def test_slow_ramp_to_five_percent_is_found_before_the_end():
 def test_share_that_no_single_batch_shows_adds_up():
     step = (Excess("", 0, 0.02, 0.01, 0.002, 0.025),)
     others = [dataclasses.replace(step[0], effect=0.02 + 1e-6 * i) for i in range(1, 13)]
-    alone = judge([record(step)], [], alpha=0.01, overrides={})
-    together = judge([record(step)], [(e,) for e in others], alpha=0.01, overrides={})
+    alone = sequence_record([record(step)], [], alpha=0.01, overrides={})
+    together = sequence_record([record(step)], [(e,) for e in others], alpha=0.01, overrides={})
     assert alone.status is Status.PASSED
     assert together.status is Status.FAILED
     assert "13 batches" in together.message
@@ -79,29 +80,32 @@ def test_share_that_no_single_batch_shows_adds_up():
 
 def test_error_of_the_baseline_itself_does_not_add_up():
     shared = [(Excess("", 0, 0.03 + 1e-6 * i, 0.005, 0.02, 0.07),) for i in range(40)]
-    assert judge([record(shared[0])], shared, alpha=0.01, overrides={}).status is Status.PASSED
+    assert (
+        sequence_record([record(shared[0])], shared, alpha=0.01, overrides={}).status
+        is Status.PASSED
+    )
 
 
 def test_batch_checked_twice_counts_once():
     step = (Excess("", 0, 0.02, 0.01, 0.0, 0.025),)
-    once = judge([record(step)], [], alpha=0.01, overrides={})
-    assert judge([record(step)], [step] * 30, alpha=0.01, overrides={}) == once
+    once = sequence_record([record(step)], [], alpha=0.01, overrides={})
+    assert sequence_record([record(step)], [step] * 30, alpha=0.01, overrides={}) == once
 
 
 def test_tolerance_of_the_policy_is_respected():
     steps = [(Excess("", 0, 0.02 + 1e-6 * i, 0.005, 0.0, 1e-4),) for i in range(12)]
-    found = judge([record(steps[0])], steps, alpha=0.01, overrides={"SEQUENCE": 0.05})
+    found = sequence_record([record(steps[0])], steps, alpha=0.01, overrides={"SEQUENCE": 0.05})
     assert found.p_value <= 0.01
     assert found.status is Status.PASSED
 
 
 def test_batch_without_judged_labels_is_not_evaluated():
-    assert judge([], [], alpha=0.01, overrides={}).status is Status.NOT_EVALUATED
+    assert sequence_record([], [], alpha=0.01, overrides={}).status is Status.NOT_EVALUATED
 
 
 def test_earlier_batch_without_judged_labels_is_passed_over():
     step = (Excess("", 0, 0.0, 0.01, 0.0, 0.5),)
-    found = judge([record(step)], [None, None], alpha=0.01, overrides={})
+    found = sequence_record([record(step)], [None, None], alpha=0.01, overrides={})
     assert found.evidence["batches"] == 1
 
 
@@ -117,6 +121,7 @@ def test_malformed_excess_is_refused(key, value):
         read_step([{**good, key: value}])
 
 
+@pytest.mark.slow
 def test_flips_in_every_batch_alarm_the_sequence(baseline):
     past, p_values, found = [], [], ()
     for i in range(8):
@@ -133,6 +138,7 @@ def test_flips_in_every_batch_alarm_the_sequence(baseline):
     assert p_values[-1] < p_values[0]
 
 
+@pytest.mark.slow
 def test_clean_batches_with_history_pass(baseline):
     past = []
     for i in range(6):

@@ -11,7 +11,9 @@ from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.copies.known_rows import KnownRows, agreed, learn_known_rows, packed
 from sluicegate.signals.decision.record import Status
-from sluicegate.signals.evaluate import evaluate, expected_codes
+from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.labels.known_ids import TRUSTED
+from sluicegate.signals.registry import expected_codes
 
 CODE = "LABEL_TRUSTED"
 
@@ -63,6 +65,7 @@ def test_one_relabelled_row_in_a_thousand_is_a_correction(baseline, batch):
     assert record.status is Status.PASSED
 
 
+@pytest.mark.slow
 def test_unknown_class_on_a_known_row_contradicts_and_a_lost_label_does_not(baseline, batch):
     rows = again(200, flipped=0)
     new = put(rows, "y", [7] * 20 + rows["y"].to_pylist()[20:])
@@ -79,6 +82,7 @@ def test_policy_may_tolerate_more(baseline, batch):
     assert record.status is Status.PASSED
 
 
+@pytest.mark.slow
 def test_source_that_relabels_by_itself_has_its_own_rate():
     """Every id twice, a tenth of the second labels changed: as many in a batch are no alarm."""
     rows = make_rows(1500, 5)
@@ -89,7 +93,7 @@ def test_source_that_relabels_by_itself_has_its_own_rate():
     baseline = build_baseline(
         [b for t in (rows, second) for b in t.to_batches()], SCHEMA, created=CREATED, seed=1
     )
-    known = baseline.contamination.trusted
+    known = TRUSTED.of(baseline)
     assert known.keys.size == 1350
     natural = judge(baseline, again(1000, flipped=0, seed=5, source=1500))[0]
     assert natural.status is Status.PASSED
@@ -105,6 +109,7 @@ def _shaken(rows, share):
     )
 
 
+@pytest.mark.slow
 def test_no_id_no_classes_or_nested_ids_ask_nothing():
     rows = make_rows(600, 1)
     lists = rows.set_column(0, "id", pa.array([[i] for i in range(600)]))
@@ -115,7 +120,7 @@ def test_no_id_no_classes_or_nested_ids_ask_nothing():
         (lists, BatchSchema(id="id", label="y")),
     ):
         baseline = build_baseline(table.to_batches(), schema, created=CREATED, seed=1)
-        assert baseline.contamination.trusted is None
+        assert TRUSTED.of(baseline) is None
         assert CODE not in expected_codes(baseline)
 
 

@@ -11,8 +11,8 @@ from sluicegate.profiling.tokens import tokenize
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.text.class_scores import WordWeights, cross_fitted, doc_scores
+from sluicegate.signals.text.token_table import BITS, TEXT_BITS, TokenTable, text_bits
 from sluicegate.signals.text.word_evidence import WordEvidence, learn_evidence
-from sluicegate.signals.triggers.token_table import BITS, TEXT_BITS, TokenTable, text_bits
 
 N = 1200
 

@@ -8,7 +8,7 @@ import shutil
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.workflow.conftest import AT, flipped, rows
+from tests.unit.workflow.conftest import AT, flipped, judge_clean, rows
 
 from sluicegate import load_verified, open_verified
 from sluicegate.errors import (
@@ -33,8 +33,7 @@ from sluicegate.workflow.evidence.home import (
 
 @pytest.fixture
 def admitted(site):
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
     return site
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from tests.unit.workflow.auditing.test_runs import FIT, records, tried
-from tests.unit.workflow.conftest import AT, RUN, SCHEMA, rows, write
+from tests.unit.workflow.conftest import AT, RUN, SCHEMA, judge_clean, rows, write
 from tests.unit.workflow.response.test_quarantine import aside, back, release
 
 from sluicegate.adapters.policy_file import read_policy
@@ -103,21 +103,24 @@ def promote(site, batch, at, signer=None) -> None:
 
 @pytest.fixture
 def judged(site):
-    site.seal(site.clean)
-    issued, _ = site.gate()
-    assert issued.verdict.result is Status.PASSED
+    site.once(judge_clean)
     return site
 
 
 @pytest.fixture
-def rolling(judged):
+def rolling(site):
     """The newest batch was judged beside a rolling baseline of the batch before."""
+    return site, site.once(_rolling)
+
+
+def _rolling(judged):
+    judge_clean(judged)
     behind = judged.evidence().latest_seal("src", at=AT)
     promote(judged, behind, at=AT + timedelta(minutes=1))
     judged.seal(write(rows(8), judged.root / "new"), at=AT + timedelta(minutes=2))
     issued, _ = judged.gate(at=AT + timedelta(minutes=2))
     assert issued.verdict.rolling is not None
-    return judged, behind
+    return behind
 
 
 def test_batch_judged_by_a_baseline_whose_key_is_revoked_is_not_admitted(judged):

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.workflow.conftest import AT, RUN, rows
+from tests.unit.workflow.conftest import AT, RUN, judge_clean, rows
 
 from sluicegate.attest import dsse
 from sluicegate.attest.keys import Algorithm, generate
@@ -26,8 +26,7 @@ from sluicegate.workflow.evidence.opening import create_ledger, read_trust
 
 @pytest.fixture
 def judged(site):
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
     return site
 
 

@@ -52,6 +52,10 @@ CHANGES = {
 @pytest.fixture
 def told(site):
     """Two baselines, side by side, and the digests of a batch that passed and one that failed."""
+    return site, site.once(_tell)
+
+
+def _tell(site):
     first = site.seal(write(rows(5), site.root / "first"))
     site.gate()
     promote(site, first.digest, at=AT)
@@ -59,7 +63,7 @@ def told(site):
     for path in (site.clean, site.poisoned):
         digests.append(site.seal(path).digest)
         site.gate()
-    return site, digests
+    return digests
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from tests.unit.workflow.conftest import AT
+from tests.unit.workflow.conftest import AT, evaluate_once
 
 from sluicegate.attest.keys import Algorithm, generate
 from sluicegate.errors import MalformedEnvelope
@@ -60,6 +60,10 @@ MARKED = by("patch_task_instance", FIT, extra='{"new_state": "success"}')
 
 @pytest.fixture
 def judged(site):
+    return site.once(_judge)
+
+
+def _judge(site):
     site.seal(site.clean)
     return gate(site)
 
@@ -67,9 +71,7 @@ def judged(site):
 def gate(site, at=AT, **run):
     who = {"orchestrator": "airflow", "map_index": "-1", "try_number": "1", **GATE, **run}
     signers = GateSigners(site.signer("gate"), site.signer("ledger"))
-    issued, _ = gate_source(
-        site.home, "src", signers=signers, at=at, run=who, runner=evaluate_directly
-    )
+    issued, _ = gate_source(site.home, "src", signers=signers, at=at, run=who, runner=evaluate_once)
     return site, str(issued.envelope)
 
 
@@ -313,8 +315,12 @@ def test_file_that_is_no_records_is_refused(data):
 
 
 @pytest.fixture
-def waived(site, tmp_path):
+def waived(site):
     """A FAILED batch whose fired signals two people waived a quarter of an hour later."""
+    return site.once(_waive)
+
+
+def _waive(site):
     from tests.unit.workflow.response.test_waiver import SECTION, _trust, ask, confirm
 
     people = [generate(Algorithm.ED25519) for _ in range(2)]

@@ -44,6 +44,10 @@ def later(minutes: int):
 @pytest.fixture
 def judged(site):
     """One batch that passed, and a newer one that nobody judged."""
+    return site.once(_judge)
+
+
+def _judge(site):
     site.seal(site.clean)
     issued, batch = site.gate()
     assert issued.verdict.result is Status.PASSED

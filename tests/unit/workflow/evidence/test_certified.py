@@ -135,6 +135,7 @@ def test_checkpoint_cosigned_after_the_certificate_ended_says_nothing(judged, wi
     assert caught.value.code in ("EXPIRED", "UNTRUSTED_KEY")
 
 
+@pytest.mark.slow
 def test_checkpoint_before_the_leaf_says_nothing(certified, witness):
     witnessed(certified, witness, AT, size=5)
     certified.seal(certified.clean)
@@ -180,6 +181,7 @@ def stamp(site, place, record) -> None:
     assert main([*timestamp, "--response", str(place / "r.tsr")]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
 def test_timestamps_of_the_policys_authority_say_when_it_was_signed(judged, tmp_path):
     pytest.importorskip("rfc3161_client")

@@ -9,7 +9,7 @@ import tarfile
 from datetime import timedelta
 
 import pytest
-from tests.unit.workflow.conftest import AT
+from tests.unit.workflow.conftest import AT, judge_clean
 
 from sluicegate.attest import dsse
 from sluicegate.attest.keys import Algorithm, generate
@@ -27,8 +27,7 @@ ALL = Extras(controls=True, mlbom=True, openlineage=True)
 
 @pytest.fixture
 def judged(site):
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
     return site
 
 

@@ -32,6 +32,10 @@ SECTION = "waiver: {allow: [LABEL_FLIPS, LABEL_PRIOR], max_hours: 72, approvers:
 @pytest.fixture
 def people(site):
     """Alice and Bob, whose keys act as waiver, and a policy that allows waivers."""
+    return site.once(_people)
+
+
+def _people(site):
     signers = [generate(Algorithm.ED25519) for _ in range(2)]
     _trust(site, [signer.public_key for signer in signers])
     site.home.policy.write_text(DEFAULT_POLICY + SECTION, encoding="utf-8")

@@ -14,7 +14,7 @@ from tests.unit.workflow.admission.test_standing import (
     set_keys,
     with_validity,
 )
-from tests.unit.workflow.conftest import AT, RUN, rows, write
+from tests.unit.workflow.conftest import AT, RUN, judge_clean, rows, write
 from tests.unit.workflow.response.test_quarantine import aside, back, release
 
 from sluicegate.adapters.ledgers.tile_files import export_tiles, tile_place
@@ -63,8 +63,7 @@ def details(report) -> list[str]:
 
 @pytest.fixture
 def judged(site):
-    site.seal(site.clean)
-    site.gate()
+    site.once(judge_clean)
     return site
 
 

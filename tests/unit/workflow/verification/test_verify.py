@@ -24,10 +24,14 @@ from sluicegate.workflow.verification.verify import verify_folder
 
 @pytest.fixture
 def exported(site):
+    site.once(_export)
+    return site
+
+
+def _export(site):
     batch = site.seal(site.clean)
     site.gate()
     export_folder(site.evidence(), batch, site.root / "out")
-    return site
 
 
 def report(site, **changes):

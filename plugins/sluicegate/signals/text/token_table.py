@@ -43,7 +43,12 @@ class TokenTable:
 
     @classmethod
     def empty(cls, n_classes: int, bits: int = BITS) -> Self:
-        """Return a table without rows."""
+        """Return a table without rows.
+
+        Args:
+            n_classes: Number of classes.
+            bits: Binary logarithm of the number of cells.
+        """
         counts = np.zeros((1 << bits, n_classes), dtype=np.int32)
         return cls(counts, np.zeros(n_classes, dtype=np.int64))
 
@@ -53,12 +58,23 @@ class TokenTable:
         return int(self.counts.shape[0]).bit_length() - 1
 
     def cells(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
-        """Return the cell of each token hash."""
+        """Return the cell of each token.
+
+        Args:
+            hashes: uint64, shape (n,).
+
+        Returns:
+            uint32, shape (n,).
+        """
         return (hashes >> np.uint64(64 - self.bits)).astype(np.uint32)
 
     def alike(self) -> Self:
         """Return a table of the same size without rows."""
         return type(self).empty(self.rows.size, self.bits)
+
+    def plus(self, other: Self) -> Self:
+        """Return the count of both sets of rows."""
+        return type(self)(self.counts + other.counts, self.rows + other.rows)
 
     def less(self, other: Self) -> Self:
         """Return the table without the rows of another that was counted into it."""
@@ -73,9 +89,9 @@ class TokenTable:
         """Count tokens in place.
 
         Args:
-            row: Row of each token.
-            cell: Cell of each token.
-            class_index: Class of each row; rows with -1 are not counted.
+            row: Row of each token, int64, shape (n_tokens,).
+            cell: Cell of each token, uint32, same shape.
+            class_index: Class of each row, intp, shape (n_rows,); rows with -1 are not counted.
         """
         k = self.rows.size
         known = class_index >= 0

@@ -13,7 +13,7 @@ import pytest
 from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF
 from sluicegate.adapters.gx.suite import expectation_types, load_suite
 from sluicegate.errors import ConfigError
-from sluicegate.signals.decision.tolerance import FLOORS
+from sluicegate.signals.registry import OF_BATCHES
 
 EXPECTATIONS = Path(__file__).parents[4] / "expectations"
 PARAMETERS = {key: {"$PARAMETER": key} for key in ("baseline", "limits")}
@@ -29,7 +29,7 @@ def changed_expectation(**changes):
 
 
 def test_every_signal_has_an_expectation():
-    assert set(CATALOG) == set(FLOORS)
+    assert set(CATALOG) == {signal.code for signal in OF_BATCHES}
     assert len(CODE_OF) == len(CATALOG)
 
 

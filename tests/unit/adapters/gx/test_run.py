@@ -10,8 +10,8 @@ import pytest
 
 from sluicegate.adapters.gx import run_suite
 from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF
-from sluicegate.adapters.gx.judge import judging
 from sluicegate.adapters.gx.suite import expectation_types
+from sluicegate.adapters.gx.yardstick import judging
 from sluicegate.errors import ConfigError, InsufficientData
 from sluicegate.signals import evaluate as core
 from sluicegate.signals.decision.record import Status
@@ -103,7 +103,7 @@ def test_foreign_exception_blocks_without_its_text(monkeypatch, caplog, clean, s
     with caplog.at_level(logging.DEBUG):
         outcome = run(clean, suite, baseline)
     assert {record.status for record in outcome.records} == {Status.NOT_EVALUATED}
-    assert all("KeyError at test_gx_run.py" in record.message for record in outcome.records)
+    assert all("KeyError at test_run.py" in record.message for record in outcome.records)
     assert "4111" not in json.dumps([record.to_dict() for record in outcome.records])
     assert "4111" not in caplog.text
 
@@ -135,7 +135,7 @@ def test_exception_of_great_expectations_itself_blocks(monkeypatch, clean, suite
     outcome = run(clean, suite, baseline)
     assert outcome.evaluated == ()
     assert {record.status for record in outcome.records} == {Status.NOT_EVALUATED}
-    assert all("RuntimeError at test_gx_run.py" in r.message for r in outcome.records)
+    assert all("RuntimeError at test_run.py" in r.message for r in outcome.records)
     assert "secret" not in str(outcome.records)
 
 
@@ -268,13 +268,13 @@ def test_run_puts_the_callers_own_context_back(clean, suite, baseline):
 
 
 def test_judges_end_with_their_context(baseline):
-    from sluicegate.adapters.gx.judge import find_judge
+    from sluicegate.adapters.gx.yardstick import find_yardstick
 
     with judging(baseline, tolerances={"SCHEMA": 0}, false_block_budget=0.01) as outer:
         with judging(baseline, tolerances={}, false_block_budget=0.01) as inner:
             assert inner.parameters["baseline"] == outer.parameters["baseline"]
             assert inner.parameters["limits"] != outer.parameters["limits"]
-            assert find_judge(**outer.parameters) is outer
-        assert find_judge(**outer.parameters) is outer
+            assert find_yardstick(**outer.parameters) is outer
+        assert find_yardstick(**outer.parameters) is outer
         with pytest.raises(ConfigError, match="no such baseline"):
-            find_judge(**inner.parameters)
+            find_yardstick(**inner.parameters)

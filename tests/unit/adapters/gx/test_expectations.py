@@ -7,8 +7,8 @@ import logging
 import pandas as pd
 import pytest
 
-from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF
-from sluicegate.adapters.gx.judge import judging
+from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF, expectation_type
+from sluicegate.adapters.gx.yardstick import judging
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 pytestmark = pytest.mark.filterwarnings("ignore:::great_expectations", "ignore:::marshmallow")
@@ -40,9 +40,9 @@ def batch_of(gx, table):
 
 
 def test_class_names_give_the_types_used_in_json(classes):
-    for code, wrapped in CATALOG.items():
-        assert getattr(classes, wrapped.class_name).expectation_type == wrapped.expectation_type
-        assert classes.EXPECTATIONS[code].__doc__ == wrapped.demand
+    for code, signal in CATALOG.items():
+        assert getattr(classes, signal.expectation).expectation_type == expectation_type(signal)
+        assert classes.EXPECTATIONS[code].__doc__ == signal.demand
     with pytest.raises(AttributeError):
         _ = classes.ExpectNothing
 

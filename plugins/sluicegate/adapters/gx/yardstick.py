@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
+class Yardstick:
     """One baseline with one set of limits.
 
     Attributes:
@@ -51,7 +51,7 @@ class Judge:
 
     @property
     def limits(self) -> Digest:
-        """Digest of tolerances and budget, and of hidden names: two judges are never one."""
+        """Digest of tolerances and budget, and of hidden names: two of them are never one."""
         limits: dict[str, Any] = {
             "tolerances": {code: float(t) for code, t in self.tolerances.items()},
             "false_block_budget": float(self.false_block_budget),
@@ -62,7 +62,7 @@ class Judge:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """Suite parameters that bind a suite to this judge."""
+        """Suite parameters that bind a suite to these."""
         return {"baseline": str(self.baseline_digest), "limits": str(self.limits)}
 
     def records(self, read: Callable[[], Iterable[pa.RecordBatch]]) -> tuple[SignalRecord, ...]:
@@ -109,12 +109,12 @@ class Judge:
 
     def demands(self, code: str) -> bool:
         """Return whether the baseline supports a signal, so that it must leave a record."""
-        from sluicegate.signals.evaluate import expected_codes
+        from sluicegate.signals.registry import expected_codes
 
         return code in expected_codes(self.baseline)
 
 
-_ACTIVE: ContextVar[Mapping[tuple[str, str], Judge]] = ContextVar("sluicegate_judges")
+_ACTIVE: ContextVar[Mapping[tuple[str, str], Yardstick]] = ContextVar("sluicegate_yardsticks")
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def judging(
     tolerances: Mapping[str, float],
     false_block_budget: float,
     naming: ContributorNames = SHOWN,
-) -> Iterator[Judge]:
+) -> Iterator[Yardstick]:
     """Let expectations find a baseline and limits by their digests.
 
     Args:
@@ -134,39 +134,43 @@ def judging(
         naming: What contributors are called in results.
 
     Yields:
-        The judge; pass its ``parameters`` as ``expectation_parameters`` to Great
+        Both as one; pass its ``parameters`` as ``expectation_parameters`` to Great
         Expectations, within this context and on this thread.
     """
-    judge = Judge(
+    yardstick = Yardstick(
         baseline=baseline,
         baseline_digest=baseline.digest,
         tolerances=dict(tolerances),
         false_block_budget=false_block_budget,
         naming=naming,
     )
-    key = (judge.parameters["baseline"], judge.parameters["limits"])
-    token = _ACTIVE.set({**_ACTIVE.get({}), key: judge})
+    key = (yardstick.parameters["baseline"], yardstick.parameters["limits"])
+    token = _ACTIVE.set({**_ACTIVE.get({}), key: yardstick})
     try:
-        yield judge
+        yield yardstick
     finally:
         _ACTIVE.reset(token)
 
 
-def find_judge(baseline: str, limits: str) -> Judge:
-    """Return the judge with these digests.
+def find_yardstick(baseline: str, limits: str) -> Yardstick:
+    """Return the baseline and limits with these digests.
+
+    Args:
+        baseline: Digest of a baseline.
+        limits: Digest of its limits.
 
     Raises:
         ConfigError: None is active in this context.
     """
-    judge = _ACTIVE.get({}).get((baseline, limits))
-    if judge is None:
+    found = _ACTIVE.get({}).get((baseline, limits))
+    if found is None:
         raise ConfigError(
             "no such baseline and limits are active",
             locator="great_expectations suite",
             got=f"baseline {_short(baseline)}, limits {_short(limits)}",
             next_step="Run the suite within `sluicegate.adapters.gx.judging(...)`.",
         )
-    return judge
+    return found
 
 
 def _short(digest: str) -> str:

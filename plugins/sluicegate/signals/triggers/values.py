@@ -1,0 +1,208 @@
+"""TRIGGER_VALUES: no exact value of a column is both new and tied to a label.
+
+Null hypothesis, minimum n and correction: `associations`, over the values of all features but
+texts, missing ones left out. Values that share a cell of the table count as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from sluicegate.profiling.buffers import floats, plain
+from sluicegate.profiling.columns import Kind
+from sluicegate.profiling.fingerprints import value_hashes
+from sluicegate.profiling.tokens import mix
+from sluicegate.signals.chunk import kept_classes
+from sluicegate.signals.comparison import MIN_ROWS
+from sluicegate.signals.counting import Counter, Counting
+from sluicegate.signals.decision.correction import percent
+from sluicegate.signals.decision.finding import Finding, not_evaluated
+from sluicegate.signals.decision.record import Family
+from sluicegate.signals.definition import Signal
+from sluicegate.signals.section import Section
+from sluicegate.signals.text.token_table import BITS, TokenTable
+from sluicegate.signals.triggers.associations import (
+    associations,
+    candidate,
+    described,
+    nothing_found,
+)
+from sluicegate.signals.triggers.block_habits import token_habit
+from sluicegate.signals.triggers.trigger_rows import holding, is_named, triggered
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.chunk import Chunk, EncodedRows
+    from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.traces import Traces
+
+CODE = "TRIGGER_VALUES"
+
+
+def value_tokens(of: EncodedRows) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Return exact values of numbers and categories as tokens; missing values are none.
+
+    Returns:
+        Row of each, int64, and the token, uint64, shape (n_tokens,).
+
+    Cost: 60 ns per number.
+    """
+    rows: list[NDArray[np.int64]] = []
+    hashes: list[NDArray[np.uint64]] = []
+    for index, column in enumerate(of.layout.features):
+        codes = of.encoded.cells.get(column.name)
+        if codes is None or not (column.listed or column.kind is Kind.NUMERIC):
+            continue
+        if column.listed:
+            hashed = mix(codes.astype(np.uint64) ^ mix(np.array([index + 1], dtype=np.uint64)))
+            present = codes != column.null_cell
+        else:
+            values = floats(plain(of.column(column.name)))
+            hashed = value_hashes(values, codes, column, index)
+            present = codes < column.n_cells - 2
+        rows.append(np.flatnonzero(present))
+        hashes.append(hashed[present])
+    if not rows:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
+    return np.concatenate(rows), np.concatenate(hashes)
+
+
+def value_cells(chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+    """Return row and table cell of each value, int64 and uint32, shape (n_tokens,)."""
+    table = VALUES.of(chunk.baseline)
+    row, hashes = chunk.once(value_tokens)
+    return row, np.zeros(0, np.uint32) if table is None else table.cells(hashes)
+
+
+@dataclass(slots=True, eq=False)
+class ValueCount(Counter):
+    """Rows with a class.
+
+    Attributes:
+        table: Rows by value and class.
+    """
+
+    table: TokenTable
+
+    def update(self, chunk: Chunk) -> None:
+        """Count one record batch."""
+        self.table.add(*chunk.once(value_cells), chunk.class_index)
+
+    def merge(self, other: Self) -> Self:
+        """Return the count of both sets of rows."""
+        return type(self)(self.table.plus(other.table))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return self.table.to_json()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        return cls(TokenTable.from_json(value))
+
+
+def findings(comparison: Comparison) -> list[Finding]:
+    """Return one finding for all features but texts, if the baseline counted their values."""
+    base, label = VALUES.of(comparison.baseline), comparison.baseline.layout.label
+    if base is None:
+        return []
+    batch = VALUE_ROWS.of(comparison).table
+    reason = comparison.missing(label.name) if label else "no label"
+    reason = reason or comparison.lacking_feature()
+    n = int(batch.rows.sum())
+    if not reason and n < MIN_ROWS:
+        reason = f"{n} rows with a known label in the batch, {MIN_ROWS} needed"
+    if reason:
+        return [not_evaluated(SIGNAL, reason)]
+    found, tolerance = associations(batch, base), comparison.tolerance(SIGNAL, "")
+    return [
+        Finding(
+            signal=SIGNAL,
+            null_hypothesis="no value is both more frequent than before and tied to a label",
+            effect_unit="share of rows",
+            n_baseline=int(base.rows.sum()),
+            n_batch=n,
+            candidates=[
+                candidate(
+                    a,
+                    tolerance,
+                    f"{a.rows} rows ({a.rows_before} in the baseline) share one value, and "
+                    f"{percent(a.rows_of_class / a.rows)} of them have one label",
+                )
+                for a in found[:1]
+            ]
+            or [nothing_found(tolerance, "no new value")],
+            evidence={
+                # No value is named, because it may be private; rows are named instead.
+                "associations": [{"cell": a.cell, "token": "", **described(a)} for a in found[:10]]
+            },
+        )
+    ]
+
+
+def _learn(learning: Learning) -> TokenTable | None:
+    row, hashes = learning.once(value_tokens)
+    if len(learning.classes) < 2 or row.size == 0:
+        return None
+    table = TokenTable.empty(len(learning.classes))
+    table.add(row, table.cells(hashes), learning.class_index)
+    # A value seen once says nothing, and measured columns have hardly any others.
+    table.counts[table.counts.sum(axis=1) < 2] = 0
+    return table
+
+
+def _budgets(learning: Learning) -> dict[str, float]:
+    if len(learning.classes) < 2:
+        return {}
+    return {f"{CODE}:": token_habit(learning, *learning.once(value_tokens), BITS)}
+
+
+def _kept(chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.uint32]] | None:
+    return chunk.once(value_cells) if is_named(chunk) else None
+
+
+def _rows(traces: Traces, record: SignalRecord) -> NDArray[np.float64]:
+    tokens = traces.of(_kept)
+    return triggered(traces, record, lambda found: holding(tokens, traces.sizes, found["cell"]))
+
+
+def _read(value: Mapping[str, Any]) -> TokenTable | None:
+    return None if value["values"] is None else TokenTable.from_json(value["values"])
+
+
+def _start(baseline: Baseline) -> ValueCount:
+    base = VALUES.of(baseline)
+    return ValueCount(TokenTable.empty(0) if base is None else base.alike())
+
+
+VALUES: Section[TokenTable | None] = Section(
+    "values", _learn, lambda table: {"values": None if table is None else table.to_json()}, _read
+)
+VALUE_ROWS = Counting("values", ValueCount, _start)
+SIGNAL = Signal(
+    code=CODE,
+    family=Family.CONTAMINATION,
+    floor=0.002,
+    asks="an exact value both new and tied to a label",
+    demand="No value that the baseline hardly knows may go with one label.",
+    needs="feature and label",
+    min_rows=MIN_ROWS,
+    expectation="ExpectValuesNotToTriggerLabels",
+    applies=lambda baseline: VALUES.of(baseline) is not None,
+    sections=(VALUES,),
+    counters=(VALUE_ROWS,),
+    budgets=_budgets,
+    findings=findings,
+    keeps=(kept_classes, _kept),
+    rows=_rows,
+)
