@@ -234,7 +234,7 @@ def verified_read(scratch: Path, scale: float, rounds: int) -> Iterator[Row]:
     import pyarrow as pa  # noqa: PLC0415
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    from sluicegate.adapters.files.tabular import TableFiles  # noqa: PLC0415
+    from sluicegate.adapters.files.table_files import TableFiles  # noqa: PLC0415
 
     path = scratch / "table.parquet"
     n = int(10_000_000 * scale)

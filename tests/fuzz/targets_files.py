@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tests.fuzz.target import Target
 
-from sluicegate.adapters.files.tabular import TableFiles
+from sluicegate.adapters.files.declared import DeclaredSchema
+from sluicegate.adapters.files.table_files import TableFiles
 from sluicegate.adapters.gx.suite import load_suite
 from sluicegate.adapters.policy_file import load_yaml
 from sluicegate.adapters.reports.check_history import TYPE, parse_check
-from sluicegate.adapters.sources.declared import DeclaredSchema
 from sluicegate.adapters.sources.rows import open_rows
 from sluicegate.adapters.sources.text_rows import CsvRows, JsonLinesRows
 from sluicegate.digest import canonical

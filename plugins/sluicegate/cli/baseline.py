@@ -51,8 +51,12 @@ def register(commands: Subparsers) -> None:
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     build = actions.add_parser("build", help="build one from data that somebody trusts")
-    build.add_argument("data", type=Path, nargs="+", help="trusted Parquet files or directories")
-    build.add_argument("--schema", type=Path, required=True, help="YAML with the columns' roles")
+    build.add_argument(
+        "data", nargs="+", help="trusted files, directories, globs, URLs or locations of rows"
+    )
+    build.add_argument(
+        "--schema", type=Path, required=True, help="YAML: the columns' roles, how CSV is written"
+    )
     build.add_argument("--out", type=Path, required=True, help="baseline directory")
     add_role_key(build, "baseline role's key; gates need a signed one", required=False)
     build.add_argument("--policy", type=Path, help="policy file; its limits of a batch count")
@@ -81,7 +85,7 @@ def register(commands: Subparsers) -> None:
     show = actions.add_parser("show", help="show which baselines judge a source")
     show.add_argument("source", help="name of the source")
     for action in (build, promote):
-        action.add_argument("--golden", type=Path, help="held-out data that no batch may contain")
+        action.add_argument("--golden", help="held-out data that no batch may contain")
         action.add_argument("--days", type=int, default=365, help="validity in days (default: 365)")
         action.add_argument(
             "--seed", type=int, default=0, help="seed of all random choices (default: 0)"
@@ -242,8 +246,12 @@ def read_schema(path: Path) -> BatchSchema:
     Raises:
         ConfigError: The file is missing, is not YAML, or has unknown keys.
     """
+    from sluicegate.adapters.files.declared import DeclaredSchema
     from sluicegate.adapters.policy_file import load_yaml
     from sluicegate.profiling.schema import BatchSchema
 
     raw = read_named(path, "the schema cannot be read")
-    return BatchSchema.from_mapping(load_yaml(raw, locator=str(path)), locator=str(path))
+    schema = BatchSchema.from_mapping(load_yaml(raw, locator=str(path)), locator=str(path))
+    if schema.csv.columns:
+        DeclaredSchema(schema.csv.columns)  # raises for a type that nobody knows
+    return schema

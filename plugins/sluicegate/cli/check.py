@@ -25,7 +25,7 @@ def register(commands: Subparsers) -> None:
             "sluicegate check july.parquet --baseline b --history past --json past/007.json",
         ],
     )
-    parser.add_argument("batch", type=Path, help="Parquet file or directory")
+    parser.add_argument("batch", help="file, directory, glob, URL, or location of rows")
     parser.add_argument("--baseline", type=Path, required=True, help="baseline directory")
     parser.add_argument(
         "--history",

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sluicegate.profiling.buffers import floats, plain, strings
+from sluicegate.profiling.buffers import floats, is_bytes, plain, strings
 
 MAX_BINS = 64
 MAX_CATEGORIES = 254
@@ -127,6 +127,9 @@ _KINDS = (
     (pa.types.is_string, Kind.CATEGORICAL),
     (pa.types.is_large_string, Kind.CATEGORICAL),
     (pa.types.is_string_view, Kind.CATEGORICAL),
+    (is_bytes, Kind.CATEGORICAL),  # text, as far as it is UTF-8
+    (pa.types.is_duration, Kind.NUMERIC),
+    (pa.types.is_time, Kind.NUMERIC),
     (pa.types.is_temporal, Kind.DATETIME),
     (pa.types.is_nested, Kind.NESTED),
 )
@@ -161,7 +164,8 @@ def infer_column(name: str, values: pa.Array | pa.ChunkedArray, *, role: str = "
     edges: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
     closed = True
-    kind = _kind(role, source, array)
+    # Bytes that `plain` left alone are not all UTF-8.
+    kind = Kind.OPAQUE if is_bytes(array.type) else _kind(role, source, array)
     if kind is Kind.TEXT:
         edges = equi_mass_edges(_lengths(array))
     elif kind is Kind.NUMERIC:

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sluicegate.profiling.buffers import plain, primitive, strings
-from sluicegate.profiling.columns import Column
+from sluicegate.profiling.buffers import is_bytes, plain, primitive, strings, text_of_bytes
+from sluicegate.profiling.columns import Column, Kind
 from sluicegate.profiling.encode import Codes, comparable, encode
 from sluicegate.profiling.projection import Projection, project
 from sluicegate.profiling.schema import BatchSchema
@@ -50,7 +50,11 @@ class Layout:
         return tuple(c for c in self.columns if c.name not in roles)
 
     def projected(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the batch with the columns that its embeddings add."""
+        """Return the batch as text where it is counted as text, with columns of embeddings."""
+        texts = {c.name for c in self.columns if c.listed or c.kind is Kind.TEXT}
+        for place, column in enumerate(batch.schema):
+            if is_bytes(column.type) and column.name in texts:
+                batch = batch.set_column(place, column.name, text_of_bytes(batch.column(place)))
         return project(self.projections, batch)
 
     def slot(self, label_cells: Codes) -> Codes:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from sluicegate.errors import ConfigError
+from sluicegate.profiling.csv_dialect import UNDECLARED, CsvDialect
 
 _SINGLE = ("id", "label", "contributor", "timestamp")
 _MANY = ("text", "embedding")
+_CSV = "csv"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class BatchSchema:
         timestamp: Column that orders rows in time.
         text: Columns with free text.
         embedding: Columns with fixed-length lists of numbers.
+        csv: How CSV files of the source are written, and types of their columns.
     """
 
     id: str | None = None
@@ -31,6 +34,7 @@ class BatchSchema:
     timestamp: str | None = None
     text: tuple[str, ...] = ()
     embedding: tuple[str, ...] = ()
+    csv: CsvDialect = UNDECLARED
 
     @classmethod
     def from_mapping(cls, mapping: Any, *, locator: str = "schema") -> Self:
@@ -49,12 +53,12 @@ class BatchSchema:
             raise ConfigError(
                 "schema is not a mapping", locator=locator, got=type(mapping).__name__
             )
-        unknown = sorted(str(key) for key in mapping if key not in _SINGLE + _MANY)
+        unknown = sorted(str(key) for key in mapping if key not in (*_SINGLE, *_MANY, _CSV))
         if unknown:
             raise ConfigError(
                 "unknown key in schema",
                 locator=locator,
-                expected=", ".join(_SINGLE + _MANY),
+                expected=", ".join((*_SINGLE, *_MANY, _CSV)),
                 got=", ".join(unknown),
                 next_step="Remove it; columns without a role need no entry.",
             )
@@ -63,11 +67,15 @@ class BatchSchema:
         _refuse_two_roles(
             [n for n in single.values() if n] + [*many["text"], *many["embedding"]], locator
         )
-        return cls(**single, **many)
+        section = mapping.get(_CSV)
+        csv = UNDECLARED if section is None else CsvDialect.from_mapping(section, locator=locator)
+        return cls(**single, **many, csv=csv)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types; absent roles stay visible as null or empty lists."""
+        declared = self.csv.to_json()
         return {
+            **({_CSV: declared} if declared else {}),
             **{key: getattr(self, key) for key in _SINGLE},
             **{key: list(getattr(self, key)) for key in _MANY},
         }

@@ -73,6 +73,31 @@ class Meter:
         # A long number takes 20 characters of text and 8 bytes of memory.
         self._require(self.n_rows, self.n_bytes + size_bytes // 4, name)
 
+    def unpacked(self, n_bytes: int, name: str) -> None:
+        """Look at a text of which so much is unpacked: a packed file declares nothing either.
+
+        Args:
+            n_bytes: Of the text so far.
+            name: For the error.
+
+        Raises:
+            UnreadableData: As `declare`.
+        """
+        self._require(self.n_rows, self.n_bytes + n_bytes // 4, name)
+
+    def added(self, n_bytes: int, name: str) -> None:
+        """Count columns that a file's rows get because other files have them.
+
+        Args:
+            n_bytes: Of these columns, as Arrow holds them.
+            name: For the error.
+
+        Raises:
+            UnreadableData: As `declare`.
+        """
+        self.n_bytes += n_bytes
+        self._require(self.n_rows, self.n_bytes, name)
+
     def count(self, batch: pa.RecordBatch, name: str) -> None:
         """Count decoded rows.
 

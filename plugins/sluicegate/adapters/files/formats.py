@@ -4,8 +4,9 @@ Each file that a seal covers is one of three kinds. A table that a reader here k
 judged. A marker from a short closed list holds no row, and verified reads never hand it out. Every
 other file is unjudged, and a batch with such a file does not pass.
 
-Parquet is recognised by its content, whatever its name: Hive writes ``000000_0``, Impala
-``b.parq``, pandas ``b.parquet.gzip``. Text has no such mark, so CSV is recognised by its suffix.
+Parquet is known by its content, whatever its name: Hive writes ``000000_0``, Impala ``b.parq``,
+pandas ``b.parquet.gzip``. Text has no such mark, so CSV is known by its suffix, and packed CSV by
+suffix and mark together.
 """
 
 from __future__ import annotations
@@ -28,6 +29,21 @@ _MARKERS: Final = frozenset({"_SUCCESS", "_metadata", "_common_metadata"})
 
 _PARQUET_SUFFIXES: Final = frozenset({".parquet", ".pq", ".parq"})
 """Names that promise Parquet. Only the content of a file that is not empty decides."""
+
+_PACKED: Final = {
+    ".gz": (b"\x1f\x8b", "gzip"),
+    ".zst": (b"\x28\xb5\x2f\xfd", "zstd"),
+    ".bz2": (b"BZh", "bzip2"),
+}
+"""Suffix of packed text, the begin of its content, and what packed it."""
+
+CSV: Final = frozenset({".csv"})
+"""Suffixes of comma-separated text."""
+
+TEXT: Final = CSV | {".tsv", ".tab", ".txt", ".psv"}
+"""Suffixes of text whose delimiter somebody declared."""
+
+JSON_LINES: Final = frozenset({".jsonl", ".ndjson"})
 
 _OTHERS: Final = (
     (b"PARE", b"PARE", "encrypted Parquet"),
@@ -107,13 +123,16 @@ def is_hidden(name: str) -> bool:
     ) or name.endswith("._COPYING_")
 
 
-def format_of(name: str, part: Part, *, locator: str = "") -> tuple[Format, str]:
-    """Return what a file is, and the reason in words if it is UNKNOWN.
+def format_of(
+    name: str, part: Part, *, locator: str = "", suffixes: frozenset[str] = CSV
+) -> tuple[Format, str]:
+    """Return what a file is, and of one that is UNKNOWN the reason in words.
 
     Args:
         name: Path inside the batch; "." for a batch that is one file.
-        part: The file itself. The position of an open file does not change.
-        locator: Name of the batch. If the batch is one file, its suffix counts.
+        part: The file itself; a BinaryIO is left where it stands.
+        locator: Names a batch that is one file.
+        suffixes: Of CSV: `CSV`, or `TEXT` where the delimiter is declared.
 
     Raises:
         OSError: The path cannot be read.
@@ -125,18 +144,62 @@ def format_of(name: str, part: Part, *, locator: str = "") -> tuple[Format, str]
     if is_hidden(name):
         return Format.UNKNOWN, "Spark and Hive pass over this name, other readers do not"
     begin, end = _ends(part)
-    suffix = PurePosixPath(locator if name == SINGLE_FILE else name).suffix.lower()
+    path = PurePosixPath(locator if name == SINGLE_FILE else name)
+    suffix = path.suffix.lower()
     begins, ends = begin.startswith(PARQUET_MAGIC), end.endswith(PARQUET_MAGIC)
-    # A broken or empty file counts as Parquet: its reader refuses it. The first column of a CSV
-    # file may be called PAR1.
-    if (begins and (ends or suffix != ".csv")) or (not begin and suffix in _PARQUET_SUFFIXES):
+    # A broken or empty one too: its reader says so. A column of a CSV file may be called PAR1.
+    if (begins and (ends or suffix not in suffixes)) or (not begin and suffix in _PARQUET_SUFFIXES):
         return Format.PARQUET, ""
+    if why := _why_unknown(path, begin, end, suffixes):
+        return Format.UNKNOWN, why
+    return Format.CSV, ""
+
+
+def compression_of(path: str) -> str:
+    """Return what packed a CSV file, by its name: ``gzip``, ``zstd``, ``bzip2`` or "".
+
+    Example:
+        >>> compression_of("day=1/p.csv.gz"), compression_of("p.csv")
+        ('gzip', '')
+    """
+    suffix = PurePosixPath(path).suffix.lower()
+    return _PACKED[suffix][1] if suffix in _PACKED else ""
+
+
+def is_text(name: str, suffixes: frozenset[str]) -> bool:
+    """Return whether a name promises text, plain or packed.
+
+    Args:
+        name: Path inside the batch.
+        suffixes: Of the text, in lower case.
+
+    Example:
+        >>> is_text("p.CSV.gz", CSV), is_text("p.gz", CSV)
+        (True, False)
+    """
+    path = PurePosixPath(name)
+    return path.suffix.lower() in suffixes or _packed_text(path, suffixes)
+
+
+def _packed_text(path: PurePosixPath, suffixes: frozenset[str]) -> bool:
+    return path.suffix.lower() in _PACKED and PurePosixPath(path.stem).suffix.lower() in suffixes
+
+
+def _why_unknown(path: PurePosixPath, begin: bytes, end: bytes, suffixes: frozenset[str]) -> str:
+    """Return why a file that is no Parquet is no CSV either, or ""."""
+    suffix = path.suffix.lower()
+    if _packed_text(path, suffixes):
+        mark, what = _PACKED[suffix]
+        same = begin.startswith(mark) or not begin
+        return "" if same else f"its name says {what} and its content does not"
     if what := _other(begin, end):
-        return Format.UNKNOWN, f"its content is {what}, which no reader here knows"
-    if ends:
-        # Two readers would read two different tables from it.
-        return Format.UNKNOWN, "it ends as Parquet but begins as something else"
-    return (Format.CSV, "") if suffix == ".csv" else (Format.UNKNOWN, _unmarked(suffix))
+        packed = next((end for end, (_, name) in _PACKED.items() if name == what), "")
+        hint = f"; packed CSV is called *{suffix}{packed}" if packed and suffix in suffixes else ""
+        return f"its content is {what}, which no reader here knows{hint}"
+    if end.endswith(PARQUET_MAGIC):
+        # Two readers would take two tables out of it.
+        return "it ends as Parquet but begins as something else"
+    return "" if suffix in suffixes else _unmarked(suffix)
 
 
 def _other(begin: bytes, end: bytes) -> str:
@@ -151,6 +214,10 @@ def _other(begin: bytes, end: bytes) -> str:
 def _unmarked(suffix: str) -> str:
     if suffix in _PARQUET_SUFFIXES:
         return "its name says Parquet, but its content does not"
+    if suffix in TEXT:
+        return "text whose delimiter nobody declared; section csv of the schema does"
+    if suffix in JSON_LINES:
+        return "JSON lines are read with declared columns only, as jsonl:PATH#COLUMNS"
     return "no reader here knows this kind of file"
 
 
@@ -158,7 +225,13 @@ def size_of(part: Part) -> int:
     """Return the length of a file in bytes."""
     if isinstance(part, bytes | memoryview):
         return len(part)
-    return part.stat().st_size if isinstance(part, Path) else os.fstat(part.fileno()).st_size
+    if isinstance(part, Path):
+        return part.stat().st_size
+    here = part.tell()
+    try:
+        return part.seek(0, os.SEEK_END)
+    finally:
+        part.seek(here)
 
 
 def _ends(part: Part) -> tuple[bytes, bytes]:
@@ -168,5 +241,11 @@ def _ends(part: Part) -> tuple[bytes, bytes]:
     if isinstance(part, Path):
         with part.open("rb") as file:
             return _ends(file)
-    last = max(0, size_of(part) - _MARK_BYTES)
-    return os.pread(part.fileno(), _MARK_BYTES, 0), os.pread(part.fileno(), _MARK_BYTES, last)
+    here, size = part.tell(), size_of(part)
+    try:
+        part.seek(0)
+        begin = part.read(_MARK_BYTES)
+        part.seek(max(0, size - _MARK_BYTES))
+        return begin, part.read(_MARK_BYTES)
+    finally:
+        part.seek(here)

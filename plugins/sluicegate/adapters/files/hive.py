@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sluicegate.errors import SchemaMismatch, UnreadableData
 
@@ -49,22 +50,59 @@ def with_partitions(batch: pa.RecordBatch, path: str) -> pa.RecordBatch:
         path: Relative POSIX path of the file.
 
     Returns:
-        The batch with one further string column for each partition directory.
+        The batch, with one string column more a partition directory that names no column of the
+        file. A column of the file that says the same as the directory stays as it is.
 
     Raises:
-        SchemaMismatch: The file has a column with a partition's name. Readers differ in which
-            of the two counts.
+        SchemaMismatch: The file has a column of a partition's name that says something else:
+            which one counts is a question two readers answer differently.
     """
     for key, value in partition_values(path):
         if key in batch.schema.names:
-            raise SchemaMismatch(
-                "a column has the name of a partition directory",
-                locator=f"{path}: {key}",
-                next_step="Drop the column from the files, or rename the directories.",
-            )
+            _require_same(batch.column(key), value, f"{path}: {key}")
+            continue
         column = pa.repeat(pa.scalar(value, pa.string()), batch.num_rows)
         batch = batch.append_column(pa.field(key, pa.string()), column)
     return batch
+
+
+def schema_with_partitions(schema: pa.Schema, path: str) -> pa.Schema:
+    """Return the columns that `with_partitions` gives.
+
+    Args:
+        schema: Columns of the file.
+        path: Relative POSIX path of the file.
+    """
+    for key, _ in partition_values(path):
+        if key not in schema.names:
+            schema = schema.append(pa.field(key, pa.string()))
+    return schema
+
+
+def _require_same(column: pa.Array, value: str | None, where: str) -> None:
+    """Return if every value of a column is what its directory says, as its type spells it."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if value is None:
+        same = column.null_count == len(column)
+    else:
+        same = not column.null_count and _is_all(column, value)
+    if not same:
+        raise SchemaMismatch(
+            "a column says something else than the partition directory of its name",
+            locator=where,
+            expected="the directory's value in every row",
+            next_step="Drop the column from the files, or rename the directories.",
+        )
+
+
+def _is_all(column: pa.Array, value: str) -> bool:
+    try:
+        # A directory is text: 04 is 4 to a column of integers, and nothing to one of words.
+        wanted = pa.scalar(value, pa.string()).cast(column.type)
+        return bool(pc.all(pc.equal(column, wanted), min_count=0).as_py())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
 
 
 def select_partitions(

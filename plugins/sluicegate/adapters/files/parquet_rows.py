@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 65_536
 """Most rows of a record batch: with 20 columns of 8 bytes, 10 MB; Arrow itself takes more."""
 
-_BATCH_BYTES: Final = 32 << 20
-"""Most bytes of a record batch; a wide table or long texts make it shorter. Counting words takes
-ten times as much."""
+BATCH_BYTES: Final = 32 << 20
+"""Bytes of a record batch, above which it has fewer rows: wide tables and long texts. Who counts
+words holds ten times as much."""
 
 
 def parquet_rows(
@@ -75,7 +75,7 @@ def _batch_rows(where: Any, footer: pq.FileMetaData, values: Mapping[int, int]) 
     encoded = max((g.total_byte_size / max(1, g.num_rows) for g in groups), default=0.0)
     repeated = _longest_texts(where, footer)
     longest = max(1.0, encoded, row_bytes_of(footer, values) + repeated)
-    return max(1, min(BATCH_ROWS, int(_BATCH_BYTES / longest)))
+    return max(1, min(BATCH_ROWS, int(BATCH_BYTES / longest)))
 
 
 def _longest_texts(where: Any, footer: pq.FileMetaData) -> int:
@@ -96,7 +96,9 @@ def _longest_texts(where: Any, footer: pq.FileMetaData) -> int:
     longest = 0
     with pq.ParquetFile(where, metadata=footer, read_dictionary=texts, pre_buffer=False) as file:
         for place in range(footer.num_row_groups):
-            rows = file.iter_batches(batch_size=1, row_groups=[place], columns=texts)
+            rows = file.iter_batches(
+                batch_size=1, row_groups=[place], columns=texts, use_threads=False
+            )
             for first in itertools.islice(rows, 1):
                 longest = max(longest, sum(map(_longest, first.columns)))
     return longest

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from sluicegate.adapters.files.table_layouts import peek_at
+from sluicegate.adapters.sources.local import opened
 from sluicegate.adapters.sources.protocol import CROISSANT_SCHEME
 from sluicegate.adapters.sources.url_list import SCHEMES, UrlItem, check_url
 from sluicegate.digest.algorithms import SHA256, Digest
@@ -169,6 +170,10 @@ class CroissantFiles:
     def peek(self, name: str) -> bytes:
         """Return the begin of one file."""
         return peek_at(self.document.parent / name)
+
+    def glance(self, name: str) -> BinaryIO:
+        """Open one file."""
+        return opened(self.document.parent / name)
 
     def manifest(self, algorithm: str = SHA256) -> Manifest:
         """Hash each promised file.

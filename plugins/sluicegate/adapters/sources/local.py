@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from sluicegate.adapters.files.table_layouts import peek_at
 from sluicegate.digest.algorithms import SHA256
+from sluicegate.digest.file_hash import open_regular
 from sluicegate.digest.manifest import Manifest, build_manifest
 from sluicegate.digest.names import SINGLE_FILE
 from sluicegate.digest.scan import hash_listings
@@ -53,6 +55,10 @@ class LocalFiles:
     def peek(self, name: str) -> bytes:
         """Return the begin of one file."""
         return peek_at(_at(self.root, name))
+
+    def glance(self, name: str) -> BinaryIO:
+        """Open one file."""
+        return opened(_at(self.root, name))
 
     def manifest(self, algorithm: str = SHA256) -> Manifest:
         """Hash the files on all cores."""
@@ -124,6 +130,10 @@ class GlobFiles:
         """Return the begin of one file."""
         return peek_at(self.base / name)
 
+    def glance(self, name: str) -> BinaryIO:
+        """Open one file."""
+        return opened(self.base / name)
+
     def manifest(self, algorithm: str = SHA256) -> Manifest:
         """Hash the matching files on all cores."""
         hashed = hash_listings(self.base, self._listings(), algorithm=algorithm)
@@ -163,6 +173,16 @@ class GlobFiles:
 def has_wildcard(text: str) -> bool:
     """Return whether a path holds ``*``, ``?`` or ``[``."""
     return _MAGIC.search(text) is not None
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file for reading, without following a link or waiting for a pipe.
+
+    Raises:
+        UnsafePath: It is one.
+        UnreadableData: Missing or no permission.
+    """
+    return os.fdopen(open_regular(path, str(path)), "rb")
 
 
 def _at(root: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from sluicegate.adapters.files.table_layouts import PEEK_BYTES
 from sluicegate.digest.algorithms import SHA256, Digest
@@ -79,6 +79,11 @@ class StoreFiles:
         with suppress(Exception):
             return bytes(self.filesystem.cat_file(self._key(name), 0, PEEK_BYTES))
         return b""
+
+    def glance(self, name: str) -> BinaryIO:
+        """Open one object; what is not read is not fetched."""
+        with self._errors(self._name(name)):
+            return cast("BinaryIO", self.filesystem.open(self._key(name), "rb"))
 
     def manifest(self, algorithm: str = SHA256) -> Manifest:
         """Read and hash each object once.

@@ -53,6 +53,17 @@ class ByteSource(Protocol):
         """
         ...
 
+    def glance(self, name: str) -> BinaryIO:
+        """Open a file, unverified: to look at its columns, never to use its rows as sealed ones.
+
+        Args:
+            name: One of `names`.
+
+        Raises:
+            UnreadableData: Not there, no permission, no answer.
+        """
+        ...
+
     def manifest(self, algorithm: str = "sha256") -> Manifest:
         """Hash everything once.
 

@@ -4,6 +4,7 @@
     sqlite:///flights.db#SELECT id FROM t       one SELECT
     duckdb:////srv/flights.duckdb#flights
     csv:/data/flights.csv#{"id":"int64"}        columns of the file, by name and type
+    csv:/data/days#{"columns":{"id":"int64"},"delimiter":";"}   of each file of a directory or glob
     jsonl:/data/flights.jsonl#{"id":"int64"}
 
 A location becomes part of provenance, which all can read, so it never holds a password.
@@ -15,16 +16,26 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from sluicegate.adapters.files.formats import (
+    JSON_LINES,
+    TEXT,
+    compression_of,
+    is_hidden,
+    is_marker,
+    is_text,
+)
+from sluicegate.adapters.sources.local import GlobFiles, LocalFiles, has_wildcard
 from sluicegate.credentials import without_credentials
 from sluicegate.digest import canonical
 from sluicegate.digest.file_hash import open_regular, regular_status
-from sluicegate.errors import ConfigError, MalformedEnvelope
+from sluicegate.errors import ConfigError, MalformedEnvelope, UnreadableData
+from sluicegate.profiling.csv_dialect import CsvDialect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import pyarrow as pa
 
@@ -44,26 +55,32 @@ def is_database(location: str) -> bool:
     return bool(_DATABASE.match(location))
 
 
-def text_location(path: str, columns: Mapping[str, str]) -> str:
+def text_location(path: str, dialect: CsvDialect) -> str:
     """Name a text file and its declared columns.
 
     Args:
-        path: Path that ends in ``.csv``, ``.jsonl`` or ``.ndjson`` and has no ``#``.
-        columns: Types by name, in the order of the file, as `DeclaredSchema` takes them.
+        path: ``.csv``, ``.jsonl`` or ``.ndjson``, also packed; or a directory or glob of CSV.
+        dialect: Columns in the order of the file, and how CSV is written.
 
     Raises:
         ConfigError: The path has another suffix, or a ``#``.
     """
-    scheme = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}.get(Path(path).suffix.lower())
-    if scheme is None or "#" in path:
+    plain = PurePath(path)
+    plain = plain.with_suffix("") if compression_of(path) else plain
+    scheme = {".jsonl": "jsonl", ".ndjson": "jsonl"}.get(plain.suffix.lower(), "")
+    if plain.suffix.lower() in TEXT or Path(path).is_dir():
+        scheme = "csv"
+    if not scheme or "#" in path:
         raise ConfigError(
-            "only a text file has declared columns", locator=path, expected=".csv, .jsonl, .ndjson"
+            "columns are declared for a text file",
+            locator=path,
+            expected=".csv, .jsonl, .ndjson, or a directory of .csv",
         )
-    return _text_location(scheme, path, tuple(columns.items()))
+    return _text_location(scheme, path, dialect)
 
 
-def read_columns(path: Path) -> dict[str, str]:
-    """Read declared columns: a JSON object of names and types, in the order of the file.
+def read_columns(path: Path) -> CsvDialect:
+    """Read declared columns, as a locator holds them behind its ``#``.
 
     Raises:
         ConfigError: The file cannot be read, is not a JSON object, or names an unknown type.
@@ -72,7 +89,7 @@ def read_columns(path: Path) -> dict[str, str]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError("the declared columns cannot be read", locator=str(path)) from error
-    return dict(_columns(text, str(path)))
+    return _declared(text, str(path))
 
 
 def open_rows(location: str, *, url: Any = None) -> RowSource:
@@ -90,11 +107,12 @@ def open_rows(location: str, *, url: Any = None) -> RowSource:
     """
     text = _TEXT.fullmatch(location)
     if text:
-        return _TextFile(text[1], text[2], _columns(text[3], text[2]))
+        return _TextFiles(text[1], text[2], _declared(text[3], text[2]))
     if not is_database(location):
         raise ConfigError(
             "the location names no rows", locator=location[:200], expected="DATABASE-URL#TABLE"
         )
+
     from sluicegate.adapters.sources.sql import SqlRows
 
     address, _, query = location.partition("#")
@@ -109,42 +127,79 @@ def open_rows(location: str, *, url: Any = None) -> RowSource:
 
 
 @dataclass(frozen=True, slots=True)
-class _TextFile:
-    """A CSV or JSON lines file, opened when it is read."""
+class _TextFiles:
+    """A CSV or JSON lines file, or several, each opened when it is read."""
 
     scheme: str
     path: str
-    columns: tuple[tuple[str, str], ...]
+    dialect: CsvDialect
 
     @property
     def location(self) -> str:
         """Absolute path and declared columns."""
-        return _text_location(self.scheme, self.path, self.columns)
+        return _text_location(self.scheme, self.path, self.dialect)
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows; see `CsvRows` and `JsonLinesRows`."""
-        from sluicegate.adapters.sources.declared import DeclaredSchema
+        for path in self._paths():
+            with os.fdopen(open_regular(path, str(path)), "rb") as file:
+                regular_status(file.fileno(), str(path))
+                yield from self._rows(file, str(path))
+
+    def _rows(self, file: BinaryIO, name: str) -> Iterator[pa.RecordBatch]:
+        from sluicegate.adapters.files.declared import DeclaredSchema
         from sluicegate.adapters.sources.text_rows import CsvRows, JsonLinesRows
 
-        reader = CsvRows if self.scheme == "csv" else JsonLinesRows
-        schema = DeclaredSchema(self.columns)
-        with os.fdopen(open_regular(Path(self.path), self.path), "rb") as file:
-            regular_status(file.fileno(), self.path)
-            yield from reader(file, schema, self.path).batches()
+        schema, packed = DeclaredSchema(self.dialect.columns), compression_of(name)
+        if self.scheme == "csv":
+            return CsvRows(file, schema, name, self.dialect, packed).batches()
+        return JsonLinesRows(file, schema, name, packed).batches()
+
+    def _paths(self) -> list[Path]:
+        """Return the file, or those of the directory or pattern, in code-point order.
+
+        Raises:
+            UnreadableData: One of several is another kind of file, or there is none.
+        """
+        path = Path(self.path)
+        if not path.is_dir() and (path.exists() or not has_wildcard(self.path)):
+            return [path]
+        found = LocalFiles(path) if path.is_dir() else GlobFiles.parse(self.path)
+        base = path if isinstance(found, LocalFiles) else found.base
+        names = [name for name in found.names() if not is_marker(name)]
+        for name in names:
+            suffixes = TEXT if self.scheme == "csv" else JSON_LINES
+            if is_hidden(name) or not is_text(name, suffixes):
+                raise UnreadableData(
+                    "a file beside the declared ones is of another kind",
+                    locator=f"{self.path}: {name}",
+                    expected=", ".join(sorted(suffixes)),
+                    next_step="Name the files with a pattern, or take it out.",
+                )
+        if not names:
+            raise UnreadableData("no file to read", locator=self.path)
+        return [base / name for name in names]
 
 
-def _text_location(scheme: str, path: str, columns: tuple[tuple[str, str], ...]) -> str:
-    declared = json.dumps(dict(columns), separators=(",", ":"), ensure_ascii=False)
+def _text_location(scheme: str, path: str, dialect: CsvDialect) -> str:
+    only_columns = dialect == CsvDialect(columns=dialect.columns)
+    value = dict(dialect.columns) if only_columns else dialect.to_json()
+    declared = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return f"{scheme}:{Path(path).absolute()}#{declared}"
 
 
-def _columns(text: str, path: str) -> tuple[tuple[str, str], ...]:
+def _declared(text: str, path: str) -> CsvDialect:
+    """Read columns by name and type, or a whole section ``csv`` with ``columns`` in it."""
     try:
         value = canonical.loads(text.encode(), locator=path)
     except (MalformedEnvelope, UnicodeEncodeError) as error:
         raise ConfigError("declared columns are not JSON", locator=path) from error
-    if not isinstance(value, dict) or not all(isinstance(kind, str) for kind in value.values()):
+    if not isinstance(value, dict):
         raise ConfigError("a declared column has no type", locator=path)
-    from sluicegate.adapters.sources.declared import DeclaredSchema
+    from sluicegate.adapters.files.declared import DeclaredSchema
 
-    return DeclaredSchema.of(value).columns
+    # A type is a text, so an object can only be the columns of a section.
+    section = value if isinstance(value.get("columns"), dict) else {"columns": value}
+    dialect = CsvDialect.from_mapping(section, locator=path)
+    DeclaredSchema(dialect.columns)
+    return dialect

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,12 +11,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from sluicegate.adapters.sources.declared import DeclaredSchema, refuse_value
+from sluicegate.adapters.files.bounds import Meter
+from sluicegate.adapters.files.csv_rows import missing_as_null, parse_options
+from sluicegate.adapters.files.csv_suspicion import refuse_other_dialect
+from sluicegate.adapters.files.declared import DeclaredSchema, refuse_value
+from sluicegate.adapters.files.formats import size_of
+from sluicegate.adapters.files.text_input import HEAD_BYTES, refuse_other_encoding, utf8_text
 from sluicegate.digest.canonical import loads
 from sluicegate.errors import MalformedEnvelope, SchemaMismatch, UnreadableData
+from sluicegate.profiling.csv_dialect import UNDECLARED, UTF_8, CsvDialect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 BATCH_ROWS: Final = 65_536
 MAX_LINE_BYTES: Final = 16 * 1024 * 1024  # a longer JSON line is an attack or a mistake
@@ -27,48 +33,66 @@ _EXACT_FLOAT: Final = 2**53  # above it, a float may differ from the integer wit
 
 @dataclass(frozen=True, slots=True)
 class CsvRows:
-    """CSV with a header line that names exactly the declared columns, in their order.
+    """CSV whose header names exactly the declared columns, in their order; or without header.
 
     Attributes:
         data: All bytes, or an open file.
         schema: Declared columns.
-        locator: Where the bytes came from, for messages.
+        locator: Where the bytes came from.
+        dialect: How the text is written.
+        compression: ``gzip``, ``zstd``, ``bzip2`` or "".
     """
 
     data: bytes | BinaryIO
     schema: DeclaredSchema
     locator: str
+    dialect: CsvDialect = UNDECLARED
+    compression: str = ""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield the rows.
+        """Yield the rows; an empty cell is NULL, quoted or not.
 
         Raises:
-            SchemaMismatch: The header names other columns, a row has another length, or a value
-                is not of its type. The message names the row, never its content.
-            UnreadableData: The data is empty, or is not CSV in UTF-8.
+            SchemaMismatch: Other columns, a row of another length, or a value of another type;
+                says the row, never its content.
+            UnreadableData: Empty, another encoding or compression than declared, or no CSV.
         """
         names = [name for name, _ in self.schema.columns]
+        headless = self.dialect.header is False
         try:
-            reader = pa_csv.open_csv(
-                _handle(self.data),
-                read_options=pa_csv.ReadOptions(use_threads=False, block_size=4 << 20),
-                parse_options=pa_csv.ParseOptions(newlines_in_values=True),
-                convert_options=pa_csv.ConvertOptions(
-                    column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
-                ),
-            )
-            self._require_columns(reader.schema.names, names)
-            row = 1
-            for texts in reader:
-                yield self.schema.convert(texts, row, self.locator)
-                row += texts.num_rows
+            encoding = self.dialect.encoding
+            with _opened(self.data, self.locator, self.compression, encoding) as text:
+                head = text.read(HEAD_BYTES)
+                refuse_other_encoding(head, self.locator)
+                text.seek(0)
+                reader = pa_csv.open_csv(
+                    text,
+                    read_options=pa_csv.ReadOptions(
+                        use_threads=False,
+                        block_size=4 << 20,
+                        column_names=names if headless else None,
+                    ),
+                    parse_options=parse_options(self.dialect),
+                    convert_options=pa_csv.ConvertOptions(
+                        column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+                    ),
+                )
+                if reader.schema.names != names:
+                    refuse_other_dialect(head, self.dialect, self.locator)
+                self._require_columns(reader.schema.names, names)
+                row = 1
+                for batch in reader:
+                    arrays = [missing_as_null(column, self.dialect) for column in batch.columns]
+                    texts = pa.RecordBatch.from_arrays(arrays, names=names)
+                    yield self.schema.convert(texts, row, self.locator, self.dialect)
+                    row += texts.num_rows
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             # Arrow's text quotes the row, so only the row's number is taken from it. Arrow's own
             # handler for such rows is no help: on text that is not UTF-8 it fails in silence.
             if place := _WRONG_LENGTH.match(str(error)):
                 raise SchemaMismatch(
                     "row has another number of fields",
-                    locator=f"{self.locator} row {int(place[1]) - 1}",
+                    locator=f"{self.locator} row {int(place[1]) - (0 if headless else 1)}",
                     expected=f"{len(names)} fields",
                 ) from None
             raise UnreadableData(
@@ -93,12 +117,14 @@ class JsonLinesRows:
     Attributes:
         data: All bytes, or an open file.
         schema: Declared columns.
-        locator: Where the bytes came from, for messages.
+        locator: Where the bytes came from.
+        compression: As of `CsvRows`.
     """
 
     data: bytes | BinaryIO
     schema: DeclaredSchema
     locator: str
+    compression: str = ""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows.
@@ -109,9 +135,12 @@ class JsonLinesRows:
                 disagree about it: a duplicate key, NaN, an integer beyond 64 bit, not UTF-8.
             UnreadableData: There is no line.
         """
+        with _opened(self.data, self.locator, self.compression) as lines:
+            yield from self._batches(lines)
+
+    def _batches(self, lines: Any) -> Iterator[pa.RecordBatch]:
         waiting: list[dict[str, Any]] = []
         number = 0
-        lines = io.BytesIO(self.data) if isinstance(self.data, bytes) else self.data
         while line := lines.readline(MAX_LINE_BYTES + 1):
             number += 1
             waiting.append(self._row(line, number))
@@ -144,8 +173,12 @@ class JsonLinesRows:
             refuse_value(self.locator, number, name, kind)
 
 
-def _handle(data: bytes | BinaryIO) -> Any:
-    return pa.BufferReader(data) if isinstance(data, bytes) else data
+def _opened(
+    data: bytes | BinaryIO, locator: str, compression: str, encoding: str = UTF_8
+) -> AbstractContextManager[Any]:
+    meter = Meter(locator=locator)
+    meter.begin(size_of(data), locator)
+    return utf8_text(data, locator, compression=compression, encoding=encoding, meter=meter)
 
 
 def _exactly(kind: type) -> Callable[[Any, str], Any]:

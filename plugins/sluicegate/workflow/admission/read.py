@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from sluicegate.adapters.files.tabular import TableFiles
+    from sluicegate.adapters.files.table_files import TableFiles
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.digest.manifest import FileEntry
     from sluicegate.workflow.evidence.batch import SealedBatch
@@ -115,6 +115,10 @@ def stream_verified(
         return
     data, entries = _files(admission.batch, partitions, files, filesystem)
     reader = _reader(admission, data)
+    if len(entries) > 1:
+        from sluicegate.adapters.sources.tables import glances
+
+        reader.survey(glances(data, [entry.path for entry in entries]))
     for entry in entries:
         if entry.size_bytes <= STREAM_IN_MEMORY_BYTES:
             yield from reader.rows_of(entry.path, data.view_verified(entry))
@@ -177,7 +181,7 @@ def _reader(admission: Admission, data: ByteSource) -> TableFiles:
     A file that no reader knows is handed out only if the verdict names such files: then whoever
     admitted it, by policy or waiver, knew. Verdicts older than this check do not name them.
     """
-    from sluicegate.adapters.files.tabular import TableFiles
+    from sluicegate.adapters.files.table_files import TableFiles
     from sluicegate.signals.decision.record import UNJUDGED
 
     named = any(reason.code == UNJUDGED for reason in admission.issued.verdict.reasons)

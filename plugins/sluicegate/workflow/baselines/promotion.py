@@ -73,7 +73,7 @@ def propose(
     run: Mapping[str, str],
     at: datetime,
     ttl: timedelta,
-    golden: Path | None = None,
+    golden: str | Path | None = None,
     seed: int = 0,
     filesystem: Any = None,
 ) -> Promoted:
@@ -147,7 +147,7 @@ def confirm(
     lane: Lane,
     signer: Signer,
     at: datetime,
-    golden: Path | None = None,
+    golden: str | Path | None = None,
     filesystem: Any = None,
 ) -> Promoted:
     """Build the proposed baseline again from the sealed bytes, and sign it as the next person.
@@ -220,7 +220,7 @@ def _build(
     source: str,
     inputs: Iterable[Digest],
     schema: BatchSchema,
-    golden: Path | None,
+    golden: str | Path | None,
     *,
     at: datetime,
     now: datetime,
@@ -229,22 +229,24 @@ def _build(
     fs: Any,
     limits: Limits,
 ) -> Baseline:
-    from sluicegate.adapters.files.tabular import open_batches
+    from sluicegate.adapters.files.promotion import as_one
+    from sluicegate.adapters.sources.tables import open_table
     from sluicegate.signals.baseline.build import build_baseline
     from sluicegate.workflow.sealing.sealed_rows import batch_table
 
-    def batches() -> Iterator[pa.RecordBatch]:
+    def parts() -> Iterator[tuple[str, list[pa.RecordBatch]]]:
         for digest in inputs:
             batch = evidence.seal_of(source, digest, at=now)
-            # It passed, so the policy accepts files that no reader knows.
-            yield from batch_table(batch, fs, limits=limits, unjudged=[]).to_batches()
+            # It passed, so whoever wrote the policy accepts what no reader knows.
+            table = batch_table(batch, fs, limits=limits, unjudged=[])
+            yield f"{source}@{digest.short}", table.to_batches()
 
     return build_baseline(
-        batches(),
+        as_one(parts()),
         schema,
         created=at,
         seed=seed,
-        golden=None if golden is None else open_batches(golden, limits=limits),
+        golden=None if golden is None else open_table(golden, limits=limits, dialect=schema.csv),
         valid_for=ttl,
     )
 
@@ -286,7 +288,7 @@ def _require_mine(promotion: Promotion, source: str, lane: Lane, *, at: datetime
 
 
 def _require_golden_kept(
-    home: SluiceHome, evidence: Evidence, source: str, golden: Path | None, *, at: datetime
+    home: SluiceHome, evidence: Evidence, source: str, golden: str | Path | None, *, at: datetime
 ) -> None:
     """Raise if the new baseline would no longer find leakage, because somebody forgot an option."""
     from sluicegate.signals.copies.golden import GOLDEN

@@ -20,7 +20,6 @@ from sluicegate.attest.statement import Statement, Subject
 from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
 from sluicegate.attest.trust import Role, TrustPolicy
 from sluicegate.digest.algorithms import Digest, sha256_bytes
-from sluicegate.digest.manifest import build_manifest
 from sluicegate.errors import (
     BadProof,
     DigestMismatch,
@@ -34,6 +33,8 @@ from sluicegate.gate.limits import DEFAULT
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    import pyarrow as pa
 
     from sluicegate.attest.keys import Signer
     from sluicegate.gate.limits import Limits
@@ -62,12 +63,12 @@ class SignedBaseline:
 
 
 def write_baseline(
-    data: Iterable[Path],
+    data: Iterable[str | Path],
     schema: BatchSchema,
     *,
     out: Path,
     at: datetime,
-    golden: Path | None = None,
+    golden: str | Path | None = None,
     source: str = "",
     signer: Signer | None = None,
     ttl: timedelta = timedelta(days=365),
@@ -77,7 +78,7 @@ def write_baseline(
     """Build a baseline from trusted data and write it, signed if there is a signer.
 
     Args:
-        data: Parquet files or directories; each is one batch.
+        data: Locations of files or rows (docs/sources.md), each one batch.
         schema: Roles of the columns.
         out: Directory to write; existing files in it are replaced.
         at: Aware UTC; when it is built.
@@ -97,16 +98,20 @@ def write_baseline(
     Cost:
         One pass over the data to count, and then the calibration by resampling.
     """
-    from sluicegate.adapters.files.tabular import open_batches
+    from sluicegate.adapters.files.promotion import as_one
+    from sluicegate.adapters.sources.tables import open_table
     from sluicegate.signals.baseline.build import build_baseline
 
-    paths = list(data)
+    parts = [
+        (str(locator), list(open_table(locator, limits=limits, dialect=schema.csv)))
+        for locator in data
+    ]
     baseline = build_baseline(
-        (batch for path in paths for batch in open_batches(path, limits=limits)),
+        as_one(parts),
         schema,
         created=at,
         seed=seed,
-        golden=None if golden is None else open_batches(golden, limits=limits),
+        golden=None if golden is None else open_table(golden, limits=limits, dialect=schema.csv),
         valid_for=ttl,  # the file and the statement about it must not expire at two times
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -118,7 +123,7 @@ def write_baseline(
             predicate_type=BASELINE,
             predicate={
                 "source": source,
-                "inputs": sorted(str(build_manifest(path).digest) for path in paths),
+                "inputs": sorted(_identity(*part) for part in parts),
                 "rows": baseline.n_rows,
                 "created": format_timestamp(at),
                 "expires": format_timestamp(at + ttl),
@@ -128,6 +133,18 @@ def write_baseline(
         signed = dsse.sign(statement.to_bytes(), signer).to_bytes()
         write_named(out / STATEMENT_FILE, signed, "the baseline's statement cannot be written")
     return baseline
+
+
+def _identity(locator: str, batches: list[pa.RecordBatch]) -> str:
+    """Return the digest that a seal of the same batch names: of its files, or of its rows."""
+    from sluicegate.adapters.sources.open import open_source
+    from sluicegate.adapters.sources.rows import is_rows
+
+    if not is_rows(locator):
+        return str(open_source(locator).manifest().digest)
+    from sluicegate.adapters.engines.table_commitment import commit_batches
+
+    return str(commit_batches(iter(batches), locator=locator).digest)
 
 
 def read_baseline(directory: Path) -> tuple[Baseline, bytes]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.adapters.files.tabular import open_batches
 from sluicegate.adapters.policy_file import read_policy
 from sluicegate.adapters.reports.check_history import TYPE, read_history
 from sluicegate.adapters.reports.html_report import html_report
 from sluicegate.adapters.reports.rows import row_table
+from sluicegate.adapters.sources.tables import open_table
 from sluicegate.gate.judgement import ALONE, Compared, judge, require_usable
 from sluicegate.gate.limits import DEFAULT
 from sluicegate.signals.contributors.limits import LimitCounts
@@ -21,7 +22,7 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.registry import expected_findings
 from sluicegate.workflow.baselines.signed import read_baseline
-from sluicegate.workflow.judging.unjudged import unjudged_records
+from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -112,7 +113,8 @@ def check(
     """Judge a batch.
 
     Args:
-        batch: Parquet or CSV file, or directory. A file in it that no reader knows is a finding.
+        batch: Locator of files or rows, as `seal` takes it (docs/sources.md). A file that no
+            reader knows is a finding. CSV is read as the baseline's schema declares it.
         baseline: Directory that `sluicegate baseline build` wrote.
         policy: Policy file; without it every signal counts with its own severity.
         history: Directory of OUT.json files of earlier checks of the same source, judged
@@ -140,9 +142,13 @@ def check(
     counts = None if contributors is None else LimitCounts(reference.schema, contributors, naming)
     unjudged: list[Unjudged] = []
     limits = DEFAULT if rules is None else rules.limits
+    opened = open_table(
+        os.fspath(batch), limits=limits, unjudged=unjudged, dialect=reference.schema.csv
+    )
+    seen: list[pa.Schema] = []
     found = evaluate(
         reference,
-        _counted(open_batches(Path(batch), limits=limits, unjudged=unjudged), counts),
+        _counted(opened, counts, seen),
         tolerances={} if rules is None else rules.tolerances,
         false_block_budget=_BUDGET if rules is None else rules.false_block_budget,
         history=past,
@@ -150,14 +156,18 @@ def check(
         naming=naming,
     )
     limited = () if counts is None else counts.records(reference.known_contributors)
-    return _decided(found, (*limited, *unjudged_records(unjudged)), rules, reference)
+    columns = column_records(reference, seen[0] if seen else None)
+    alone = (*limited, *unjudged_records(unjudged), *columns)
+    return _decided(found, alone, rules, reference)
 
 
 def _counted(
-    batches: Iterable[pa.RecordBatch], counts: LimitCounts | None
+    batches: Iterable[pa.RecordBatch], counts: LimitCounts | None, seen: list[pa.Schema]
 ) -> Iterator[pa.RecordBatch]:
-    """Count who delivered the rows while they pass by, so that data are read only once."""
+    """Note columns, and count who delivered the rows, while they pass by; data are read once."""
     for batch in batches:
+        if not seen:
+            seen.append(batch.schema)
         if counts is not None:
             counts.update(batch)
         yield batch

@@ -26,7 +26,7 @@ from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.judging.over_time import sequence_records
 from sluicegate.workflow.judging.partitions import Part, part_records
 from sluicegate.workflow.judging.reruns import same_verdict
-from sluicegate.workflow.judging.unjudged import unjudged_records
+from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 from sluicegate.workflow.sealing.sealed_rows import batch_table
 
 if TYPE_CHECKING:
@@ -124,11 +124,13 @@ def gate_source(
     unjudged: list[Unjudged] = []
     table = batch_table(batch, filesystem, limits=policy.limits, unjudged=unjudged)
     compared, suite = _compare(runner, table, baselines, policy)
-    alone = [*unjudged_records(unjudged), *_limits(table, baselines[Lane.ANCHORED], policy)]
+    first = baselines[Lane.ANCHORED]
+    alone = [*unjudged_records(unjudged), *column_records(first.baseline, table.schema)]
+    alone += _limits(table, first, policy)
     if parts is not None:
         alone += part_records(evidence, rules, batch, parts, at=at)
     if asks(policy, SEQUENCE):
-        anchored, own = baselines[Lane.ANCHORED].baseline.digest, compared[0].records
+        anchored, own = first.baseline.digest, compared[0].records
         alone += sequence_records(evidence, policy, batch, anchored, own, at=at, then=then)
     judged = judge(policy, compared, alone)
     if then < at:

@@ -257,9 +257,9 @@ def _answers(path: Path, golden: pa.Table, schema: BatchSchema) -> list[str]:
     """Return one answer for each golden row, in its order, written as its labels are."""
     import pyarrow as pa
 
-    from sluicegate.adapters.files.tabular import open_batches
+    from sluicegate.adapters.sources.tables import open_table
 
-    table = pa.Table.from_batches(list(open_batches(path)))
+    table = pa.Table.from_batches(list(open_table(path)))
     ids, wanted = _texts(table, str(schema.id)), _texts(golden, str(schema.id))
     if len(set(ids)) != len(ids) or len(set(wanted)) != len(wanted) or set(ids) != set(wanted):
         raise SchemaMismatch(

@@ -1,19 +1,38 @@
-"""UNJUDGED: files of a batch that no reader knows, so nobody has judged their rows."""
+"""UNJUDGED: what of a batch nobody judged: files that no reader knows, and values of columns."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from sluicegate.profiling.columns import Kind, kind_of
+from sluicegate.profiling.encode import comparable
 from sluicegate.signals.decision.record import UNJUDGED
 from sluicegate.workflow.judging.facts import fact_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pyarrow as pa
+
     from sluicegate.adapters.files.formats import Unjudged
+    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
 
 _NAMED: Final = 5
+_ONLY_PRESENCE: Final = {
+    Kind.DATETIME: "dates and times that are no role",
+    Kind.NESTED: "lists and structures that are no embedding",
+    Kind.OPAQUE: "names or codes that hardly repeat, or bytes that are no text",
+}
+_TYPES: Final = {
+    Kind.NUMERIC: "number",
+    Kind.CATEGORICAL: "text",
+    Kind.BOOLEAN: "boolean",
+    Kind.DATETIME: "time",
+    Kind.NESTED: "list or structure",
+    Kind.OPAQUE: "neither number nor text",
+}
 
 
 def unjudged_records(found: Sequence[Unjudged]) -> tuple[SignalRecord, ...]:
@@ -31,6 +50,34 @@ def unjudged_records(found: Sequence[Unjudged]) -> tuple[SignalRecord, ...]:
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     text = f"{UNJUDGED}: {len(found)} file(s) of the batch were not read: {named}{more}"
     return (_record(len(found), text),)
+
+
+def column_records(baseline: Baseline, schema: pa.Schema | None) -> tuple[SignalRecord, ...]:
+    """Return a note on each column whose values nobody looks at, so that it is not silent.
+
+    Args:
+        baseline: Says what is counted of each column.
+        schema: Columns of the batch; None for a batch without rows.
+
+    Returns:
+        Records PASSED: whether a value is there is judged, and a type that changed is a finding of
+        SCHEMA already.
+    """
+    types = {} if schema is None else {field.name: field.type for field in schema}
+    notes = []
+    for column in baseline.layout.columns:
+        type_ = types.get(column.name)
+        if type_ is not None and not comparable(column, type_):
+            was, now = _TYPES[column.source], _TYPES[kind_of(type_)]
+            notes.append((column.name, f"{now} ({type_}) in this batch, {was} in the baseline"))
+        elif column in baseline.layout.features and column.kind in _ONLY_PRESENCE:
+            notes.append(
+                (column.name, f"only whether a value is there: {_ONLY_PRESENCE[column.kind]}")
+            )
+    return tuple(
+        replace(_record(0, f"{UNJUDGED}: column {name} is not judged: {why}."), column=name)
+        for name, why in notes
+    )
 
 
 def _record(n_files: int, text: str) -> SignalRecord:

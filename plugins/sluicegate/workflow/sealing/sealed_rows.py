@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.adapters.sources.rows import is_rows, open_rows
+from sluicegate.adapters.sources.rows import open_rows
 from sluicegate.errors import DigestMismatch
 from sluicegate.gate.limits import DEFAULT, UNLIMITED
 
@@ -53,7 +53,7 @@ def batch_table(
     import pyarrow as pa
 
     from sluicegate.adapters.files.bounds import Meter
-    from sluicegate.adapters.files.tabular import TableFiles
+    from sluicegate.adapters.files.table_files import TableFiles
     from sluicegate.adapters.sources.open import open_source
 
     if batch.table is not None:
@@ -114,13 +114,9 @@ def rows_of(
         location: What to read.
         unjudged: Where files that no reader knows are noted; without it they are an error.
     """
-    from pathlib import Path
+    from sluicegate.adapters.sources.tables import open_table
 
-    from sluicegate.adapters.files.tabular import open_batches
-
-    if is_rows(str(location)):
-        return open_rows(str(location)).batches()
-    return open_batches(Path(location), limits=UNLIMITED, unjudged=unjudged)
+    return open_table(location, limits=UNLIMITED, unjudged=unjudged)
 
 
 def require_same_rows(sealed: SealedTable, found: TableCommitment, *, locator: str) -> None:

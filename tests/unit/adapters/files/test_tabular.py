@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from sluicegate.adapters.files.tabular import TableFiles, open_batches
+from sluicegate.adapters.files.table_files import TableFiles
+from sluicegate.adapters.files.tabular import open_batches
 from sluicegate.errors import UnreadableData
 
 TABLE = pa.table({"a": [1, 2, 3], "b": ["x", "y", None]})
@@ -95,21 +96,6 @@ def test_directory_without_tables_says_which_files_no_reader_knows(tmp_path):
 def test_empty_directory_has_no_rows(tmp_path):
     with pytest.raises(UnreadableData, match="no rows"):
         list(open_batches(tmp_path))
-
-
-def test_files_with_other_columns_are_unreadable(parquet):
-    pq.write_table(pa.table({"a": ["text"]}), parquet.parent / "q.parquet")
-    with pytest.raises(UnreadableData, match="differs from the first") as caught:
-        list(open_batches(parquet.parent))
-    said = caught.value
-    assert (said.expected, said.got) == ("int64", "string")
-    assert said.locator.endswith("q.parquet: column 'a'")
-
-
-def test_other_order_of_columns_is_named_as_such(parquet):
-    pq.write_table(TABLE.select(["b", "a"]), parquet.parent / "q.parquet")
-    with pytest.raises(UnreadableData, match="order of columns"):
-        list(open_batches(parquet.parent))
 
 
 def test_verified_bytes_become_one_table_and_markers_are_passed_over(parquet):

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluicegate.errors import ConfigError, SchemaMismatch
+from sluicegate.profiling.csv_dialect import UNDECLARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sluicegate.profiling.csv_dialect import CsvDialect
 
 _TYPES: Final = {
     "string": pa.string(),
@@ -28,8 +31,9 @@ _TYPES: Final = {
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
 _DECIMAL: Final = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
-# Two readers might differ about other spellings, so each value has only one: no leading zeros or
-# plus signs, no underscores, no NaN, no hexadecimal; times end in Z.
+_NUMBERS: Final = frozenset({"int64", "float64", "decimal"})
+# One spelling a value where two readers might differ: no leading zeros or plus signs, no
+# underscores, no NaN, no hexadecimal; times end in Z.
 _PATTERNS: Final = {
     "int64": r"^-?(0|[1-9][0-9]{0,18})$",
     "float64": r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$",
@@ -74,23 +78,30 @@ class DeclaredSchema:
         """The schema that every batch has."""
         return pa.schema([(name, _arrow_type(name, kind)) for name, kind in self.columns])
 
-    def convert(self, texts: pa.RecordBatch, first_row: int, locator: str) -> pa.RecordBatch:
+    def convert(
+        self,
+        texts: pa.RecordBatch,
+        first_row: int,
+        locator: str,
+        dialect: CsvDialect = UNDECLARED,
+    ) -> pa.RecordBatch:
         """Convert columns of text to their declared types.
 
         Args:
             texts: One string column for each declared one, in order.
-            first_row: Number of the first row in the source, from 1, for messages.
-            locator: Where the text came from, for messages.
+            first_row: Number of the first row, for messages.
+            locator: Where the text came from.
+            dialect: How numbers are written.
 
         Returns:
-            The typed batch; an empty text is NULL except in a string column.
+            The typed batch; NULL stays NULL.
 
         Raises:
             SchemaMismatch: A text is not of its column's type. The message names the row and
                 column of the first.
         """
         columns = [
-            _convert(column, name, kind, first_row, locator)
+            convert_column(column, name, kind, first_row, locator, dialect)
             for column, (name, kind) in zip(texts.columns, self.columns, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, schema=self.arrow)
@@ -130,20 +141,63 @@ def _arrow_type(name: str, kind: str) -> pa.DataType:
     )
 
 
-def _convert(texts: pa.Array, name: str, kind: str, first_row: int, locator: str) -> pa.Array:
+def convert_column(  # noqa: PLR0917 - as `convert`, with the column
+    texts: pa.Array,
+    name: str,
+    kind: str,
+    first_row: int,
+    locator: str,
+    dialect: CsvDialect = UNDECLARED,
+) -> pa.Array:
+    """Convert one column of text to its declared type; see `DeclaredSchema.convert`.
+
+    Args:
+        texts: Strings; null where missing.
+        name: Of the column.
+        kind: Its declared type.
+        first_row: Number of the first row, for messages.
+        locator: Where the text came from, for messages.
+        dialect: How numbers are written.
+
+    Raises:
+        SchemaMismatch: Row and column of the first text that is none of its type.
+    """
     if kind == "string":
         return texts
-    texts = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
-    good = pc.match_substring_regex(texts, _PATTERNS[kind.partition("(")[0]])
+    base = kind.partition("(")[0]
+    plain = plain_numbers(texts, dialect) if base in _NUMBERS else texts
+    good = pc.match_substring_regex(plain, _PATTERNS[base])
     bad = pc.index(good, pa.scalar(value=False)).as_py()
     if bad >= 0:
         refuse_value(locator, first_row + bad, name, kind)
-    plain = pc.replace_substring(texts, "Z", "") if kind == "timestamp" else texts
+    if kind == "timestamp":
+        plain = pc.replace_substring(plain, "Z", "")
     found = _cast(plain, _arrow_type(name, kind))
-    for row in range(len(texts) if found is None else 0):
+    for row in range(len(plain) if found is None else 0):
         if _cast(plain.slice(row, 1), _arrow_type(name, kind)) is None:
             refuse_value(locator, first_row + row, name, kind)
     return found
+
+
+def plain_numbers(texts: Any, dialect: CsvDialect) -> Any:
+    """Return numbers as they are spelled with a decimal point and nothing between thousands.
+
+    A text that is no number in the dialect becomes one that is none in any.
+
+    Args:
+        texts: Array or chunked array of strings.
+        dialect: Its decimal and thousands marks.
+    """
+    point, mark = re.escape(dialect.decimal), re.escape(dialect.thousands)
+    if dialect.decimal == "." and not mark:
+        return texts
+    grouped = f"[0-9]{{1,3}}({mark}[0-9]{{3}})+|" if mark else ""
+    good = pc.match_substring_regex(
+        texts, rf"^-?({grouped}[0-9]+)({point}[0-9]+)?([eE][+-]?[0-9]+)?$"
+    )
+    plain = pc.replace_substring(texts, dialect.thousands, "") if mark else texts
+    plain = pc.replace_substring(plain, dialect.decimal, ".")
+    return pc.if_else(good, plain, pa.scalar("?"))
 
 
 def _cast(texts: pa.Array, kind: pa.DataType) -> pa.Array | None:

@@ -1,0 +1,69 @@
+"""Partition directories: a column of the same name is accepted where it says the same."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from sluicegate.adapters.files.tabular import open_batches
+from sluicegate.errors import SchemaMismatch
+
+SAME = {
+    "text": ("month=04", pa.array(["04", "04"])),
+    "integer": ("month=04", pa.array([4, 4], pa.int32())),
+    "category": ("month=04", pa.array(["04", "04"]).dictionary_encode()),
+    "date": ("month=2026-04-01", pa.array([date(2026, 4, 1)] * 2)),
+    "boolean": ("month=true", pa.array([True, True])),
+    "number": ("month=1.5", pa.array([1.5, 1.5])),
+    "escaped text": ("month=a%2Fb", pa.array(["a/b", "a/b"])),
+    "nulls of Hive": ("month=__HIVE_DEFAULT_PARTITION__", pa.array([None, None], pa.string())),
+    "nothing but nulls": ("month=__HIVE_DEFAULT_PARTITION__", pa.nulls(2)),
+}
+OTHER = {
+    "another text": ("month=04", pa.array(["04", "05"])),
+    "text without its zero": ("month=04", pa.array(["4", "4"])),
+    "another integer": ("month=04", pa.array([4, 5])),
+    "a null among them": ("month=04", pa.array([4, None])),
+    "nulls for a value": ("month=04", pa.nulls(2, pa.int64())),
+    "values for the null of Hive": ("month=__HIVE_DEFAULT_PARTITION__", pa.array([4, 4])),
+    "word for an integer": ("month=april", pa.array([4, 4])),
+    "another date": ("month=2026-04-02", pa.array([date(2026, 4, 1)] * 2)),
+    "list": ("month=04", pa.array([[4], [4]])),
+    "empty text": ("month=04", pa.array(["", ""])),
+}
+
+
+def put(root, directory, column):
+    path = root / directory / "p.parquet"
+    path.parent.mkdir()
+    pq.write_table(pa.table({"x": pa.array(range(len(column))), "month": column}), path)
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_column_that_says_what_its_directory_says_is_read_as_it_is(tmp_path, name):
+    directory, column = SAME[name]
+    put(tmp_path, directory, column)
+    found = pa.Table.from_batches(list(open_batches(tmp_path)))
+    assert found.schema.names == ["x", "month"]
+    assert found["month"].to_pylist() == column.to_pylist()
+    assert found.schema.field("month").type == column.type
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_column_that_says_something_else_is_refused(tmp_path, name):
+    directory, column = OTHER[name]
+    put(tmp_path, directory, column)
+    with pytest.raises(SchemaMismatch, match=r"p\.parquet: month: a column says something else"):
+        list(open_batches(tmp_path))
+
+
+def test_file_with_the_column_and_file_without_it_go_together(tmp_path):
+    put(tmp_path, "month=04", pa.array(["04", "04"]))
+    path = tmp_path / "month=05" / "p.parquet"
+    path.parent.mkdir()
+    pq.write_table(pa.table({"x": [7]}), path)
+    found = pa.Table.from_batches(list(open_batches(tmp_path)))
+    assert found["month"].to_pylist() == ["04", "04", "05"]
