@@ -97,6 +97,7 @@ class Case:
         refused: Code of the error, where the batch cannot be read at all.
         unbuilt: Code of the error, where no baseline can be built of such rows.
         own_blind: Signals that cannot judge such rows against a baseline of such rows.
+        may_fail: Signals on whose edge such rows lie: which side depends on the processor's sums.
     """
 
     change: Callable[[pa.Table], pa.Table]
@@ -105,6 +106,7 @@ class Case:
     refused: str = ""
     unbuilt: str = ""
     own_blind: str = ""
+    may_fail: str = ""
 
 
 ROW_SIGNALS = "DUPLICATES LABEL_CONFLICTS LABEL_FLIPS OUTLIERS TRIGGER_PAIRS TRIGGER_VALUES"
@@ -156,7 +158,8 @@ CASES = {
     "ten thousand classes": Case(
         lambda t: put("y", list(range(10, 10_010)))(rows(5, 10_000)),
         "LABEL_NEW_CLASS",
-        f"CONTRIBUTOR_LABEL_SKEW LABEL_FLIPS {TRIGGERS}",
+        may_fail="OUTLIERS",
+        blind=f"CONTRIBUTOR_LABEL_SKEW LABEL_FLIPS {TRIGGERS}",
         own_blind="LABEL_FLIPS LABEL_NEW_CLASS",
     ),
     "labels missing": Case(
@@ -190,7 +193,7 @@ CASES = {
         put("note", invalid_utf8), refused="DATA_UNREADABLE", unbuilt="DATA_UNREADABLE"
     ),
     "right to left": Case(some("note", "\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd")),
-    "vectors of changing length": Case(VECTOR, "COMPLETENESS"),
+    "vectors of changing length": Case(VECTOR, "COMPLETENESS", may_fail="LABEL_FLIPS"),
     "vectors null": Case(
         put("vector", pa.nulls(N, pa.list_(pa.float64()))),
         "COMPLETENESS LABEL_FLIPS",
@@ -275,7 +278,7 @@ def test_bad_rows_against_a_good_baseline(place, good, name):
     if case.refused:
         said.require_refused(case.refused)
         return
-    assert said.codes("FAILED") == set(case.failed.split())
+    assert said.codes("FAILED") - set(case.may_fail.split()) == set(case.failed.split())
     assert said.codes("NOT_EVALUATED") == set(case.blind.split())
     blocked = bool(case.failed or case.blind)
     assert said.exit_code == (BLOCKED if blocked else PASSES)

@@ -121,10 +121,10 @@ def test_open_verified_yields_every_file_of_a_partition(admitted):
     assert list(files) == ["month=05/part.parquet"]
 
 
-def test_column_named_like_a_partition_is_refused(admitted):
+def test_column_that_contradicts_its_partition_is_refused(admitted):
     from sluicegate.adapters.files.hive import with_partitions
 
-    batch = pa.RecordBatch.from_pydict({"month": [4]})
+    batch = pa.RecordBatch.from_pydict({"month": [5]})
     with pytest.raises(SchemaMismatch, match="month"):
         with_partitions(batch, "month=04/x.parquet")
 
