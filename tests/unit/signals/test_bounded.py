@@ -11,10 +11,12 @@ import pytest
 from sluicegate.profiling import distinct
 from sluicegate.profiling.distinct import Distinct
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals import scan as scans
 from sluicegate.signals.baseline.build import build_baseline
+from sluicegate.signals.columns.extremes import OutermostCount
+from sluicegate.signals.copies import copy_count
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.scan import Scan
 
 
 def rows(n, seed, *, copies=0, of=1):
@@ -38,7 +40,7 @@ def baseline():
 @pytest.fixture
 def small_sketch(monkeypatch):
     """As if 40,000 rows were forty million."""
-    monkeypatch.setattr(scans, "Distinct", lambda: Distinct(limit=4_096), raising=True)
+    monkeypatch.setattr(copy_count, "Distinct", lambda: Distinct(limit=4_096), raising=True)
 
 
 def duplicates(baseline, table):
@@ -81,8 +83,9 @@ def test_records_do_not_depend_on_whether_rows_are_scored(baseline):
 
 
 def test_nothing_is_kept_of_ordinary_rows(baseline):
-    scan = scans.Scan.start(baseline, keep_rows=False)
+    scan = Scan.start(baseline, keep_rows=False)
     for batch in rows(20_000, 6).to_batches(max_chunksize=1_000):
         scan.update(batch)
     assert scan.parts == []
-    assert sum(n for n, _ in scan.outermost) < 400
+    [counted] = [c for c in scan.counters.values() if isinstance(c, OutermostCount)]
+    assert sum(n for n, _ in counted.parts) < 400
