@@ -27,6 +27,18 @@ def _demanded(report):
     return report
 
 
+JUDGED_SITE = {"site", "built_site", "admitted"}
+"""Fixtures with an installation that seals, judges and signs: seconds for each test."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """A test on a judged site is slow, wherever it stands."""
+    for item in items:
+        if JUDGED_SITE.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item):
     """A test's own skip; a `skipif` mark says where a test means nothing, and stays."""

@@ -37,6 +37,9 @@ from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.evidence.opening import create_ledger
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
+# Each history is an installation of its own.
+pytestmark = pytest.mark.slow
+
 CODE = "LABEL_FLIPS"
 KINDS = ("seal", "PASSED", "WARNED", "FAILED", "waiver", "revocation", "quarantine", "release")
 

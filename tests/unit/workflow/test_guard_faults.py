@@ -17,6 +17,9 @@ from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 
+# Each fault is an installation of its own.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def faulty(built_site, tmp_path_factory):
