@@ -192,12 +192,12 @@ def test_verdict_of_before_such_files_were_looked_for_hands_nothing_out(site, mo
     """As an older version judged it: what it did not know, it passed over in silence."""
     batch = batch_of(site, CASES["JSON lines"], POISON)
 
-    def blind(name, part, *, locator=""):
-        kind, why = formats.format_of(name, part, locator=locator)
+    def blind(name, part, *, locator="", **given):
+        kind, why = formats.format_of(name, part, locator=locator, **given)
         return (formats.Format.MARKER, "") if kind is formats.Format.UNKNOWN else (kind, why)
 
     with monkeypatch.context() as old:
-        old.setattr("sluicegate.adapters.files.tabular.format_of", blind)
+        old.setattr("sluicegate.adapters.files.table_files.format_of", blind)
         assert gated(site, batch).result is not Status.FAILED
     for read in (open_verified, stream_verified):
         with pytest.raises(UnreadableData, match=r"no reader knows .*b\.jsonl"):
