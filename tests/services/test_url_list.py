@@ -312,7 +312,7 @@ def test_list_is_read():
         (f"url,sha256\nhttps://a.example/x,{HEX},more\n", "number of fields"),
         (f"url,sha256\nhttps://a.example/x,{HEX}\nhttps://b.example/,{HEX}\n", "twice"),
         (f"url,sha256,size\nhttps://a.example/x,{HEX},-1\n", "negative"),
-        (f"url,sha256,size\nhttps://a.example/x,{HEX},many\n", "no number"),
+        (f"url,sha256,size\nhttps://a.example/x,{HEX},many\n", "not a number"),
     ],
 )
 def test_list_that_could_mislead_is_refused(text, what):
