@@ -42,6 +42,7 @@ _MODULES = (
     "baseline",
     "check",
     "administration.policy",
+    "signals",
     "gate",
     "model",
     "response.waive",

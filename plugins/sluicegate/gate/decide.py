@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sluicegate.gate.policy import RESULTS, Result, Severity, SignalRule
-from sluicegate.gate.verdict import Reason
+from sluicegate.gate.verdict import NOBODY, Reason
 from sluicegate.signals.decision.record import EXTRA_COLUMNS, SCHEMA, SignalRecord, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-NOBODY: Final = "expected, and nobody evaluated it"
-"""End of the message about a missing finding; a replay looks for it."""
 
 
 def decide(

@@ -1,4 +1,4 @@
-"""From findings to a verdict: the one judgement of check, gate, replay and Great Expectations.
+"""From findings to a verdict: one judgement for check and gate; a replay weighs with it too.
 
 Commands find different things: one knows the batches before, another the partitions. But findings
 mean the same under a policy, and only this module says what. If the policy asks for something that
@@ -143,7 +143,7 @@ def require_usable(policy: Policy) -> None:
     Raises:
         ConfigError: It sets a tolerance of a signal that takes none.
     """
-    # Only judging needs every signal, and numpy with it; whoever replays or audits does not.
+    # It loads every signal, and numpy: only whoever asks this pays for it, not every importer.
     from sluicegate.signals.registry import FLOORS  # noqa: PLC0415
 
     check_overrides(policy.tolerances, FLOORS)

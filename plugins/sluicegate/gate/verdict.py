@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.attest.predicates import SVR, TEST_RESULT
 from sluicegate.attest.statement import Statement, Subject
@@ -33,6 +33,9 @@ _EXTENSION = "sluicegate"
 
 AS_OF = "as_of"
 """Key in ``run``: the day whose baselines judged, if that is not the day of the verdict."""
+
+NOBODY: Final = "expected, and nobody evaluated it"
+"""End of the message of a reason about a missing finding; a replay looks for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,7 @@ class GuardHook:
         task's token, and records the host itself. Anybody in this process could write the same,
         but gains nothing: the audit looks the verdict up and checks that it was in force.
         """
-        from sluicegate.workflow.auditing.run_records import ADMITTED_KEY
+        from sluicegate.workflow.admission.admitted import ADMITTED_KEY
 
         settings = "" if self.settings is None else self.settings.digest
         guard = {"version": __version__, "settings": settings}

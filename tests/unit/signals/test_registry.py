@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import subprocess
 import sys
@@ -63,6 +64,12 @@ def test_every_signal_says_in_words_what_it_asks_and_demands(signal):
     assert signal.demand.endswith(".")
     assert signal.needs
     assert "|" not in signal.asks + signal.needs, "it stands in a table"
+
+
+def test_codes_are_what_the_format_of_results_allows():
+    schema = json.loads((ROOT / "docs" / "formats" / "check.schema.json").read_bytes())
+    pattern = re.compile(schema["$defs"]["code"]["pattern"])
+    assert all(pattern.fullmatch(code) for code in BY_CODE)
 
 
 def test_scopes_divide_the_signals():

@@ -7,8 +7,9 @@ batch's bulk, so that 1 and 100 times the rows are asked the same; the baseline 
 same width in spans of the same length, so its days, weeks and deliveries in one go are no bursts.
 A burst warns. It fails where its rows also lean to one label, or to one contributor, beyond what
 windows of the baseline do: somebody delivered for the moment of the snapshot (frontrunning).
-Source: scan statistic, Naus 1965, with Bonferroni's bound over disjoint windows; exact binomial
-tails.
+Corrected over windows, leanings and times out of range; the p-value of a window is corrected over
+the places that it may have. Rows without a time are left out.
+Source: scan statistic, Naus 1965, with Bonferroni's bound over disjoint windows.
 """
 
 from __future__ import annotations

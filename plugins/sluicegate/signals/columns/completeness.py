@@ -1,8 +1,9 @@
 """COMPLETENESS: no column lost more values than its past says is usual.
 
-Null hypothesis: the share of null, NaN and infinite values is not larger than in the
-baseline. Minimum n: 50. Source: conditional test of two rates (Przyborowski and Wilenski
-1940); Wald bound of a difference.
+Null hypothesis: the share of null, NaN and infinite values is not larger than in the baseline.
+Minimum n: 50. One question for each column; Holm corrects over columns. A column that is absent is
+NOT_EVALUATED.
+Source: conditional test of two rates (Przyborowski and Wilenski 1940); Wald bound of a difference.
 """
 
 from __future__ import annotations

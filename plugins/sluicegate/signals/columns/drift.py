@@ -1,8 +1,11 @@
 """DRIFT_NUMERIC, DRIFT_CATEGORICAL, DRIFT_TEXT: a column's values are spread as before.
 
-Null hypothesis: batch and baseline rows have one distribution over the column's cells.
-Minimum n: 50 values that are present on either side. Drift is a change of P(x): it warns,
-because the world moves; it never blocks alone. Sources: see `distance`.
+Null hypothesis: batch and baseline rows have one distribution over the column's cells. Minimum n:
+50 values that are present on either side. Drift is a change of P(x): it warns, because the world
+moves; it never blocks alone. Corrected over its questions (what moved, what is new), and by Holm
+over columns. Ties within a cell make p-values conservative; missing and infinite values are left
+out, because COMPLETENESS judges them.
+Sources: see `distance`.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
 """OUTLIERS: rows are not more extreme than this source's extremes.
 
-Null hypothesis: the share of rows beyond the baseline's 99.5 % and 99.9 % quantiles of
-extremeness is not larger than in the baseline. Minimum n: 50. Extremeness of a row is the sum
-over numeric columns of -log of the two-sided tail of its cell, at most 3 a column, plus ten
-times the distance outside the baseline's range in units of its middle: one column that drifts
-a little beyond its old maximum is drift, a row far out or odd in several columns is an
-outlier. Fitted on the baseline alone, because dense poison would hide in a fit on both. A
-column of which more than a quarter of the mass moved is left out: that is a season, DRIFT
-says so, and calling every row of a summer an outlier would help nobody.
-Source: Fisher 1932 (sum of log p); HBOS, Goldstein and
-Dengel 2012.
+Null hypothesis: the share of rows beyond the baseline's 99.5 % and 99.9 % quantiles of extremeness
+is not larger than in the baseline. Minimum n: 50. Extremeness of a row is the sum over numeric
+columns of -log of the two-sided tail of its cell, at most 3 a column, plus ten times the distance
+outside the baseline's range in units of its middle: one column that drifts a little beyond its old
+maximum is drift, a row far out or odd in several columns is an outlier. Fitted on the baseline
+alone, because dense poison would hide in a fit on both. A column of which more than a quarter of
+the mass moved is left out: that is a season, DRIFT says so, and calling every row of a summer an
+outlier would help nobody. Corrected over both limits. Missing values are not extreme.
+Source: Fisher 1932 (sum of log p); HBOS, Goldstein and Dengel 2012.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """CONTRIBUTOR_NEW and CONTRIBUTOR_FLOOD: who delivers, and how much.
 
-Null hypotheses: no contributor the baseline did not know; no contributor's share is larger
-than before. Minimum n: 1 row; 50 rows. Both warn: a newcomer or a busy contributor is no
-proof, but what it delivers deserves a look (labels, duplicates and flips judge that).
+Null hypotheses: no contributor the baseline did not know; no contributor's share is larger than
+before. Minimum n: 1 row; 50 rows. Both warn: a newcomer or a busy contributor is no proof, but
+what it delivers deserves a look (labels, duplicates and flips judge that). Corrected over all
+contributors of the batch, also those that are not asked. Rows that name nobody are left out.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ Null hypotheses: rows of the batch that share their features disagree as rarely 
 sample of the batch's size; rows whose features the baseline knows contradict its label as rarely
 as one block of the baseline contradicts the others. Minimum n: 50 rows. "Equal" is table 0 of
 `fingerprints`, "near-equal" table 2; texts by their words. What is expected is rarefied from the
-baseline's groups, and where the batch has more equal rows than that, grows with them: copies
-alone are no conflict. Beyond 32,768 different rows a sample of whole groups estimates
-(`pair_counts`), whose error enters bound and p-value.
+baseline's groups, and where the batch has more equal rows than that, grows with them: copies alone
+are no conflict. Beyond 32,768 different rows a sample of whole groups estimates (`pair_counts`),
+whose error enters bound and p-value. Corrected over both tables, inside the batch and against the
+baseline. Rows without a label are left out.
 Source: rarefaction, Hurlbert 1971; disagreement of pairs, Simpson 1949; conditional test of two
 rates, Przyborowski and Wilenski 1940.
 """

@@ -1,16 +1,17 @@
 """DUPLICATES: rows do not repeat more than this source's rows always did.
 
-Null hypothesis: copies (rows beyond the first in a group of equal fingerprints) are as
-frequent as in a baseline sample of the batch's size. Minimum n: 50. What is expected is
-rarefied from the baseline's spectrum of group sizes, so a source with natural repeats, or a
-batch of another size, raises nothing; rows that repeat *baseline* rows are redelivery, not
-flooding, and are not counted. Large groups are asked for apart (`repeats`): among many rows
-natural twos and threes would hide them. What is tolerated is what the source shows in a batch
-so many times as large as its own blocks seem denser than the whole, at least twice: pairs may
-become twice as frequent, groups of eight 128 times. Beyond a million different rows copies are
-estimated from a sample of fingerprints (`distinct`), whose error enters bound and p-value: at
-10,000,000 rows a flood of less than about 0.8 % may pass. Source: rarefaction, Hurlbert 1971;
-tables: `fingerprints`.
+Null hypothesis: copies (rows beyond the first in a group of equal fingerprints) are as frequent as
+in a baseline sample of the batch's size. Minimum n: 50. What is expected is rarefied from the
+baseline's spectrum of group sizes, so a source with natural repeats, or a batch of another size,
+raises nothing; rows that repeat *baseline* rows are redelivery, not flooding, and are not counted.
+Large groups are asked for apart (`repeats`): among many rows natural twos and threes would hide
+them. What is tolerated is what the source shows in a batch so many times as large as its own
+blocks seem denser than the whole, at least twice: pairs may become twice as frequent, groups of
+eight 128 times. Beyond a million different rows copies are estimated from a sample of fingerprints
+(`distinct`), whose error enters bound and p-value: at 10,000,000 rows a flood of less than about
+0.8 % may pass. Corrected over the four tables, with copies and four sizes of groups in each.
+Missing values are values: rows that lack the same ones may be equal.
+Source: rarefaction, Hurlbert 1971; tables: `fingerprints`.
 """
 
 from __future__ import annotations

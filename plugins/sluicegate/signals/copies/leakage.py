@@ -1,7 +1,8 @@
 """LEAKAGE: the batch holds no rows of the sealed golden set.
 
 Null hypothesis: batch rows equal golden rows as rarely as baseline rows do. Minimum n: 50.
-Training on rows that will later judge the model makes the judgement worthless.
+Training on rows that will later judge the model makes the judgement worthless. Corrected over the
+four tables.
 Source: fingerprints of the golden rows are stored, not the rows; tables: `fingerprints`.
 """
 

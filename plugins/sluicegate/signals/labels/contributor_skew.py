@@ -1,9 +1,10 @@
 """CONTRIBUTOR_LABEL_SKEW: no contributor's class shares leave its own past and its peers.
 
 Null hypothesis: a contributor's share of each class equals what its rows' features (by the
-reference model, if there is one), its past, and the movement of everyone else predict.
-Minimum n: 50 rows; contributors with fewer than 5
-rows are not asked. Source: see `contrast`; tail by `tails.mean_excess_p`.
+reference model, if there is one), its past, and the movement of everyone else predict. Minimum n:
+50 rows; contributors with fewer than 5 rows are not asked. Corrected over contributors and classes
+that are asked. Rows without a label or contributor are left out.
+Source: see `contrast`; tail by `tails.mean_excess_p`.
 """
 
 from __future__ import annotations

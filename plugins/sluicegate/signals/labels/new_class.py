@@ -1,7 +1,8 @@
 """LABEL_NEW_CLASS: no class that the baseline did not have.
 
-Null hypothesis: new classes are no more frequent than the baseline's own rare classes lead
-one to expect; with few, well filled classes that is never. Minimum n: 1 label.
+Null hypothesis: new classes are no more frequent than the baseline's own rare classes lead one to
+expect; with few, well filled classes that is never. Minimum n: 1 label. One question; an exact
+fact where the baseline has no class with a single row. Rows without a label are left out.
 Source: Good 1953, the chance of the unseen is the share of singletons.
 """
 

@@ -1,8 +1,10 @@
 """LABEL_PRIOR: classes are as frequent as before.
 
-Null hypothesis: batch and baseline labels have one distribution. Minimum n: 50. A change of
-P(y) has many innocent causes (seasons, campaigns), so it warns; labels that contradict their
-features are LABEL_FLIPS, which a change of P(y) alone does not move. Source: see `distance`.
+Null hypothesis: batch and baseline labels have one distribution. Minimum n: 50. A change of P(y)
+has many innocent causes (seasons, campaigns), so it warns; labels that contradict their features
+are LABEL_FLIPS, which a change of P(y) alone does not move. One question. Rows without a label are
+left out; classes that the baseline never had are one class.
+Source: see `distance`.
 """
 
 from __future__ import annotations

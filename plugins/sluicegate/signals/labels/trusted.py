@@ -4,7 +4,8 @@ Null hypothesis: rows of known ids are relabelled as rarely as in the baseline (
 repeat; else one in a thousand). Minimum n: 50 rows; none of them need be known, because where
 nothing was redelivered nothing was contradicted. The baseline keeps keyed hashes of its ids with
 their class (`known_rows`); ids of the golden set are known too, and believed before the
-baseline's. An id whose baseline rows disagree has no class and is not asked.
+baseline's. An id whose baseline rows disagree has no class and is not asked. One question. Rows
+without an id or a label are left out.
 Source: exact binomial tail; conditional test of two rates, Przyborowski and Wilenski 1940.
 """
 

@@ -1,7 +1,8 @@
 """HIDDEN_UNICODE: invisible, reordering or look-alike characters are as rare as before.
 
-Null hypothesis: the share of texts with such characters is not larger than in the baseline:
-not zero, because honest text in many languages holds some. Minimum n: 50 texts.
+Null hypothesis: the share of texts with such characters is not larger than in the baseline: not
+zero, because honest text in many languages holds some. Minimum n: 50 texts. One question for each
+text column; a missing text holds none.
 Source: Boucher et al. 2022; Unicode TS 39; Przyborowski and Wilenski 1940.
 """
 

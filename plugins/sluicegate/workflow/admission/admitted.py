@@ -17,6 +17,11 @@ from sluicegate.workflow.evidence.home import ENV_ADMITTED, SluiceHome
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
+ADMITTED_KEY: Final = "sluicegate_admitted"
+"""XCom key under which the guard notes what it decided about a task: ``sources``, source to
+verdict; ``refused``, the code of its refusal or ""; ``guard``, its version and settings. Airflow
+accepts the note only from a holder of the task's token, and records the host that ran the task."""
+
 _TASK: Final = ("AIRFLOW_CTX_DAG_ID", "AIRFLOW_CTX_TASK_ID", "AIRFLOW_CTX_DAG_RUN_ID")
 """Variables that Airflow sets for each task before the guard runs."""
 

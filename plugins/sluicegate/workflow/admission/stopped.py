@@ -19,8 +19,7 @@ from sluicegate.errors import (
     SluicegateError,
     VerificationError,
 )
-from sluicegate.gate.decide import NOBODY
-from sluicegate.gate.verdict import Verdict
+from sluicegate.gate.verdict import NOBODY, Verdict
 from sluicegate.untrusted import visible
 from sluicegate.workflow.evidence.home import SOURCE_NAME
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.airflow_rest import AirflowApiError, part
 from sluicegate.errors import ConfigError, EvidenceMissing
-from sluicegate.workflow.auditing.run_records import ADMITTED_KEY, AdmissionTrace
+from sluicegate.workflow.admission.admitted import ADMITTED_KEY
+from sluicegate.workflow.auditing.run_records import AdmissionTrace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

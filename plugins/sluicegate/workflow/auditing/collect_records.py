@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.airflow_rest import AirflowApiError, part
 from sluicegate.errors import SluicegateError
+from sluicegate.workflow.admission.admitted import ADMITTED_KEY
 from sluicegate.workflow.admission.protected import is_protected_uri
 from sluicegate.workflow.auditing.dag_text import mentions
 from sluicegate.workflow.auditing.run_records import (
-    ADMITTED_KEY,
     AdmissionTrace,
     AssetUse,
     DagRecord,

@@ -41,8 +41,8 @@ the predicate itself says which roles may sign it."""
 _TIME_FIELDS: Final = ("sealedAt", "timeCreated", "issuedAt", "createdAt", "created", "issued")
 
 
-class Misrouted(VerificationError):
-    """The leaf leads to a statement about something else."""
+class _Misrouted(VerificationError):
+    """The leaf leads to a statement about something else: a finding of an audit, never its end."""
 
     code = "MISROUTED"
 
@@ -99,25 +99,25 @@ def require_routing(record: LedgerRecord, statement: Statement) -> None:
         statement: What it holds, verified.
 
     Raises:
-        Misrouted: It names something else.
+        VerificationError: It names something else.
     """
     entry = record.entry
     if entry.kind == "promotion":
         promotion = promotion_from_statement(statement, locator="promotion")
         if (promotion.source, str(promotion.baseline)) != (entry.source, entry.subject):
-            raise Misrouted("the promotion is of another baseline or source")
+            raise _Misrouted("the promotion is of another baseline or source")
         return
     if entry.kind == "baseline":
         # The statement is about the baseline, and is logged beside the batch that it judged.
         named: Any = statement.predicate.get("source")
         if named not in (None, entry.source):
-            raise Misrouted("the baseline is of another source", got=str(named)[:64])
+            raise _Misrouted("the baseline is of another source", got=str(named)[:64])
         return
     algorithm, _, value = entry.subject.partition(":")
     for subject in statement.subjects:
         if (subject.name, subject.digest.get(algorithm)) == (entry.source, value):
             return
-    raise Misrouted("the statement is not about the batch that its leaf names")
+    raise _Misrouted("the statement is not about the batch that its leaf names")
 
 
 def kept_policy(raw: bytes | None) -> Policy | None:

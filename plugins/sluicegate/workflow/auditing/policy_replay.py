@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 from sluicegate.attest.trust import Role
 from sluicegate.errors import Expired, SluicegateError
-from sluicegate.gate.decide import NOBODY
 from sluicegate.gate.judgement import ALONE, Compared, absent, asks, require_usable, weigh
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.reconsider import reconsidered
-from sluicegate.gate.verdict import verdict_from_statement
+from sluicegate.gate.verdict import NOBODY, verdict_from_statement
 from sluicegate.ledger.entry import Kind
 from sluicegate.signals.decision.record import CONTRIBUTOR_LIMIT, EXTRA_COLUMNS, PARTS, Status
 from sluicegate.workflow.auditing.verdict_history import policy_behind

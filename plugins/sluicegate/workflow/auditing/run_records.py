@@ -23,11 +23,6 @@ _T = TypeVar("_T")
 FORMAT = "https://sluicegate.dev/airflow-records/v1"
 _MAX_BYTES = 512 * 1024 * 1024  # enough for about a million task instances
 
-ADMITTED_KEY = "sluicegate_admitted"
-"""XCom key under which the guard notes what it decided about a task: ``sources``, source to
-verdict; ``refused``, the code of its refusal or ""; ``guard``, its version and settings. Airflow
-accepts the note only from a holder of the task's token, and records the host that ran the task."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DagRecord:

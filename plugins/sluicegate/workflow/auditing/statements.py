@@ -40,7 +40,7 @@ from sluicegate.workflow.auditing.baseline_history import BaselineAudit
 from sluicegate.workflow.auditing.findings import AuditFinding
 from sluicegate.workflow.auditing.leaves import (
     EXPECTED,
-    Misrouted,
+    _Misrouted,
     claimed_time,
     envelope_of,
     kept_policy,
@@ -168,7 +168,7 @@ class StatementAudit:
         if kind in EXPECTED:
             expected, role = EXPECTED[kind]
             if claimed != expected:
-                raise Misrouted(f"a {kind} leaf holds {claimed}", expected=expected)
+                raise _Misrouted(f"a {kind} leaf holds {claimed}", expected=expected)
             return role
         for role, rule in self._trust.roles.items():
             if claimed in rule.predicates:
@@ -178,7 +178,7 @@ class StatementAudit:
     def _verdict(self, record: LedgerRecord, statement: Statement) -> None:
         verdict = verdict_from_statement(statement, locator="verdict")
         if (verdict.source, str(verdict.digest)) != (record.entry.source, record.entry.subject):
-            raise Misrouted("the verdict inside is about another batch")
+            raise _Misrouted("the verdict inside is about another batch")
         if verdict.mode is Mode.SHADOW:
             said = f"verdict {verdict.result} was issued in shadow mode: it stops nothing"
             self._found("VERDICT_SHADOW", record, said)
@@ -272,7 +272,7 @@ _CODES: Final[Mapping[type[SluicegateError], str]] = {
     UntrustedKey: "SIGNER_UNTRUSTED",
     Expired: "SIGNER_EXPIRED",
     MalformedEnvelope: "STATEMENT_MALFORMED",
-    Misrouted: "STATEMENT_MISROUTED",
+    _Misrouted: "STATEMENT_MISROUTED",
     _Revoked: "SIGNER_REVOKED",
 }
 
