@@ -119,7 +119,8 @@ def test_reader_that_has_seen_enough_is_told_nothing(unbuffered):
 
 def test_interrupted_command_exits_as_a_shell_says_it():
     code = (
-        "import signal, sys, time; from sluicegate.cli import doctor, main; "
+        "import signal, sys, time; from sluicegate.cli import main; "
+        "from sluicegate.cli.administration import doctor; "
         # Whoever runs the tests in the background may have it ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler); "
         "doctor.run = lambda _: (print('up', flush=True), time.sleep(60)); "
