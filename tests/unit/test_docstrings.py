@@ -16,7 +16,7 @@ PACKAGE = PLUGINS / "sluicegate"
 
 DONE = (
     *(".", "adapters", "attest", "cli", "digest", "gate", "ledger", "orchestration", "profiling"),
-    *("tables", "workflow"),
+    *("signals", "tables", "workflow"),
 )
 """Packages that obey the law; "." holds the modules beside them."""
 

@@ -46,7 +46,7 @@ class Comparison:
         """Return how much of a column's rows a signal tolerates.
 
         Args:
-            signal: The signal.
+            signal: Whose tolerance it is.
             column: Name; for some signals the kind of finding instead; "" for the whole batch.
 
         Returns:

@@ -61,7 +61,7 @@ class Traces:
         """Return the arrays of all record batches, joined along the rows, their last axis.
 
         Args:
-            view: A kept view that gives arrays whose last axis has shape (n_rows,).
+            view: A kept view that gives arrays of one dtype whose last axis has shape (n_rows,).
 
         Returns:
             Of the view's dtype, last axis with shape (n_rows,) of the batch.

@@ -83,7 +83,11 @@ class ArrivalCount(Counter):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         limit, level = natural(value["limit"]), natural(value["level"])
         keys = unpack(value["keys"], "<i8", (-1,))
         counts = unpack(value["counts"], "<i8", keys.shape)

@@ -41,11 +41,13 @@ class ArrivalReference:
 
     Attributes:
         level: Logarithm of a cell's width in milliseconds.
-        cells: Cells with rows, increasing.
-        rows: Rows of each.
+        cells: Cells with rows, int64, shape (n_cells,), increasing.
+        rows: Rows of each, int64, same shape.
         contributors: Those told apart, in code-point order.
-        slot_shift: By how much a class's share of a window may exceed its usual one.
-        contributor_shift: The same for contributors, by `contributor_index`.
+        slot_shift: By how much a class's share of a window may exceed its usual one, float64, shape
+            (N_SLOTS,).
+        contributor_shift: The same for contributors, by `contributor_index`, float64, shape
+            (N_CONTRIBUTORS,).
     """
 
     level: int
@@ -99,7 +101,11 @@ class ArrivalReference:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         cells, rows = (unpack(value[k], "<i8", (-1,)) for k in ("cells", "rows"))
         slots, contributors = (
             np.array(value[k], dtype=np.float64) for k in ("slot_shift", "who_shift")
@@ -124,7 +130,7 @@ def window_rows(cells: Counts, rows: Counts, width: int) -> Counts:
     """Return the rows of the window of so many cells that begins at each cell with rows.
 
     Args:
-        cells: Cells with rows, int64, increasing.
+        cells: Cells with rows, int64, shape (n_cells,), increasing.
         rows: Rows of each, int64, same shape.
         width: Cells of a window, at least 1.
 

@@ -108,7 +108,7 @@ def bulk(cells: Counts, rows: Counts) -> tuple[int, int]:
     """Return the first cell and the width of the middle four fifths, and a fifth more.
 
     Args:
-        cells: Cells with rows, int64, increasing.
+        cells: Cells with rows, int64, shape (n_cells,), increasing.
         rows: Rows of each, int64, same shape.
     """
     below = np.cumsum(rows)

@@ -31,8 +31,8 @@ class TimeCounts:
     Attributes:
         limit: Cells with rows, at most.
         level: Logarithm of a cell's width in milliseconds.
-        keys: Cell, contributor and slot in one number, sorted, each once.
-        counts: Rows of each.
+        keys: Cell, contributor and slot in one number, int64, shape (n,), sorted, each once.
+        counts: Rows of each, int64, same shape.
     """
 
     limit: int = KEPT
@@ -88,12 +88,12 @@ def widened(keys: Counts, counts: Counts, steps: int) -> tuple[Counts, Counts]:
     """Return the same rows in cells that are 2**steps as wide.
 
     Args:
-        keys: Cell, contributor and slot in one number, int64, sorted, each once.
+        keys: Cell, contributor and slot in one number, int64, shape (n,), sorted, each once.
         counts: Rows of each, int64, same shape.
         steps: At least 0.
 
     Returns:
-        Keys and counts, int64, likewise.
+        Keys, sorted, each once, and their counts, both int64, shape (n_joined,).
     """
     cell, rest = np.divmod(keys, STRIDE)
     joined, inverse = np.unique((cell >> steps) * STRIDE + rest, return_inverse=True)

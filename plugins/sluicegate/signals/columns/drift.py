@@ -73,8 +73,8 @@ def distance(column: Column, base: Counts, batch: Counts) -> Distance:
 
     Args:
         column: What was counted.
-        base: `present` rows of one side, int64; at least one row.
-        batch: The same of the other.
+        base: `present` rows of one side, int64, shape (k,); at least one row.
+        batch: The same of the other, int64, same shape.
     """
     return ordered_distance(base, batch) if column.binned else listed_distance(base, batch)
 
@@ -142,7 +142,7 @@ def cell_name(column: Column, cell: int) -> str:
     """Return a cell's name for a person; bounds of bins come from the baseline.
 
     Args:
-        column: The column.
+        column: Whose cell it is.
         cell: Its cell, 0..n_cells-1.
     """
     if column.listed:

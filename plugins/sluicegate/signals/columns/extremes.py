@@ -71,7 +71,7 @@ def tail_scores(column: Column, counts: NDArray[np.int64]) -> Floats:
 def extremes(
     layout: Layout, encoded: Encoded, batch: pa.RecordBatch, tables: Mapping[str, Floats]
 ) -> Extremes:
-    """Return the rows that are extreme in each column, and how much.
+    """Return each column's extreme rows, intp, and how much, float64, both of shape (n_extreme,).
 
     Args:
         layout: Columns.
@@ -98,7 +98,7 @@ def extremeness(found: Extremes, n_rows: int, skipped: Container[str] = ()) -> F
     """Return each row's extremeness, float64, shape (n_rows,).
 
     Args:
-        found: What `extremes` returned.
+        found: What `extremes` returned: intp and float64, shape (n_extreme,), by column.
         n_rows: Number of rows.
         skipped: Columns that moved as a whole.
     """
@@ -110,12 +110,12 @@ def extremeness(found: Extremes, n_rows: int, skipped: Container[str] = ()) -> F
 
 
 def outermost(found: Extremes, n_rows: int, limit: float) -> tuple[int, Extremes]:
-    """Return only the rows beyond a limit, renumbered, and how many they are.
+    """Return how many rows lie beyond a limit, and like ``found`` only these, renumbered.
 
     Leaving columns out later makes rows less extreme, so no other row can pass the limit then.
 
     Args:
-        found: What `extremes` returned.
+        found: What `extremes` returned: intp and float64, shape (n_extreme,), by column.
         n_rows: Number of rows.
         limit: The smallest limit that counts.
     """
@@ -162,7 +162,7 @@ def _tails(plan: Plan) -> dict[str, Floats]:
 
 
 def extremes_of(chunk: Chunk) -> Extremes:
-    """Return the rows of a record batch that are extreme in each column, and how much."""
+    """Return each column's extreme rows, intp, and how much, float64, both shape (n_extreme,)."""
     return extremes(chunk.layout, chunk.encoded, chunk.batch, chunk.plan.once(_tails))
 
 
@@ -173,7 +173,8 @@ class OutermostCount(Counter):
     Memory grows with the rows far out, 16 bytes for each of their columns.
 
     Attributes:
-        parts: How many such rows each record batch has, and their extremes.
+        parts: How many such rows each record batch has, and their extremes: intp and float64, shape
+            (n_extreme,), by column.
     """
 
     parts: list[tuple[int, Extremes]] = field(default_factory=list)
@@ -210,7 +211,11 @@ class OutermostCount(Counter):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         n_rows, found = natural(value["n_rows"]), {}
         for name, (rows, scores) in value["columns"].items():
             at = unpack(rows, "<i8", (-1,)).astype(np.intp)

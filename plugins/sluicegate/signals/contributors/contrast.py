@@ -127,7 +127,7 @@ def learn_share_spread(n: Floats, hits: Floats, share: float) -> Spread:
 
     Args:
         n: Rows by block and contributor, float64, shape (n_blocks, k).
-        hits: Rows of the class, same shape.
+        hits: Rows of the class, float64, same shape.
         share: Share of the class in all rows, in (0, 1).
     """
     between = learn_spread(n, hits - share * n, share * (1.0 - share)).between
@@ -156,7 +156,7 @@ def learn_spread(n: Floats, total: Floats, variance: float) -> Spread:
 
     Args:
         n: Rows by block and contributor, float64, shape (n_blocks, k).
-        total: Sums of scores, same shape.
+        total: Sums of scores, float64, same shape.
         variance: Variance of one row's score.
     """
     rows, sums = n.sum(axis=0), total.sum(axis=0)

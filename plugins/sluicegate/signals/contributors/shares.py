@@ -21,7 +21,7 @@ class BlockShares:
     Attributes:
         column: The contributor column.
         known: Rows that name a contributor, bool, shape (n_rows,).
-        key: Block and contributor of these as one number, int64.
+        key: Block and contributor of these as one number, int64, shape (n_known,).
         rows: Rows of each, float64, shape (n_blocks, n_contributors).
     """
 
@@ -34,7 +34,7 @@ class BlockShares:
         """Return sums by block and contributor, float64, shape (n_blocks, n_contributors).
 
         Args:
-            weights: One for each row of ``known``, float64.
+            weights: One for each entry of ``key``, float64, same shape.
         """
         found = np.bincount(self.key, weights=weights, minlength=self.rows.size)
         return found.reshape(self.rows.shape).astype(np.float64, copy=False)

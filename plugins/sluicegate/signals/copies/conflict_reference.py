@@ -80,7 +80,11 @@ class ConflictTable:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         spectrum = tuple((int(a), int(b), float(c)) for a, b, c in value["spectrum"])
         if any(a < 1 or b < 1 or not 0.0 <= c <= a * b for a, b, c in spectrum):
             raise ValueError("a spectrum of conflicts is out of range")

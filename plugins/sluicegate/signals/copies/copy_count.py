@@ -74,7 +74,11 @@ class CopyCount(Counter):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         tables = tuple(_read_distinct(table) for table in value["tables"])
         if len(tables) != N_TABLES:
             raise ValueError("tables of fingerprints are missing")

@@ -29,7 +29,7 @@ class GoldenSet:
     """What a baseline keeps of it, for each table of fingerprints; nothing without one.
 
     Attributes:
-        prints: Its fingerprints, sorted, uint64.
+        prints: Its fingerprints, sorted, uint64, shape (n_prints,) for each table.
         in_baseline: Baseline rows that have one of them.
     """
 
@@ -63,7 +63,11 @@ class GoldenCount(Counter):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         rows = tuple(natural(k) for k in value["rows"])
         if len(rows) != N_TABLES:
             raise ValueError("counts of golden rows are missing")

@@ -49,7 +49,7 @@ class KnownRows:
     """A table of hashes, and how often rows of the baseline contradict the rest of it.
 
     Attributes:
-        keys: `packed`, sorted, each hash once.
+        keys: `packed`, uint64, shape (n_known,), sorted, each hash once.
         coverage: Share of all hashes that the table can hold, in (0, 1].
         met: Baseline rows whose hash rows of other blocks have too.
         contradicted: Those of them whose class is another one there.
@@ -90,7 +90,11 @@ class KnownRows:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         keys = unpack(value["keys"], "<u8", (-1,))
         coverage = float(value["coverage"])
         met, contradicted = int(value["met"]), int(value["contradicted"])
@@ -115,7 +119,8 @@ def learn_known_rows(
     Args:
         hashes: Hash of each row that has a known class, uint64, shape (n,).
         cells: Its label cell, uint8, shape (n,).
-        blocks: Its block, int64, values 0..k-1: rows are compared with those of other blocks.
+        blocks: Its block, int64, shape (n,), values 0..k-1: rows are compared with those of other
+            blocks.
         trusted: `packed` rows of a golden set, uint64, shape (n_golden,), remembered too and
             believed more.
         kept: Hashes kept at most.

@@ -62,9 +62,9 @@ class PairCounts:
     Attributes:
         limit: Fingerprints kept at most.
         level: Zero bits that a kept hash begins with.
-        keys: `packed` numbers, sorted, each once.
-        counts: Rows of each.
-        waiting: Numbers not counted yet.
+        keys: `packed` numbers, uint64, shape (n_kept,), sorted, each once.
+        counts: Rows of each, int64, same shape.
+        waiting: Numbers not counted yet, uint64, each array of shape (n_fresh,).
         n_waiting: How many these are.
     """
 

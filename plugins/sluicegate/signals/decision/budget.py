@@ -91,7 +91,7 @@ def excess_bound(excess: Floats) -> float:
     """Return the same for effects that are never negative, such as distances.
 
     Args:
-        excess: Distances less their expectation under chance, clipped at 0, shape (k,).
+        excess: Distances less their expectation under chance, clipped at 0, float64, shape (k,).
     """
     k = excess.size
     if k < 2:

@@ -102,7 +102,7 @@ def not_evaluated(signal: Signal, reason: str, *, column: str = "") -> Finding:
     """Return the finding of a signal that could not be computed.
 
     Args:
-        signal: The signal.
+        signal: What could not be computed.
         reason: Why, in words.
         column: Column that it would have judged, or "".
     """

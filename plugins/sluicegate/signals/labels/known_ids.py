@@ -122,7 +122,11 @@ class KnownIdCount(Counter):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         contributors = {optional_name(name): natural(k) for name, k in value["contributors"]}
         known, contradicting = natural(value["known"]), natural(value["contradicting"])
         if not sum(contributors.values()) <= contradicting <= known:

@@ -99,7 +99,7 @@ class MarginCount(Counter):
 
     @property
     def usable(self) -> Mapping[str | None, Counts] | None:
-        """``rows``, int64 tables by contributor; None if some rows could not be counted."""
+        """``rows``, int64, shape (n_classes, N_BINS) each; None if some rows were not counted."""
         return None if self.reason else self.rows
 
     def update(self, chunk: Chunk) -> None:
@@ -139,7 +139,11 @@ class MarginCount(Counter):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         rows = {optional_name(name): _counts(table, 2) for name, table in value["rows"]}
         predicted = {optional_name(name): _counts(row, 1) for name, row in value["predicted"]}
         sizes = {table.shape for table in rows.values()}

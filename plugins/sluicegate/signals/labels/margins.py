@@ -39,10 +39,11 @@ class LabelScale:
     Attributes:
         edges: Inner bin bounds for each class, float64, shape (n_classes, N_BINS - 1).
         own: Baseline rows by class and margin bin, int64, shape (n_classes, N_BINS).
-        flipped: Rows of other classes scored as this class, same shape.
-        contributors: ``own`` for each contributor of the baseline.
-        bias: What the scores average on clean rows they were not learned from, by class: they
-            are largest where the baseline happens to have few rows, and new rows correct that.
+        flipped: Rows of other classes scored as this class, int64, same shape.
+        contributors: ``own`` for each contributor of the baseline, int64, same shape.
+        bias: What the scores average on clean rows they were not learned from, float64, shape
+            (n_classes,): they are largest where the baseline happens to have few rows, and new
+            rows correct that.
     """
 
     edges: Floats
@@ -112,11 +113,14 @@ class LabelScale:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], n_classes: int) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed.
+        """Read what `to_json` wrote.
 
         Args:
             value: The object.
             n_classes: Classes of the model.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
         """
         shape = (n_classes, N_BINS)
         edges = unpack(value["edges"], "<f8", (n_classes, N_BINS - 1))
@@ -177,14 +181,14 @@ def learn_scale(
     """Learn bins and counts from cross-fitted scores of the baseline.
 
     Args:
-        scores: Log-odds of models that did not see the row, shape (n_classes, n_rows).
+        scores: Log-odds of models that did not see the row, float64, shape (n_classes, n_rows).
         class_index: Given class of each row, intp, shape (n_rows,).
         contributor: Index into ``names`` for each row, intp, same shape, or None.
         names: Contributors.
         folds: Fold of each row, int64, shape (n_rows,), for the bias.
 
     Returns:
-        The scale, and each row's margin bin.
+        The scale, and each row's margin bin, uint8, shape (n_rows,).
     """
     n_classes = scores.shape[0]
     edges = np.zeros((n_classes, N_BINS - 1))

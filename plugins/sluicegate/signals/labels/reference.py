@@ -48,7 +48,8 @@ class LabelReference:
         class_budgets: The same for each modelled class.
         moves: Variance of the flip share between clean blocks: of all rows, then of each class.
         spread: What contributors do by themselves, in flip share.
-        predicted: Cross-fitted expected rows of each class by contributor, in 1/65536 row.
+        predicted: Cross-fitted expected rows of each class by contributor, in 1/65536 row, int64,
+            shape (n_classes,).
         skew: What contributors do by themselves in rows of a class beyond expectation.
         skew_variance: Variance of one row's class indicator around the model, by class.
         second: A linear model of the values, which ranks rows too; None without values.

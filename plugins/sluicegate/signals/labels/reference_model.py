@@ -87,7 +87,11 @@ class ReferenceModel:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         features = tuple(str(name) for name in value["features"])
         orders, forests = [], []
         for item in value["forests"]:

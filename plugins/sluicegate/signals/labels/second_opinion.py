@@ -51,9 +51,10 @@ class SecondOpinion:
         intercepts: float64, shape (n_classes,).
         numbers: Numeric columns that are read.
         scale: Middle and spread of each, float64, shape (n_numbers, 2).
-        slopes: Log-odds of a spread, and of a missing value, shape (n_numbers, n_classes, 2).
+        slopes: Log-odds of a spread, and of a missing value, float64, shape
+            (n_numbers, n_classes, 2).
         listed: Categorical columns that are read.
-        steps: Log-odds of each cell, shape (n_listed, n_classes, 256).
+        steps: Log-odds of each cell, float64, shape (n_listed, n_classes, 256).
     """
 
     intercepts: Floats
@@ -103,11 +104,14 @@ class SecondOpinion:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], n_classes: int) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed.
+        """Read what `to_json` wrote.
 
         Args:
             value: The object.
             n_classes: Classes of the model.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
         """
         numbers = tuple(str(name) for name in value["numbers"])
         listed = tuple(str(name) for name in value["listed"])
@@ -148,7 +152,7 @@ def combine(first: Floats, second: Floats) -> Floats:
 
     Args:
         first: Log-odds of one model, float64, shape (n_rows,), at least one row.
-        second: Log-odds of the other, same shape.
+        second: Log-odds of the other, float64, same shape.
 
     Returns:
         float64, same shape.

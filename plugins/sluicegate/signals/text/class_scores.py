@@ -55,11 +55,11 @@ class DocScores:
     Attributes:
         net: Log-odds for each class over the root of the number of tokens, as for independent
             votes, float64, shape (n_classes, n_docs).
-        speaking: Sum of the log-odds that speak for each class, same shape.
+        speaking: Sum of the log-odds that speak for each class, float64, same shape.
         n_words: Different words, float64, shape (n_docs,).
-        n_pairs: Different pairs of neighbours, same shape.
-        log_words: Sum of ``log_rows`` over the words, same shape.
-        log_pairs: The same over the pairs.
+        n_pairs: Different pairs of neighbours, float64, same shape.
+        log_words: Sum of ``log_rows`` over the words, float64, same shape.
+        log_pairs: The same over the pairs, float64, same shape.
     """
 
     net: Floats

@@ -53,7 +53,11 @@ class TextReference:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         edges = tuple(tuple(float(v) for v in e) for e in value["edges"])
         if any(len(e) > MAX_BINS + 1 for e in edges):
             raise ValueError("too many bounds of a text score")

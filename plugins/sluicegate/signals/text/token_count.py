@@ -70,7 +70,11 @@ class TokenCount(Counter):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         tables = {str(name): TokenTable.from_json(v) for name, v in value["tables"].items()}
         words = {
             str(name): {natural(cell): str(word) for cell, word in own}

@@ -103,7 +103,7 @@ class TokenTable:
         self.counts += found.astype(np.int32)
 
     def weights(self) -> Floats:
-        """Return log-odds a token adds for each class, float64, like ``counts``.
+        """Return log-odds a token adds for each class, float64, of the shape of ``counts``.
 
         Smoothing is by the class's share, so an unknown token weighs nothing.
         Source: naive Bayes with Dirichlet prior; Wang and Manning 2012.
@@ -128,7 +128,11 @@ class TokenTable:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         rows = np.array(value["rows"])
         if rows.ndim != 1 or rows.dtype.kind not in "iu" or (rows < 0).any():
             raise ValueError("rows of a token table are malformed")

@@ -74,7 +74,11 @@ class WordEvidence:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         tails = unpack(value["tails"], "<f8", (_N_FACTS, _TAILS.size))
         order = tuple(float(v) for v in value["order"])
         limits = tuple(float(v) for v in value["limits"])

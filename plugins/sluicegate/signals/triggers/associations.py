@@ -65,11 +65,11 @@ class Counted(Protocol):
 
     @property
     def counts(self) -> NDArray[Any]:
-        """Integers, shape (n_cells, n_classes)."""
+        """Rows by cell and class, an integer dtype, shape (n_cells, n_classes)."""
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """Rows of each class, shape (n_classes,)."""
+        """Rows of each class, int64, shape (n_classes,)."""
 
 
 def associations(

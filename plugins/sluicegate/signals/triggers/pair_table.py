@@ -59,9 +59,11 @@ class Places:
     """Squares of neighbouring cells in the planes of all pairs, overlapping where wide.
 
     Attributes:
-        square: Rows by pair, first and second group and class, int64.
-        margins: Rows in the same groups of the first, and of the second column.
-        rows: Rows of each class.
+        square: Rows by pair, first and second group and class, int64, shape
+            (n_pairs, n_groups, n_groups, n_classes).
+        margins: Rows in the same groups of the first, and of the second column, int64, shapes
+            (n_pairs, n_groups, 1) and (n_pairs, 1, n_groups).
+        rows: Rows of each class, int64, shape (n_classes,).
     """
 
     square: Counts
@@ -196,7 +198,11 @@ class PairTable:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
         rows = np.array(value["rows"])
         if rows.ndim != 1 or rows.dtype.kind not in "iu" or (rows < 0).any():
             raise ValueError("rows of a table of pairs are malformed")
