@@ -14,7 +14,7 @@ demo: $(READY)  ## six stories through a real Airflow; KEEP=1 leaves it running
 test: $(READY)  ## every test, in two processes; T="path, or any arguments of pytest": those, in one
 	$(BIN)/python $(if $(T),-m pytest $(T),tests/side_by_side.py)
 
-quick: $(READY)  ## a minute, all day: tests/unit without those marked slow, which `make test` runs
+quick: $(READY)  ## all day: tests/unit without those marked slow, which `make test` runs
 	$(BIN)/python tests/side_by_side.py quick
 
 lint: $(READY)  ## formatting, style, types, layers
