@@ -25,7 +25,8 @@ COVERED_BY = {
     "attacks/signals/test_every_signal.py": """signals.arrival.burst_rows
         signals.arrival.reference signals.comparison signals.contributors.contrast
         signals.copies.conflict_rows signals.labels.flipped_rows signals.rows
-        signals.text.reference signals.traces signals.triggers.trigger_rows""",
+        signals.text.reference signals.traces signals.triggers.trigger_rows
+        signals.triggers.token_finding""",
     "conformance/test_wycheproof.py": "attest.public_key",
     "e2e/test_audit_walkthrough.py": "cli.administration.airflow_login",
     "faults/ledger/test_postgres.py": """adapters.ledgers.postgres_errors

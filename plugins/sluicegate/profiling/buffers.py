@@ -50,6 +50,12 @@ def is_bytes(type_: pa.DataType) -> bool:
     return any(is_kind(type_) for is_kind in kinds)
 
 
+def is_list(type_: pa.DataType) -> bool:
+    """Return whether an Arrow type is lists, of one length or of any."""
+    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(is_kind(type_) for is_kind in kinds)
+
+
 def text_of_bytes(array: pa.Array) -> pa.Array:
     """Return bytes as text; what is no UTF-8 is spelled in escapes, so that it is seen.
 

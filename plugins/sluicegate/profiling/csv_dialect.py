@@ -77,7 +77,7 @@ class CsvDialect:
             )
         try:
             made = cls(**{key: _KEYS[key](value) for key, value in mapping.items()})
-        except (TypeError, ValueError, LookupError) as error:
+        except (TypeError, ValueError) as error:
             raise ConfigError("a CSV dialect is not valid", locator=where, got=str(error)) from None
         made._require_sense(where)
         return made
@@ -134,7 +134,11 @@ def _mark(value: Any) -> str:
 def _encoding(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("encoding: no text")
-    name = codecs.lookup(value).name.replace("_le", "-le").replace("_be", "-be")
+    try:
+        name = codecs.lookup(value).name.replace("_le", "-le").replace("_be", "-be")
+    except LookupError:
+        # Python's text quotes what was written, and that may be a pasted secret.
+        raise ValueError("encoding: no encoding that Python knows") from None
     if not _ENCODINGS.fullmatch(name):
         raise ValueError("encoding: no encoding of text")
     return name

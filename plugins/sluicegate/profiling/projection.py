@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sluicegate.profiling.buffers import floats, null_mask, plain, primitive
+from sluicegate.profiling.buffers import floats, is_list, null_mask, plain, primitive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -143,8 +143,7 @@ def _large(type_: pa.DataType) -> pa.DataType:
 
 def is_vector(type_: pa.DataType) -> bool:
     """Whether values of an Arrow type are lists of numbers."""
-    lists = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    if not any(test(type_) for test in lists):
+    if not is_list(type_):
         return False
     return bool(pa.types.is_floating(type_.value_type) or pa.types.is_integer(type_.value_type))
 

@@ -71,6 +71,19 @@ class Comparison:
         reasons = ((c.name, self.missing(c.name)) for c in self.baseline.layout.features)
         return next((f"column {name}: {why}" for name, why in reasons if why), "")
 
+    def lacking_labels(self, n_known: int, lacking: str) -> str:
+        """Return why rows of known labels cannot be judged, or "".
+
+        Args:
+            n_known: Rows of the batch whose label the model knows.
+            lacking: Why what stands beside the label cannot be judged, or "".
+        """
+        label = self.baseline.layout.label
+        reason = (self.missing(label.name) if label else "no label") or lacking
+        if reason or n_known >= MIN_ROWS:
+            return reason
+        return f"{n_known} rows with a known label in the batch, {MIN_ROWS} needed"
+
     def too_few(self) -> str:
         """Return why the batch is too small to judge, or ""."""
         n = self.profile.n_rows

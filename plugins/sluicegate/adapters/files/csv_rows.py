@@ -14,7 +14,7 @@ from sluicegate.adapters.files.csv_suspicion import (
     refuse_other_dialect,
     refuse_other_numbers,
 )
-from sluicegate.adapters.files.declared import convert_column
+from sluicegate.adapters.files.declared import convert_column, plain_numbers
 from sluicegate.adapters.files.text_input import (
     HEAD_BYTES,
     refuse_encoding,
@@ -153,8 +153,6 @@ def _declared(
 
 def _ungrouped(values: pa.ChunkedArray, dialect: CsvDialect) -> pa.ChunkedArray:
     """Return numbers with marks between thousands as numbers; any other text as it is."""
-    from sluicegate.adapters.files.declared import plain_numbers
-
     plain = plain_numbers(values, dialect)
     whole = pc.match_substring_regex(plain, r"^-?[0-9]{1,18}$")
     number = pc.match_substring_regex(plain, r"^-?[0-9]{1,15}(\.[0-9]+)?$")

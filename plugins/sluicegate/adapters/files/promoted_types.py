@@ -7,6 +7,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from sluicegate.profiling.buffers import is_bytes, is_list
+
 _UNITS: Final = ("s", "ms", "us", "ns")
 _UTC: Final = frozenset({"UTC", "Etc/UTC", "+00:00", "Z"})
 _DIGITS: Final = {8: 3, 16: 5, 32: 10, 64: 20}
@@ -50,16 +52,10 @@ def _is_text(type_: pa.DataType) -> bool:
     )
 
 
-def _is_bytes(type_: pa.DataType) -> bool:
-    return any(
-        is_one(type_) for is_one in (kinds.is_binary, kinds.is_large_binary, kinds.is_binary_view)
-    )
-
-
 def _texts(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     if _is_text(one) and _is_text(other):
         return pa.large_string()
-    return pa.large_binary() if _is_bytes(one) and _is_bytes(other) else None
+    return pa.large_binary() if is_bytes(one) and is_bytes(other) else None
 
 
 def _integers(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
@@ -120,13 +116,8 @@ def _finer(one: pa.DataType, other: pa.DataType) -> str:
     return max(units, key=_UNITS.index)
 
 
-def _is_list(type_: pa.DataType) -> bool:
-    tests = (kinds.is_list, kinds.is_large_list, kinds.is_fixed_size_list)
-    return any(is_one(type_) for is_one in tests)
-
-
 def _lists(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
-    if not (_is_list(one) and _is_list(other)):
+    if not (is_list(one) and is_list(other)):
         return None
     inner = promoted(one.value_type, other.value_type)
     if inner is None:

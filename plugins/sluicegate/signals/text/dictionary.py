@@ -80,13 +80,8 @@ def findings(comparison: Comparison) -> list[Finding]:
 
 
 def _finding(comparison: Comparison, column: str) -> Finding:
-    label = comparison.baseline.layout.label
-    reason = comparison.missing(label.name) if label else "no label"
-    reason = reason or comparison.missing(column)
     n = int(TOKENS.of(comparison).tables[column].rows.sum())
-    if not reason and n < MIN_ROWS:
-        reason = f"{n} rows with a known label in the batch, {MIN_ROWS} needed"
-    if reason:
+    if reason := comparison.lacking_labels(n, comparison.missing(column)):
         return not_evaluated(SIGNAL, reason, column=column)
     text = TEXTS.of(comparison.baseline)[column]
     found, m = ODD_TEXTS.of(comparison).beyond[column], int(text.table.rows.sum())

@@ -111,13 +111,8 @@ def findings(comparison: Comparison) -> list[Finding]:
     if base is None:
         return []
     batch = PAIR_ROWS.of(comparison).table
-    label = comparison.baseline.layout.label
-    reason = comparison.missing(label.name) if label else "no label"
-    reason = reason or comparison.lacking_feature()
     n = int(batch.rows.sum())
-    if not reason and n < MIN_ROWS:
-        reason = f"{n} rows with a known label in the batch, {MIN_ROWS} needed"
-    if reason:
+    if reason := comparison.lacking_labels(n, comparison.lacking_feature()):
         return [not_evaluated(SIGNAL, reason)]
     found = crowded(batch, base)
     tolerance = comparison.tolerance(SIGNAL, "")

@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING
 
 from sluicegate.signals.chunk import kept_classes, tokens_of
 from sluicegate.signals.comparison import MIN_ROWS
-from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.finding import Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.text.reference import TEXTS
 from sluicegate.signals.text.token_count import TOKENS, token_cells
 from sluicegate.signals.text.token_table import text_bits
-from sluicegate.signals.triggers.associations import (
-    associations,
-    candidate,
-    described,
-    nothing_found,
-)
 from sluicegate.signals.triggers.block_habits import token_habit
+from sluicegate.signals.triggers.token_finding import association_finding
 from sluicegate.signals.triggers.trigger_rows import holding, is_named, triggered
 
 if TYPE_CHECKING:
@@ -32,6 +25,7 @@ if TYPE_CHECKING:
 
     from sluicegate.signals.chunk import Chunk
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.decision.finding import Finding
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.signals.learning import Learning
     from sluicegate.signals.traces import Traces
@@ -45,41 +39,17 @@ def findings(comparison: Comparison) -> list[Finding]:
 
 
 def _finding(comparison: Comparison, column: str) -> Finding:
-    label = comparison.baseline.layout.label
-    base = TEXTS.of(comparison.baseline)[column].table
     counted = TOKENS.of(comparison)
-    batch, words = counted.tables[column], counted.words[column]
-    reason = comparison.missing(label.name) if label else "no label"
-    reason = reason or comparison.missing(column)
-    n = int(batch.rows.sum())
-    if not reason and n < MIN_ROWS:
-        reason = f"{n} rows with a known label in the batch, {MIN_ROWS} needed"
-    if reason:
-        return not_evaluated(SIGNAL, reason, column=column)
-    found, tolerance = associations(batch, base), comparison.tolerance(SIGNAL, column)
-    return Finding(
-        signal=SIGNAL,
+    words = counted.words[column]
+    return association_finding(
+        SIGNAL,
+        comparison,
+        counted.tables[column],
+        TEXTS.of(comparison.baseline)[column].table,
         column=column,
-        null_hypothesis="no token is both more frequent than before and tied to a label",
-        effect_unit="share of rows",
-        n_baseline=int(base.rows.sum()),
-        n_batch=n,
-        candidates=[
-            candidate(
-                a,
-                tolerance,
-                f"{a.rows} rows ({a.rows_before} in the baseline) share one token, and "
-                f"{percent(a.rows_of_class / a.rows)} of them have one label",
-            )
-            for a in found[:1]
-        ]
-        or [nothing_found(tolerance, "no new token")],
-        evidence={
-            "associations": [
-                {"cell": a.cell, "token": words.get(a.cell, "")[:40], **described(a)}
-                for a in found[:10]
-            ]
-        },
+        lacking=comparison.missing(column),
+        thing="token",
+        word=lambda cell: words.get(cell, "")[:40],
     )
 
 

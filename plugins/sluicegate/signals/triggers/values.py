@@ -18,19 +18,12 @@ from sluicegate.profiling.tokens import mix
 from sluicegate.signals.chunk import kept_classes
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.counting import Counter, Counting
-from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.finding import Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.section import Section
 from sluicegate.signals.text.token_table import BITS, TokenTable
-from sluicegate.signals.triggers.associations import (
-    associations,
-    candidate,
-    described,
-    nothing_found,
-)
 from sluicegate.signals.triggers.block_habits import token_habit
+from sluicegate.signals.triggers.token_finding import association_finding
 from sluicegate.signals.triggers.trigger_rows import holding, is_named, triggered
 
 if TYPE_CHECKING:
@@ -41,6 +34,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.chunk import Chunk, EncodedRows
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.decision.finding import Finding
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.signals.learning import Learning
     from sluicegate.signals.traces import Traces
@@ -113,39 +107,20 @@ class ValueCount(Counter):
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding for all features but texts, if the baseline counted their values."""
-    base, label = VALUES.of(comparison.baseline), comparison.baseline.layout.label
+    base = VALUES.of(comparison.baseline)
     if base is None:
         return []
-    batch = VALUE_ROWS.of(comparison).table
-    reason = comparison.missing(label.name) if label else "no label"
-    reason = reason or comparison.lacking_feature()
-    n = int(batch.rows.sum())
-    if not reason and n < MIN_ROWS:
-        reason = f"{n} rows with a known label in the batch, {MIN_ROWS} needed"
-    if reason:
-        return [not_evaluated(SIGNAL, reason)]
-    found, tolerance = associations(batch, base), comparison.tolerance(SIGNAL, "")
     return [
-        Finding(
-            signal=SIGNAL,
-            null_hypothesis="no value is both more frequent than before and tied to a label",
-            effect_unit="share of rows",
-            n_baseline=int(base.rows.sum()),
-            n_batch=n,
-            candidates=[
-                candidate(
-                    a,
-                    tolerance,
-                    f"{a.rows} rows ({a.rows_before} in the baseline) share one value, and "
-                    f"{percent(a.rows_of_class / a.rows)} of them have one label",
-                )
-                for a in found[:1]
-            ]
-            or [nothing_found(tolerance, "no new value")],
-            evidence={
-                # No value is named, because it may be private; rows are named instead.
-                "associations": [{"cell": a.cell, "token": "", **described(a)} for a in found[:10]]
-            },
+        association_finding(
+            SIGNAL,
+            comparison,
+            VALUE_ROWS.of(comparison).table,
+            base,
+            column="",
+            lacking=comparison.lacking_feature(),
+            thing="value",
+            # No value is named, because it may be private; rows are named instead.
+            word=lambda _: "",
         )
     ]
 

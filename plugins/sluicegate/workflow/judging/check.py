@@ -175,12 +175,12 @@ def _counted(
 
 def _decided(
     found: CheckResult,
-    limited: tuple[SignalRecord, ...],
+    found_alone: tuple[SignalRecord, ...],
     rules: Policy | None,
     reference: Baseline,
 ) -> Checked:
     own = tuple(record for record in found.records if record.code not in ALONE)
-    alone = [*limited, *(record for record in found.records if record.code in ALONE)]
+    alone = [*found_alone, *(record for record in found.records if record.code in ALONE)]
     judged = judge(rules, [Compared(own, expected_findings(reference))], alone)
     started = judged.result is not Status.FAILED if rules is None else rules.starts(judged.result)
     return Checked(

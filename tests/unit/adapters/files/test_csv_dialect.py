@@ -233,6 +233,15 @@ def test_dialect_that_makes_no_sense_is_called_wrongly(section):
         CsvDialect.from_mapping(section, locator="schema.yaml")
 
 
+@pytest.mark.parametrize(
+    "field", ["delimiter", "quote", "decimal", "encoding", "header", "missing"]
+)
+def test_message_about_a_dialect_never_holds_what_was_written(field):
+    with pytest.raises(ConfigError) as caught:
+        CsvDialect.from_mapping({field: SECRET}, locator="schema.yaml")
+    assert SECRET not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", HARMLESS)
 def test_dialect_survives_its_own_spelling(name):
     dialect = declared(**HARMLESS[name][0])

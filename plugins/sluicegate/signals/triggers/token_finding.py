@@ -1,0 +1,73 @@
+"""What the search for triggers found among tokens: words of a text, or exact values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sluicegate.signals.decision.correction import percent
+from sluicegate.signals.decision.finding import Finding, not_evaluated
+from sluicegate.signals.triggers.associations import (
+    associations,
+    candidate,
+    described,
+    nothing_found,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.definition import Signal
+    from sluicegate.signals.text.token_table import TokenTable
+
+
+def association_finding(
+    signal: Signal,
+    comparison: Comparison,
+    batch: TokenTable,
+    base: TokenTable,
+    *,
+    column: str,
+    lacking: str,
+    thing: str,
+    word: Callable[[int], str],
+) -> Finding:
+    """Return the finding about one table of tokens.
+
+    Args:
+        signal: Whose finding it is.
+        comparison: Batch and baseline.
+        batch: Rows of the batch by token and class.
+        base: Rows of the baseline, in the same cells.
+        column: The text column, "" for all others together.
+        lacking: Why the columns of the tokens cannot be judged, or "".
+        thing: What a token is, for messages.
+        word: Names the token of a table cell in the evidence.
+    """
+    n = int(batch.rows.sum())
+    if reason := comparison.lacking_labels(n, lacking):
+        return not_evaluated(signal, reason, column=column)
+    found, tolerance = associations(batch, base), comparison.tolerance(signal, column)
+    return Finding(
+        signal=signal,
+        column=column,
+        null_hypothesis=f"no {thing} is both more frequent than before and tied to a label",
+        effect_unit="share of rows",
+        n_baseline=int(base.rows.sum()),
+        n_batch=n,
+        candidates=[
+            candidate(
+                a,
+                tolerance,
+                f"{a.rows} rows ({a.rows_before} in the baseline) share one {thing}, and "
+                f"{percent(a.rows_of_class / a.rows)} of them have one label",
+            )
+            for a in found[:1]
+        ]
+        or [nothing_found(tolerance, f"no new {thing}")],
+        evidence={
+            "associations": [
+                {"cell": a.cell, "token": word(a.cell), **described(a)} for a in found[:10]
+            ]
+        },
+    )
