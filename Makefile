@@ -2,6 +2,8 @@
 PYTHON ?= python3.11
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Processes that tests run in, beside each other.
+N      ?= 2
 READY  := $(VENV)/.ready
 
 .PHONY: ready demo test quick lint pages dev doctor requirements clean
@@ -11,11 +13,12 @@ ready: $(READY)  ## the environment
 demo: $(READY)  ## six stories through a real Airflow; KEEP=1 leaves it running
 	$(BIN)/sluicegate demo $(if $(KEEP),--keep)
 
-test: $(READY)  ## every test, in two processes; T="path, or any arguments of pytest": those, in one
-	$(BIN)/python $(if $(T),-m pytest $(T),tests/side_by_side.py)
+test: $(READY)  ## every test, in N processes; T="path, or any arguments of pytest": those, in one
+	$(BIN)/python -m pytest $(or $(T),-n $(N) tests)
 
 quick: $(READY)  ## all day: tests/unit without those marked slow, which `make test` runs
-	$(BIN)/python tests/side_by_side.py quick
+	$(BIN)/python -m pytest -n $(N) tests/unit -m "not slow" --hypothesis-profile=quick \
+	    --durations=5 --durations-min=1
 
 lint: $(READY)  ## formatting, style, types, layers
 	$(BIN)/ruff format --check

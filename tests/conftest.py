@@ -6,6 +6,7 @@ And no property has a deadline: how long an example takes says what else the mac
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -25,6 +26,29 @@ def _demanded(report):
         report.outcome = "failed"
         report.longrepr = f"{REQUIRE_SERVICES} is set, but: {reason}"
     return report
+
+
+def pytest_configure():
+    """Take interrupts, which a shell has its jobs in the background ignore: tests send them."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+WITH_AIRFLOW = ("tests/airflow/", "tests/e2e/")
+"""Two Airflows beside each other on two processors lose tasks that start too slowly."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Spread whole files over the processes; one of them takes all that start an Airflow."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            path = super()._split_scope(nodeid)
+            return "airflow" if path.startswith(WITH_AIRFLOW) else path
+
+    return ByFile(config, log)
 
 
 JUDGED_SITE = {"site", "built_site", "admitted"}

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.support.audit_view import codes_of, findings_of
+from tests.support.real_airflow import wait_refused
 
 from sluicegate.attest import dsse
 from sluicegate.attest.statement import Statement
-from sluicegate.cli.demo.airflow_rest import AirflowApiError
 from sluicegate.gate.promotion import Lane
 from sluicegate.workflow.baselines.in_force import baselines_in_force
 
@@ -34,8 +34,8 @@ class People:
 
     def may_not(self, person, dag_id, **conf):
         self.airflow.wait_dag(dag_id)
-        with pytest.raises(AirflowApiError, match="got 403"):
-            self.airflow.as_person(person).trigger(dag_id, conf)
+        client = self.airflow.as_person(person)
+        wait_refused(lambda: client.trigger(dag_id, conf), 403, f"a run by {person}")
 
     def log(self, dag_id, run_id, task_id):
         (ti,) = self.airflow.task_instances(dag_id, run_id)

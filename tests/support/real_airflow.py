@@ -17,6 +17,19 @@ ROLES = {"admin": "admin", "alice": "op", "bob": "op", "ursula": "user", "vera":
 ENDED = {"success", "failed", "upstream_failed", "skipped"}
 
 
+def wait_refused(call, status, what):
+    """Call until Airflow refuses for this reason: a busy SQLite answers 500 before it is asked."""
+
+    def refused():
+        try:
+            call()
+        except AirflowApiError as error:
+            return error.got == str(status) or None
+        raise AssertionError(f"{what} was accepted")
+
+    wait_until(refused, timeout_s=60, what=f"{status} for {what}")
+
+
 class RealAirflow(AirflowInstance):
     """Scheduler, LocalExecutor, API server and dag-processor; people with passwords."""
 
