@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from sources import Source, Split
+    from units import Record
 
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.evaluate import CheckResult
     from sluicegate.signals.labels.excess import Step
 
-Record = dict[str, Any]
 STEPS = 10
 _RAMP_TO = 0.05
 _RANKED = 0.03

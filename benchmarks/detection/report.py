@@ -9,7 +9,7 @@ from report_found import by_rate, found_section, peer_section, ranking_section, 
 from report_table import at_rate_and_size
 
 if TYPE_CHECKING:
-    from measure import Record
+    from units import Record
 
 _HEAD = """# Detection: what is found, what is missed
 

@@ -8,7 +8,7 @@ import numpy as np
 from report_table import case_name, grouped, mark, supported, table, upper_bound, verdict_of
 
 if TYPE_CHECKING:
-    from measure import Record
+    from units import Record
 
 
 def clean_section(records: list[Record]) -> str:

@@ -11,7 +11,7 @@ from report_table import case_name, grouped, is_found, mark, table
 from attacks import NEEDS_LIMIT
 
 if TYPE_CHECKING:
-    from measure import Record
+    from units import Record
 
 _FOUND_SMALL = {
     "fixed_trigger": 0.95,

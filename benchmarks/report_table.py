@@ -10,7 +10,7 @@ from sluicegate.signals.decision.tails import binomial_lower
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from measure import Record
+    from units import Record
 
 SHOWN = 20  # fewer batches without a miss do not show a rate of 0.85
 _ENOUGH = 60  # fewer splits say nothing about one in a hundred
