@@ -62,21 +62,25 @@ def run(monkeypatch, capsys, caplog, tmp_path):
     return run
 
 
-@pytest.fixture(scope="module")
-def site(built_site, tmp_path_factory):  # noqa: F811 - the fixture imported above
-    copied = Site(tmp_path_factory.mktemp("canary") / "site")
+@pytest.fixture
+def site(built_site, tmp_path):  # noqa: F811 - the fixture imported above
+    """A site of its own: a command may record what it was asked to, and the next one show that."""
+    copied = Site(tmp_path / "site")
     shutil.copytree(built_site, copied.root)
     (copied.root / "schema.yaml").write_text("id: id\nlabel: label\n")
     return copied
 
 
-@pytest.fixture(scope="module")
-def lines(site):
-    """All commands by their first word; the parser is made once, as no command changes it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sluicegate.cli.main.build_parser", cache(build_parser))
-        found = command_lines(site)
-        yield lambda command: [line for line in found if line.name.split()[0] == command]
+PARSER = cache(build_parser)
+"""Made once, as no command changes it."""
+
+
+@pytest.fixture
+def lines(site, monkeypatch):
+    """All commands by their first word."""
+    monkeypatch.setattr("sluicegate.cli.main.build_parser", PARSER)
+    found = command_lines(site)
+    return lambda command: [line for line in found if line.name.split()[0] == command]
 
 
 def files_of(root):

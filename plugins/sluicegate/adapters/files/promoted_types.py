@@ -11,8 +11,8 @@ from sluicegate.profiling.buffers import is_bytes, is_list
 
 _UNITS: Final = ("s", "ms", "us", "ns")
 _UTC: Final = frozenset({"UTC", "Etc/UTC", "+00:00", "Z"})
-_DIGITS: Final = {8: 3, 16: 5, 32: 10, 64: 20}
-"""Decimal digits of the largest integer, by its width in bits."""
+_INTEGER_DIGITS: Final = 20
+"""Of the largest integer: with fewer for a narrow one, the order of the files would decide."""
 
 _MAX_DIGITS: Final = 76  # of a decimal of 256 bits
 
@@ -92,7 +92,7 @@ def _digits(type_: pa.DataType) -> tuple[int, int] | None:
     """Return digits before and behind the point."""
     if kinds.is_decimal(type_):
         return type_.precision - type_.scale, type_.scale
-    return (_DIGITS[type_.bit_width], 0) if kinds.is_integer(type_) else None
+    return (_INTEGER_DIGITS, 0) if kinds.is_integer(type_) else None
 
 
 def _instants(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:

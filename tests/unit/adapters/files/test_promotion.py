@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,7 +47,7 @@ HARMLESS = {
     "decimals": (
         pa.decimal128(5, 2), pa.decimal128(8, 4), Decimal("1.50"), pa.decimal128(8, 4),
     ),
-    "integer, decimal": (pa.int32(), pa.decimal128(5, 2), 7, pa.decimal128(12, 2)),
+    "integer, decimal": (pa.int32(), pa.decimal128(5, 2), 7, pa.decimal128(22, 2)),
     "vectors": (
         pa.list_(pa.float32(), 2), pa.list_(pa.float64()), [1.0, 2.0], pa.list_(pa.float64()),
     ),
@@ -226,6 +227,11 @@ def test_promotion_is_the_same_in_either_order_and_keeps_what_it_gave(one, other
     assert found == promoted(other, one)
     if found is not None:
         assert promoted(found, one) == promoted(found, other) == found
+
+
+@given(st.permutations([pa.int8(), pa.uint16(), pa.decimal128(5, 2)]))
+def test_integers_of_either_sign_beside_a_decimal_give_one_type_in_every_order(types):
+    assert reduce(promoted, types) == pa.decimal128(22, 2)
 
 
 @given(st.lists(TYPES, min_size=1, max_size=5), st.randoms())
