@@ -13,6 +13,7 @@ from sluicegate.signals.arrival import time_burst
 from sluicegate.signals.columns import completeness, drift, outliers, schema_match
 from sluicegate.signals.contributors import newcomers
 from sluicegate.signals.copies import conflicts, duplicates, leakage
+from sluicegate.signals.counters import counter
 from sluicegate.signals.definition import Scope
 from sluicegate.signals.labels import (
     contributor_skew,
@@ -46,6 +47,7 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     conflicts.SIGNAL,
     leakage.SIGNAL,
     outliers.SIGNAL,
+    counter.SIGNAL,
     tokens.SIGNAL,
     values.SIGNAL,
     pairs.SIGNAL,
