@@ -159,6 +159,15 @@ CASES: Mapping[str, Case] = {
         no_values=changes.nothing_in("who"),
     ),
     "DUPLICATES": _rows(changes.copied(45), changes.redelivered(500)),
+    "REDELIVERY": _batch(
+        changes.again(60),
+        changes.again(1),
+        warns=True,
+        few_rows=changes.first(49),
+        no_id=changes.without("id"),
+        ids_of_another_type=changes.numbered("id"),
+        no_feature=changes.without("x2"),
+    ),
     "LABEL_CONFLICTS": _batch(
         changes.redelivered(30, flipped=30, renamed=True),
         changes.redelivered(300, flipped=1, renamed=True),
