@@ -63,6 +63,7 @@ COVERED_BY = {
     "unit/signals/baseline/test_build.py": """signals.labels.clean_spread
         signals.contributors.shares signals.labels.reference signals.learning""",
     "unit/signals/copies/test_conflicts.py": "signals.copies.conflict_count",
+    "unit/signals/counters/test_counter.py": "signals.counters.counting signals.counters.reference",
     "unit/signals/labels/test_sequence.py": "signals.decision.tolerance",
     "unit/signals/test_signals.py": """signals.columns.extremes signals.copies.golden
         signals.decision.budget signals.labels.margin_count signals.labels.reference_model
@@ -81,7 +82,7 @@ COVERED_BY = {
     "unit/workflow/judging/test_model_gate.py": "cli.model",
     "unit/workflow/judging/test_over_time.py": "workflow.evidence.kept_findings",
     "unit/workflow/judging/test_partitions.py": """workflow.admission.parts
-        workflow.judging.facts workflow.judging.unjudged""",
+        workflow.judging.facts""",
     "unit/workflow/response/test_quarantine.py": """cli.response.history gate.custody
         workflow.evidence.custody""",
     "unit/workflow/response/test_waiver.py": """gate.waiver gate.waiver_check

@@ -23,6 +23,7 @@ from sluicegate.cli.options import (
     table,
 )
 from sluicegate.errors import ConfigError
+from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
     import argparse
@@ -215,18 +216,23 @@ def _build(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         limits=_limits(arguments.policy, arguments.source),
     )
+    moving = [column.name for column in baseline.layout.counters]
     emit(
         {
             "baseline": str(baseline.digest),
             "rows": baseline.n_rows,
             "signed": arguments.key is not None,
             "out": str(arguments.out),
+            "counters": moving,
+            "ignored": list(baseline.schema.ignore),
         },
         [
             (
                 f"baseline {baseline.digest.short}: {baseline.n_rows} rows, "
                 f"{'signed' if arguments.key else 'not signed (checks only, no gate)'}"
-            )
+            ),
+            *(f"column {visible(n)} moves by nature: COUNTER judges it, no other" for n in moving),
+            *(f"column {visible(n)} is ignored: nobody judges it" for n in baseline.schema.ignore),
         ],
         as_json=arguments.json,
     )

@@ -238,7 +238,7 @@ def _kind(role: str, source: Kind, array: pa.Array) -> Kind:
     scalar = source in (Kind.NUMERIC, Kind.BOOLEAN, Kind.CATEGORICAL)
     if role == "embedding" and source is Kind.NESTED:
         return Kind.EMBEDDING
-    if role in ("id", "timestamp"):
+    if role in ("id", "timestamp") or (role == "counter" and source is Kind.CATEGORICAL):
         return source if source is Kind.DATETIME else Kind.OPAQUE
     if role == "contributor" and scalar:
         return Kind.CATEGORICAL

@@ -4,7 +4,9 @@ Table 0 is exact: it takes the bits of numbers, the category, the set of a text'
 to 3 are coarser: they put the bins of a numeric column into 64, 32 and 16 groups of neighbours,
 and take six, four and three minimum hashes of a text. Where rows lie close together, fine cells
 tell copies from neighbours. Where they do not, coarse cells find copies with more noise. The
-baseline's own rate of collisions tells the two cases apart. Only features enter. The id, label,
+baseline's own rate of collisions tells the two cases apart. Beyond the baseline's range the groups
+go on, as wide as the outermost bin: a column that outgrew its baseline tells rows apart as well as
+ever, and a month of larger numbers is no month of copies. Only features enter. The id, label,
 contributor and time do not, because a copy may change any of them.
 Source: locality-sensitive hashing, Indyk and Motwani 1998; Broder 1997.
 """
@@ -33,6 +35,7 @@ _GROUPS = (64, 32, 16)  # of tables 1 to 3; borders of coarser groups are shifte
 # collide with probability 0.43, 0.57 and 0.66, texts of similarity 0.12 (two reviews in one
 # language) with 3e-6, 2e-4 and 2e-3.
 _BANDS = (6, 4, 3)
+_FARTHEST = float(1 << 40)  # bins beyond the range: more are one group
 
 
 def fingerprints(
@@ -64,8 +67,13 @@ def fingerprints(
         elif column.listed:
             out[0] ^= _lookup(np.arange(256, dtype=np.uint64), index, 0)[codes]
         if column.listed or column.kind is Kind.NUMERIC:
+            beyond = _beyond(column, codes, values) if column.kind is Kind.NUMERIC else None
             for table in range(1, N_TABLES):
-                out[table] ^= _lookup(_groups(column, table), index, table)[codes]
+                hashed = _lookup(_groups(column, table), index, table)[codes]
+                if beyond is not None:
+                    rows, bins = beyond
+                    hashed[rows] = _lookup(_outer(column, table, bins), index, table)
+                out[table] ^= hashed
     return out
 
 
@@ -101,14 +109,58 @@ def _groups(column: Column, table: int) -> Hashes:
     cells = np.arange(256, dtype=np.uint64)
     if column.listed or len(column.edges) < 2:
         return cells
-    bins = column.n_cells - 4
+    bins, width = column.n_cells - 4, _width(column, table)
     cells[: bins + 2] = np.clip(cells[: bins + 2], 1, bins)
-    groups = _GROUPS[table - 1]
-    if bins <= groups:
+    if width == 1:
         return cells
-    width = -(-bins // groups)
     grouped = (cells + np.uint64(width // 2)) // np.uint64(width)
     grouped[column.n_cells - 2 :] = cells[column.n_cells - 2 :] + np.uint64(1000)
+    return grouped
+
+
+def _width(column: Column, table: int) -> int:
+    """Return how many bins of a column make one group."""
+    bins, groups = column.n_cells - 4, _GROUPS[table - 1]
+    return 1 if bins <= groups else -(-bins // groups)
+
+
+def _beyond(
+    column: Column, codes: NDArray[np.uint8], values: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.int64]] | None:
+    """Return the rows at least one bin beyond the range, and their bins if bins went on there.
+
+    The outermost bin is the widest where a column thins out, so a few values far out share bins.
+
+    Args:
+        column: A numeric column.
+        codes: Cells of the values, uint8, shape (n,).
+        values: float64, same shape.
+
+    Returns:
+        Rows, intp, and bins, int64, below 1 or above the last, both of shape (n_beyond,); None if
+        there are no such rows.
+    """
+    if len(column.edges) < 2:
+        return None
+    bins, edges = column.n_cells - 4, column.edges
+    rows = np.flatnonzero((codes == 0) | (codes == bins + 1))
+    if rows.size == 0:
+        return None
+    below = codes[rows] == 0
+    # The first bin begins at the minimum and the last ends at the maximum, half a gap too early.
+    first, last = (max(w, 1e-300) for w in (edges[1] - edges[0], edges[-1] - edges[-2]))
+    with np.errstate(over="ignore"):
+        far = np.where(below, (edges[0] - values[rows]) / first, (values[rows] - edges[-1]) / last)
+    whole = np.minimum(far, _FARTHEST).astype(np.int64)
+    some = whole > 0
+    found = np.where(below, 1 - whole, bins + whole)
+    return rows[some], found[some]
+
+
+def _outer(column: Column, table: int, bins: NDArray[np.int64]) -> Hashes:
+    """Return the groups of bins beyond the range, apart from all that are inside."""
+    width = _width(column, table)
+    grouped: Hashes = ((bins + width // 2) // width).astype(np.uint64) + np.uint64(1 << 32)
     return grouped
 
 

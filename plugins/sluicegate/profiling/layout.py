@@ -27,11 +27,19 @@ _SLOTS = 32  # label slots that counts by label and cell keep apart; more classe
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns in the baseline's order, the roles of some of them, and the axes of embeddings."""
+    """Columns in the baseline's order, the roles of some of them, and the axes of embeddings.
+
+    Attributes:
+        columns: Without those that the schema ignores.
+        schema: Roles.
+        projections: Axes of embeddings.
+        growing: Columns without a role that move by nature, as the baseline's rows show.
+    """
 
     columns: tuple[Column, ...]
     schema: BatchSchema
     projections: tuple[Projection, ...] = ()
+    growing: tuple[str, ...] = ()
 
     @property
     def label(self) -> Column | None:
@@ -45,9 +53,19 @@ class Layout:
 
     @property
     def features(self) -> tuple[Column, ...]:
-        """Text columns, embeddings and columns without a role."""
+        """Text columns, embeddings and columns without a role that do not move by nature.
+
+        Whether a column is a feature is decided here alone.
+        """
         roles = {self.schema.id, self.schema.label, self.schema.contributor, self.schema.timestamp}
-        return tuple(c for c in self.columns if c.name not in roles)
+        others = {*roles, *self.schema.counter, *self.growing}
+        return tuple(c for c in self.columns if c.name not in others)
+
+    @property
+    def counters(self) -> tuple[Column, ...]:
+        """Columns that move by nature: the schema says so, or the baseline's rows show it."""
+        named = {*self.schema.counter, *self.growing}
+        return tuple(c for c in self.columns if c.name in named)
 
     def projected(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the batch as text where it is counted as text, with columns of embeddings."""
@@ -80,6 +98,7 @@ class Layout:
             "columns": [c.to_json() for c in self.columns],
             "schema": self.schema.to_json(),
             "projections": [p.to_json() for p in self.projections],
+            **({"growing": list(self.growing)} if self.growing else {}),
         }
 
     @classmethod
@@ -95,7 +114,10 @@ class Layout:
         if len({c.name for c in columns}) != len(columns):
             raise ValueError("column names repeat")
         projections = tuple(Projection.from_json(item) for item in value["projections"])
-        return cls(columns, BatchSchema.from_mapping(value["schema"]), projections)
+        growing = tuple(str(name) for name in value.get("growing", ()))
+        if not {c.name for c in columns}.issuperset(growing):
+            raise ValueError("a growing column is none of the columns")
+        return cls(columns, BatchSchema.from_mapping(value["schema"]), projections, growing)
 
 
 @dataclass(frozen=True, slots=True)

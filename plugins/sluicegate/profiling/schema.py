@@ -1,4 +1,4 @@
-"""Which columns of a batch carry identity, label, contributor, time, text and embeddings."""
+"""Which columns of a batch carry identity, label, contributor, time, text, embeddings, counters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sluicegate.errors import ConfigError
 from sluicegate.profiling.csv_dialect import UNDECLARED, CsvDialect
 
 _SINGLE = ("id", "label", "contributor", "timestamp")
-_MANY = ("text", "embedding")
+_MANY = ("text", "embedding", "counter", "ignore")
+_ADDED = ("counter", "ignore")  # since the format was fixed: written only if they name a column
 _CSV = "csv"
 
 
@@ -25,6 +26,8 @@ class BatchSchema:
         timestamp: Column that orders rows in time.
         text: Columns with free text.
         embedding: Columns with fixed-length lists of numbers.
+        counter: Columns that move by nature: judged by their course, never as a feature.
+        ignore: Columns that nobody judges; every verdict says so.
         csv: How CSV files of the source are written, and types of their columns.
     """
 
@@ -34,6 +37,8 @@ class BatchSchema:
     timestamp: str | None = None
     text: tuple[str, ...] = ()
     embedding: tuple[str, ...] = ()
+    counter: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
     csv: CsvDialect = UNDECLARED
 
     @classmethod
@@ -65,7 +70,8 @@ class BatchSchema:
         single: dict[str, Any] = {k: _name(mapping.get(k), k, locator) for k in _SINGLE}
         many: dict[str, Any] = {k: _names(mapping.get(k), k, locator) for k in _MANY}
         _refuse_two_roles(
-            [n for n in single.values() if n] + [*many["text"], *many["embedding"]], locator
+            [n for n in single.values() if n] + [n for names in many.values() for n in names],
+            locator,
         )
         section = mapping.get(_CSV)
         csv = UNDECLARED if section is None else CsvDialect.from_mapping(section, locator=locator)
@@ -77,7 +83,11 @@ class BatchSchema:
         return {
             **({_CSV: declared} if declared else {}),
             **{key: getattr(self, key) for key in _SINGLE},
-            **{key: list(getattr(self, key)) for key in _MANY},
+            **{
+                key: list(getattr(self, key))
+                for key in _MANY
+                if key not in _ADDED or getattr(self, key)
+            },
         }
 
     def role(self, column: str) -> str:

@@ -12,7 +12,8 @@ from sluicegate.signals.alone import ALONE
 from sluicegate.signals.arrival import time_burst
 from sluicegate.signals.columns import completeness, drift, outliers, schema_match
 from sluicegate.signals.contributors import newcomers
-from sluicegate.signals.copies import conflicts, duplicates, leakage
+from sluicegate.signals.copies import conflicts, duplicates, leakage, redelivery
+from sluicegate.signals.counters import counter
 from sluicegate.signals.definition import Scope
 from sluicegate.signals.labels import (
     contributor_skew,
@@ -43,9 +44,11 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     *newcomers.SIGNALS,
     contributor_skew.SIGNAL,
     duplicates.SIGNAL,
+    redelivery.SIGNAL,
     conflicts.SIGNAL,
     leakage.SIGNAL,
     outliers.SIGNAL,
+    counter.SIGNAL,
     tokens.SIGNAL,
     values.SIGNAL,
     pairs.SIGNAL,

@@ -159,6 +159,15 @@ CASES: Mapping[str, Case] = {
         no_values=changes.nothing_in("who"),
     ),
     "DUPLICATES": _rows(changes.copied(45), changes.redelivered(500)),
+    "REDELIVERY": _batch(
+        changes.again(60),
+        changes.again(1),
+        warns=True,
+        few_rows=changes.first(49),
+        no_id=changes.without("id"),
+        ids_of_another_type=changes.numbered("id"),
+        no_feature=changes.without("x2"),
+    ),
     "LABEL_CONFLICTS": _batch(
         changes.redelivered(30, flipped=30, renamed=True),
         changes.redelivered(300, flipped=1, renamed=True),
@@ -169,6 +178,14 @@ CASES: Mapping[str, Case] = {
         no_values=changes.nothing_in("y"),
     ),
     "LEAKAGE": _rows(changes.leaked(20), changes.redelivered(20)),
+    "COUNTER": _batch(
+        changes.every(50, "serial", 77),
+        changes.every(500, "serial", 77),
+        few_rows=changes.first(49),
+        no_column=changes.without("serial"),
+        no_values=changes.nothing_in("serial"),
+        other_type=changes.as_text("serial"),
+    ),
     "OUTLIERS": _rows(changes.far_out(20), changes.column("x2", lambda _, v: v + 3.0)),
     "TRIGGER_TOKENS": _batch(
         changes.words(0.02, "cf", y=1),

@@ -120,8 +120,14 @@ def newcomer(step: int, *, label: int | None = None) -> Change:
 
 
 def copied(n_copies: int) -> Change:
-    """Replace the last rows by copies of the first three."""
-    return lambda t: t.take([*range(t.num_rows - n_copies), *(i % 3 for i in range(n_copies))])
+    """Replace the last rows by copies of the first three, under ids of their own."""
+
+    def change(table: pa.Table) -> pa.Table:
+        kept = table.num_rows - n_copies
+        rows = table.take([*range(kept), *(i % 3 for i in range(n_copies))])
+        return column("id", lambda i, v: v if i < kept else f"copy-{i}")(rows)
+
+    return change
 
 
 def bursting(n_rows: int, *, label: int | None = None, who: str | None = None) -> Change:
@@ -146,6 +152,11 @@ def redelivered(n_rows: int, *, flipped: int = 0, renamed: bool = False) -> Chan
     turned = column("y", lambda i, v: 1 - int(str(v)) if i < flipped else v)(rows)
     named = column("id", lambda i, v: f"again-{i}" if renamed else v)(turned)
     return lambda t: pa.concat_tables([t, named])
+
+
+def again(n_rows: int, times: int = 1) -> Change:
+    """Deliver the first rows of the batch again, with their ids."""
+    return lambda t: pa.concat_tables([t, *[t.slice(0, n_rows)] * times])
 
 
 def leaked(n_rows: int) -> Change:

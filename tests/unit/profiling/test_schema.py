@@ -16,6 +16,12 @@ def test_empty_file_means_no_roles():
 def test_schema_round_trips():
     schema = BatchSchema(id="i", label="y", contributor="w", timestamp="t", text=("a", "b"))
     assert BatchSchema.from_mapping(schema.to_json()) == schema
+    more = BatchSchema(label="y", counter=("n",), ignore=("loaded", "batch"))
+    assert BatchSchema.from_mapping(more.to_json()) == more
+
+
+def test_roles_that_no_column_has_are_not_written_so_that_older_baselines_keep_their_bytes():
+    assert not {"counter", "ignore"} & set(BatchSchema(label="y").to_json())
 
 
 @pytest.mark.parametrize(
@@ -29,6 +35,9 @@ def test_schema_round_trips():
         ({"text": [1]}, "not a column name"),
         ({"label": "y", "contributor": "y"}, "two roles"),
         ({"text": ["a"], "embedding": ["a"]}, "two roles"),
+        ({"label": "y", "ignore": ["y"]}, "two roles"),
+        ({"counter": ["n"], "ignore": ["n"]}, "two roles"),
+        ({"ignore": "n"}, "not a list"),
     ],
 )
 def test_unusable_schema_is_refused(mapping, match):

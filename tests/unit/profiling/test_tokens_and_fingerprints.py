@@ -85,3 +85,20 @@ def test_noisy_copies_of_rounded_rows_collide_even_at_the_ends_of_the_range():
     copies = np.repeat(row, 40, axis=0) + rng.normal(size=(40, 8)) * 0.03
     found = prints(pa.table({f"x{i}": copies[:, i] for i in range(8)}), base)
     assert [len(set(table.tolist())) for table in found] == [40, 1, 1, 1]
+
+
+def test_values_beyond_the_range_are_told_apart_as_well_as_those_inside():
+    """A month of larger numbers is no month of near copies."""
+    base = pa.table({"n": np.arange(6400.0)})
+    for start in (6400.0, 60_000.0, -6400.0):
+        found = prints(pa.table({"n": start + np.arange(6400.0)}), base)
+        for table, groups in ((1, 64), (2, 32), (3, 16)):
+            assert np.unique(found[table]).size == pytest.approx(groups, abs=2)
+
+
+def test_noise_at_the_border_of_the_range_makes_no_new_neighbour():
+    base = pa.table({"n": np.arange(6400.0)})
+    found = prints(pa.table({"n": [6399.0, 6399.5, 6420.0, 0.0, -0.5, -20.0]}), base)
+    for table in (1, 2, 3):
+        assert np.unique(found[table][:3]).size == 1
+        assert np.unique(found[table][3:]).size == 1

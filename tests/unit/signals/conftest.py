@@ -13,7 +13,9 @@ from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.evaluate import evaluate
 
 CREATED = datetime(2026, 1, 1, tzinfo=UTC)
-SCHEMA = BatchSchema(id="id", label="y", contributor="who", timestamp="at", text=("note",))
+SCHEMA = BatchSchema(
+    id="id", label="y", contributor="who", timestamp="at", text=("note",), counter=("serial",)
+)
 WORDS = [f"word{i}" for i in range(400)]
 
 
@@ -37,6 +39,7 @@ def make_rows(n: int, seed: int) -> pa.Table:
             **{f"x{j}": x[:, j].tolist() for j in range(4)},
             "kind": kind.tolist(),
             "note": notes,
+            "serial": [(7919 * i + 104_729 * seed) % 1_000_003 for i in range(n)],  # all different
             "y": y.astype(int).tolist(),
         }
     )

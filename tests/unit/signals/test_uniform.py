@@ -22,7 +22,7 @@ N_ROWS = 1000
 N_AGAIN = 100
 LEVEL = 0.001  # of each KS test: a seeded simulation that is right fails never, or always
 SCHEMA = BatchSchema(id="id", label="y", contributor="who", timestamp="at", text=("note",))
-EXACT = {"SCHEMA", "LABEL_NEW_CLASS"}
+EXACT = {"SCHEMA", "LABEL_NEW_CLASS", "REDELIVERY"}
 """Signals that compare facts and have no p-value."""
 CONTINUOUS = {"DRIFT_NUMERIC", "LABEL_PRIOR", "DRIFT_TEXT"}
 """Signals whose statistic takes many values, so that p is uniform and not only not too small."""
@@ -34,11 +34,13 @@ def rows(rng: np.random.Generator, n: int) -> pa.Table:
     y = ((x > 0) ^ (rng.random(n) < 0.1)).astype(int)
     words = rng.integers(0, 80, (n, 5)) + 20 * y[:, None]
     lengths = rng.integers(1, 6, n)
+    at = rng.spawn(1)[0].integers(0, 10**8, n)
     return pa.table(
         {
             "id": [f"{i}" for i in rng.integers(0, 1 << 60, n)],
             "who": [f"c{i}" for i in rng.integers(0, 4, n)],
-            "at": pa.array(rng.spawn(1)[0].integers(0, 10**8, n), pa.timestamp("ms")),
+            "at": pa.array(at, pa.timestamp("ms")),
+            "meter": at / 1000 + rng.spawn(1)[0].normal(0, 10, n),
             "x": x,
             "z": rng.normal(size=n),
             "kind": [f"k{i}" for i in rng.integers(0, 8, n)],

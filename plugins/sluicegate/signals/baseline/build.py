@@ -18,6 +18,7 @@ from sluicegate.profiling.layout import Layout, encode_batch, without_index
 from sluicegate.profiling.projection import Projection, learn_projection, project
 from sluicegate.signals.baseline.stored import Baseline
 from sluicegate.signals.contributors.shares import contributors_of
+from sluicegate.signals.counters.nature import growing_columns
 from sluicegate.signals.decision.budget import assign_blocks
 from sluicegate.signals.labels.reference import LabelReference, learn_reference
 from sluicegate.signals.labels.reference_model import modelled_classes
@@ -72,10 +73,12 @@ def build_baseline(
     golden = None if golden is None else list(golden)
     table = _table(batches)
     _require_columns(table, schema)
+    table = _judged(table, schema)
     whole = _whole(table)
     projections = _projections(whole, schema)
     whole = project(projections, whole)
     layout = _layout(whole, schema, projections)
+    layout = replace(layout, growing=growing_columns(layout, whole))
     encoded = encode_batch(layout, whole)
     profile = Profile.empty(layout)
     profile.add(encoded)
@@ -123,9 +126,15 @@ def _table(batches: Iterable[pa.RecordBatch]) -> pa.Table:
     return table.select([f.name for f in without_index(table.schema)]).combine_chunks()
 
 
+def _judged(table: pa.Table, schema: BatchSchema) -> pa.Table:
+    """Leave out what the schema ignores, before anything is learned from it."""
+    return table.drop_columns([n for n in table.schema.names if n in schema.ignore])
+
+
 def _require_columns(table: pa.Table, schema: BatchSchema) -> None:
     named = [schema.id, schema.label, schema.contributor, schema.timestamp]
-    wanted = [n for n in (*named, *schema.text, *schema.embedding) if n is not None]
+    many = (*schema.text, *schema.embedding, *schema.counter, *schema.ignore)
+    wanted = [n for n in (*named, *many) if n is not None]
     lacking = [name for name in wanted if name not in table.schema.names]
     if lacking:
         raise ConfigError(

@@ -82,7 +82,9 @@ def distance(column: Column, base: Counts, batch: Counts) -> Distance:
 def _column(comparison: Comparison, column: Column, signal: Signal) -> Finding:
     reason = comparison.missing(column.name)
     if column.kind is Kind.NESTED:
-        reason = "nested values are not supported; declare it as embedding or drop it"
+        reason = (
+            "nested values are not supported; declare it as embedding, or ignore it in the schema"
+        )
     if not reason:
         base = present(column, comparison.baseline.profile.marginal(column.name))
         batch = present(column, comparison.profile.marginal(column.name))

@@ -24,7 +24,8 @@ _ANY = 1e9  # more extra columns than a batch can have
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding for the whole batch, with a candidate for each kind of change."""
-    seen = Counter(field.name for field in comparison.fields)
+    ignored = comparison.baseline.schema.ignore
+    seen = Counter(field.name for field in comparison.fields if field.name not in ignored)
     types = {field.name: field.type for field in comparison.fields}
     columns = {c.name: c for c in comparison.baseline.layout.columns}
     changes = {

@@ -56,15 +56,16 @@ class ConflictCount(Counter):
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {"tables": [_written(table) for table in self.tables]}
+        return {"tables": [written_pairs(table) for table in self.tables]}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
-        return cls(tuple(_read(table) for table in value["tables"]))
+        return cls(tuple(read_pairs(table) for table in value["tables"]))
 
 
-def _written(table: PairCounts) -> dict[str, Any]:
+def written_pairs(table: PairCounts) -> dict[str, Any]:
+    """Return rows by fingerprint and label as plain JSON types."""
     table.settle()
     return {
         "limit": table.limit,
@@ -74,7 +75,12 @@ def _written(table: PairCounts) -> dict[str, Any]:
     }
 
 
-def _read(value: Mapping[str, Any]) -> PairCounts:
+def read_pairs(value: Mapping[str, Any]) -> PairCounts:
+    """Read what `written_pairs` wrote.
+
+    Raises:
+        ValueError: Not what it wrote; for some faults KeyError or TypeError instead.
+    """
     limit, level = natural(value["limit"]), natural(value["level"])
     keys = unpack(value["keys"], "<u8", (-1,))
     counts = unpack(value["counts"], "<i8", keys.shape)

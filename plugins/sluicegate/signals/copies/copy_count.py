@@ -70,7 +70,7 @@ class CopyCount(Counter):
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return {"tables": [_distinct_json(table) for table in self.tables]}
+        return {"tables": [distinct_json(table) for table in self.tables]}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -79,13 +79,14 @@ class CopyCount(Counter):
         Raises:
             ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
         """
-        tables = tuple(_read_distinct(table) for table in value["tables"])
+        tables = tuple(read_distinct(table) for table in value["tables"])
         if len(tables) != N_TABLES:
             raise ValueError("tables of fingerprints are missing")
         return cls(tables)
 
 
-def _distinct_json(table: Distinct) -> dict[str, Any]:
+def distinct_json(table: Distinct) -> dict[str, Any]:
+    """Return a count of different fingerprints as plain JSON types."""
     table.settle()
     return {
         "limit": table.limit,
@@ -96,7 +97,12 @@ def _distinct_json(table: Distinct) -> dict[str, Any]:
     }
 
 
-def _read_distinct(value: Mapping[str, Any]) -> Distinct:
+def read_distinct(value: Mapping[str, Any]) -> Distinct:
+    """Read what `distinct_json` wrote.
+
+    Raises:
+        ValueError: Not what it wrote; for some faults KeyError or TypeError instead.
+    """
     limit, level = natural(value["limit"]), natural(value["level"])
     values, repeated = (unpack(value[key], "<u8", (-1,)) for key in ("values", "repeated"))
     times = unpack(value["times"], "<i8", repeated.shape)

@@ -3,7 +3,8 @@
 Null hypothesis: copies (rows beyond the first in a group of equal fingerprints) are as frequent as
 in a baseline sample of the batch's size. Minimum n: 50. What is expected is rarefied from the
 baseline's spectrum of group sizes, so a source with natural repeats, or a batch of another size,
-raises nothing; rows that repeat *baseline* rows are redelivery, not flooding, and are not counted.
+raises nothing; rows that repeat *baseline* rows are redelivery, not flooding, and are not counted;
+nor are rows that repeat one of the batch with its id, twice at most (`deliveries`).
 Large groups are asked for apart (`repeats`): among many rows natural twos and threes would hide
 them. What is tolerated is what the source shows in a batch so many times as large as its own
 blocks seem denser than the whole, at least twice: pairs may become twice as frequent, groups of
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from sluicegate.signals.chunk import prints_of
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.copies.copy_count import COPIES, REPEATS, expected_copies
+from sluicegate.signals.copies.deliveries import DELIVERIES
 from sluicegate.signals.copies.repeats import excess_groups_p, expected_rows, rows_in_groups
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
@@ -58,9 +60,10 @@ def findings(comparison: Comparison) -> list[Finding]:
     if reason:
         return [not_evaluated(SIGNAL, reason)]
     n, m = comparison.profile.n_rows, comparison.baseline.n_rows
-    tables = COPIES.of(comparison).tables
-    estimates, spectra = [t.estimate() for t in tables], [t.spectrum() for t in tables]
-    found = [max(n - distinct, 0.0) for distinct, _ in estimates]
+    again = _excused(comparison)
+    estimates = [table.estimate() for table in COPIES.of(comparison).tables]
+    spectra = [_spectrum(comparison, table, again) for table in range(len(KINDS))]
+    found = [max(n - again - distinct, 0.0) for distinct, _ in estimates]
     return [
         Finding(
             signal=SIGNAL,
@@ -72,23 +75,36 @@ def findings(comparison: Comparison) -> list[Finding]:
                 candidate
                 for table in range(len(KINDS))
                 for candidate in (
-                    _copies(comparison, table, found[table]),
-                    *(_groups(comparison, table, spectra[table], least) for least in SIZES),
+                    _copies(comparison, table, found[table], again),
+                    *(_groups(comparison, table, spectra[table], least, again) for least in SIZES),
                 )
             ],
             evidence={
                 "exact_copies": round(found[0]),
                 "near_copies": round(max(found[1:])),
-                "largest_group": max(groups[-1][0] for groups in spectra),
+                "largest_group": max(groups[-1][0] for groups, _ in spectra),
                 "standard_error": round(max(error for _, error in estimates)),
             },
         )
     ]
 
 
-def _copies(comparison: Comparison, table: int, found: float) -> Candidate:
+def _excused(comparison: Comparison) -> float:
+    """Return the rows that were only delivered again."""
+    known = comparison.baseline.schema.id is not None
+    return DELIVERIES.of(comparison).excused() if known else 0.0
+
+
+def _spectrum(comparison: Comparison, table: int, again: float) -> tuple[Spectrum, int]:
+    """Return a table's groups without rows that were only delivered again, and their scale."""
+    if again:
+        return DELIVERIES.of(comparison).spectrum(table)
+    return COPIES.of(comparison).tables[table].spectrum(), COPIES.of(comparison).scale(table)
+
+
+def _copies(comparison: Comparison, table: int, found: float, again: float) -> Candidate:
     """Copies are the rows beyond the different ones, however they are spread over groups."""
-    n, m = comparison.profile.n_rows, comparison.baseline.n_rows
+    n, m = comparison.profile.n_rows - round(again), comparison.baseline.n_rows
     reference = REPEATS.of(comparison.baseline)
     groups, dense = reference.spectra[table], n * reference.density[table]
     expected, error = (
@@ -115,10 +131,12 @@ def _copies(comparison: Comparison, table: int, found: float) -> Candidate:
     )
 
 
-def _groups(comparison: Comparison, table: int, batch: Spectrum, least: int) -> Candidate:
+def _groups(
+    comparison: Comparison, table: int, counted: tuple[Spectrum, int], least: int, again: float
+) -> Candidate:
     """Rows in large groups: natural repeats come in twos and threes, floods do not."""
-    n, m = comparison.profile.n_rows, comparison.baseline.n_rows
-    reference, scale = REPEATS.of(comparison.baseline), COPIES.of(comparison).scale(table)
+    n, m = comparison.profile.n_rows - round(again), comparison.baseline.n_rows
+    reference, (batch, scale) = REPEATS.of(comparison.baseline), counted
     groups, dense = reference.spectra[table], n * reference.density[table]
     found, expected = scale * rows_in_groups(batch, least), expected_rows(groups, m, n, least)
     squares = sum(size * size * number for size, number in batch if size >= least)

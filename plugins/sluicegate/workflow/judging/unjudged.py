@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sluicegate.profiling.columns import Kind, kind_of
 from sluicegate.profiling.encode import comparable
+from sluicegate.signals.counters.counter import counters_judged
 from sluicegate.signals.decision.record import UNJUDGED
 from sluicegate.workflow.judging.facts import fact_record
 
@@ -64,12 +65,15 @@ def column_records(baseline: Baseline, schema: pa.Schema | None) -> tuple[Signal
         SCHEMA already.
     """
     types = {} if schema is None else {field.name: field.type for field in schema}
-    notes = []
+    notes = [(name, "the schema ignores it") for name in baseline.schema.ignore]
+    judged = counters_judged(baseline)
     for column in baseline.layout.columns:
         type_ = types.get(column.name)
         if type_ is not None and not comparable(column, type_):
             was, now = _TYPES[column.source], _TYPES[kind_of(type_)]
             notes.append((column.name, f"{now} ({type_}) in this batch, {was} in the baseline"))
+        elif column in baseline.layout.counters and column.name not in judged:
+            notes.append((column.name, "only whether a value is there: a counter without a course"))
         elif column in baseline.layout.features and column.kind in _ONLY_PRESENCE:
             notes.append(
                 (column.name, f"only whether a value is there: {_ONLY_PRESENCE[column.kind]}")

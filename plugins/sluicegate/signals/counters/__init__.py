@@ -1,0 +1,1 @@
+"""Signals of columns that move by nature: ids, meters, clocks, days since."""
