@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_LABELS: Final = ("LABEL_PRIOR", "LABEL_NEW_CLASS", "LABEL_FLIPS")
+_LABELS: Final = ("LABEL_PRIOR", "LABEL_NEW_CLASS", "LABEL_FLIPS", "TARGET_RANGE")
 _HEAD: Final = """\
 # Sluicegate policy. Every verdict binds the digest of this file: a change, even of a
 # comment, makes the gate judge again. Unknown keys are errors.

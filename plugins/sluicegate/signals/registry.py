@@ -22,6 +22,7 @@ from sluicegate.signals.labels import (
     prior,
     trusted,
 )
+from sluicegate.signals.targets import following
 from sluicegate.signals.text import dictionary, hidden_unicode
 from sluicegate.signals.triggers import pairs, tokens, values
 
@@ -40,6 +41,7 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     new_class.SIGNAL,
     flips.SIGNAL,
     trusted.SIGNAL,
+    *following.SIGNALS,
     *newcomers.SIGNALS,
     contributor_skew.SIGNAL,
     duplicates.SIGNAL,

@@ -179,9 +179,9 @@ def _times(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None:
 
 
 def _labels(learning: Learning) -> tuple[LabelReference | None, str]:
-    """Return the label model, or None and why there is none ("" without a label)."""
+    """Return the label model, or None and why there is none ("" without classes)."""
     layout, encoded, n_classes = learning.layout, learning.encoded, len(learning.classes)
-    if layout.label is None or encoded.label is None:
+    if layout.label is None or not layout.label.listed or encoded.label is None:
         return None, ""
     index, names = contributors_of(encoded)
     texts = learning.once(learned_texts)
