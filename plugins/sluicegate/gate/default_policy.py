@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_LABELS: Final = ("LABEL_PRIOR", "LABEL_NEW_CLASS", "LABEL_FLIPS", "TARGET_RANGE")
+_CLASSES: Final = ("LABEL_PRIOR", "LABEL_NEW_CLASS", "LABEL_FLIPS")
+_NUMBERS: Final = ("TARGET_RANGE",)
 _HEAD: Final = """\
 # Sluicegate policy. Every verdict binds the digest of this file: a change, even of a
 # comment, makes the gate judge again. Unknown keys are errors.
@@ -60,9 +61,11 @@ def default_policy(supported: Collection[str] | None = None) -> str:
         supports it blocks. One that does not apply to the source has no rule.
     """
     if supported is None:
-        rules = [f"  {code}: {{severity: block, required: false}}" for code in _LABELS]
+        rules = [f"  {code}: {{severity: block, required: false}}" for code in _CLASSES]
     else:
-        rules = [f"  {code}: {{severity: block}}" for code in _LABELS if code in supported]
+        rules = [
+            f"  {code}: {{severity: block}}" for code in (*_CLASSES, *_NUMBERS) if code in supported
+        ]
     return _HEAD + "".join(f"{rule}\n" for rule in rules)
 
 

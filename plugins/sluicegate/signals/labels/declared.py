@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _CODES: Final[Mapping[LabelKind, tuple[str, ...]]] = {
     LabelKind.CLASS: ("LABEL_PRIOR", "LABEL_NEW_CLASS", "LABEL_FLIPS"),
-    LabelKind.NUMBER: ("LABEL_PRIOR", "TARGET_RANGE", "TARGET_SHIFT"),
+    LabelKind.NUMBER: ("TARGET_RANGE", "TARGET_SHIFT"),
 }
 
 

@@ -1,14 +1,14 @@
 """TARGET_RANGE and TARGET_SHIFT: a measured label follows the features as on the baseline.
 
-TARGET_RANGE, null hypothesis: within groups of like prediction, the share of rows whose residual
-lies out of the conformal ranges of 99 % and 99.8 % is that of the baseline. It finds values of
-another scale, sign or row, and leverage points. TARGET_SHIFT, null hypothesis: residuals stand as
-high in their group as on the baseline; a contributor beside its own past and the rest of the batch.
-It finds values that one contributor raised or lowered; if all rows or those of one size moved, it
-warns, because prices rise. Minimum n: 50 values; contributors and groups with fewer than 10 are not
-asked. Both are corrected over all that are asked. Equal values share the middle of their ranks;
-missing and infinite values are left out, because COMPLETENESS judges them. The model needs no
-skill: without any, both judge the values alone.
+TARGET_RANGE, null hypothesis: the share of rows whose residual lies out of the conformal ranges of
+99 % and 99.8 % of their group of like prediction is that of the baseline; a contributor beside its
+own past and the rest of the batch. It finds values of another scale, sign or row, and leverage
+points. TARGET_SHIFT, null hypothesis: residuals stand as high in their group as on the baseline; a
+contributor as before. It finds values that one contributor raised or lowered; if all rows or those
+of one size moved, it warns, because prices rise. Minimum n: 50 values; contributors and groups with
+fewer than 10 are not asked. Both are corrected over all that are asked. Equal values share the
+middle of their ranks; missing and infinite values are left out, because COMPLETENESS judges them.
+The model needs no skill: without any, both judge the values alone.
 Source: `residuals` (ranges), `scores` (Mann and Whitney), `contrast` (contributors),
 `tails.mean_excess_p` (p-value).
 """
@@ -90,11 +90,8 @@ def _out_of_range(
         now, usual = _shares(reference, found, held)
         text = f"{now} of values lie out of the range that the features predict (baseline {usual})"
         yield _candidate(found, floor, text, f"{hint} The rows are named with --rows.")
-    question = _question(reference, f"range {_INNER}")
-    for found in question.by_group(batch):
-        yield _part(comparison, reference, found, floor, hint)
     rows = RESIDUALS.of(comparison).rows
-    for found in question.by_contributor(rows):
+    for found in _question(reference, f"range {_INNER}").by_contributor(rows):
         yield _part(comparison, reference, found, floor, hint)
     for found in _question(reference, "straying").by_contributor(rows):
         subject = _subject(comparison, reference, found)
@@ -116,7 +113,13 @@ def _part(
         f"{now} of its values lie out of the range that their features predict (baseline {usual}): "
         f"{percent(found.effect)} of the batch beyond the rest"
     )
-    return _candidate(found, floor, text, hint, subject=_subject(comparison, reference, found))
+    return _candidate(
+        found,
+        floor,
+        text,
+        hint,
+        subject=_subject(comparison, reference, found),
+    )
 
 
 def _shifted(
@@ -218,7 +221,7 @@ RANGE = Signal(
     family=Family.LABEL,
     floor=0.005,
     asks="values of a measured label out of the range that the features predict: over all rows, "
-    "by size, by contributor",
+    "by contributor",
     demand="A measured label must lie where the features predict it as often as on the baseline.",
     needs=f"a label of numbers, a feature, {MIN_ROWS} values",
     min_rows=MIN_ROWS,

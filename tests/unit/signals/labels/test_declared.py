@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 from tests.unit.signals.conftest import CREATED
 
+from sluicegate.gate.default_policy import default_policy
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.labels.declared import declared_codes
@@ -26,6 +28,9 @@ def test_promised_signals_are_those_that_a_baseline_supports(kind):
     baseline = built({"column": "y", "kind": kind})
     promised = set(declared_codes(baseline.schema))
     labels = {c for c in expected_codes(baseline) if c.startswith(("LABEL", "TARGET"))}
+    default = yaml.safe_load(default_policy(promised))["signals"]
+    assert default.keys() >= promised - {"TARGET_SHIFT"}, "only warns by itself, so has no rule"
+    assert yaml.safe_load(default_policy(expected_codes(baseline)))["signals"] == default
     assert promised <= labels
     assert {*promised, "LABEL_CONFLICTS"} >= labels
     assert promised <= set(BY_CODE)

@@ -18,13 +18,19 @@ from sluicegate.signals.baseline.build import Baseline, build_baseline
 from sluicegate.signals.contributors.names import ContributorNames
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.signals.registry import expected_codes
+from sluicegate.signals.registry import expected_codes, expected_findings
 from sluicegate.signals.targets.questions import Question
 from sluicegate.signals.targets.reference import TARGETS
 from sluicegate.signals.targets.residual_count import RESIDUALS
 
-CLASSES = {"LABEL_NEW_CLASS", "LABEL_FLIPS", "CONTRIBUTOR_LABEL_SKEW", "LABEL_CONFLICTS"}
-TARGET = {"LABEL_PRIOR", "TARGET_RANGE", "TARGET_SHIFT"}
+CLASSES = {
+    "LABEL_PRIOR",
+    "LABEL_NEW_CLASS",
+    "LABEL_FLIPS",
+    "CONTRIBUTOR_LABEL_SKEW",
+    "LABEL_CONFLICTS",
+}
+TARGET = {"DRIFT_NUMERIC:y", "TARGET_RANGE", "TARGET_SHIFT"}
 
 
 def orders(n: int, seed: int, kind: str) -> pa.Table:
@@ -102,7 +108,7 @@ def times(table, factor, share=0.05):
 @pytest.mark.parametrize("kind", KINDS)
 def test_clean_batches_of_every_kind_pass_and_hundredfold_values_fail(kind):
     baseline = learned(kind)
-    assert set(expected_codes(baseline)) >= TARGET
+    assert set(expected_findings(baseline)) >= TARGET
     assert not set(expected_codes(baseline)) & CLASSES
     for seed in range(3):
         assert found(baseline, orders(1500, 50 + seed, kind)) == {}
@@ -142,7 +148,7 @@ def test_label_of_lists_is_not_judged_and_no_signal_of_labels_applies():
     lists = table.set_column(5, "y", tags)
     schema = BatchSchema(label="y", contributor="customer")
     baseline = build_baseline(lists.to_batches(), schema, created=CREATED, seed=1)
-    assert not {*CLASSES, *TARGET} & set(expected_codes(baseline))
+    assert not {*CLASSES, *TARGET} & set(expected_findings(baseline))
     assert baseline.layout.label is None
 
 
