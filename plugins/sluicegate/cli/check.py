@@ -73,5 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [f"{done.verdict.value}: {done.found.n_rows} rows, {len(done.reasons)} reasons"]
     lines += reason_lines(done.reasons)
     lines += [f"  not asked here, the gate does: {name}" for name in done.not_asked]
+    lines += [
+        f"  does not apply, the baseline has nothing for it: {k}" for k in done.not_applicable
+    ]
     say(lines)
     return 0 if done.accepted else Outcome.CHECKED_AND_BAD.value

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-DEFAULT_POLICY: Final = """\
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_CLASSES: Final = ("LABEL_PRIOR", "LABEL_NEW_CLASS", "LABEL_FLIPS")
+_NUMBERS: Final = ("TARGET_RANGE",)
+_HEAD: Final = """\
 # Sluicegate policy. Every verdict binds the digest of this file: a change, even of a
 # comment, makes the gate judge again. Unknown keys are errors.
 version: 1
@@ -32,16 +37,37 @@ verdict_ttl_hours: 168
 # largest accepted effect, a share; without it the one that the baseline learned from its own
 # history. SCHEMA:extra: columns that the baseline does not know, and so nobody judges. UNJUDGED:
 # files of the batch that no reader knows; they block without a rule too.
-# required: false if a source need not have what the signal looks at; what the baseline
-# supports must be evaluated all the same. not_evaluated: why a batch may pass although the
-# signal could not be evaluated; without that reason, it may not.
+# required: false if a source need not have what the signal looks at, such as a label, classes or
+# numbers; what the baseline supports must be evaluated all the same. not_evaluated: why a batch
+# may pass although the signal could not be evaluated; without that reason, it may not.
 signals:
   SCHEMA: {severity: block}
   SCHEMA:extra: {severity: block, tolerance: 0}
   COMPLETENESS: {severity: block}
   DRIFT_NUMERIC: {severity: warn, required: false}
   DRIFT_CATEGORICAL: {severity: warn, required: false}
-  LABEL_PRIOR: {severity: block}
-  LABEL_NEW_CLASS: {severity: block}
-  LABEL_FLIPS: {severity: block}
 """
+
+
+def default_policy(supported: Collection[str] | None = None) -> str:
+    """Return the policy to start from.
+
+    Args:
+        supported: Codes of the signals that the source's baseline or schema supports; None if
+            nobody knows, and then no signal of labels is required.
+
+    Returns:
+        YAML. A signal of labels that is supported is required: a later baseline that no longer
+        supports it blocks. One that does not apply to the source has no rule.
+    """
+    if supported is None:
+        rules = [f"  {code}: {{severity: block, required: false}}" for code in _CLASSES]
+    else:
+        rules = [
+            f"  {code}: {{severity: block}}" for code in (*_CLASSES, *_NUMBERS) if code in supported
+        ]
+    return _HEAD + "".join(f"{rule}\n" for rule in rules)
+
+
+DEFAULT_POLICY: Final = default_policy()
+"""For any source."""

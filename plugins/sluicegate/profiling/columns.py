@@ -151,8 +151,8 @@ def infer_column(name: str, values: pa.Array | pa.ChunkedArray, *, role: str = "
         name: Column name.
         values: All baseline values.
         role: Role in the schema, as `BatchSchema.role` names it. "text" and "embedding"
-            override what the values suggest; "label" and "contributor" make integers
-            categories.
+            override what the values suggest; "label" and "contributor" make numbers
+            categories, "target" makes numbers five slices.
 
     Returns:
         The column; a column of numbers that are all null has no edges.
@@ -169,7 +169,7 @@ def infer_column(name: str, values: pa.Array | pa.ChunkedArray, *, role: str = "
     if kind is Kind.TEXT:
         edges = equi_mass_edges(_lengths(array))
     elif kind is Kind.NUMERIC:
-        edges = equi_mass_edges(_valid_floats(array), 5 if role == "label" else MAX_BINS)
+        edges = equi_mass_edges(_valid_floats(array), 5 if role == "target" else MAX_BINS)
     elif kind is Kind.BOOLEAN:
         categories = ("false", "true")
     elif kind is Kind.CATEGORICAL:
@@ -240,20 +240,11 @@ def _kind(role: str, source: Kind, array: pa.Array) -> Kind:
         return Kind.EMBEDDING
     if role in ("id", "timestamp") or (role == "counter" and source is Kind.CATEGORICAL):
         return source if source is Kind.DATETIME else Kind.OPAQUE
-    if role == "contributor" and scalar:
+    if role in ("label", "contributor") and scalar:
         return Kind.CATEGORICAL
-    if role == "label" and scalar:
-        return Kind.NUMERIC if _measured(array) else Kind.CATEGORICAL
     if source is Kind.CATEGORICAL:
         return Kind.TEXT if role == "text" else _string_kind(array)
     return source
-
-
-def _measured(array: pa.Array) -> bool:
-    """Whether a label is a measurement (many distinct reals) rather than a class."""
-    if not (pa.types.is_floating(array.type) or pa.types.is_decimal(array.type)):
-        return False
-    return bool(np.unique(_valid_floats(array)).size > MAX_BINS)
 
 
 def _string_kind(array: pa.Array) -> Kind:

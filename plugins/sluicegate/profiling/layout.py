@@ -43,8 +43,12 @@ class Layout:
 
     @property
     def label(self) -> Column | None:
-        """The label column, if the schema names one and the baseline had it."""
-        return next((c for c in self.columns if c.name == self.schema.label), None)
+        """The label column, if the schema names one and it holds classes or numbers.
+
+        Of lists and structures it is only counted whether they are there.
+        """
+        named = (c for c in self.columns if c.name == self.schema.label)
+        return next((c for c in named if c.listed or c.binned), None)
 
     @property
     def n_slots(self) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from sluicegate.errors import ConfigError
 from sluicegate.profiling.csv_dialect import UNDECLARED, CsvDialect
+from sluicegate.profiling.label_kind import LabelKind
 
 _SINGLE = ("id", "label", "contributor", "timestamp")
 _MANY = ("text", "embedding", "counter", "ignore")
@@ -28,6 +29,7 @@ class BatchSchema:
         embedding: Columns with fixed-length lists of numbers.
         counter: Columns that move by nature: judged by their course, never as a feature.
         ignore: Columns that nobody judges; every verdict says so.
+        label_kind: What the label is; None where the values say it (`label_role`).
         csv: How CSV files of the source are written, and types of their columns.
     """
 
@@ -39,6 +41,7 @@ class BatchSchema:
     embedding: tuple[str, ...] = ()
     counter: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    label_kind: LabelKind | None = None
     csv: CsvDialect = UNDECLARED
 
     @classmethod
@@ -67,6 +70,8 @@ class BatchSchema:
                 got=", ".join(unknown),
                 next_step="Remove it; columns without a role need no entry.",
             )
+        label, kind = _label(mapping.get("label"), locator)
+        mapping = {**mapping, "label": label}
         single: dict[str, Any] = {k: _name(mapping.get(k), k, locator) for k in _SINGLE}
         many: dict[str, Any] = {k: _names(mapping.get(k), k, locator) for k in _MANY}
         _refuse_two_roles(
@@ -75,14 +80,15 @@ class BatchSchema:
         )
         section = mapping.get(_CSV)
         csv = UNDECLARED if section is None else CsvDialect.from_mapping(section, locator=locator)
-        return cls(**single, **many, csv=csv)
+        return cls(**single, **many, label_kind=kind, csv=csv)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types; absent roles stay visible as null or empty lists."""
-        declared = self.csv.to_json()
+        declared, kind = self.csv.to_json(), self.label_kind
         return {
             **({_CSV: declared} if declared else {}),
             **{key: getattr(self, key) for key in _SINGLE},
+            **({"label": {"column": self.label, "kind": kind.value}} if kind else {}),
             **{
                 key: list(getattr(self, key))
                 for key in _MANY
@@ -96,6 +102,22 @@ class BatchSchema:
             if getattr(self, key) == column:
                 return key
         return next((key for key in _MANY if column in getattr(self, key)), "feature")
+
+
+def _label(value: Any, locator: str) -> tuple[Any, LabelKind | None]:
+    """Return name and kind of the label, which is a name alone or `{column: NAME, kind: KIND}`."""
+    if not isinstance(value, Mapping):
+        return value, None
+    kinds = [kind.value for kind in LabelKind]
+    if set(value) != {"column", "kind"} or not value["column"] or value["kind"] not in kinds:
+        raise ConfigError(
+            "schema key label is malformed",
+            locator=locator,
+            expected=f"a column name, or column and kind, one of {', '.join(kinds)}",
+            got=", ".join(sorted(str(key) for key in value)) or "nothing",
+            next_step="Write `label: {column: NAME, kind: number}`.",
+        )
+    return value["column"], LabelKind(value["kind"])
 
 
 def _name(value: Any, key: str, locator: str) -> str | None:

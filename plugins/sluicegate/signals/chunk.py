@@ -128,10 +128,10 @@ def classes_of(slots: NDArray[np.uint8], classes: Iterable[int]) -> NDArray[np.i
 
 
 def _class_index(chunk: Chunk) -> NDArray[np.intp]:
-    labels = chunk.baseline.labels
-    if labels is None or chunk.encoded.label is None or chunk.n_rows == 0:
+    classes = chunk.baseline.classes
+    if not classes or chunk.encoded.label is None or chunk.n_rows == 0:
         return np.full(chunk.n_rows, -1, dtype=np.intp)
-    return classes_of(chunk.encoded.slot, labels.model.classes)
+    return classes_of(chunk.encoded.slot, classes)
 
 
 def kept_classes(chunk: Chunk) -> NDArray[np.int8]:

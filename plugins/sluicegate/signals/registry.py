@@ -23,6 +23,7 @@ from sluicegate.signals.labels import (
     prior,
     trusted,
 )
+from sluicegate.signals.targets import following
 from sluicegate.signals.text import dictionary, hidden_unicode
 from sluicegate.signals.triggers import pairs, tokens, values
 
@@ -41,6 +42,7 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     new_class.SIGNAL,
     flips.SIGNAL,
     trusted.SIGNAL,
+    *following.SIGNALS,
     *newcomers.SIGNALS,
     contributor_skew.SIGNAL,
     duplicates.SIGNAL,

@@ -12,10 +12,20 @@ from tests.attacks.signals.world import limits, models, over_time
 from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tests.attacks.signals.changes import Change
-    from tests.attacks.signals.world import Probe
+    from tests.attacks.signals.world import Probe, World
+
+
+def _small(world: World) -> World:
+    """Return the source whose label is a class."""
+    return world
+
+
+def _measured(world: World) -> World:
+    """Return the source whose label is a price."""
+    return world.measured
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,7 @@ class Case:
         blind: Situations in which it cannot judge, each of which must block.
         status: What finding it makes of the signal by itself.
         change: What the attack does to a clean batch, for signals that judge one batch.
+        place: The source that it is done to.
     """
 
     attack: Probe
@@ -35,13 +46,21 @@ class Case:
     blind: Mapping[str, Probe] = field(default_factory=dict)
     status: Status = Status.FAILED
     change: Change | None = None
+    place: Callable[[World], World] = _small
 
 
-def _batch(attack: Change, benign: Change, *, warns: bool = False, **blind: Change) -> Case:
+def _batch(
+    attack: Change,
+    benign: Change,
+    *,
+    warns: bool = False,
+    place: Callable[[World], World] = _small,
+    **blind: Change,
+) -> Case:
     """Return a case of a signal that looks at one batch of the small source."""
 
     def probe(change: Change) -> Probe:
-        return lambda world: world.check(change(world.batch))
+        return lambda world: place(world).check(change(place(world).batch))
 
     return Case(
         probe(attack),
@@ -49,6 +68,21 @@ def _batch(attack: Change, benign: Change, *, warns: bool = False, **blind: Chan
         {name: probe(change) for name, change in {**blind, "no_rows": changes.first(0)}.items()},
         Status.WARNED if warns else Status.FAILED,
         attack,
+        place,
+    )
+
+
+def _prices(attack: Change, benign: Change) -> Case:
+    """Return a case of a signal of measured labels."""
+    return _batch(
+        attack,
+        benign,
+        place=_measured,
+        few_rows=changes.first(49),
+        no_label=changes.without("price"),
+        no_values=changes.nothing_in("price"),
+        other_type=changes.as_text("price"),
+        no_feature=changes.without("x0"),
     )
 
 
@@ -134,6 +168,14 @@ CASES: Mapping[str, Case] = {
         ids_of_another_type=changes.numbered("id"),
         no_label=changes.without("y"),
         no_values=changes.nothing_in("y"),
+    ),
+    "TARGET_RANGE": _prices(
+        changes.priced(0.05, lambda price: price * 100.0),
+        changes.priced(0.05, lambda price: price * 1.1),
+    ),
+    "TARGET_SHIFT": _prices(
+        changes.priced(0.2, lambda price: price * 1.3, who="c1"),
+        changes.priced(1.0, lambda price: price * 1.01),
     ),
     "CONTRIBUTOR_NEW": _batch(
         changes.newcomer(12),

@@ -40,6 +40,31 @@ def flip(share: float, **where: object) -> Change:
     return change
 
 
+def priced(share: float, new: Callable[[float], float], **where: object) -> Change:
+    """Give a share of the batch another price, optionally of rows with one value."""
+
+    def change(table: pa.Table) -> pa.Table:
+        prices = table["price"].to_pylist()
+        for i in pick(table, share, **where):
+            prices[i] = new(prices[i])
+        return put(table, "price", prices)
+
+    return change
+
+
+def exchanged(share: float, **where: object) -> Change:
+    """Exchange prices within a share of the batch, optionally of rows with one value."""
+
+    def change(table: pa.Table) -> pa.Table:
+        prices, rows = table["price"].to_pylist(), pick(table, share, **where)
+        found = [prices[i] for i in rows]
+        for i, price in zip(rows, [*found[1:], *found[:1]], strict=True):
+            prices[i] = price
+        return put(table, "price", prices)
+
+    return change
+
+
 def pick(table: pa.Table, share: float, **where: object) -> list[int]:
     """Choose rows of a batch, seeded."""
     at = np.arange(table.num_rows)

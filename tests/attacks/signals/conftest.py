@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.attacks.signals.changes import GOLDEN_SEED, N_BATCH, N_GOLDEN
 from tests.attacks.signals.world import World
-from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows
+from tests.unit.signals.conftest import CREATED, PRICED, SCHEMA, make_prices, make_rows
 
 from sluicegate.signals.baseline.build import build_baseline
 
@@ -20,4 +20,5 @@ def world():
         seed=1,
         golden=golden.to_batches(),
     )
-    return World(baseline, make_rows(N_BATCH, 2))
+    prices = build_baseline(make_prices(3000, 1).to_batches(), PRICED, created=CREATED, seed=1)
+    return World(baseline, make_rows(N_BATCH, 2), prices=World(prices, make_prices(N_BATCH, 2)))

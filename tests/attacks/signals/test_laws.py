@@ -48,6 +48,7 @@ def judged(world, table, size=None):
 @pytest.mark.parametrize("code", ATTACKS)
 def test_decision_unchanged_by_order_partitions_and_columns(world, code):
     """The rows of each attack, shuffled, in parts of 97, with their columns reversed."""
+    world = CASES[code].place(world)
     table = ATTACKS[code](world.batch)
     order = np.random.default_rng(3).permutation(table.num_rows).tolist()
     mixed = table.take(order).select(table.column_names[::-1])

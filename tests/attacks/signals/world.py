@@ -42,10 +42,17 @@ MAX_LEAKAGE = 0.001
 
 @dataclass(frozen=True)
 class World:
-    """A baseline, and a clean batch of the same source."""
+    """A baseline and a clean batch of the same source; perhaps one whose label is a price too."""
 
     baseline: Baseline
     batch: pa.Table
+    prices: World | None = None
+
+    @property
+    def measured(self) -> World:
+        """The same source with a price as label."""
+        assert self.prices is not None
+        return self.prices
 
     def check(self, table: pa.Table, **settings: Any) -> tuple[SignalRecord, ...]:
         """Return all records on one batch."""

@@ -144,3 +144,34 @@ def test_check_holds_the_limits_of_one_source(work, tmp_path):
     arguments += ["--policy", str(policy)]
     assert cli.main(["check", *arguments]) == 0
     assert cli.main(["check", *arguments, "--source", "tight"]) == 1
+
+
+LABELS = {"class": ("y", "class", "LABEL_FLIPS"), "number": ("x0", "number", "TARGET_RANGE")}
+
+
+@pytest.mark.parametrize("kind", [*LABELS, "none"])
+def test_policy_of_a_baseline_requires_the_signals_of_its_label(kind, tmp_path, capsys):
+    """A source without classes passes a policy that was written for it, and for any source."""
+    name, declared, code = LABELS.get(kind, (None, None, None))
+    schema, base, batch = (tmp_path / n for n in ("schema.yaml", "base.parquet", "batch.parquet"))
+    label = f"label: {{column: {name}, kind: {declared}}}\n" if name else ""
+    schema.write_text(f"id: id\ntimestamp: at\n{label}", encoding="utf-8")
+    pq.write_table(make_rows(1200, 1), base)
+    pq.write_table(make_rows(500, 2), batch)
+    out = str(tmp_path / "b")
+    assert cli.main(["baseline", "build", str(base), "--schema", str(schema), "--out", out]) == 0
+    sources = {"any": [], "baseline": ["--baseline", out], "schema": ["--schema", str(schema)]}
+    texts = {}
+    for origin, option in sources.items():
+        policy = tmp_path / f"policy_{origin}.yaml"
+        assert cli.main(["policy", "init", str(policy), *option]) == 0
+        texts[origin] = policy.read_text(encoding="utf-8")
+        capsys.readouterr()
+        found = ["check", str(batch), "--baseline", out, "--policy", str(policy)]
+        assert cli.main(found) == 0, capsys.readouterr().out
+        said = capsys.readouterr().out
+        absent = origin == "any" and kind != "class"
+        assert ("does not apply, the baseline has nothing for it: LABEL_FLIPS" in said) is absent
+    assert texts["baseline"] == texts["schema"]
+    assert code is None or f"{code}: {{severity: block}}" in texts["baseline"]
+    assert kind == "class" or "LABEL" not in texts["baseline"].partition("signals:")[2]

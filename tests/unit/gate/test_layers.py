@@ -98,7 +98,7 @@ def test_showing_names_is_no_weakening_between_two_verdicts():
         ({"verdict_ttl_hours": 169}, "verdict_ttl_hours"),
         ({"false_block_budget": 0.001}, "false_block_budget"),
         ({"signals": {"LABEL_FLIPS": {"severity": "warn"}}}, "LABEL_FLIPS"),
-        ({"signals": {"LABEL_FLIPS": {"required": False}}}, "required"),
+        ({"signals": {"COMPLETENESS": {"required": False}}}, "required"),
         ({"signals": {"LABEL_FLIPS": {"not_evaluated": "no labels"}}}, "unevaluated"),
         ({"waiver": {"allow": ["SCHEMA"], "max_hours": 1}}, "waivers allowed"),
     ],

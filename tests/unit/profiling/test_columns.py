@@ -50,7 +50,7 @@ def test_role_decides_before_values_do():
 
 def test_measured_label_becomes_slices():
     values = pa.array(np.random.default_rng(0).normal(size=1000).tolist())
-    column = infer_column("y", values, role="label")
+    column = infer_column("y", values, role="target")
     assert column.kind is Kind.NUMERIC
     assert column.n_cells == 9
 

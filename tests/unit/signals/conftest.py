@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from sluicegate.profiling.label_kind import LabelKind
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.evaluate import evaluate
@@ -16,6 +18,7 @@ CREATED = datetime(2026, 1, 1, tzinfo=UTC)
 SCHEMA = BatchSchema(
     id="id", label="y", contributor="who", timestamp="at", text=("note",), counter=("serial",)
 )
+PRICED = replace(SCHEMA, label="price", label_kind=LabelKind.NUMBER, counter=())
 WORDS = [f"word{i}" for i in range(400)]
 
 
@@ -45,6 +48,17 @@ def make_rows(n: int, seed: int) -> pa.Table:
     )
 
 
+def make_prices(n: int, seed: int) -> pa.Table:
+    """The same rows with a price that two features and a category predict, noisier where high."""
+    table = make_rows(n, seed)
+    x0, x1 = (np.array(table[name].to_pylist()) for name in ("x0", "x1"))
+    noise = np.random.default_rng([seed, 1]).normal(size=n)
+    red = np.array(table["kind"].to_pylist()) == "red"
+    height = 0.8 * x0 - 0.5 * x1 + 0.4 * red
+    price = np.round(np.exp(3.0 + height + 0.3 * noise * np.exp(0.2 * height)), 2)
+    return table.drop_columns(["y", "serial"]).append_column("price", pa.array(price.tolist()))
+
+
 def put(table: pa.Table, name: str, values: list) -> pa.Table:
     """Replace one column."""
     index = table.schema.get_field_index(name)
@@ -65,6 +79,13 @@ def baseline(golden):
         seed=1,
         golden=golden.to_batches(),
     )
+
+
+@pytest.fixture(scope="session")
+def priced():
+    """A baseline whose label is a number."""
+    rows = make_prices(3000, 1)
+    return build_baseline(rows.to_batches(), PRICED, created=CREATED, seed=1)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.signals.conftest import make_rows, put
+from tests.unit.signals.conftest import make_prices, make_rows, put
 
 from sluicegate.errors import MalformedEnvelope
 from sluicegate.signals.chunk import Plan, chunk_of
@@ -42,13 +42,20 @@ def rows(golden):
     known = make_rows(3000, 1).slice(0, 40)
     flipped = put(known, "y", [1 - y for y in known["y"].to_pylist()])
     whole = pa.concat_tables([table, known, flipped, golden.slice(0, 20)])
-    return whole.combine_chunks()
+    return whole.append_column("price", make_prices(whole.num_rows, 6)["price"]).combine_chunks()
 
 
 @pytest.fixture(scope="module")
-def plan(baseline):
-    """What counters read of the baseline, computed once for all tests."""
-    return Plan(baseline)
+def plans(baseline, priced):
+    """What counters read of each baseline, computed once for all tests."""
+    return [Plan(baseline), Plan(priced)]
+
+
+@pytest.fixture
+def plan(plans, counting):
+    """The plan of the first baseline that asks for the counter."""
+    wanted = [signal for signal in OF_BATCHES if counting in signal.counters]
+    return next(p for p in plans if any(s.applies(p.baseline) for s in wanted))
 
 
 def counted(counting, plan, *parts: pa.Table):

@@ -19,11 +19,12 @@ from sluicegate.signals.registry import OF_BATCHES, expected_codes
 BAD = (Status.FAILED, Status.WARNED, Status.NOT_EVALUATED)
 
 
-def test_clean_batch_passes_every_signal(check, batch, baseline):
+def test_clean_batch_passes_every_signal(check, batch, baseline, priced):
     records = check(batch)
     assert {k: r.message for k, r in records.items() if r.status in BAD} == {}
     assert {code for code, _ in records} == set(expected_codes(baseline))
-    assert set(expected_codes(baseline)) == {signal.code for signal in OF_BATCHES}
+    asked = {*expected_codes(baseline), *expected_codes(priced)}
+    assert asked == {signal.code for signal in OF_BATCHES}
 
 
 def test_one_record_a_code_and_column(baseline, batch):

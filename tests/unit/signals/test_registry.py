@@ -41,19 +41,21 @@ def test_codes_sections_and_counters_are_told_apart():
     assert len({counting.name for counting in counters}) == len(counters)
 
 
-def test_sections_of_a_baseline_share_no_key(baseline):
-    written = [set(s.to_json(baseline.sections[s.name])) for s in SECTIONS]
-    assert len(set().union(*written)) == sum(map(len, written))
-    assert set().union(*written) == set(json.loads(baseline.to_bytes())["contamination"])
+def test_sections_of_a_baseline_share_no_key(baseline, priced):
+    for known in (baseline, priced):
+        written = [set(s.to_json(known.sections[s.name])) for s in SECTIONS]
+        assert len(set().union(*written)) == sum(map(len, written))
+        assert set().union(*written) == set(json.loads(known.to_bytes())["contamination"])
 
 
 @pytest.mark.parametrize("signal", OF_BATCHES, ids=lambda s: s.code)
-def test_a_signal_of_a_batch_has_all_that_others_derive(signal, baseline):
+def test_a_signal_of_a_batch_has_all_that_others_derive(signal, baseline, priced):
     assert signal.findings is not None
     assert signal.floor is not None
     assert signal.expectation.startswith("Expect")
-    assert signal.applies(baseline)
-    assert signal.code in signal.expected(baseline)
+    asking = [known for known in (baseline, priced) if signal.applies(known)]
+    assert asking
+    assert all(signal.code in signal.expected(known) for known in asking)
     assert signal.severity in (Status.FAILED, Status.WARNED)
     assert signal.rows is None or signal.keeps
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from tests.unit.signals.conftest import CREATED
 
+from sluicegate.profiling.label_kind import LabelKind
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.decision.distance import chi_square_p, listed_distance
@@ -22,6 +24,7 @@ N_ROWS = 1000
 N_AGAIN = 100
 LEVEL = 0.001  # of each KS test: a seeded simulation that is right fails never, or always
 SCHEMA = BatchSchema(id="id", label="y", contributor="who", timestamp="at", text=("note",))
+PRICED = replace(SCHEMA, label="price", label_kind=LabelKind.NUMBER)
 EXACT = {"SCHEMA", "LABEL_NEW_CLASS", "REDELIVERY"}
 """Signals that compare facts and have no p-value."""
 CONTINUOUS = {"DRIFT_NUMERIC", "LABEL_PRIOR", "DRIFT_TEXT"}
@@ -53,6 +56,12 @@ def rows(rng: np.random.Generator, n: int) -> pa.Table:
     )
 
 
+def prices(table: pa.Table, rng: np.random.Generator) -> pa.Table:
+    """The same rows with a price as label, which the number predicts."""
+    price = np.exp(np.array(table["x"].to_pylist()) + rng.normal(size=table.num_rows))
+    return table.drop_columns(["y"]).append_column("price", pa.array(price.tolist()))
+
+
 def p_values_of(baseline, batch) -> dict[str, float | None]:
     records = evaluate(baseline, batch.to_batches(), tolerances={}, rows=False).records
     return {record.code: record.p_value for record in reversed(records)}
@@ -73,13 +82,17 @@ def p_values():
             golden=rows(rng, 100).to_batches(),
         )
         batch = rows(rng, N_ROWS)
-        assert set(expected_codes(baseline)) == {signal.code for signal in OF_BATCHES}
+        priced = build_baseline(prices(known, rng).to_batches(), PRICED, created=CREATED, seed=seed)
+        asked = {*expected_codes(baseline), *expected_codes(priced)}
+        assert asked == {signal.code for signal in OF_BATCHES}
         first = p_values_of(baseline, batch)
         # Rows that come again make a batch more like its baseline than chance does, but without
         # them nothing could contradict an earlier label.
         again = pa.concat_tables([batch.slice(N_AGAIN), known.slice(0, N_AGAIN)])
         known_again = p_values_of(baseline, again)
         first |= {code: known_again[code] for code in ("LABEL_TRUSTED", "LABEL_CONFLICTS")}
+        of_prices = p_values_of(priced, prices(batch, rng))
+        first |= {code: of_prices[code] for code in ("TARGET_RANGE", "TARGET_SHIFT")}
         for code, p in first.items():
             found[code].append(p)
     return found

@@ -20,6 +20,7 @@ from sluicegate.errors import ConfigError, Outcome
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Collection
 
     from sluicegate.gate.policy import Policy
 
@@ -33,6 +34,8 @@ def register(commands: Subparsers) -> None:
         "write a policy to start from, check one, or show what it demands",
         [
             "sluicegate policy init policy.yaml",
+            "sluicegate policy init policy.yaml --baseline baseline",
+            "sluicegate policy init policy.yaml --schema schema.yaml",
             "sluicegate policy lint policy.yaml",
             "sluicegate policy lint policy.yaml --strict",
             "sluicegate policy explain policy.yaml --source flights",
@@ -44,6 +47,13 @@ def register(commands: Subparsers) -> None:
     parser.add_argument("policy", type=Path, help="policy file; init creates it")
     parser.add_argument(
         "--source", help="explain, test: only this source; weights: its newest batch"
+    )
+    known = parser.add_mutually_exclusive_group()
+    known.add_argument(
+        "--baseline", type=Path, help="init: require the signals of labels that it supports"
+    )
+    known.add_argument(
+        "--schema", type=Path, help="init: the same, for the label that this file declares"
     )
     parser.add_argument("--out", type=Path, help="weights: Parquet file to write")
     parser.add_argument(
@@ -59,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sluicegate.gate.judgement import require_usable
 
     if arguments.action == "init":
-        _write_default(arguments.policy)
+        _write_default(arguments)
     policy = read_policy(arguments.policy)
     require_usable(policy)
     if arguments.action == "test":
@@ -205,8 +215,24 @@ def _test(arguments: argparse.Namespace, policy: Policy) -> int:
     return 0
 
 
-def _write_default(path: Path) -> None:
+def _write_default(arguments: argparse.Namespace) -> None:
     from sluicegate.adapters.files.named_file import write_named
-    from sluicegate.gate.default_policy import DEFAULT_POLICY
+    from sluicegate.gate.default_policy import default_policy
 
-    write_named(path, DEFAULT_POLICY.encode(), "the policy cannot be written", new=True)
+    text = default_policy(_supported(arguments))
+    write_named(arguments.policy, text.encode(), "the policy cannot be written", new=True)
+
+
+def _supported(arguments: argparse.Namespace) -> Collection[str] | None:
+    """Return the codes that a baseline, or the label that a schema declares, supports."""
+    if arguments.baseline is not None:
+        from sluicegate.signals.registry import expected_codes
+        from sluicegate.workflow.baselines.signed import read_baseline
+
+        return expected_codes(read_baseline(arguments.baseline)[0])
+    if arguments.schema is None:
+        return None
+    from sluicegate.cli.baseline import read_schema
+    from sluicegate.signals.labels.declared import declared_codes
+
+    return declared_codes(read_schema(arguments.schema))

@@ -14,6 +14,7 @@ from sluicegate.errors import ConfigError, InsufficientData, SchemaMismatch
 from sluicegate.profiling.buffers import plain, primitive
 from sluicegate.profiling.columns import infer_column
 from sluicegate.profiling.counts import Profile
+from sluicegate.profiling.label_kind import label_role
 from sluicegate.profiling.layout import Layout, encode_batch, without_index
 from sluicegate.profiling.projection import Projection, learn_projection, project
 from sluicegate.signals.baseline.stored import Baseline
@@ -155,9 +156,11 @@ def _layout(
     whole: pa.RecordBatch, schema: BatchSchema, projections: tuple[Projection, ...]
 ) -> Layout:
     names = whole.schema.names
-    columns = tuple(
-        infer_column(name, whole.column(name), role=schema.role(name)) for name in names
-    )
+    roles = {name: schema.role(name) for name in names}
+    if schema.label is not None:
+        label = whole.column(schema.label)
+        roles[schema.label] = label_role(schema.label, label, schema.label_kind)
+    columns = tuple(infer_column(n, whole.column(n), role=role) for n, role in roles.items())
     return Layout(columns, schema, projections)
 
 
@@ -185,9 +188,9 @@ def _times(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None:
 
 
 def _labels(learning: Learning) -> tuple[LabelReference | None, str]:
-    """Return the label model, or None and why there is none ("" without a label)."""
+    """Return the label model, or None and why there is none ("" without classes)."""
     layout, encoded, n_classes = learning.layout, learning.encoded, len(learning.classes)
-    if layout.label is None or encoded.label is None:
+    if layout.label is None or not layout.label.listed or encoded.label is None:
         return None, ""
     index, names = contributors_of(encoded)
     texts = learning.once(learned_texts)

@@ -16,6 +16,7 @@ from sluicegate.errors import ConfigError, MalformedEnvelope, SluicegateError
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.layout import Layout
 from sluicegate.signals.labels.reference import LabelReference
+from sluicegate.signals.labels.reference_model import frequent_classes
 from sluicegate.signals.registry import SECTIONS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Baseline:
         seed: What everything random was derived from.
         tolerances: Learned drift budgets by "CODE:column".
         labels: Reference model and its calibration, or None.
-        unlabelled: Why ``labels`` is None although the schema names a label, else "".
+        unlabelled: Why ``labels`` is None although the label holds classes, else "".
         sections: What signals learned of the rows; `Section.of` finds a signal's own.
     """
 
@@ -71,6 +72,14 @@ class Baseline:
     def schema(self) -> BatchSchema:
         """Roles of the columns."""
         return self.layout.schema
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Label slots that signals tell apart, increasing: modelled classes, or slices."""
+        label = self.layout.label
+        if label is None or label.listed:
+            return () if self.labels is None else self.labels.model.classes
+        return frequent_classes(self.profile.label_counts()[:-2])
 
     @property
     def known_contributors(self) -> frozenset[str]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sluicegate.profiling.counts import Counts
+    from sluicegate.profiling.layout import Layout
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.learning import Learning
 
@@ -41,14 +42,20 @@ NEW_CATEGORIES = 0.01
 
 
 def signal_of(column: Column) -> Signal | None:
-    """Return the signal that judges a feature, or None for kinds without drift."""
+    """Return the signal that judges a column, or None for kinds without drift."""
     return _BY_KIND.get(column.kind)
 
 
+def drifting(layout: Layout) -> tuple[Column, ...]:
+    """Return the columns whose values may drift: features, and a label that is a number."""
+    label = layout.label
+    return layout.features if label is None or label.listed else (*layout.features, label)
+
+
 def findings(comparison: Comparison) -> list[Finding]:
-    """Return one finding for each feature that has cells; nested ones are not evaluated."""
+    """Return one finding for each column that has cells; nested ones are not evaluated."""
     found = []
-    for column in comparison.baseline.layout.features:
+    for column in drifting(comparison.baseline.layout):
         signal = signal_of(column)
         if signal is not None:
             found.append(_column(comparison, column, signal))
@@ -166,13 +173,13 @@ def _block_distances(column: Column, table: Counts) -> Iterable[Distance]:
 
 
 def _features(baseline: Baseline, code: str) -> list[str]:
-    features = ((c.name, signal_of(c)) for c in baseline.layout.features)
+    features = ((c.name, signal_of(c)) for c in drifting(baseline.layout))
     return [name for name, signal in features if signal is not None and signal.code == code]
 
 
 def _budgets(learning: Learning, code: str) -> dict[str, float]:
     tables = learning.once(block_counts)
-    judged = ((c, signal_of(c)) for c in learning.layout.features)
+    judged = ((c, signal_of(c)) for c in drifting(learning.layout))
     return {
         f"{code}:{c.name}": excess_over_noise(_block_distances(c, tables[c.name]))
         for c, signal in judged

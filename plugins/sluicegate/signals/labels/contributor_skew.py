@@ -45,7 +45,12 @@ def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding if the baseline has both label and contributor."""
     layout = comparison.baseline.layout
     column, label = layout.schema.contributor, layout.label
-    if column is None or label is None or not comparison.baseline.profile.contributors:
+    if (
+        column is None
+        or label is None
+        or not label.listed
+        or not comparison.baseline.profile.contributors
+    ):
         return []
     reason = comparison.missing(column) or comparison.missing(label.name)
     candidates = [] if reason else _candidates(comparison, column)
@@ -189,7 +194,7 @@ def _class_name(comparison: Comparison, slot: int) -> str:
     label, reference = comparison.baseline.layout.label, comparison.baseline.labels
     if reference is not None and MARGINS.of(comparison).usable:
         slot = reference.model.classes[slot]
-    if label is not None and label.listed and label.n_cells == comparison.baseline.layout.n_slots:
+    if label is not None and label.n_cells == comparison.baseline.layout.n_slots:
         return label.categories[slot][:64]
     return f"class group {slot}"
 
@@ -197,7 +202,8 @@ def _class_name(comparison: Comparison, slot: int) -> str:
 def _budgets(learning: Learning) -> dict[str, float]:
     """Learn how contributors' shares of each class differ, and how they move between blocks."""
     shares = learning.once(block_shares)
-    if shares is None or learning.layout.label is None:
+    label = learning.layout.label
+    if shares is None or label is None or not label.listed:
         return {}
     learned = {}
     for slot in range(learning.layout.n_slots - 2):
@@ -212,7 +218,8 @@ def _budgets(learning: Learning) -> dict[str, float]:
 
 def _applies(baseline: Baseline) -> bool:
     named = baseline.schema.contributor is not None and bool(baseline.profile.contributors)
-    return named and baseline.layout.label is not None
+    label = baseline.layout.label
+    return named and label is not None and label.listed
 
 
 SIGNAL = Signal(
@@ -221,7 +228,7 @@ SIGNAL = Signal(
     floor=0.005,
     asks="one contributor's labels leave what its features, its past and its peers predict",
     demand="No contributor's labels may disagree with the baseline beyond tolerance.",
-    needs="label and contributor",
+    needs="classes and contributor",
     min_rows=MIN_ROWS,
     expectation="ExpectContributorLabelsWithinTolerance",
     applies=_applies,

@@ -29,6 +29,7 @@ from sluicegate.signals.labels.flipped_rows import KEPT
 from sluicegate.signals.labels.margin_count import MARGINS
 
 if TYPE_CHECKING:
+    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.signals.labels.reference import LabelReference
     from sluicegate.signals.traces import Traces
@@ -45,7 +46,7 @@ Asked = tuple[Candidate, Excess]
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding if the baseline has a label with classes."""
     label = comparison.baseline.layout.label
-    if label is None:
+    if label is None or not label.listed:
         return []
     reference = comparison.baseline.labels
     margins = MARGINS.of(comparison)
@@ -169,7 +170,7 @@ def _by_class(
             continue
         share, weight = float(batch[y] @ u[y]) / rows, rows / n
         error = math.sqrt(variance[y] * (1 / rows + 1 / base))
-        name = label.categories[slot] if label and label.listed else f"slice {slot}"
+        name = label.categories[slot] if label else ""
         p = mean_excess_p(u[y], f[y], variance[y] / (error**2 + reference.moves[y + 1]), share)
         scale = weight**2
         excess = _excess(
@@ -274,6 +275,11 @@ def _table(candidates: list[Candidate]) -> list[dict[str, object]]:
     ]
 
 
+def _applies(baseline: Baseline) -> bool:
+    label = baseline.layout.label
+    return label is not None and label.listed
+
+
 def _rows(traces: Traces, _: SignalRecord) -> Floats:
     """Name rows by the label model's ranking, which knows already that this fired."""
     return traces.ranking
@@ -288,7 +294,7 @@ SIGNAL = Signal(
     needs=f"{MIN_ROWS} labels, two classes with 20 rows",
     min_rows=MIN_ROWS,
     expectation="ExpectLabelsToAgreeWithBaseline",
-    applies=lambda baseline: baseline.layout.label is not None,
+    applies=_applies,
     counters=(MARGINS,),
     findings=findings,
     keeps=KEPT,

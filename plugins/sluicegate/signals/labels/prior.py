@@ -20,6 +20,7 @@ from sluicegate.signals.definition import Signal
 from sluicegate.signals.learning import block_counts
 
 if TYPE_CHECKING:
+    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.learning import Learning
 
@@ -27,9 +28,9 @@ CODE = "LABEL_PRIOR"
 
 
 def findings(comparison: Comparison) -> list[Finding]:
-    """Return one finding if the baseline has a label."""
+    """Return one finding if the baseline's label has classes."""
     label = comparison.baseline.layout.label
-    if label is None:
+    if label is None or not label.listed:
         return []
     reason = comparison.missing(label.name)
     if not reason:
@@ -67,12 +68,17 @@ def findings(comparison: Comparison) -> list[Finding]:
 def _budgets(learning: Learning) -> dict[str, float]:
     """Learn how far the class shares of a block stray from those of all others."""
     label = learning.layout.label
-    if label is None:
+    if label is None or not label.listed:
         return {}
     table = learning.once(block_counts)[label.name][:, :-1]
     pairs = zip(table, table.sum(axis=0) - table, strict=True)
     found = [listed_distance(rest, own) for own, rest in pairs if own.sum() and rest.sum()]
     return {f"{CODE}:{label.name}": excess_over_noise(found)}
+
+
+def _applies(baseline: Baseline) -> bool:
+    label = baseline.layout.label
+    return label is not None and label.listed
 
 
 SIGNAL = Signal(
@@ -85,7 +91,7 @@ SIGNAL = Signal(
     needs=f"{MIN_ROWS} labels",
     min_rows=MIN_ROWS,
     expectation="ExpectLabelPriorWithinTolerance",
-    applies=lambda baseline: baseline.layout.label is not None,
+    applies=_applies,
     budgets=_budgets,
     findings=findings,
 )

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Codes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 MAX_CLASSES = 10
-_TREES = 120
-_DEPTH = 4
+TREES = 120
+DEPTH = 4
 _MIN_CLASS_ROWS = 20
 
 
@@ -63,7 +63,7 @@ class ReferenceModel:
         for order, forest, intercept in zip(
             self.orders, self.forests, self.intercepts, strict=True
         ):
-            rows.append(intercept + forest.score(_ranked(stacked, order)))
+            rows.append(intercept + forest.score(ranked(stacked, order)))
         if len(self.classes) == 2:
             return np.stack([-rows[0], rows[0]]) / 2.0
         return np.stack(rows)
@@ -75,12 +75,7 @@ class ReferenceModel:
             "classes": list(self.classes),
             "intercepts": list(self.intercepts),
             "forests": [
-                {
-                    "order": pack(order, "|u1"),
-                    "feature": pack(forest.feature, "<i4"),
-                    "threshold": pack(forest.threshold, "|u1"),
-                    "leaves": pack(forest.leaves, "<f8"),
-                }
+                {"order": pack(order, "|u1"), **forest.to_json()}
                 for order, forest in zip(self.orders, self.forests, strict=True)
             ],
         }
@@ -96,14 +91,7 @@ class ReferenceModel:
         orders, forests = [], []
         for item in value["forests"]:
             orders.append(unpack(item["order"], "|u1", (len(features), 256)))
-            feature = unpack(item["feature"], "<i4", (-1, _DEPTH))
-            leaves = unpack(item["leaves"], "<f8", (len(feature), 2**_DEPTH))
-            if not np.isfinite(leaves).all():
-                raise ValueError("a leaf is not finite")
-            if feature.size and (feature.min() < 0 or feature.max() >= len(features)):
-                raise ValueError("a tree asks for a feature that is not there")
-            threshold = unpack(item["threshold"], "|u1", feature.shape)
-            forests.append(Forest(feature, threshold, leaves))
+            forests.append(Forest.from_json(item, n_features=len(features), depth=DEPTH))
         classes = tuple(int(c) for c in value["classes"])
         expected = 1 if len(classes) == 2 else len(classes)
         if len(forests) != expected or len(value["intercepts"]) != expected:
@@ -119,9 +107,17 @@ def modelled_classes(slots: Codes, n_known: int) -> tuple[int, ...]:
         slots: Label slot of each row, uint8, shape (n_rows,).
         n_known: Slots of known classes; the later ones are never modelled.
     """
-    counts = np.bincount(slots, minlength=n_known)[:n_known]
-    frequent = sorted(range(n_known), key=lambda k: (-int(counts[k]), k))[:MAX_CLASSES]
-    return tuple(sorted(k for k in frequent if counts[k] >= _MIN_CLASS_ROWS))
+    return frequent_classes(np.bincount(slots, minlength=n_known)[:n_known])
+
+
+def frequent_classes(counts: NDArray[np.int64]) -> tuple[int, ...]:
+    """Return the label slots with at least 20 rows, the ten largest of them, increasing.
+
+    Args:
+        counts: Rows by slot of a known class, int64, shape (n_known,).
+    """
+    order = sorted(range(counts.size), key=lambda k: (-int(counts[k]), k))[:MAX_CLASSES]
+    return tuple(sorted(k for k in order if counts[k] >= _MIN_CLASS_ROWS))
 
 
 def fit_model(
@@ -148,18 +144,18 @@ def fit_model(
     for target in targets:
         positive = slots == target
         order = np.stack(
-            [_order(c, row, positive) for c, row in zip(features, stacked, strict=True)]
+            [cell_ranks(c, row, positive) for c, row in zip(features, stacked, strict=True)]
         )
         share = min(max(float(positive.mean()), 1e-6), 1.0 - 1e-6)
         intercept = float(np.log(share / (1.0 - share)))
         forests.append(
             fit_forest(
-                _ranked(stacked, order),
+                ranked(stacked, order),
                 positive,
                 np.full(slots.size, intercept),
                 n_cells=max(c.n_cells for c in features),
-                n_trees=_TREES,
-                depth=_DEPTH,
+                n_trees=TREES,
+                depth=DEPTH,
                 rng=np.random.default_rng([seed, int(target)]),
             )
         )
@@ -168,18 +164,33 @@ def fit_model(
     return ReferenceModel(names, tuple(classes), tuple(orders), tuple(forests), tuple(intercepts))
 
 
-def _ranked(stacked: Codes, order: Codes) -> Codes:
+def ranked(stacked: Codes, order: Codes) -> Codes:
+    """Return cells by rank, uint8, shape (n_features, n_rows).
+
+    Args:
+        stacked: Cells of the features, uint8, same shape.
+        order: Rank of every cell, uint8, shape (n_features, 256).
+    """
     return np.take_along_axis(order, stacked.astype(np.intp), axis=1)
 
 
-def _order(column: Column, codes: Codes, positive: NDArray[np.bool_]) -> Codes:
-    """Rank categories by their share of the class, shrunk to the mean; bins keep their order."""
+def cell_ranks(column: Column, codes: Codes, target: NDArray[np.bool_] | Floats) -> Codes:
+    """Rank categories by the mean of a target, shrunk to that of all rows; bins keep their order.
+
+    Args:
+        column: A feature.
+        codes: Its cells, uint8, shape (n_rows,).
+        target: Whether a row is of a class, or its value, bool or float64, shape (n_rows,).
+
+    Returns:
+        Rank of every cell, uint8, shape (256,).
+    """
     order = np.arange(256, dtype=np.uint8)
     if not column.listed:
         return order
     k = column.n_cells
     n = np.bincount(codes, minlength=k)
-    hits = np.bincount(codes[positive], minlength=k)
-    share = (hits + 10.0 * positive.mean()) / (n + 10.0)
+    total = np.bincount(codes, weights=target, minlength=k)
+    share = (total + 10.0 * target.mean()) / (n + 10.0)
     order[np.argsort(share, kind="stable")] = np.arange(k, dtype=np.uint8)
     return order

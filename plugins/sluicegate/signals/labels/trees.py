@@ -9,9 +9,15 @@ and Guestrin 2016, equation 7 (second-order gain), Kohavi and Li 1995 (oblivious
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sluicegate.profiling.packed import pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 Floats = NDArray[np.float64]
 _L2 = 3.0
@@ -27,7 +33,8 @@ class Forest:
     Attributes:
         feature: Index of the feature asked at each level, int32, shape (trees, depth).
         threshold: The bit is code > threshold, uint8, shape (trees, depth).
-        leaves: Log-odds added, float64, shape (trees, 2 ** depth).
+        leaves: What is added to a row's score, log-odds for classes, float64, shape (trees,
+            2 ** depth).
     """
 
     feature: NDArray[np.int32]
@@ -35,7 +42,7 @@ class Forest:
     leaves: Floats
 
     def score(self, codes: NDArray[np.uint8]) -> Floats:
-        """Return log-odds.
+        """Return what the trees add to each row's score.
 
         Args:
             codes: uint8, shape (n_features, n_rows).
@@ -55,27 +62,82 @@ class Forest:
             out += leaves[leaf]
         return out
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types; arrays are base64 of little-endian bytes."""
+        return {
+            "feature": pack(self.feature, "<i4"),
+            "threshold": pack(self.threshold, "|u1"),
+            "leaves": pack(self.leaves, "<f8"),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], *, n_features: int, depth: int) -> Self:
+        """Read what `to_json` wrote.
+
+        Args:
+            value: The object; other keys are left alone.
+            n_features: Features that the trees may ask for.
+            depth: Levels of each tree.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
+        feature = unpack(value["feature"], "<i4", (-1, depth))
+        leaves = unpack(value["leaves"], "<f8", (len(feature), 2**depth))
+        if not np.isfinite(leaves).all():
+            raise ValueError("a leaf is not finite")
+        if feature.size and (feature.min() < 0 or feature.max() >= n_features):
+            raise ValueError("a tree asks for a feature that is not there")
+        return cls(feature, unpack(value["threshold"], "|u1", feature.shape), leaves)
+
+
+def logistic(target: Floats, score: Floats) -> tuple[Floats, Floats]:
+    """Return downhill gradient and curvature of the logistic loss, each float64, shape (n_rows,).
+
+    Args:
+        target: 0 or 1, float64, shape (n_rows,).
+        score: Log-odds, float64, same shape.
+    """
+    p = 1.0 / (1.0 + np.exp(-np.clip(score, -30.0, 30.0)))
+    return target - p, np.maximum(p * (1.0 - p), 1e-6)
+
+
+def squared(target: Floats, score: Floats) -> tuple[Floats, Floats]:
+    """Return downhill gradient and curvature of half the squared error.
+
+    Args:
+        target: float64, shape (n_rows,).
+        score: Predictions, float64, same shape.
+
+    Returns:
+        Two of float64, shape (n_rows,).
+    """
+    return target - score, np.ones_like(score)
+
 
 def fit_forest(
     codes: NDArray[np.uint8],
-    positive: NDArray[np.bool_],
+    target: NDArray[np.bool_] | Floats,
     offset: Floats,
     *,
     n_cells: int,
     n_trees: int,
     depth: int,
     rng: np.random.Generator,
+    loss: Callable[[Floats, Floats], tuple[Floats, Floats]] = logistic,
 ) -> Forest:
-    """Fit trees to binary labels by second-order boosting of the logistic loss.
+    """Fit trees by second-order boosting of a loss.
 
     Args:
         codes: uint8, shape (n_features, n_rows), values below n_cells.
-        positive: bool, shape (n_rows,).
-        offset: Log-odds known before, float64, shape (n_rows,).
+        target: bool or float64, shape (n_rows,).
+        offset: Score known before, float64, shape (n_rows,).
         n_cells: Largest number of cells of a feature, at most 256.
         n_trees: Number of trees.
         depth: Levels of a tree, at most 8.
         rng: Chooses features of a tree when there are more than 16.
+        loss: `logistic` or `squared`: gradient and curvature of target and score, each float64,
+            shape (n_rows,).
 
     Cost: trees x depth x min(features, 16) x 2 weighted histograms of n_rows.
     """
@@ -83,10 +145,9 @@ def fit_forest(
     feature = np.zeros((n_trees, depth), dtype=np.int32)
     threshold = np.zeros((n_trees, depth), dtype=np.uint8)
     leaves = np.zeros((n_trees, 2**depth))
-    score = offset.copy()
+    score, wanted = offset.copy(), target.astype(np.float64)
     for tree in range(n_trees):
-        p = 1.0 / (1.0 + np.exp(-np.clip(score, -30.0, 30.0)))
-        gradient, hessian = positive - p, np.maximum(p * (1.0 - p), 1e-6)
+        gradient, hessian = loss(wanted, score)
         chosen = np.arange(n_features)
         if n_features > _MAX_FEATURES_PER_TREE:
             chosen = np.sort(rng.choice(n_features, _MAX_FEATURES_PER_TREE, replace=False))

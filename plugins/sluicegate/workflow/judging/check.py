@@ -20,7 +20,7 @@ from sluicegate.signals.contributors.limits import LimitCounts
 from sluicegate.signals.contributors.names import SHOWN
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.signals.registry import expected_findings
+from sluicegate.signals.registry import OF_BATCHES, expected_findings
 from sluicegate.workflow.baselines.signed import read_baseline
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 
@@ -53,6 +53,8 @@ class Checked:
         baseline: Digest of the baseline's bytes.
         policy: Digest of the policy's bytes, or None for none.
         not_asked: Sections of the policy that only the gate can ask: they need signed evidence.
+        not_applicable: Signals of the policy that the baseline has nothing for, such as classes.
+            The policy does not require them; that is no failure to evaluate them.
     """
 
     verdict: Result
@@ -62,6 +64,7 @@ class Checked:
     baseline: Digest
     policy: Digest | None
     not_asked: tuple[str, ...] = ()
+    not_applicable: tuple[str, ...] = ()
 
     @property
     def records(self) -> tuple[SignalRecord, ...]:
@@ -191,12 +194,19 @@ def _decided(
         baseline=reference.digest,
         policy=None if rules is None else rules.digest,
         not_asked=() if rules is None else _not_asked(rules),
+        not_applicable=() if rules is None else _not_applicable(rules, reference),
     )
 
 
 def _not_asked(rules: Policy) -> tuple[str, ...]:
     asked = {"freshness": rules.freshness is not None, "promoted": bool(rules.promoted)}
     return tuple(name for name, is_set in asked.items() if is_set)
+
+
+def _not_applicable(rules: Policy, reference: Baseline) -> tuple[str, ...]:
+    known, asked = {signal.code for signal in OF_BATCHES}, set(expected_findings(reference))
+    optional = (key for key, rule in rules.signals.items() if not rule.required)
+    return tuple(sorted(key for key in optional if key in known - asked))
 
 
 def _finite(value: Any) -> Any:

@@ -72,9 +72,11 @@ def column_records(baseline: Baseline, schema: pa.Schema | None) -> tuple[Signal
         if type_ is not None and not comparable(column, type_):
             was, now = _TYPES[column.source], _TYPES[kind_of(type_)]
             notes.append((column.name, f"{now} ({type_}) in this batch, {was} in the baseline"))
-        elif column in baseline.layout.counters and column.name not in judged:
-            notes.append((column.name, "only whether a value is there: a counter without a course"))
-        elif column in baseline.layout.features and column.kind in _ONLY_PRESENCE:
+        elif column in baseline.layout.counters:
+            if column.name not in judged:
+                why = "only whether a value is there: a counter without a course"
+                notes.append((column.name, why))
+        elif column.kind in _ONLY_PRESENCE and _has_values(baseline, column.name):
             notes.append(
                 (column.name, f"only whether a value is there: {_ONLY_PRESENCE[column.kind]}")
             )
@@ -82,6 +84,11 @@ def column_records(baseline: Baseline, schema: pa.Schema | None) -> tuple[Signal
         replace(_record(0, f"{UNJUDGED}: column {name} is not judged: {why}."), column=name)
         for name, why in notes
     )
+
+
+def _has_values(baseline: Baseline, column: str) -> bool:
+    """Whether a column's values matter beyond telling rows apart and ordering them."""
+    return column not in (baseline.schema.id, baseline.schema.timestamp)
 
 
 def _record(n_files: int, text: str) -> SignalRecord:

@@ -24,7 +24,10 @@ def test_replay_says_what_another_policy_would_have_let_pass(site, capsys):
         site.seal(path)
         site.gate()
     lenient = site.root / "lenient.yaml"
-    text = DEFAULT_POLICY.replace("LABEL_FLIPS: {severity: block}", "LABEL_FLIPS: {severity: warn}")
+    text = DEFAULT_POLICY.replace(
+        "LABEL_FLIPS: {severity: block, required: false}",
+        "LABEL_FLIPS: {severity: warn, required: false}",
+    )
     lenient.write_text(text, encoding="utf-8")
     said = {}
     for name, path in (("same", site.home.policy), ("lenient", lenient)):
