@@ -124,7 +124,7 @@ CASES: Mapping[str, Case] = {
         few_rows=changes.first(49),
         no_label=changes.without("y"),
         no_values=changes.nothing_in("y"),
-        no_feature=changes.without("x0"),
+        no_features=changes.without("x0", "note"),
     ),
     "LABEL_TRUSTED": _batch(
         changes.redelivered(300, flipped=15),

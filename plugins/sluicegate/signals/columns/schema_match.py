@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from sluicegate.profiling.encode import comparable
+from sluicegate.signals.decision.correction import listed
 from sluicegate.signals.decision.finding import Candidate, Finding
 from sluicegate.signals.decision.record import EXTRA_COLUMNS, SCHEMA, Family, Status
 from sluicegate.signals.definition import Signal
@@ -72,12 +73,7 @@ def _text(change: str, names: list[str]) -> str:
     if not names:
         return f"no {change} column"
     judged = " (not judged)" if change == "extra" else ""
-    return f"{len(names)} {change} column(s){judged}: {_listed(names)}"
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(name[:64] for name in names[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"{len(names)} {change} column(s){judged}: {listed(names)}"
 
 
 SIGNAL = Signal(

@@ -1,0 +1,236 @@
+"""What a batch's rows say about labels, each in the view in which it can be judged.
+
+A view is the reference model with all columns, or without one (`testimony`). Each view has its own
+calibration, so rows of several views add up like rows of several classes: `strata` are the pairs
+of view and class. A column that moved as a whole is another matter: its values are known ones, but
+nobody can tell whether they mean what they meant. An accusation then must hold without it too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluicegate.signals.columns import completeness
+from sluicegate.signals.columns.moved import moved
+from sluicegate.signals.decision.tails import binomial_lower
+from sluicegate.signals.model.margin_count import MARGINS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sluicegate.profiling.columns import Column
+    from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.model.calibration import Calibration
+
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Rows that are judged together, by view.
+
+    Attributes:
+        calibrations: Of each view.
+        rows: For each contributor rows by view, class and margin bin, int64, shape (n_views,
+            n_classes, N_BINS); the key None holds rows without a contributor.
+        predicted: For each contributor the expected rows of each class, in 1/65536 row, int64,
+            shape (n_views, n_classes).
+    """
+
+    calibrations: tuple[Calibration, ...]
+    rows: Mapping[str | None, Counts]
+    predicted: Mapping[str | None, Counts]
+
+    @cached_property
+    def total(self) -> Counts:
+        """Rows of all contributors, int64, shape (n_views, n_classes, N_BINS)."""
+        shape = (len(self.calibrations), *self.calibrations[0].scale.own.shape)
+        total: Counts = np.sum([np.zeros(shape, dtype=np.int64), *self.rows.values()], axis=0)
+        return total
+
+    @cached_property
+    def scores(self) -> Floats:
+        """Flip scores u, float64, shape (n_views, n_classes, N_BINS)."""
+        return np.stack([c.scale.flip_scores() for c in self.calibrations])
+
+    @cached_property
+    def density(self) -> Floats:
+        """Margins of clean rows, float64, shape (n_views, n_classes, N_BINS), bins sum to 1."""
+        return np.stack([c.scale.densities()[0] for c in self.calibrations])
+
+    @cached_property
+    def variance(self) -> Floats:
+        """Variance of a clean row's score, float64, shape (n_views, n_classes)."""
+        variance: Floats = (self.density * self.scores**2).sum(axis=2)
+        return variance
+
+    @cached_property
+    def base(self) -> Counts:
+        """Baseline rows behind each calibration, int64, shape (n_views, n_classes)."""
+        return np.stack([c.scale.own.sum(axis=1) for c in self.calibrations])
+
+    @cached_property
+    def weight(self) -> Floats:
+        """Share of the judged rows in each view, float64, shape (n_views,)."""
+        by_view = self.total.sum(axis=(1, 2))
+        weight: Floats = by_view / max(int(by_view.sum()), 1)
+        return weight
+
+    @cached_property
+    def surprising(self) -> NDArray[np.bool_]:
+        """Bins where flipped rows are likelier than clean ones, bool, shape of ``scores``."""
+        both = [c.scale.densities() for c in self.calibrations]
+        return np.stack([flipped > own for own, flipped in both])
+
+    def past(self, names: Sequence[str]) -> Counts:
+        """Return baseline rows, int64, shape (len(names), n_views, n_classes, N_BINS).
+
+        Args:
+            names: Contributors; those that the baseline does not know have no rows.
+        """
+        zero = np.zeros_like(self.calibrations[0].scale.own)
+        return np.array(
+            [[c.scale.contributors.get(k, zero) for c in self.calibrations] for k in names]
+        )
+
+    @property
+    def n_rows(self) -> int:
+        """Rows that are judged."""
+        return int(self.total.sum())
+
+    @property
+    def error(self) -> float:
+        """How often the model is wrong about such rows."""
+        return float(self.weight @ [c.error for c in self.calibrations])
+
+    def mixed(self, values: Floats, weight: Floats) -> float:
+        """Return the variance of a weighted sum of what the baseline measured in each view.
+
+        All views rest on the same rows of the baseline, so their errors do not cancel.
+
+        Args:
+            values: Variances, float64, shape (n_views,).
+            weight: Weights of the views, float64, same shape.
+        """
+        return float((weight * np.sqrt(values)).sum()) ** 2
+
+
+def evidence_of(comparison: Comparison, spared: int | None = None) -> Evidence:
+    """Return the rows of a batch that can testify.
+
+    Args:
+        comparison: The batch beside a baseline that has a label model.
+        spared: Telling column without which all rows are judged; None for each row's own view.
+    """
+    reference, counted = comparison.baseline.labels, MARGINS.of(comparison)
+    assert reference is not None  # noqa: S101 - callers hold the model
+    if spared is None:
+        return Evidence(reference.calibrations, counted.rows, counted.predicted)
+    return Evidence(
+        reference.calibrations,
+        _without(counted.rows, counted.spared, spared),
+        _without(counted.predicted, counted.spared_predicted, spared),
+    )
+
+
+def _without(
+    own: Mapping[str | None, Counts], known: Mapping[str | None, Counts], spared: int
+) -> dict[str | None, Counts]:
+    """Rows that lack at most the spared column, all judged without it."""
+    out = {}
+    for name, table in own.items():
+        out[name] = np.zeros_like(table)
+        out[name][1 + spared] = table[1 + spared] + known[name][spared]
+    return out
+
+
+def moved_columns(comparison: Comparison) -> tuple[int, ...]:
+    """Return which telling columns moved as a whole, by their place in the reference."""
+    reference, baseline = comparison.baseline.labels, comparison.baseline
+    columns = {c.name: c for c in baseline.layout.columns}
+    out = []
+    for i, spared in enumerate(() if reference is None else reference.telling):
+        own = {spared.column, *spared.features} & columns.keys()
+        if any(moved(comparison, columns[name]) for name in own):
+            out.append(i)
+    return tuple(out)
+
+
+def silenced(comparison: Comparison, tolerated: float) -> str:
+    """Return why too few rows testify, or "".
+
+    Flips could hide among silent rows. That is accepted as far as lost values are, or as flips are.
+
+    Args:
+        comparison: The batch beside a baseline that has a label model.
+        tolerated: Share of flips that the asking signal tolerates.
+    """
+    silent, judged = MARGINS.of(comparison).silent, evidence_of(comparison).n_rows
+    accepted = max(tolerated, comparison.tolerance(completeness.SIGNAL, ""))
+    if not silent or binomial_lower(silent, silent + judged) <= accepted:
+        return ""
+    return (
+        f"{silent} of {silent + judged} labels cannot be judged, because their rows have values "
+        f"that the baseline does not know in several columns: {_listed(comparison)}"
+    )
+
+
+def heard(comparison: Comparison) -> tuple[str, dict[str, object]]:
+    """Return which rows testify without a column or not at all, in words and as evidence."""
+    counted, reference = MARGINS.of(comparison), comparison.baseline.labels
+    found = {}
+    for i, spared in enumerate(() if reference is None else reference.telling):
+        rows = sum(int(table[1 + i].sum()) for table in counted.rows.values())
+        if rows:
+            found[spared.column] = rows
+    names = [_telling(comparison, i) for i in moved_columns(comparison)]
+    parts = [
+        f"{rows} rows are judged without column {name[:64]} ({_why(comparison, name)})"
+        for name, rows in found.items()
+    ]
+    parts += [f"{counted.silent} rows cannot testify"] if counted.silent else []
+    if names:
+        parts.append(f"no accusation rests on {', '.join(names)} alone, which moved as a whole")
+    return "; ".join(parts), {"without": found, "silent": counted.silent, "moved": names}
+
+
+def _telling(comparison: Comparison, place: int) -> str:
+    reference = comparison.baseline.labels
+    return "" if reference is None else reference.telling[place].column[:64]
+
+
+def _listed(comparison: Comparison) -> str:
+    reference, strange = comparison.baseline.labels, MARGINS.of(comparison).strange
+    if reference is None:
+        return ""
+    names = (
+        reference.model.features
+        if reference.spared is None
+        else [spared.column for spared in reference.spared]
+    )
+    worst = sorted(strange, key=lambda i: (-strange[i], i))[:5]
+    return ", ".join(f"{names[i][:64]} ({_why(comparison, names[i])})" for i in worst if strange[i])
+
+
+def _why(comparison: Comparison, name: str) -> str:
+    """Return what is unknown about a column's values."""
+    column = next((c for c in comparison.baseline.layout.columns if c.name == name), None)
+    if column is None or (reason := comparison.missing(name)):
+        return reason if column is not None else "missing"
+    counts = comparison.profile.marginal(name)
+    kinds = {
+        "missing": completeness.absent(column, counts),
+        "new categories": int(counts[-2]) if column.listed else 0,
+        "out of range": _outside(column, counts),
+    }
+    return ", ".join(kind for kind, rows in kinds.items() if rows) or "unknown"
+
+
+def _outside(column: Column, counts: Counts) -> int:
+    return int(counts[0] + counts[-3]) if column.binned else 0
