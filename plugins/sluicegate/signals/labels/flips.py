@@ -50,14 +50,13 @@ def findings(comparison: Comparison) -> list[Finding]:
     reason = reason or _too_little(reference, judged)
     asked = [] if reason else _asked(comparison, judged, floor)
     for i in () if reason else moved_columns(comparison):
-        spared = evidence_of(comparison, i)
-        if not _too_little(reference, spared):
-            asked = _weaker(asked, _asked(comparison, spared, floor))
-        elif accusing([candidate for candidate, _ in asked]):
+        spared = _asked(comparison, evidence_of(comparison, i), floor)
+        if _unclear(asked, spared):
             reason = (
-                f"labels contradict the model, but only by column {reference.telling[i].column}, "
-                "which moved as a whole; the other columns say too little about the label"
+                f"labels contradict the model, but column {reference.telling[i].column} moved as a "
+                "whole, and the other columns say too little to tell which of both is wrong"
             )
+        asked = _weaker(asked, spared)
     if reason:
         return [not_evaluated(SIGNAL, reason, column=label.name)]
     candidates, (note, left_out) = [candidate for candidate, _ in asked], heard(comparison)
@@ -114,11 +113,27 @@ def _too_little(reference: LabelReference, judged: Evidence) -> str:
 
 
 def _asked(comparison: Comparison, judged: Evidence, floor: float) -> list[Asked]:
+    if not judged.n_rows:
+        return []
     return [
         overall(judged, floor),
         *by_class(comparison, judged, floor),
         *by_contributor(comparison, judged, floor),
     ]
+
+
+def _unclear(asked: list[Asked], spared: list[Asked]) -> bool:
+    """Return whether labels are accused, and a column that moved may or may not be why.
+
+    It is why where the strongest accusation is refuted without the column. It is not where labels
+    are accused without it too.
+    """
+    accused = [candidate for candidate, _ in asked]
+    if not accusing(accused) or accusing([candidate for candidate, _ in spared]):
+        return False
+    strongest = max(accused, key=lambda c: c.bound - c.tolerance)
+    others = [c for c, _ in spared if c.subject == strongest.subject]
+    return not any(2.0 * c.effect - c.bound < strongest.bound for c in others)
 
 
 def _weaker(first: list[Asked], second: list[Asked]) -> list[Asked]:

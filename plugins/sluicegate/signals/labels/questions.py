@@ -6,6 +6,7 @@ Source: see `margins` (estimate), `contrast` (contributors), `tails.mean_excess_
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,22 +37,18 @@ def overall(judged: Evidence, floor: float) -> Asked:
         judged: Rows that testify, at least one.
         floor: Share of flips that is tolerated, in [0, 1].
     """
-    calibrations, n = judged.calibrations, judged.n_rows
-    by_class = judged.total.sum(axis=2)
-    weight = by_class / n
-    effect = float((judged.total * judged.scores).sum() / n)
-    own = float((weight * judged.variance).sum()) / n
+    estimate = _estimate(judged, judged.total)
     shared = sum(
-        judged.mixed(judged.variance[:, y] / judged.base[:, y], weight[:, y])
-        for y in range(weight.shape[1])
+        judged.mixed(judged.variance[:, y] / judged.base[:, y], estimate.weight[:, y])
+        for y in range(estimate.weight.shape[1])
     )
-    moves = judged.mixed(np.array([c.moves[0] for c in calibrations]), judged.weight)
-    squared = own + shared
+    by_view = estimate.weight.sum(axis=1)
+    moves = judged.mixed(np.array([c.moves[0] for c in judged.calibrations]), by_view)
+    squared = estimate.own + shared
     # Chance includes that a model, or a month, is off by itself.
-    effective = float((weight * judged.variance).sum()) / (squared + moves)
-    density = judged.density * weight[:, :, None]
-    p = mean_excess_p(judged.scores.ravel(), density.ravel(), effective, effect)
-    budget = float(judged.weight @ [c.budget for c in calibrations])
+    p = _chance(judged, estimate, squared + moves)
+    budget = float(by_view @ [c.budget for c in judged.calibrations])
+    effect = estimate.effect
     return Candidate(
         effect=effect,
         bound=effect - _Z95 * math.sqrt(squared),
@@ -60,7 +57,51 @@ def overall(judged: Evidence, floor: float) -> Asked:
         text=f"about {percent(max(effect, 0.0))} of labels contradict the baseline's model "
         "beyond its usual error",
         hint="Have the listed rows labelled again before training.",
-    ), _excess("", 0, effect, own, shared, moves=moves, p_value=p)
+    ), _excess("", 0, effect, estimate.own, shared, moves=moves, p_value=p)
+
+
+@dataclass(frozen=True, slots=True)
+class _Estimate:
+    """The share of flips among some rows.
+
+    Attributes:
+        effect: The estimate.
+        own: Its variance from these rows alone.
+        rows: Share of the rows by view and class, float64, shape (n_views, n_classes).
+        weight: The same of what they count.
+        scale: What a row counts, on average.
+    """
+
+    effect: float
+    own: float
+    rows: Floats
+    weight: Floats
+    scale: float
+
+
+def _estimate(judged: Evidence, table: NDArray[np.int64]) -> _Estimate:
+    """Estimate from rows by view, class and margin bin, at least one."""
+    counts = table.sum(axis=2)
+    n, counted = int(counts.sum()), counts * judged.trust
+    total = float(counted.sum())
+    return _Estimate(
+        effect=float(((table * judged.scores).sum(axis=2) * judged.trust).sum()) / total,
+        own=float((counts * judged.trust**2 * judged.variance).sum()) / total**2,
+        rows=counts / n,
+        weight=counted / total,
+        scale=total / n,
+    )
+
+
+def _chance(judged: Evidence, estimate: _Estimate, squared: float) -> float:
+    """Return the p-value of an estimate whose variance under the null is ``squared``."""
+    variance = float((estimate.rows * judged.trust**2 * judged.variance).sum())
+    return mean_excess_p(
+        (judged.scores * judged.trust[:, :, None]).ravel(),
+        (judged.density * estimate.rows[:, :, None]).ravel(),
+        variance / (estimate.scale**2 * squared),
+        estimate.effect * estimate.scale,
+    )
 
 
 def _excess(
@@ -90,19 +131,17 @@ def by_class(comparison: Comparison, judged: Evidence, floor: float) -> list[Ask
     classes = () if reference is None else reference.model.classes
     out = []
     for y, slot in enumerate(classes):
-        table, u, variance = judged.total[:, y], judged.scores[:, y], judged.variance[:, y]
+        table = np.zeros_like(judged.total)
+        table[:, y] = judged.total[:, y]
         rows = int(table.sum())
         if rows < _MIN_ROWS:
             continue
-        view = table.sum(axis=1) / rows
-        share, weight = float((table * u).sum()) / rows, rows / judged.n_rows
-        own = float(view @ variance) / rows
-        shared = judged.mixed(variance / judged.base[:, y], view)
+        estimate, weight = _estimate(judged, table), rows / judged.n_rows
+        share, own, view = estimate.effect, estimate.own, estimate.weight[:, y]
+        shared = judged.mixed(judged.variance[:, y] / judged.base[:, y], view)
         moves = judged.mixed(np.array([c.moves[y + 1] for c in judged.calibrations]), view)
         name = label.categories[slot] if label and label.listed else f"slice {slot}"
-        density = judged.density[:, y] * view[:, None]
-        effective = float(view @ variance) / (own + shared + moves)
-        p = mean_excess_p(u.ravel(), density.ravel(), effective, share)
+        p = _chance(judged, estimate, own + shared + moves)
         scale = weight**2
         excess = _excess(
             f"label {name[:64]}",
@@ -145,20 +184,22 @@ def by_contributor(comparison: Comparison, judged: Evidence, floor: float) -> li
     if len(names) < 2:
         return []
     batch, base = np.stack([judged.rows[k] for k in names]), judged.past(names)
-    u, calibrations = judged.scores, judged.calibrations
-    rows = batch.sum(axis=(1, 2, 3)).astype(np.float64)
-    mix = batch.sum(axis=3) / rows[:, None, None]
-    view = mix.sum(axis=2)
-    variance = (mix * judged.variance).sum(axis=(1, 2))
+    calibrations, counts = judged.calibrations, batch.sum(axis=3)
+    rows = counts.sum(axis=(1, 2)).astype(np.float64)
+    mix = counts / rows[:, None, None]
+    counted = (counts * judged.trust).sum(axis=(1, 2))
+    view = (counts * judged.trust).sum(axis=2) / counted[:, None]
+    # Of one counted row, so that a sum of n rows has n times as much.
+    variance = (counts * judged.trust**2 * judged.variance).sum(axis=(1, 2)) / counted
     n_base = base[:, 0].sum(axis=(1, 2)).astype(np.float64)
     between = view @ [c.spread.between for c in calibrations]
     within = view @ [c.spread.within for c in calibrations]
     found = contrasts(
-        rows,
-        (batch * u).sum(axis=(1, 2, 3)),
+        counted,
+        ((batch * judged.scores).sum(axis=3) * judged.trust).sum(axis=(1, 2)),
         n_base=n_base,
         # The past of a contributor is what each view made of it.
-        total_base=(view * (base * u).sum(axis=(2, 3))).sum(axis=1),
+        total_base=(view * (base * judged.scores).sum(axis=(2, 3))).sum(axis=1),
         variance=variance,
         between=between,
     )
@@ -169,8 +210,13 @@ def by_contributor(comparison: Comparison, judged: Evidence, floor: float) -> li
         tolerance = max(floor, float(within[i] * weight))
         before = _contradictions(judged, base[i] * view[i][:, None, None]) if n_base[i] else None
         usual = f" (baseline {percent(before)})" if before is not None else " (new contributor)"
-        density = judged.density * mix[i][:, :, None]
-        p = tail_p(u.ravel(), density.ravel(), variance[i] / error**2, excess)
+        scale = counted[i] / rows[i]
+        p = tail_p(
+            (judged.scores * judged.trust[:, :, None]).ravel(),
+            (judged.density * mix[i][:, :, None]).ravel(),
+            variance[i] / (scale * error**2),
+            excess * scale,
+        )
         kappa = variance[i] / max(float(between[i]), 1e-12)
         shared = variance[i] / (n_base[i] + kappa)
         added = _excess(

@@ -8,6 +8,7 @@ nobody can tell whether they mean what they meant. An accusation then must hold 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.signals.columns import completeness
-from sluicegate.signals.columns.moved import moved
+from sluicegate.signals.columns.moved import MOVED, moved
 from sluicegate.signals.decision.tails import binomial_lower
 from sluicegate.signals.model.margin_count import MARGINS
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.model.calibration import Calibration
 
+_SURE = 3.6  # standard errors of what any test finds reliably, as in `flips.information_limit`
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -74,6 +76,33 @@ class Evidence:
     def base(self) -> Counts:
         """Baseline rows behind each calibration, int64, shape (n_views, n_classes)."""
         return np.stack([c.scale.own.sum(axis=1) for c in self.calibrations])
+
+    @cached_property
+    def trust(self) -> Floats:
+        """How much a row counts beside one with all columns, float64, shape (n_views, n_classes).
+
+        A view that hardly tells flipped rows from clean ones has scores of a huge variance, and
+        few such rows would drown all others: whoever flips labels would take a column from them.
+        Weights by the inverse of the variance are the efficient ones (Lindsay 1995).
+        """
+        trust: Floats = np.minimum(1.0, self.variance[0] / np.maximum(self.variance, 1e-300))
+        return trust
+
+    @cached_property
+    def mute(self) -> int:
+        """Rows that testify so vaguely that nobody would notice if all their labels were wrong.
+
+        The views that tell least are taken together as long as that holds of them.
+        """
+        counts, mute = self.total.sum(axis=2), 0
+        information = (counts / np.maximum(self.variance, 1e-300)).sum(axis=1)
+        heard = 0.0
+        for view in np.argsort(information / np.maximum(counts.sum(axis=1), 1), kind="stable"):
+            heard += float(information[view])
+            if math.sqrt(heard) > _SURE:
+                break
+            mute += int(counts[view].sum())
+        return mute
 
     @cached_property
     def weight(self) -> Floats:
@@ -126,10 +155,12 @@ def evidence_of(comparison: Comparison, spared: int | None = None) -> Evidence:
 
     Args:
         comparison: The batch beside a baseline that has a label model.
-        spared: Telling column without which all rows are judged; None for each row's own view.
+        spared: Telling column without which all rows are judged; None for each row's own view, or
+            for all rows that of the one column that broke.
     """
     reference, counted = comparison.baseline.labels, MARGINS.of(comparison)
     assert reference is not None  # noqa: S101 - callers hold the model
+    spared = _broken(comparison) if spared is None else spared
     if spared is None:
         return Evidence(reference.calibrations, counted.rows, counted.predicted)
     return Evidence(
@@ -150,14 +181,27 @@ def _without(
     return out
 
 
+def _broken(comparison: Comparison) -> int | None:
+    """Return the one telling column whose unknown values are so many that it broke, if any."""
+    counted = MARGINS.of(comparison)
+    n = counted.silent + sum(int(table.sum()) for table in counted.rows.values())
+    broken = [i for i, rows in counted.strange.items() if rows > MOVED * n]
+    reference = comparison.baseline.labels
+    judged = reference is not None and reference.spared is not None
+    return broken[0] if judged and len(broken) == 1 else None
+
+
 def moved_columns(comparison: Comparison) -> tuple[int, ...]:
-    """Return which telling columns moved as a whole, by their place in the reference."""
+    """Return which telling columns moved as a whole, by their place in the reference.
+
+    One that broke, so that no row is judged by it, is not among them.
+    """
     reference, baseline = comparison.baseline.labels, comparison.baseline
-    columns = {c.name: c for c in baseline.layout.columns}
+    columns, broken = {c.name: c for c in baseline.layout.columns}, _broken(comparison)
     out = []
     for i, spared in enumerate(() if reference is None else reference.telling):
         own = {spared.column, *spared.features} & columns.keys()
-        if any(moved(comparison, columns[name]) for name in own):
+        if i != broken and any(moved(comparison, columns[name]) for name in own):
             out.append(i)
     return tuple(out)
 
@@ -171,13 +215,17 @@ def silenced(comparison: Comparison, tolerated: float) -> str:
         comparison: The batch beside a baseline that has a label model.
         tolerated: Share of flips that the asking signal tolerates.
     """
-    silent, judged = MARGINS.of(comparison).silent, evidence_of(comparison).n_rows
+    judged, strange = evidence_of(comparison), MARGINS.of(comparison).strange
+    if not strange:
+        return ""
+    n = MARGINS.of(comparison).silent + judged.n_rows
+    silent = MARGINS.of(comparison).silent + judged.mute
     accepted = max(tolerated, comparison.tolerance(completeness.SIGNAL, ""))
-    if not silent or binomial_lower(silent, silent + judged) <= accepted:
+    if not silent or binomial_lower(silent, n) <= accepted:
         return ""
     return (
-        f"{silent} of {silent + judged} labels cannot be judged, because their rows have values "
-        f"that the baseline does not know in several columns: {_listed(comparison)}"
+        f"{silent} of {n} labels cannot be judged, because their rows have values that the "
+        f"baseline does not know in columns that the model needs: {_listed(comparison)}"
     )
 
 
@@ -185,8 +233,8 @@ def heard(comparison: Comparison) -> tuple[str, dict[str, object]]:
     """Return which rows testify without a column or not at all, in words and as evidence."""
     counted, reference = MARGINS.of(comparison), comparison.baseline.labels
     found = {}
-    for i, spared in enumerate(() if reference is None else reference.telling):
-        rows = sum(int(table[1 + i].sum()) for table in counted.rows.values())
+    by_view = evidence_of(comparison).total.sum(axis=(1, 2))[1:].tolist()
+    for spared, rows in zip(() if reference is None else reference.telling, by_view, strict=True):
         if rows:
             found[spared.column] = rows
     names = [_telling(comparison, i) for i in moved_columns(comparison)]
