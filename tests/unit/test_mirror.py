@@ -21,6 +21,8 @@ COVERED_BY = {
     "airflow/test_instance.py": "cli.demo.airflow_env cli.demo.processes",
     "airflow/test_layouts.py": "orchestration.plugin",
     "airflow/test_sealed_chain.py": "orchestration.operators_sealed",
+    "attacks/labels/test_broken_features.py": """signals.columns.moved
+        signals.model.evidence signals.labels.questions signals.model.unknown""",
     "attacks/formats/test_bounds.py": "adapters.files.parquet_rows gate.limits",
     "attacks/signals/test_every_signal.py": """signals.arrival.burst_rows
         signals.arrival.reference signals.comparison signals.contributors.contrast
@@ -60,13 +62,13 @@ COVERED_BY = {
     "unit/orchestration/test_operators_waiver.py": "workflow.response.waiver_question",
     "unit/profiling/test_tokens_and_fingerprints.py": "profiling.buffers",
     "unit/signals/arrival/test_time_burst.py": "signals.arrival.arrival_count",
-    "unit/signals/baseline/test_build.py": """signals.labels.clean_spread
-        signals.contributors.shares signals.labels.reference signals.learning""",
+    "unit/signals/baseline/test_build.py": """signals.model.calibration
+        signals.contributors.shares signals.model.reference signals.learning""",
     "unit/signals/copies/test_conflicts.py": "signals.copies.conflict_count",
     "unit/signals/counters/test_counter.py": "signals.counters.counting signals.counters.reference",
     "unit/signals/labels/test_sequence.py": "signals.decision.tolerance",
     "unit/signals/test_signals.py": """signals.columns.extremes signals.copies.golden
-        signals.decision.budget signals.labels.margin_count signals.labels.reference_model
+        signals.decision.budget signals.model.margin_count signals.model.reference_model
         signals.triggers.associations signals.triggers.block_habits""",
     "unit/signals/text/test_word_evidence.py": "signals.text.token_count signals.text.views",
     "unit/workflow/admission/test_admit.py": "workflow.admission.freshness workflow.evidence.batch",

@@ -28,7 +28,10 @@ _MAX_DISTINCT = 1024  # more distinct strings are names or text, not categories
 
 
 class Kind(StrEnum):
-    """How a column's values are counted."""
+    """How a column's values are counted.
+
+    EMPTY is a column that had no value, so that nothing is known of the values that it may get.
+    """
 
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
@@ -38,6 +41,7 @@ class Kind(StrEnum):
     EMBEDDING = "embedding"
     OPAQUE = "opaque"
     NESTED = "nested"
+    EMPTY = "empty"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +159,7 @@ def infer_column(name: str, values: pa.Array | pa.ChunkedArray, *, role: str = "
             categories, "target" makes numbers five slices.
 
     Returns:
-        The column; a column of numbers that are all null has no edges.
+        The column; of a feature without any value the kind is EMPTY, whatever its type.
 
     Cost: one sort of the values for numbers, one pass that hashes them for strings.
     """
@@ -164,6 +168,8 @@ def infer_column(name: str, values: pa.Array | pa.ChunkedArray, *, role: str = "
     edges: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
     closed = True
+    if len(array) and array.null_count == len(array) and role in ("feature", "text"):
+        return Column(name=name, kind=Kind.EMPTY, source=source)
     # Bytes that `plain` left alone are not all UTF-8.
     kind = Kind.OPAQUE if is_bytes(array.type) else _kind(role, source, array)
     if kind is Kind.TEXT:

@@ -18,8 +18,11 @@ def comparable(column: Column, type_: pa.DataType) -> bool:
 
     Args:
         column: Column of the baseline.
-        type_: Type of the column in the batch. A column of nulls fits every kind.
+        type_: Type of the column in the batch. A column of nulls fits every kind, and a column that
+            was empty in the baseline fits every type.
     """
+    if column.kind is Kind.EMPTY:
+        return True
     return pa.types.is_null(type_) or kind_of(type_) is column.source
 
 

@@ -6,8 +6,9 @@ and take six, four and three minimum hashes of a text. Where rows lie close toge
 tell copies from neighbours. Where they do not, coarse cells find copies with more noise. The
 baseline's own rate of collisions tells the two cases apart. Beyond the baseline's range the groups
 go on, as wide as the outermost bin: a column that outgrew its baseline tells rows apart as well as
-ever, and a month of larger numbers is no month of copies. Only features enter. The id, label,
-contributor and time do not, because a copy may change any of them.
+ever, and a month of larger numbers is no month of copies. A row of a category that the baseline
+never had has no neighbours, and is compared exactly in all tables. Only features enter. The id,
+label, contributor and time do not, because a copy may change any of them.
 Source: locality-sensitive hashing, Indyk and Motwani 1998; Broder 1997.
 """
 
@@ -18,9 +19,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.profiling.buffers import floats, plain
+from sluicegate.profiling.buffers import floats, plain, strings
 from sluicegate.profiling.columns import Column, Kind
 from sluicegate.profiling.layout import Encoded, Layout, unique_column
+from sluicegate.profiling.row_ids import id_hashes
 from sluicegate.profiling.tokens import Tokens, minimum_hash, mix
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Hashes = NDArray[np.uint64]
+Rows = NDArray[np.bool_]
 N_TABLES = 4
 _GROUPS = (64, 32, 16)  # of tables 1 to 3; borders of coarser groups are shifted by half a group
 # Minimum hashes in tables 1 to 3. Texts of similarity 0.87 (two words of a hundred changed)
@@ -55,6 +58,7 @@ def fingerprints(
     Cost: about 10 ns for each value and table.
     """
     out = np.zeros((N_TABLES, encoded.n_rows), dtype=np.uint64)
+    alone = np.zeros(encoded.n_rows, dtype=bool)
     for index, column in enumerate(layout.features):
         codes = encoded.cells.get(column.name)
         if codes is None:
@@ -66,6 +70,10 @@ def fingerprints(
             out[0] ^= value_hashes(values, codes, column, index)
         elif column.listed:
             out[0] ^= _lookup(np.arange(256, dtype=np.uint64), index, 0)[codes]
+            new = _new(column, codes)
+            if new.any():
+                out[0][new] ^= _category_hashes(unique_column(batch, column.name), new, index)
+                alone |= new
         if column.listed or column.kind is Kind.NUMERIC:
             beyond = _beyond(column, codes, values) if column.kind is Kind.NUMERIC else None
             for table in range(1, N_TABLES):
@@ -74,6 +82,7 @@ def fingerprints(
                     rows, bins = beyond
                     hashed[rows] = _lookup(_outer(column, table, bins), index, table)
                 out[table] ^= hashed
+    out[1:, alone] = out[0, alone]
     return out
 
 
@@ -98,6 +107,18 @@ def value_hashes(
     if missing.any():
         hashed[missing] = _lookup(np.arange(256, dtype=np.uint64), index, 0)[codes[missing]]
     return hashed
+
+
+def _new(column: Column, codes: NDArray[np.uint8]) -> Rows:
+    if not column.closed:  # "other" holds known categories too
+        return np.zeros(codes.size, dtype=bool)
+    new: Rows = codes == len(column.categories)
+    return new
+
+
+def _category_hashes(array: pa.Array, rows: Rows, index: int) -> Hashes:
+    hashed, _ = id_hashes(strings(plain(array)), index + 1)
+    return hashed[rows]
 
 
 def _groups(column: Column, table: int) -> Hashes:

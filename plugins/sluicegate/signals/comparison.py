@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sluicegate.signals.decision.tolerance import tolerance_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pyarrow as pa
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.counting import Counter
     from sluicegate.signals.definition import Signal
 
+_NAMED = 3
 MIN_ROWS = 50
 """Below this many rows of a batch no distribution is judged."""
 
@@ -67,9 +68,31 @@ class Comparison:
         return self.too_few()
 
     def lacking_feature(self) -> str:
-        """Return which feature is not there, or "": row signals need all of them."""
-        reasons = ((c.name, self.missing(c.name)) for c in self.baseline.layout.features)
-        return next((f"column {name}: {why}" for name, why in reasons if why), "")
+        """Return which feature is not there, or "": signals of whole rows need all of them."""
+        return self.lacking(c.name for c in self.baseline.layout.features)
+
+    def lacking(self, columns: Iterable[str]) -> str:
+        """Return which of some columns are not there and why, or "": the others are judged.
+
+        Args:
+            columns: Columns of the baseline.
+        """
+        reasons = ((name, self.missing(name)) for name in columns)
+        found = [f"column {name[:64]}: {why}" for name, why in reasons if why]
+        more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
+        return "; ".join([*found[:_NAMED], *more])
+
+    def unjudged(self, columns: Iterable[str]) -> tuple[str, str]:
+        """Return why none of some columns can be judged, or "", and else what is not judged.
+
+        Args:
+            columns: Columns of the baseline that a signal judges each for itself.
+        """
+        asked = list(columns)
+        lacking = self.lacking(asked)
+        if all(self.missing(name) for name in asked):
+            return self.too_few() or lacking, ""
+        return "", f"not judged: {lacking}" if lacking else ""
 
     def lacking_labels(self, n_known: int, lacking: str) -> str:
         """Return why rows of known labels cannot be judged, or "".

@@ -97,6 +97,8 @@ def _rows(attack: Change, benign: Change) -> Case:
     )
 
 
+_VALUES = ("x0", "x1", "x2", "x3", "kind")
+"""The features that are numbers or categories."""
 CASES: Mapping[str, Case] = {
     # An exact fact: whatever it cannot see is missing, and it says so by failing.
     "SCHEMA": Case(
@@ -158,7 +160,7 @@ CASES: Mapping[str, Case] = {
         few_rows=changes.first(49),
         no_label=changes.without("y"),
         no_values=changes.nothing_in("y"),
-        no_feature=changes.without("x0"),
+        no_features=changes.without("x0", "note"),
     ),
     "LABEL_TRUSTED": _batch(
         changes.redelivered(300, flipped=15),
@@ -228,7 +230,12 @@ CASES: Mapping[str, Case] = {
         no_values=changes.nothing_in("serial"),
         other_type=changes.as_text("serial"),
     ),
-    "OUTLIERS": _rows(changes.far_out(20), changes.column("x2", lambda _, v: v + 3.0)),
+    "OUTLIERS": _batch(
+        changes.far_out(20),
+        changes.column("x2", lambda _, v: v + 3.0),
+        few_rows=changes.first(49),
+        no_number=changes.without("x0", "x1", "x2", "x3"),
+    ),
     "TRIGGER_TOKENS": _batch(
         changes.words(0.02, "cf", y=1),
         changes.words(0.05, "covfefe"),
@@ -241,14 +248,14 @@ CASES: Mapping[str, Case] = {
         changes.stamped(0.03, 0.0, label=None),
         few_rows=changes.first(49),
         no_label=changes.without("y"),
-        no_feature=changes.without("x3"),
+        no_feature=changes.without(*_VALUES),
     ),
     "TRIGGER_PAIRS": _batch(
         changes.placed(0.03, label=1),
         changes.placed(0.03, label=None),
         few_rows=changes.first(49),
         no_label=changes.without("y"),
-        no_feature=changes.without("x3"),
+        no_pair=changes.without(*_VALUES[1:]),
     ),
     "DICTIONARY": _batch(
         changes.stuffed(0.03, range(40), y=0),

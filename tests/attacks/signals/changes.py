@@ -209,9 +209,9 @@ def classes(n_zero: int, n_one: int) -> Change:
     return change
 
 
-def without(name: str) -> Change:
-    """Drop a column."""
-    return lambda t: t.drop_columns([name])
+def without(*names: str) -> Change:
+    """Drop columns."""
+    return lambda t: t.drop_columns(list(names))
 
 
 def nothing_in(name: str) -> Change:

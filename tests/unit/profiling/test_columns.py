@@ -32,7 +32,7 @@ ANY_FLOAT = st.floats(-1e300, 1e300) | st.sampled_from([np.nan, np.inf, -np.inf]
         (pa.array([{"a": 1}]), Kind.NESTED),
         (pa.array([b"x"]), Kind.CATEGORICAL),
         (pa.array([b"x", b"\xff"]), Kind.OPAQUE),
-        (pa.nulls(3), Kind.OPAQUE),
+        (pa.nulls(3), Kind.EMPTY),
         (pa.array([f"this is row number {i} of many" for i in range(2000)]), Kind.TEXT),
         (pa.array([f"id{i}" for i in range(2000)]), Kind.OPAQUE),
     ],

@@ -21,10 +21,11 @@ from sluicegate.signals.baseline.stored import Baseline
 from sluicegate.signals.contributors.shares import contributors_of
 from sluicegate.signals.counters.nature import growing_columns
 from sluicegate.signals.decision.budget import assign_blocks
-from sluicegate.signals.labels.reference import LabelReference, learn_reference
-from sluicegate.signals.labels.reference_model import modelled_classes
-from sluicegate.signals.labels.second_opinion import learn_second_opinion
 from sluicegate.signals.learning import Learning
+from sluicegate.signals.model.reference import LabelReference, learn_reference
+from sluicegate.signals.model.reference_model import modelled_classes
+from sluicegate.signals.model.second_opinion import learn_second_opinion
+from sluicegate.signals.model.unknown import owners
 from sluicegate.signals.registry import SECTIONS, SIGNALS
 from sluicegate.signals.text.reference import learned_texts
 
@@ -194,11 +195,13 @@ def _labels(learning: Learning) -> tuple[LabelReference | None, str]:
         return None, ""
     index, names = contributors_of(encoded)
     texts = learning.once(learned_texts)
+    features = tuple(c for c in layout.features if c.binned or c.listed) + texts.score_columns
     found = learn_reference(
         learning.classes,
-        tuple(c for c in layout.features if c.binned or c.listed) + texts.score_columns,
+        features,
         {**encoded.cells, **texts.score_cells},
         encoded.slot,
+        owners=owners((c.name for c in features), texts.texts, layout.projections),
         contributor=index,
         names=names,
         blocks=learning.blocks,

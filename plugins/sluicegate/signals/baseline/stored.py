@@ -15,8 +15,8 @@ from sluicegate.digest.canonical import dumps, loads
 from sluicegate.errors import ConfigError, MalformedEnvelope, SluicegateError
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.layout import Layout
-from sluicegate.signals.labels.reference import LabelReference
-from sluicegate.signals.labels.reference_model import frequent_classes
+from sluicegate.signals.model.reference import LabelReference
+from sluicegate.signals.model.reference_model import frequent_classes
 from sluicegate.signals.registry import SECTIONS
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sluicegate.profiling.columns import Kind
 from sluicegate.signals.columns.extremes import (
     LIMITS,
     OUTERMOST,
@@ -49,7 +50,8 @@ def findings(comparison: Comparison) -> list[Finding]:
     reference = LIMITS.of(comparison.baseline)
     if not reference.limits:
         return []
-    reason = comparison.too_few() or comparison.lacking_feature()
+    numbers = [c.name for c in comparison.baseline.layout.features if c.kind is Kind.NUMERIC]
+    reason, note = comparison.unjudged(numbers)
     if reason:
         return [not_evaluated(SIGNAL, reason)]
     n, m = comparison.profile.n_rows, comparison.baseline.n_rows
@@ -75,6 +77,7 @@ def findings(comparison: Comparison) -> list[Finding]:
             n_baseline=m,
             n_batch=n,
             candidates=candidates,
+            note=note,
             evidence={"left_out": list(left_out)},
         )
     ]

@@ -3,7 +3,8 @@
 Null hypothesis: none; these are facts, not samples. Minimum n: 0. An extra column (a load date,
 a partition key) is named as not judged and does not alarm by default, because it changes no
 column that the baseline knows; with a tolerance ``SCHEMA:extra`` of 0 it warns, and a policy's
-rule of that name says whether that blocks.
+rule of that name says whether that blocks. A column that was empty in the baseline fits any type;
+once it has values it is extra too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from sluicegate.profiling.columns import Kind
 from sluicegate.profiling.encode import comparable
+from sluicegate.signals.decision.correction import listed
 from sluicegate.signals.decision.finding import Candidate, Finding
 from sluicegate.signals.decision.record import EXTRA_COLUMNS, SCHEMA, Family, Status
 from sluicegate.signals.definition import Signal
@@ -34,7 +37,7 @@ def findings(comparison: Comparison) -> list[Finding]:
         "type-changed": sorted(
             n for n, c in columns.items() if seen[n] == 1 and not comparable(c, types[n])
         ),
-        "extra": sorted(set(seen) - set(columns)),
+        "extra": sorted((set(seen) - set(columns)).union(_filled(comparison))),
     }
     total = max(len(columns), 1)
     candidates = [
@@ -63,6 +66,12 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
 
 
+def _filled(comparison: Comparison) -> list[str]:
+    """Return the columns that were empty in the baseline and have values: nobody judges these."""
+    empty = (c for c in comparison.baseline.layout.columns if c.kind is Kind.EMPTY)
+    return [c.name for c in empty if comparison.profile.marginal(c.name)[0]]
+
+
 def _tolerance(comparison: Comparison, change: str) -> float:
     if change == "extra":
         return comparison.overrides.get(EXTRA_COLUMNS, _ANY)
@@ -73,12 +82,7 @@ def _text(change: str, names: list[str]) -> str:
     if not names:
         return f"no {change} column"
     judged = " (not judged)" if change == "extra" else ""
-    return f"{len(names)} {change} column(s){judged}: {_listed(names)}"
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(name[:64] for name in names[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"{len(names)} {change} column(s){judged}: {listed(names)}"
 
 
 SIGNAL = Signal(

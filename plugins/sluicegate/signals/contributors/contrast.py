@@ -55,7 +55,7 @@ def contrasts(
     n_base: Floats,
     total_base: Floats,
     variance: Floats,
-    between: float,
+    between: float | Floats,
 ) -> list[Contrast]:
     """Return the contrast of every contributor.
 
@@ -65,9 +65,9 @@ def contrasts(
         n_base: Rows in the baseline, float64, same shape; 0 for a new contributor.
         total_base: Sum of its scores in the baseline, float64, same shape.
         variance: Variance of one row's score under the null, float64, same shape, > 0.
-        between: Variance of contributors' true means.
+        between: Variance of contributors' true means, float64, of shape (k,) if they differ.
     """
-    kappa = variance / max(between, 1e-12)
+    kappa = variance / np.maximum(between, 1e-12)
     own = total_base / (n_base + kappa)
     expected = own * n
     rest_n = n.sum() - n

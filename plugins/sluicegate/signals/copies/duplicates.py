@@ -11,7 +11,9 @@ blocks seem denser than the whole, at least twice: pairs may become twice as fre
 eight 128 times. Beyond a million different rows copies are estimated from a sample of fingerprints
 (`distinct`), whose error enters bound and p-value: at 10,000,000 rows a flood of less than about
 0.8 % may pass. Corrected over the four tables, with copies and four sizes of groups in each.
-Missing values are values: rows that lack the same ones may be equal.
+Missing values are values: rows that lack the same ones may be equal. Where most values of a column
+went missing, that explains any repeats, and where a column moved as a whole, that explains near
+ones: then an accusation is NOT_EVALUATED.
 Source: rarefaction, Hurlbert 1971; tables: `fingerprints`.
 """
 
@@ -24,12 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.signals.chunk import prints_of
+from sluicegate.signals.columns.moved import changed_features, lost_features
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.copies.copy_count import COPIES, REPEATS, expected_copies
 from sluicegate.signals.copies.deliveries import DELIVERIES
 from sluicegate.signals.copies.repeats import excess_groups_p, expected_rows, rows_in_groups
-from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
+from sluicegate.signals.decision.correction import listed, percent
+from sluicegate.signals.decision.finding import Candidate, Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import normal_sf, rate_excess_p
 from sluicegate.signals.definition import Signal
@@ -64,6 +67,17 @@ def findings(comparison: Comparison) -> list[Finding]:
     estimates = [table.estimate() for table in COPIES.of(comparison).tables]
     spectra = [_spectrum(comparison, table, again) for table in range(len(KINDS))]
     found = [max(n - again - distinct, 0.0) for distinct, _ in estimates]
+    candidates = [
+        candidate
+        for table in range(len(KINDS))
+        for candidate in (
+            _copies(comparison, table, found[table], again),
+            *(_groups(comparison, table, spectra[table], least, again) for least in SIZES),
+        )
+    ]
+    if accusing(candidates) and (changed := _excuses(comparison, candidates)):
+        reason = f"rows may repeat only because a column changed as a whole: {listed(changed)}"
+        return [not_evaluated(SIGNAL, reason)]
     return [
         Finding(
             signal=SIGNAL,
@@ -71,14 +85,7 @@ def findings(comparison: Comparison) -> list[Finding]:
             effect_unit="share of rows",
             n_baseline=m,
             n_batch=n,
-            candidates=[
-                candidate
-                for table in range(len(KINDS))
-                for candidate in (
-                    _copies(comparison, table, found[table], again),
-                    *(_groups(comparison, table, spectra[table], least, again) for least in SIZES),
-                )
-            ],
+            candidates=candidates,
             evidence={
                 "exact_copies": round(found[0]),
                 "near_copies": round(max(found[1:])),
@@ -100,6 +107,14 @@ def _spectrum(comparison: Comparison, table: int, again: float) -> tuple[Spectru
     if again:
         return DELIVERIES.of(comparison).spectrum(table)
     return COPIES.of(comparison).tables[table].spectrum(), COPIES.of(comparison).scale(table)
+
+
+def _excuses(comparison: Comparison, candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Return the columns that may be why rows seem to repeat: exact copies need lost values."""
+    exact = len(SIZES) + 1
+    if accusing(candidates[:exact]):
+        return lost_features(comparison)
+    return changed_features(comparison)
 
 
 def _copies(comparison: Comparison, table: int, found: float, again: float) -> Candidate:

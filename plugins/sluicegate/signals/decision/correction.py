@@ -142,13 +142,20 @@ def _message(finding: Finding, shown: Candidate, *, fired: bool) -> str:
     p = min(1.0, shown.p_value * len(finding.candidates))
     chance = "p < 1e-12" if p < 1e-12 else f"p = {p:.2g}"
     numbers = f"tolerance {percent(shown.tolerance)}, at least {percent(shown.bound)}, {chance}"
+    note = f" {finding.note[0].upper()}{finding.note[1:]}." if finding.note else ""
     text = f"{head}: {shown.text} ({numbers})."
     if not fired:
-        return f"{text} Within what is tolerated."
-    return f"{text} {shown.hint}" if shown.hint else text
+        return f"{text} Within what is tolerated.{note}"
+    return f"{text} {shown.hint}{note}" if shown.hint else f"{text}{note}"
 
 
 def percent(share: float) -> str:
     """Return a share as text with two significant digits, never more than needed."""
     value = 100.0 * share
     return f"{value:.1f} %" if abs(value) >= 1 else f"{value:.2g} %"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as text, at most five of them, each cut to 64 characters."""
+    shown = ", ".join(name[:64] for name in names[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

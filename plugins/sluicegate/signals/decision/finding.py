@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sluicegate.signals.decision.record import Family, Status
     from sluicegate.signals.definition import Signal
 
+_PROBABLE = 0.01  # the usual budget of a whole run, so that no alarm is missed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
@@ -63,6 +65,7 @@ class Finding:
         candidates: Questions asked; the finding's p-value is Bonferroni-corrected over them.
         exact: True for facts without chance (schema): p-values are ignored.
         reason: Why nothing could be computed.
+        note: What the reader must know besides: rows that were left out, and why.
         evidence: JSON-able detail.
     """
 
@@ -75,6 +78,7 @@ class Finding:
     candidates: Sequence[Candidate] = ()
     exact: bool = False
     reason: str = ""
+    note: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -96,6 +100,16 @@ class Finding:
         """Smallest p-value of the candidates, corrected for their number."""
         smallest = min((c.p_value for c in self.candidates), default=1.0)
         return min(1.0, smallest * len(self.candidates))
+
+
+def accusing(candidates: Sequence[Candidate]) -> bool:
+    """Return whether questions will probably fire, before the decision that needs all signals.
+
+    Args:
+        candidates: All questions of a finding.
+    """
+    level = _PROBABLE / max(len(candidates), 1)
+    return any(c.bound > c.tolerance and c.p_value <= level for c in candidates)
 
 
 def not_evaluated(signal: Signal, reason: str, *, column: str = "") -> Finding:

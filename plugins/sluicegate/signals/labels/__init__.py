@@ -1,1 +1,1 @@
-"""Signals of labels, and the reference models that they ask."""
+"""Signals of labels."""

@@ -9,7 +9,7 @@ Source: see `contrast`; tail by `tails.mean_excess_p`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,14 +27,16 @@ from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluate
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import tail_p
 from sluicegate.signals.definition import Signal
-from sluicegate.signals.labels.clean_spread import UNIT
-from sluicegate.signals.labels.margin_count import MARGINS
+from sluicegate.signals.model.calibration import UNIT
+from sluicegate.signals.model.evidence import evidence_of, heard, moved_columns
+from sluicegate.signals.model.margin_count import MARGINS
 
 if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.contributors.contrast import Contrast
     from sluicegate.signals.learning import Learning
+    from sluicegate.signals.model.evidence import Evidence
 
 CODE = "CONTRIBUTOR_LABEL_SKEW"
 _MIN_ROWS = 5
@@ -58,6 +60,7 @@ def findings(comparison: Comparison) -> list[Finding]:
         reason = f"no contributor with at least {_MIN_ROWS} labelled rows"
     if reason:
         return [not_evaluated(SIGNAL, reason, column=column)]
+    note, left_out = ("", {}) if comparison.baseline.labels is None else heard(comparison)
     return [
         Finding(
             signal=SIGNAL,
@@ -67,7 +70,8 @@ def findings(comparison: Comparison) -> list[Finding]:
             n_baseline=comparison.baseline.n_rows,
             n_batch=comparison.profile.n_rows,
             candidates=candidates,
-            evidence={"contributors": len(comparison.profile.contributors)},
+            note=note,
+            evidence={"contributors": len(comparison.profile.contributors), **left_out},
         )
     ]
 
@@ -96,13 +100,29 @@ def _sums(comparison: Comparison) -> _Sums | None:
 
 
 def _candidates(comparison: Comparison, column: str) -> list[Candidate]:
-    if comparison.baseline.labels is not None and MARGINS.of(comparison).usable:
-        return _explained(comparison, column)
+    if comparison.baseline.labels is not None and evidence_of(comparison).n_rows:
+        found = _explained(comparison, column, evidence_of(comparison))
+        for i in moved_columns(comparison):
+            found = _weaker(found, _explained(comparison, column, evidence_of(comparison, i)))
+        return [candidate for _, candidate in found]
     sums = _sums(comparison)
     if sums is None:
         return []
     classes = np.flatnonzero((sums.share > 0) & (sums.share < 1))
     return [c for y in classes for c in _of_class(comparison, column, sums, int(y))]
+
+
+def _weaker(
+    first: list[tuple[int, Candidate]], second: list[tuple[int, Candidate]]
+) -> list[tuple[int, Candidate]]:
+    """Return of each accusation the form that claims less; what only one can ask stays."""
+    others = {(y, c.subject): c for y, c in second}
+    out = []
+    for y, own in first:
+        other = others.get((y, own.subject), own)
+        less = min(own, other, key=lambda c: c.bound - c.tolerance)
+        out.append((y, replace(less, p_value=max(own.p_value, other.p_value))))
+    return out
 
 
 def _of_class(comparison: Comparison, column: str, sums: _Sums, y: int) -> list[Candidate]:
@@ -116,26 +136,26 @@ def _of_class(comparison: Comparison, column: str, sums: _Sums, y: int) -> list[
         share=share,
         between=learned.get(f"{CODE}.between.{y}:{column}", 0.0),
     )
-    within = learned.get(f"{CODE}.within.{y}:{column}", 0.0)
+    within = np.full(rows.size, learned.get(f"{CODE}.within.{y}:{column}", 0.0))
     return _asked(comparison, column, sums, y, found=found, within=within)
 
 
-def _explained(comparison: Comparison, column: str) -> list[Candidate]:
+def _explained(
+    comparison: Comparison, column: str, judged: Evidence
+) -> list[tuple[int, Candidate]]:
     """With a model: rows of a class beyond what the contributor's own features predict."""
-    reference, margins = comparison.baseline.labels, MARGINS.of(comparison)
-    counts = margins.usable
-    if reference is None or not counts:
-        return []
-    names = [k for k in sorted(x for x in counts if x is not None) if counts[k].sum()]
+    names = [k for k in sorted(x for x in judged.rows if x is not None) if judged.rows[k].sum()]
     if not names:
         return []
-    k = len(reference.model.classes)
-    zero, none = np.zeros(k), np.zeros((k, 1), dtype=np.int64)
-    base = reference.scale.contributors
-    now = np.array([counts[n].sum(axis=1) for n in names], dtype=np.float64)
-    past = np.array([base.get(n, none).sum(axis=1) for n in names], dtype=np.float64)
-    expected = np.array([margins.predicted[n] for n in names]) / UNIT
-    before = np.array([reference.predicted.get(n, zero) for n in names]) / UNIT
+    k, calibrations = judged.total.shape[1], judged.calibrations
+    tables = np.stack([judged.rows[n] for n in names]).sum(axis=3)
+    now = tables.sum(axis=1).astype(np.float64)
+    view = tables.sum(axis=2) / now.sum(axis=1, keepdims=True)
+    past = judged.past(names)[:, 0].sum(axis=2).astype(np.float64)
+    expected = np.stack([judged.predicted[n] for n in names]).sum(axis=1) / UNIT
+    zero = np.zeros(k)
+    by_view = np.array([[c.predicted.get(n, zero) for c in calibrations] for n in names]) / UNIT
+    before = (by_view * view[:, :, None]).sum(axis=1)
     total = past.sum(axis=0) + 1.0
     sums = _Sums(names, now, past, total / total.sum())
     out = []
@@ -145,10 +165,12 @@ def _explained(comparison: Comparison, column: str) -> list[Candidate]:
             now[:, y] - expected[:, y],
             n_base=past.sum(axis=1),
             total_base=past[:, y] - before[:, y],
-            variance=np.full(len(names), reference.skew_variance[y]),
-            between=reference.skew[y].between,
+            variance=view @ np.array([c.skew_variance[y] for c in calibrations]),
+            between=view @ np.array([c.skew[y].between for c in calibrations]),
         )
-        out += _asked(comparison, column, sums, y, found=found, within=reference.skew[y].within)
+        within = view @ np.array([c.skew[y].within for c in calibrations])
+        asked = _asked(comparison, column, sums, y, found=found, within=within)
+        out += [(y, candidate) for candidate in asked]
     return out
 
 
@@ -159,14 +181,14 @@ def _asked(
     y: int,
     *,
     found: list[Contrast],
-    within: float,
+    within: Floats,
 ) -> list[Candidate]:
     share, rows, old = float(sums.share[y]), sums.now.sum(axis=1), sums.past.sum(axis=1)
     floor = comparison.tolerance(SIGNAL, column)
     out = []
     for i in np.flatnonzero(rows >= _MIN_ROWS):
         excess, error, weight = found[i].excess, found[i].error, float(rows[i] / rows.sum())
-        bound, tolerance = (excess - 1.645 * error) * weight, max(floor, within * weight)
+        bound, tolerance = (excess - 1.645 * error) * weight, max(floor, float(within[i]) * weight)
         expected = sums.past[i, y] / old[i] if old[i] else share
         subject = comparison.naming.subject(sums.names[i])
         out.append(
@@ -192,7 +214,7 @@ def _p_value(share: float, excess: float, error: float) -> float:
 
 def _class_name(comparison: Comparison, slot: int) -> str:
     label, reference = comparison.baseline.layout.label, comparison.baseline.labels
-    if reference is not None and MARGINS.of(comparison).usable:
+    if reference is not None and evidence_of(comparison).n_rows:
         slot = reference.model.classes[slot]
     if label is not None and label.n_cells == comparison.baseline.layout.n_slots:
         return label.categories[slot][:64]

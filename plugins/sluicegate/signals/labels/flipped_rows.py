@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sluicegate.signals.chunk import kept_classes
-from sluicegate.signals.labels.margin_count import MARGINS, kept_margins, second_opinions
-from sluicegate.signals.labels.second_opinion import combine
+from sluicegate.signals.model.evidence import evidence_of
+from sluicegate.signals.model.margin_count import kept_margins, kept_views, second_opinions
+from sluicegate.signals.model.second_opinion import combine
+from sluicegate.signals.model.unknown import SILENT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sluicegate.signals.chunk import Chunk
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.signals.labels.reference import LabelReference
+    from sluicegate.signals.model.reference import LabelReference
     from sluicegate.signals.traces import Traces
 
     Floats = NDArray[np.float64]
@@ -33,7 +35,7 @@ def kept_contributors(chunk: Chunk) -> tuple[NDArray[np.int32] | None, tuple[str
     return chunk.encoded.contributor, chunk.encoded.contributors
 
 
-KEPT = (kept_classes, kept_margins, second_opinions, kept_contributors)
+KEPT = (kept_classes, kept_margins, kept_views, second_opinions, kept_contributors)
 """Views of each record batch that the posterior needs."""
 
 
@@ -48,17 +50,17 @@ def flip_posterior(traces: Traces, record: SignalRecord | None) -> Floats:
         float64, shape (n_rows,), in [0, 1]; 0 for rows whose label is not modelled.
     """
     reference = traces.baseline.labels
-    if reference is None or not traces.n_rows or MARGINS.of(traces.comparison).reason:
+    if reference is None or not traces.n_rows:
         return np.zeros(traces.n_rows)
-    class_index = traces.joined(kept_classes).astype(np.intp)
-    known = class_index >= 0
+    class_index, view = traces.joined(kept_classes).astype(np.intp), traces.joined(kept_views)
+    known = (class_index >= 0) & (view != SILENT)
     labels, out = class_index[known], np.zeros(class_index.size)
     if not labels.size:
         return out
     n = np.bincount(labels, minlength=len(reference.model.classes))
     shares = np.clip(n / labels.size, 1e-6, 1.0 - 1e-6)
     odds = _likelihood_ratio(traces, reference, known, labels, shares)
-    odds += np.log(_by_class(traces, reference, shares, fired=record is not None))[labels]
+    odds += np.log(_by_class(traces, shares, fired=record is not None))[labels]
     prior = _prior(traces, record)[known]
     out[known] = 1.0 / (1.0 + np.exp(-odds) * (1.0 - prior) / prior)
     return out
@@ -73,7 +75,10 @@ def _likelihood_ratio(
 ) -> Floats:
     """Return log-likelihoods of the rows among other classes less those among their own."""
     margin = traces.joined(kept_margins).astype(np.float64)
-    odds = reference.scale.flip_odds(margin[known], labels)
+    view, odds = traces.joined(kept_views)[known], np.zeros(labels.size)
+    for v, calibration in enumerate(reference.calibrations):
+        rows = view == v
+        odds[rows] = calibration.scale.flip_odds(margin[known][rows], labels[rows])
     opinions = [part for part in traces.of(second_opinions) if part is not None]
     if len(opinions) < len(traces.parts):
         return odds
@@ -103,7 +108,7 @@ def _accused(traces: Traces, fired: set[str]) -> NDArray[np.bool_]:
     return np.concatenate(flags) if some else np.ones(traces.n_rows, dtype=bool)
 
 
-def _by_class(traces: Traces, reference: LabelReference, shares: Floats, *, fired: bool) -> Floats:
+def _by_class(traces: Traces, shares: Floats, *, fired: bool) -> Floats:
     """How many times as often as labels at large those of each class are wrong.
 
     A flip may hit any row, so a label is the more often wrong the rarer it is. Where flips were
@@ -112,14 +117,14 @@ def _by_class(traces: Traces, reference: LabelReference, shares: Floats, *, fire
     usual: Floats = (1.0 - shares) / shares / max(shares.size - 1, 1)
     if not fired:
         return usual
-    counts = np.sum(list(MARGINS.of(traces.comparison).rows.values()), axis=0)
-    u, (f, _) = reference.scale.flip_scores(), reference.scale.densities()
-    n = np.maximum(counts.sum(axis=1), 1)
-    found = np.maximum((counts * u).sum(axis=1) / n, 0.0)
+    judged = evidence_of(traces.comparison)
+    n = np.maximum(judged.total.sum(axis=(0, 2)), 1)
+    found = np.maximum((judged.total * judged.scores).sum(axis=(0, 2)) / n, 0.0)
     whole = float((n * found).sum() / n.sum())
     if whole <= 0.0:
         return usual
     apart = (found - whole * usual) ** 2
-    trust = apart / (apart + (f * u**2).sum(axis=1) / n + 1e-12)
+    variance = (judged.total.sum(axis=2) * judged.variance).sum(axis=0) / n
+    trust = apart / (apart + variance / n + 1e-12)
     mixed: Floats = (1.0 - trust) * usual + trust * found / whole
     return np.clip(mixed, 0.05, 20.0, out=mixed)

@@ -4,94 +4,86 @@ Null hypothesis: given its label, a row's margin under the reference model is di
 cross-fitted on the baseline; for a contributor, up to its own past and what the rest of the
 batch moves. Minimum n: 50 labelled rows; contributors with fewer than 10 are not asked.
 Corrected over all rows, classes and contributors that are asked. Labels that the model does not
-know, and null, are left out. Source: see `margins` (estimate), `contrast` (contributors),
-`tails.mean_excess_p` (p-value).
+know, and null, are left out. A row with a value that the baseline does not know is judged without
+that column, or is silent (`unknown`); an accusation must hold without a column that moved as a
+whole (`evidence`). Source: see `questions`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sluicegate.signals.comparison import MIN_ROWS, Comparison
-from sluicegate.signals.contributors.contrast import contrasts
-from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
+from sluicegate.signals.decision.finding import Candidate, Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family
-from sluicegate.signals.decision.tails import mean_excess_p, tail_p
 from sluicegate.signals.definition import Signal
-from sluicegate.signals.labels.excess import Excess
 from sluicegate.signals.labels.flipped_rows import KEPT
-from sluicegate.signals.labels.margin_count import MARGINS
+from sluicegate.signals.labels.questions import Asked, by_class, by_contributor, overall
+from sluicegate.signals.model.evidence import evidence_of, heard, moved_columns, silenced
+from sluicegate.signals.model.margin_count import MARGINS
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.signals.labels.reference import LabelReference
+    from sluicegate.signals.model.evidence import Evidence
+    from sluicegate.signals.model.reference import LabelReference
     from sluicegate.signals.traces import Traces
 
 CODE = "LABEL_FLIPS"
-_MIN_CONTRIBUTOR_ROWS = 10
-_Z95 = 1.645
-_BOUND_ERRORS = 4.0  # a prediction bound of a few blocks is three to four errors wide
-Floats = NDArray[np.float64]
-Asked = tuple[Candidate, Excess]
-"""A question about this batch, and what it adds to the sequence of batches."""
+_LIMIT = 0.5  # with less information than tells half of the labels flipped, nothing is judged
 
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding if the baseline has a label with classes."""
-    label = comparison.baseline.layout.label
+    label, reference = comparison.baseline.layout.label, comparison.baseline.labels
     if label is None or not label.listed:
         return []
-    reference = comparison.baseline.labels
-    margins = MARGINS.of(comparison)
-    reason = comparison.missing(label.name) or margins.reason
     if reference is None:
-        reason = comparison.baseline.unlabelled
-    counts = margins.usable
-    if reference is None or counts is None or reason:
+        reason = comparison.missing(label.name) or comparison.baseline.unlabelled
         return [not_evaluated(SIGNAL, reason or "no model", column=label.name)]
-    batch = np.sum([np.zeros_like(reference.scale.own), *counts.values()], axis=0)
-    n, m = int(batch.sum()), int(reference.scale.own.sum())
-    limit = information_limit(reference, n)
-    if n < MIN_ROWS:
-        reason = f"{n} labelled rows of modelled classes, at least {MIN_ROWS} needed"
-    elif limit > 0.5:
-        reason = "the features say too little about the label to tell flips"
+    floor, judged = comparison.tolerance(SIGNAL, label.name), evidence_of(comparison)
+    reason = comparison.missing(label.name) or silenced(comparison, floor)
+    reason = reason or _too_little(reference, judged)
+    asked = [] if reason else _asked(comparison, judged, floor)
+    for i in () if reason else moved_columns(comparison):
+        spared = _asked(comparison, evidence_of(comparison, i), floor)
+        if _unclear(asked, spared):
+            reason = (
+                f"labels contradict the model, but column {reference.telling[i].column} moved as a "
+                "whole, and the other columns say too little to tell which of both is wrong"
+            )
+        asked = _weaker(asked, spared)
     if reason:
         return [not_evaluated(SIGNAL, reason, column=label.name)]
-    floor = comparison.tolerance(SIGNAL, label.name)
-    asked = [_overall(reference, batch, floor)]
-    asked += _by_class(comparison, reference, batch, floor)
-    asked += _by_contributor(comparison, reference, floor)
-    candidates = [candidate for candidate, _ in asked]
-    excesses = [excess for _, excess in asked]
+    candidates, (note, left_out) = [candidate for candidate, _ in asked], heard(comparison)
     return [
         Finding(
             signal=SIGNAL,
             column=label.name,
             null_hypothesis="given the label, margins are distributed as on the baseline",
             effect_unit="share of rows",
-            n_baseline=m,
-            n_batch=n,
+            n_baseline=int(judged.base[0].sum()),
+            n_batch=judged.n_rows,
             candidates=candidates,
+            note=note,
             evidence={
-                "model_error": reference.error,
-                "information_limit": limit,
+                "model_error": judged.error,
+                "information_limit": information_limit(reference, judged.n_rows, judged.error),
                 "contributors": _table(candidates),
                 "budget": candidates[0].tolerance,
-                "sequence": [asdict(e) for e in excesses],
+                "sequence": [asdict(excess) for _, excess in asked],
+                **left_out,
             },
         )
     ]
 
 
-def information_limit(reference: LabelReference, n: int) -> float:
+def information_limit(reference: LabelReference, n: int, error: float | None = None) -> float:
     """Return the smallest share of flips that any test on n rows can find reliably.
 
     3.6 sqrt(e (1 - e) (1/n + 1/m)) / (1 - 2e), with the model's error e and m baseline rows: 3.6
@@ -100,170 +92,63 @@ def information_limit(reference: LabelReference, n: int) -> float:
     Args:
         reference: The model.
         n: Labelled rows of the batch.
+        error: How often the model is wrong about rows of this batch, in [0, 1]; None for the error
+            on rows that have all columns.
 
     Returns:
         A share, at most 1.
     """
-    e, m = reference.error, int(reference.scale.own.sum())
+    e, m = reference.whole.error if error is None else error, int(reference.whole.scale.own.sum())
     if e >= 0.5 or n == 0:
         return 1.0
     return min(1.0, 3.6 * math.sqrt(e * (1 - e) * (1 / n + 1 / m)) / (1 - 2 * e))
 
 
-def _variances(reference: LabelReference) -> Floats:
-    f, _ = reference.scale.densities()
-    u = reference.scale.flip_scores()
-    variance: Floats = (f * u**2).sum(axis=1)
-    return variance
+def _too_little(reference: LabelReference, judged: Evidence) -> str:
+    """Return why the rows say too little, or ""."""
+    if judged.n_rows < MIN_ROWS:
+        return f"{judged.n_rows} labelled rows of modelled classes, at least {MIN_ROWS} needed"
+    if information_limit(reference, judged.n_rows, judged.error) > _LIMIT:
+        return "the features say too little about the label to tell flips"
+    return ""
 
 
-def _overall(reference: LabelReference, batch: NDArray[np.int64], floor: float) -> Asked:
-    u, (f, _) = reference.scale.flip_scores(), reference.scale.densities()
-    by_class, base = batch.sum(axis=1), reference.scale.own.sum(axis=1)
-    n = by_class.sum()
-    weight = by_class / n
-    variance = _variances(reference)
-    effect = float((batch * u).sum() / n)
-    own = float((weight**2 * variance / np.maximum(by_class, 1)).sum())
-    shared = float((weight**2 * variance / base).sum())
-    squared = own + shared
-    # Chance includes that a model, or a month, is off by itself.
-    effective = float(weight @ variance) / (squared + reference.moves[0])
-    p = mean_excess_p(u.ravel(), (f * weight[:, None]).ravel(), effective, effect)
-    excess = _excess("", 0, effect, own, shared, moves=reference.moves[0], p_value=p)
-    return Candidate(
-        effect=effect,
-        bound=effect - _Z95 * math.sqrt(squared),
-        tolerance=max(floor, reference.budget),
-        p_value=p,
-        text=f"about {percent(max(effect, 0.0))} of labels contradict the baseline's model "
-        "beyond its usual error",
-        hint="Have the listed rows labelled again before training.",
-    ), excess
-
-
-def _excess(
-    subject: str,
-    level: int,
-    effect: float,
-    own: float,
-    shared: float,
-    *,
-    moves: float,
-    p_value: float,
-) -> Excess:
-    """A season lasts longer than one batch, so its movement counts as shared and as own."""
-    errors = math.sqrt(own + moves), math.sqrt(shared + moves)
-    return Excess(subject, level, effect, *errors, p_value)
-
-
-def _by_class(
-    comparison: Comparison, reference: LabelReference, batch: NDArray[np.int64], floor: float
-) -> list[Asked]:
-    label = comparison.baseline.layout.label
-    u, (f, _) = reference.scale.flip_scores(), reference.scale.densities()
-    variance, n = _variances(reference), int(batch.sum())
-    out = []
-    for y, slot in enumerate(reference.model.classes):
-        rows, base = int(batch[y].sum()), int(reference.scale.own[y].sum())
-        if rows < _MIN_CONTRIBUTOR_ROWS:
-            continue
-        share, weight = float(batch[y] @ u[y]) / rows, rows / n
-        error = math.sqrt(variance[y] * (1 / rows + 1 / base))
-        name = label.categories[slot] if label else ""
-        p = mean_excess_p(u[y], f[y], variance[y] / (error**2 + reference.moves[y + 1]), share)
-        scale = weight**2
-        excess = _excess(
-            f"label {name[:64]}",
-            1,
-            share * weight,
-            scale * variance[y] / rows,
-            scale * variance[y] / base,
-            moves=scale * reference.moves[y + 1],
-            p_value=p,
-        )
-        out.append(
-            (
-                Candidate(
-                    subject=excess.subject,
-                    depth=1,
-                    effect=share * weight,
-                    bound=(share - _Z95 * error) * weight,
-                    tolerance=max(floor, reference.class_budgets[y] * weight),
-                    p_value=p,
-                    text=f"about {percent(max(share, 0.0))} of its rows belong to another class, "
-                    f"{percent(max(share, 0.0) * weight)} of the batch",
-                    hint="Have the listed rows labelled again before training.",
-                ),
-                excess,
-            )
-        )
-    return out
-
-
-def _by_contributor(comparison: Comparison, reference: LabelReference, floor: float) -> list[Asked]:
-    counts = MARGINS.of(comparison).usable or {}
-    names = sorted(k for k in counts if k is not None and counts[k].sum() > 0)
-    if len(names) < 2:
+def _asked(comparison: Comparison, judged: Evidence, floor: float) -> list[Asked]:
+    if not judged.n_rows:
         return []
-    u, (f, _) = reference.scale.flip_scores(), reference.scale.densities()
-    batch = np.stack([counts[k] for k in names])
-    zero = np.zeros_like(reference.scale.own)
-    base = np.stack([reference.scale.contributors.get(k, zero) for k in names])
-    rows = batch.sum(axis=(1, 2)).astype(np.float64)
-    mix = batch.sum(axis=2) / rows[:, None]
-    variance = mix @ _variances(reference)
-    found = contrasts(
-        rows,
-        (batch * u).sum(axis=(1, 2)),
-        n_base=base.sum(axis=(1, 2)).astype(np.float64),
-        total_base=(base * u).sum(axis=(1, 2)),
-        variance=variance,
-        between=reference.spread.between,
-    )
-    out = []
-    for i in np.flatnonzero(rows >= _MIN_CONTRIBUTOR_ROWS):
-        excess, error, weight = found[i].excess, found[i].error, rows[i] / rows.sum()
-        bound = (excess - _Z95 * error) * weight
-        tolerance = max(floor, reference.spread.within * weight)
-        before = _contradictions(reference, base[i]) if base[i].sum() else None
-        usual = f" (baseline {percent(before)})" if before is not None else " (new contributor)"
-        p = tail_p(u.ravel(), (f * mix[i][:, None]).ravel(), variance[i] / error**2, excess)
-        kappa = variance[i] / max(reference.spread.between, 1e-12)
-        shared = variance[i] / (float(base[i].sum()) + kappa)
-        added = _excess(
-            comparison.naming.subject(names[i]),
-            2,
-            excess * weight,
-            weight**2 * (error**2 - shared),
-            weight**2 * shared,
-            moves=(weight * reference.spread.within / _BOUND_ERRORS) ** 2,
-            p_value=p,
-        )
-        out.append(
-            (
-                Candidate(
-                    subject=added.subject,
-                    depth=2,
-                    effect=excess * weight,
-                    bound=bound,
-                    tolerance=tolerance,
-                    p_value=p,
-                    text=f"{percent(_contradictions(reference, batch[i]))} of labels contradict "
-                    f"the baseline's model{usual}: about {percent(max(excess, 0.0) * weight)} of "
-                    "the batch flipped",
-                    hint=f"Review {added.subject} or exclude its rows.",
-                ),
-                added,
-            )
-        )
-    return out
+    return [
+        overall(judged, floor),
+        *by_class(comparison, judged, floor),
+        *by_contributor(comparison, judged, floor),
+    ]
 
 
-def _contradictions(reference: LabelReference, table: NDArray[np.int64]) -> float:
-    """Share of rows in bins where flipped rows are likelier than clean ones."""
-    f, g = reference.scale.densities()
-    return float(table[g > f].sum() / max(int(table.sum()), 1))
+def _unclear(asked: list[Asked], spared: list[Asked]) -> bool:
+    """Return whether labels are accused, and a column that moved may or may not be why.
+
+    It is why where the strongest accusation is refuted without the column. It is not where labels
+    are accused without it too.
+    """
+    accused = [candidate for candidate, _ in asked]
+    if not accusing(accused) or accusing([candidate for candidate, _ in spared]):
+        return False
+    strongest = max(accused, key=lambda c: c.bound - c.tolerance)
+    others = [c for c, _ in spared if c.subject == strongest.subject]
+    return not any(2.0 * c.effect - c.bound < strongest.bound for c in others)
+
+
+def _weaker(first: list[Asked], second: list[Asked]) -> list[Asked]:
+    """Return of each accusation the form that claims less; what only one can ask stays."""
+    others = {candidate.subject: (candidate, excess) for candidate, excess in second}
+    return [
+        _less(own, others[own[0].subject]) if own[0].subject in others else own for own in first
+    ]
+
+
+def _less(first: Asked, second: Asked) -> Asked:
+    (a, _), (b, _) = first, second
+    candidate, excess = first if a.bound - a.tolerance <= b.bound - b.tolerance else second
+    return replace(candidate, p_value=max(a.p_value, b.p_value)), excess
 
 
 def _table(candidates: list[Candidate]) -> list[dict[str, object]]:
@@ -280,7 +165,7 @@ def _applies(baseline: Baseline) -> bool:
     return label is not None and label.listed
 
 
-def _rows(traces: Traces, _: SignalRecord) -> Floats:
+def _rows(traces: Traces, _: SignalRecord) -> NDArray[np.float64]:
     """Name rows by the label model's ranking, which knows already that this fired."""
     return traces.ranking
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sluicegate.profiling.buffers import floats, null_mask, plain
 from sluicegate.profiling.encode import comparable
 from sluicegate.signals.contributors.shares import contributors_of
-from sluicegate.signals.labels.reference import MAX_FIT_ROWS, MIN_ROWS, fold_of_block
+from sluicegate.signals.model.calibration import fold_of_block
+from sluicegate.signals.model.reference import MAX_FIT_ROWS, MIN_ROWS
 from sluicegate.signals.section import Section
 from sluicegate.signals.targets.regressor import (
     NormalScores,

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from sluicegate.profiling.packed import pack, unpack
 from sluicegate.signals.decision.tails import normal_quantile, normal_sf
-from sluicegate.signals.labels.reference_model import DEPTH, TREES, cell_ranks, ranked
-from sluicegate.signals.labels.trees import Forest, fit_forest, squared
+from sluicegate.signals.model.reference_model import DEPTH, TREES, cell_ranks, ranked
+from sluicegate.signals.model.trees import Forest, fit_forest, squared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from sluicegate.signals.chunk import kept_classes
+from sluicegate.signals.columns.moved import changed_features
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.counting import Counter, Counting
-from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.finding import Finding, not_evaluated
+from sluicegate.signals.decision.correction import listed, percent
+from sluicegate.signals.decision.finding import Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.section import Section
@@ -112,10 +113,18 @@ def findings(comparison: Comparison) -> list[Finding]:
         return []
     batch = PAIR_ROWS.of(comparison).table
     n = int(batch.rows.sum())
-    if reason := comparison.lacking_labels(n, comparison.lacking_feature()):
+    columns = sorted({name for pair in base.pairs for name in pair})
+    lacking, note = comparison.unjudged(columns)
+    if not any(all(not comparison.missing(name) for name in pair) for pair in base.pairs):
+        lacking = comparison.lacking(columns)
+    if reason := comparison.lacking_labels(n, lacking):
         return [not_evaluated(SIGNAL, reason)]
-    found = crowded(batch, base)
-    tolerance = comparison.tolerance(SIGNAL, "")
+    tolerance, changed = comparison.tolerance(SIGNAL, ""), set(changed_features(comparison))
+    every = crowded(batch, base)
+    found = [crowd for crowd in every if changed.isdisjoint(crowd.pair)]
+    if not _accused(found, tolerance) and _accused(every, tolerance):
+        reason = "a pair of values is new and tied to a label, but may be new only because a column"
+        return [not_evaluated(SIGNAL, f"{reason} changed as a whole: {listed(sorted(changed))}")]
     return [
         Finding(
             signal=SIGNAL,
@@ -124,11 +133,16 @@ def findings(comparison: Comparison) -> list[Finding]:
             effect_unit="share of rows",
             n_baseline=int(base.rows.sum()),
             n_batch=n,
+            note=note,
             candidates=[_candidate(c, tolerance) for c in found[:1]]
             or [nothing_found(tolerance, "no pair of values is new")],
             evidence={"associations": [_evidence(c) for c in found[:10]]},
         )
     ]
+
+
+def _accused(found: list[Crowd], tolerance: float) -> bool:
+    return accusing([_candidate(crowd, tolerance) for crowd in found[:1]])
 
 
 def _candidate(crowd: Crowd, tolerance: float) -> Candidate:

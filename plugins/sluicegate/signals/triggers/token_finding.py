@@ -29,6 +29,7 @@ def association_finding(
     *,
     column: str,
     lacking: str,
+    note: str = "",
     thing: str,
     word: Callable[[int], str],
 ) -> Finding:
@@ -41,6 +42,7 @@ def association_finding(
         base: Rows of the baseline, in the same cells.
         column: The text column, "" for all others together.
         lacking: Why the columns of the tokens cannot be judged, or "".
+        note: Which of them cannot, if the others can.
         thing: What a token is, for messages.
         word: Names the token of a table cell in the evidence.
     """
@@ -55,6 +57,7 @@ def association_finding(
         effect_unit="share of rows",
         n_baseline=int(base.rows.sum()),
         n_batch=n,
+        note=note,
         candidates=[
             candidate(
                 a,

@@ -110,6 +110,9 @@ def findings(comparison: Comparison) -> list[Finding]:
     base = VALUES.of(comparison.baseline)
     if base is None:
         return []
+    features = comparison.baseline.layout.features
+    judged = [c.name for c in features if c.listed or c.kind is Kind.NUMERIC]
+    lacking, note = comparison.unjudged(judged)
     return [
         association_finding(
             SIGNAL,
@@ -117,7 +120,8 @@ def findings(comparison: Comparison) -> list[Finding]:
             VALUE_ROWS.of(comparison).table,
             base,
             column="",
-            lacking=comparison.lacking_feature(),
+            lacking=lacking,
+            note=note,
             thing="value",
             # No value is named, because it may be private; rows are named instead.
             word=lambda _: "",

@@ -25,6 +25,7 @@ _ONLY_PRESENCE: Final = {
     Kind.DATETIME: "dates and times that are no role",
     Kind.NESTED: "lists and structures that are no embedding",
     Kind.OPAQUE: "names or codes that hardly repeat, or bytes that are no text",
+    Kind.EMPTY: "it was empty in the baseline, so nothing is known of its values",
 }
 _TYPES: Final = {
     Kind.NUMERIC: "number",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sluicegate.signals.labels import trees
+from sluicegate.signals.model import trees
 
 
 def _fit(n_rows: int) -> trees.Forest:

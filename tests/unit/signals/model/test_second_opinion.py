@@ -11,8 +11,8 @@ import pytest
 from sluicegate.profiling.columns import infer_column
 from sluicegate.profiling.layout import Layout, encode_batch
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.labels.margins import N_BINS, LabelScale
-from sluicegate.signals.labels.second_opinion import (
+from sluicegate.signals.model.margins import N_BINS, LabelScale
+from sluicegate.signals.model.second_opinion import (
     SecondOpinion,
     combine,
     flip_odds,
