@@ -257,6 +257,17 @@ def test_far_rows_fail_and_are_named(baseline, batch):
     assert len(named) <= 25
 
 
+def test_outliers_of_one_column_name_it_and_a_rule_of_it_rules_no_other(check, batch):
+    values = [9.0 + i / 10 if i < 20 else v for i, v in enumerate(batch["x0"].to_pylist())]
+    one = put(batch, "x0", values)
+    assert status(check, one, "OUTLIERS", "x0") is FAILED
+    assert status(check, one, "OUTLIERS") is PASSED, "the other columns are judged apart"
+    wide = {"tolerances": {"OUTLIERS:x0": 1.0}}
+    assert not {r.code for r in check(one, **wide).values() if r.status is FAILED}
+    both = put(one, "x1", [-9.0 if i >= N - 20 else v for i, v in enumerate(one["x1"].to_pylist())])
+    assert "OUTLIERS" in {r.code for r in check(both, **wide).values() if r.status is FAILED}
+
+
 def test_season_of_one_column_is_drift_and_no_outlier(check, batch):
     warm = put(batch, "x2", [v + 3.0 for v in batch["x2"].to_pylist()])
     assert status(check, warm, "OUTLIERS") is PASSED

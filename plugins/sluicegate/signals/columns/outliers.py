@@ -7,7 +7,8 @@ outside the baseline's range in units of its middle: one column that drifts a li
 maximum is drift, a row far out or odd in several columns is an outlier. Fitted on the baseline
 alone, because dense poison would hide in a fit on both. A column of which more than a quarter of
 the mass moved is left out: that is a season, DRIFT says so, and calling every row of a summer an
-outlier would help nobody. Corrected over both limits. Missing values are not extreme.
+outlier would help nobody. If one column alone makes rows outliers, the finding is about it, and a
+second one is about all others. Corrected over both limits. Missing values are not extreme.
 Source: Fisher 1932 (sum of log p); HBOS, Goldstein and Dengel 2012.
 """
 
@@ -54,33 +55,67 @@ def findings(comparison: Comparison) -> list[Finding]:
     reason, note = comparison.unjudged(numbers)
     if reason:
         return [not_evaluated(SIGNAL, reason)]
-    n, m = comparison.profile.n_rows, comparison.baseline.n_rows
-    left_out, candidates = moved(comparison), []
+    left_out = moved(comparison)
+    column = _column_of(comparison, left_out)
+    if not column:
+        return [_finding(comparison, "", left_out, note)]
+    # What the other columns show is judged apart, so that a rule of one column rules no other.
+    rest = _finding(comparison, "", (*left_out, column), note)
+    return [_finding(comparison, column, left_out, note), rest]
+
+
+def _finding(comparison: Comparison, column: str, left_out: tuple[str, ...], note: str) -> Finding:
+    reference, n, m = LIMITS.of(comparison.baseline), *_rows_of(comparison)
     found = OUTERMOST.of(comparison).beyond(reference.limits, left_out)
-    for k, before in zip(found, reference.rows, strict=True):
-        candidates.append(
+    return Finding(
+        signal=SIGNAL,
+        column=column,
+        null_hypothesis="extreme rows are not more frequent than in the baseline",
+        effect_unit="share of rows",
+        n_baseline=m,
+        n_batch=n,
+        candidates=[
             Candidate(
                 effect=k / n - before / m,
                 bound=binomial_lower(k, n) - before / m,
-                tolerance=comparison.tolerance(SIGNAL, ""),
+                tolerance=_tolerance(comparison, column),
                 p_value=rate_excess_p(k, n, before, m),
                 text=f"{percent(k / n)} of rows are further out than the baseline's outermost "
                 f"{percent(before / m)}",
                 hint="Look at the named rows; they may be errors of a sensor or planted.",
             )
-        )
-    return [
-        Finding(
-            signal=SIGNAL,
-            null_hypothesis="extreme rows are not more frequent than in the baseline",
-            effect_unit="share of rows",
-            n_baseline=m,
-            n_batch=n,
-            candidates=candidates,
-            note=note,
-            evidence={"left_out": list(left_out)},
-        )
-    ]
+            for k, before in zip(found, reference.rows, strict=True)
+        ],
+        note=note,
+        evidence={"left_out": list(left_out)},
+    )
+
+
+def _rows_of(comparison: Comparison) -> tuple[int, int]:
+    return comparison.profile.n_rows, comparison.baseline.n_rows
+
+
+def _tolerance(comparison: Comparison, column: str) -> float:
+    """The policy may have one for a column; what the source does by itself is known as a whole."""
+    own = comparison.overrides.get(f"{CODE}:{column}")
+    return comparison.tolerance(SIGNAL, "") if own is None else own
+
+
+def _column_of(comparison: Comparison, left_out: tuple[str, ...]) -> str:
+    """Return the only column without which too few rows would be far out, or ""."""
+    if not _too_many(comparison, left_out):
+        return ""
+    names = [c.name for c in comparison.baseline.layout.features if c.name not in left_out]
+    named = [c for c in names if not _too_many(comparison, (*left_out, c))]
+    return named[0] if len(named) == 1 else ""
+
+
+def _too_many(comparison: Comparison, left_out: tuple[str, ...]) -> bool:
+    reference, n, m = LIMITS.of(comparison.baseline), *_rows_of(comparison)
+    found = OUTERMOST.of(comparison).beyond(reference.limits, left_out)
+    tolerance = comparison.tolerance(SIGNAL, "")
+    pairs = zip(found, reference.rows, strict=True)
+    return any(binomial_lower(k, n) - before / m > tolerance for k, before in pairs)
 
 
 def _budgets(learning: Learning) -> dict[str, float]:
@@ -90,7 +125,7 @@ def _budgets(learning: Learning) -> dict[str, float]:
 
 def _rows(traces: Traces, record: SignalRecord) -> NDArray[np.float64]:
     """Name the rows beyond the highest limit."""
-    left_out = moved(traces.comparison)
+    left_out = record.evidence["left_out"]
     found = [
         extremeness(part, n, left_out)
         for part, n in zip(traces.of(extremes_of), traces.sizes, strict=True)

@@ -108,7 +108,8 @@ def _candidates(comparison: Comparison, name: str, known: Counted) -> Iterator[C
             p_value=LEAVES if gone else 1.0,
             text=f"{percent(gone)} of rows came while it was not where its speed in the baseline "
             "lets one expect it: it stopped, jumped or ran backwards",
-            hint="Ask the owner of the source what reset or moved it; then rebuild the baseline.",
+            hint="Ask the owner of the source what moved it and rebuild the baseline; numbers that "
+            "begin anew with each file belong under `ignore`.",
             severity=Status.WARNED,
         )
 

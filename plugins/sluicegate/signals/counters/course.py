@@ -121,7 +121,7 @@ def learn_course(times: Times, values: Floats) -> Course | None:
     ends = times[order][np.cumsum(np.bincount(cells)) - 1]
     middles = medians(ordered, cells)
     slack = float(np.median(high - low) + np.abs(np.diff(middles)).max())
-    slow, fast = _speeds(ends.astype(np.float64), middles)
+    slow, fast = _speeds(medians(times[order].astype(np.float64), cells), middles)
     return Course(ends, low, high, slack, slow, fast)
 
 
@@ -139,14 +139,14 @@ def medians(values: Floats, cells: NDArray[np.int64]) -> Floats:
     return middle
 
 
-def _speeds(ends: Floats, middles: Floats) -> tuple[float, float]:
+def _speeds(times: Floats, middles: Floats) -> tuple[float, float]:
     """Return the least and largest speed to expect of what comes next.
 
     Source: prediction interval of a normal sample, Hahn 1969; of logarithms where a counter
     always moves one way, because a source that delivers twice as much counts twice as fast.
     """
-    parts = np.array_split(np.arange(ends.size), min(_SPEEDS + 1, ends.size // 2))
-    when = np.array([ends[p].mean() for p in parts])
+    parts = np.array_split(np.arange(times.size), min(_SPEEDS + 1, times.size // 2))
+    when = np.array([times[p].mean() for p in parts])
     where = np.array([middles[p].mean() for p in parts])
     speed = np.diff(where) / np.diff(when)
     k = speed.size
@@ -155,11 +155,11 @@ def _speeds(ends: Floats, middles: Floats) -> tuple[float, float]:
         logs = np.log(np.abs(speed))
         centre, spread = float(logs.mean()), float(logs.std(ddof=1)) * reach
         sign = 1.0 if speed[0] > 0.0 else -1.0
-        ends_ = sign * math.exp(centre - spread), sign * math.exp(min(centre + spread, 700.0))
+        reached = sign * math.exp(centre - spread), sign * math.exp(min(centre + spread, 700.0))
     else:
         centre, spread = float(speed.mean()), float(speed.std(ddof=1)) * reach
-        ends_ = centre - spread, centre + spread
-    return min(ends_), max(ends_)
+        reached = centre - spread, centre + spread
+    return min(reached), max(reached)
 
 
 def strays(times: Times, values: Floats, course: Course | None) -> Flags:
@@ -200,12 +200,19 @@ def strays(times: Times, values: Floats, course: Course | None) -> Flags:
 def left(times: Times, values: Floats, course: Course) -> float:
     """Return the share of rows in parts of the batch's time that left the baseline's course.
 
+    A part has left it if its middle is not where the baseline lets one expect it; or if, since the
+    first part of the batch, it moved further or less than the baseline's speeds allow: long after
+    the baseline much may be expected, and still no counter stops or runs backwards.
+
     Args:
         times: Milliseconds, int64, shape (n,), at least one.
         values: float64, same shape.
         course: Of the baseline.
     """
     cells, order = time_cells(times, CELLS), np.argsort(times, kind="stable")
-    when = medians(times[order].astype(np.float64), cells)
-    gone = ~course.holds(when, medians(values[order], cells))
+    when, where = medians(times[order].astype(np.float64), cells), medians(values[order], cells)
+    since, moved = when - when[0], where - where[0]
+    slack = course.slack
+    astray = (moved < course.slow * since - slack) | (moved > course.fast * since + slack)
+    gone = astray | ~course.holds(when, where)
     return float(np.bincount(cells)[gone].sum()) / values.size

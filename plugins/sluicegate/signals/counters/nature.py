@@ -1,12 +1,12 @@
 """Which columns move by nature, as the rows of a baseline show: they are no features.
 
 A column moves by nature if every part of the baseline's time lies beyond the part before the last
-one, up or down: an id, an epoch, a meter, days since, a countdown. Or if its largest usual value is
-a new record in every single part: users of whom more sign up, meters of several devices. What
-trends or has seasons does neither: its parts overlap. Whole numbers that are all different and fill
-at least half of their range number the rows, whatever the order. Only a baseline says so, which is
-signed, or the schema: a batch cannot turn a feature into a counter. In the order of rows alone
-nothing else is recognised, because files are often sorted by a feature.
+one, up or down: an id, an epoch, a meter, days since, a countdown. What trends or has seasons does
+not: its parts overlap; nor do users or films of whom there are ever more, of which any may come.
+Whole numbers that are all different and fill at least half of their range number the rows, whatever
+the order. Only a baseline says so, which is signed, or the schema: a batch cannot turn a feature
+into a counter. In the order of rows alone nothing else is recognised, because files are often
+sorted by a feature.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 PARTS: Final = 12
 _LEAST_PARTS: Final = 5
 _LEAST_STEPS: Final = 4  # of a version, which stays for a while
-_LEAST_RECORDS: Final = 10  # 1 / 10! is below one in a million
 _LEAST_ROWS: Final = 20  # of a part
 _STRAY: Final = 0.005  # share of a part's rows at either end that may lie anywhere
 _DIFFERENT: Final = 0.99  # share of numbers that differ: a baseline may hold some rows twice
@@ -118,11 +117,10 @@ def growing_columns(layout: Layout, rows: pa.RecordBatch) -> tuple[str, ...]:
 
 
 def advances(moments: Moments) -> bool:
-    """Return whether each part of the time lies beyond the part before the last one, or beyond all.
+    """Return whether each part of the time lies beyond the part before the last one.
 
     Rows of one time are never split, so times of few different values have few parts. Values drawn
-    of one distribution do the first with a chance far below one in a million (five parts of 20
-    rows), and the second with 1 / 10! at either end.
+    of one distribution do so with a chance far below one in a million: five parts of 20 rows.
 
     Args:
         moments: Of a column.
@@ -133,10 +131,7 @@ def advances(moments: Moments) -> bool:
         return False
     values = values[np.argsort(moments.times[moments.present], kind="stable")]
     low, high = band_of(values, cells)
-    if _moves(high[:-2], low[2:]) or _moves(-low[:-2], -high[2:]):
-        return True
-    records = (np.diff(high) > 0.0).all() or (np.diff(low) < 0.0).all()
-    return bool(records) and high.size >= _LEAST_RECORDS
+    return _moves(high[:-2], low[2:]) or _moves(-low[:-2], -high[2:])
 
 
 def _moves(before: Floats, after: Floats) -> bool:

@@ -28,8 +28,9 @@ from sluicegate.signals.evaluate import evaluate
 
 FAILED, WARNED, PASSED = Status.FAILED, Status.WARNED, Status.PASSED
 KEY = ("COUNTER", "k")
-TIMED = [name for name in KINDS if name not in ("meters of devices", "users of whom more sign up")]
-"""Those that a time tells to a day or so; of the others only the range moves."""
+DECLARED = ("meters of devices", "users of whom more sign up")
+"""Kinds whose range moves while any value in it may come: a counter if the schema says so."""
+TIMED = [name for name in KINDS if name not in DECLARED]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,8 @@ def sources():
     def source(kind):
         if kind not in made:
             make = KINDS[kind]
-            made[kind] = build(table("base", 1, make)), table("batch", 2, make)
+            roles = {"counter": ("k",)} if kind in DECLARED else {}
+            made[kind] = build(table("base", 1, make), **roles), table("batch", 2, make)
         return made[kind]
 
     return source
@@ -115,6 +117,13 @@ def test_trend_with_noise_stays_a_feature():
     baseline = build(table("base", 1, trend))
     assert baseline.layout.growing == ()
     assert "k" in {c.name for c in baseline.layout.features}
+
+
+def test_users_of_whom_more_sign_up_stay_a_feature_and_pass():
+    make = KINDS["users of whom more sign up"]
+    baseline = build(table("base", 1, make))
+    assert baseline.layout.growing == ()
+    assert fired(judged(baseline, table("batch", 2, make))) == {}
 
 
 def test_batch_cannot_make_a_counter_of_a_feature():
