@@ -26,9 +26,12 @@ from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from sluicegate.gate.limits import Limits
     from sluicegate.profiling.schema import BatchSchema
+    from sluicegate.signals.baseline.rehearsal import Obstacle
+    from sluicegate.signals.baseline.stored import Baseline
 
 
 def register(commands: Subparsers) -> None:
@@ -203,6 +206,7 @@ def _build(arguments: argparse.Namespace) -> int:
     if arguments.key is not None:
         check_source_name(arguments.source)
     _require_positive(arguments.days, "--days")
+    obstacles: list[Obstacle] = []
     baseline = write_baseline(
         arguments.data,
         read_schema(arguments.schema),
@@ -214,6 +218,7 @@ def _build(arguments: argparse.Namespace) -> int:
         ttl=timedelta(days=arguments.days),
         seed=arguments.seed,
         limits=_limits(arguments.policy, arguments.source),
+        obstacles=obstacles,
     )
     emit(
         {
@@ -221,16 +226,47 @@ def _build(arguments: argparse.Namespace) -> int:
             "rows": baseline.n_rows,
             "signed": arguments.key is not None,
             "out": str(arguments.out),
+            "obstacles": [
+                {"certain": o.certain, "code": o.record.code, "message": o.record.message}
+                for o in obstacles
+            ],
         },
         [
             (
                 f"baseline {baseline.digest.short}: {baseline.n_rows} rows, "
                 f"{'signed' if arguments.key else 'not signed (checks only, no gate)'}"
-            )
+            ),
+            *_label_lines(baseline),
+            *_obstacle_lines(obstacles),
         ],
         as_json=arguments.json,
     )
     return 0
+
+
+def _label_lines(baseline: Baseline) -> Iterator[str]:
+    """Yield what is made of a label whose kind nobody declared."""
+    name, label = baseline.schema.label, baseline.layout.label
+    if name is not None and label is None:
+        yield f"  label {name} is not judged: it holds neither classes nor numbers"
+    elif label is not None and label.binned and baseline.schema.label_kind is None:
+        yield (
+            f"  label {name} holds numbers, as its fractions say. Write "
+            f"`label: {{column: {name}, kind: number}}` into the schema, or kind: class"
+        )
+
+
+def _obstacle_lines(obstacles: list[Obstacle]) -> Iterator[str]:
+    for said, certain in (
+        ("its own rows cannot pass", True),
+        ("a block of its rows fails beside the rows before it", False),
+    ):
+        yield from (f"  {said}: {o.record.message}" for o in obstacles if o.certain is certain)
+    if obstacles:
+        yield (
+            "  Correct the data or the schema and build again, or set the signal's tolerance or "
+            "`not_evaluated: REASON` in the policy."
+        )
 
 
 def _limits(path: Path | None, source: str) -> Limits:
