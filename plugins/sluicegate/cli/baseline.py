@@ -27,9 +27,12 @@ from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from sluicegate.gate.limits import Limits
     from sluicegate.profiling.schema import BatchSchema
+    from sluicegate.signals.baseline.rehearsal import Obstacle
+    from sluicegate.signals.baseline.stored import Baseline
 
 
 def register(commands: Subparsers) -> None:
@@ -204,6 +207,7 @@ def _build(arguments: argparse.Namespace) -> int:
     if arguments.key is not None:
         check_source_name(arguments.source)
     _require_positive(arguments.days, "--days")
+    obstacles: list[Obstacle] = []
     baseline = write_baseline(
         arguments.data,
         read_schema(arguments.schema),
@@ -215,6 +219,7 @@ def _build(arguments: argparse.Namespace) -> int:
         ttl=timedelta(days=arguments.days),
         seed=arguments.seed,
         limits=_limits(arguments.policy, arguments.source),
+        obstacles=obstacles,
     )
     moving = [column.name for column in baseline.layout.counters]
     emit(
@@ -225,6 +230,10 @@ def _build(arguments: argparse.Namespace) -> int:
             "out": str(arguments.out),
             "counters": moving,
             "ignored": list(baseline.schema.ignore),
+            "obstacles": [
+                {"certain": o.certain, "code": o.record.code, "message": o.record.message}
+                for o in obstacles
+            ],
         },
         [
             (
@@ -233,10 +242,37 @@ def _build(arguments: argparse.Namespace) -> int:
             ),
             *(f"column {visible(n)} moves by nature: COUNTER judges it, no other" for n in moving),
             *(f"column {visible(n)} is ignored: nobody judges it" for n in baseline.schema.ignore),
+            *_label_lines(baseline),
+            *_obstacle_lines(obstacles),
         ],
         as_json=arguments.json,
     )
     return 0
+
+
+def _label_lines(baseline: Baseline) -> Iterator[str]:
+    """Yield what is made of a label whose kind nobody declared."""
+    name, label = baseline.schema.label, baseline.layout.label
+    if name is not None and label is None:
+        yield f"  label {name} is not judged: it holds neither classes nor numbers"
+    elif label is not None and label.binned and baseline.schema.label_kind is None:
+        yield (
+            f"  label {name} holds numbers, as its fractions say. Write "
+            f"`label: {{column: {name}, kind: number}}` into the schema, or kind: class"
+        )
+
+
+def _obstacle_lines(obstacles: list[Obstacle]) -> Iterator[str]:
+    for said, certain in (
+        ("its own rows cannot pass", True),
+        ("a block of its rows fails beside the rows before it", False),
+    ):
+        yield from (f"  {said}: {o.record.message}" for o in obstacles if o.certain is certain)
+    if obstacles:
+        yield (
+            "  Correct the data or the schema and build again, or set the signal's tolerance or "
+            "`not_evaluated: REASON` in the policy."
+        )
 
 
 def _limits(path: Path | None, source: str) -> Limits:

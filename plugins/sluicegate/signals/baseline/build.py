@@ -50,6 +50,7 @@ def build_baseline(
     seed: int,
     golden: Iterable[pa.RecordBatch] | None = None,
     valid_for: timedelta = VALID_FOR,
+    models: bool = True,
 ) -> Baseline:
     """Build a baseline from clean, trusted rows.
 
@@ -61,6 +62,8 @@ def build_baseline(
             seed give the same bytes.
         golden: Rows that must never appear in training, for leakage.
         valid_for: How long the baseline may be used.
+        models: Whether to model the label, which takes most of the time. Without, signals that
+            need a model of it cannot be evaluated.
 
     Raises:
         ConfigError: ``created`` is naive, or the schema names a column that is not there.
@@ -85,12 +88,13 @@ def build_baseline(
     profile = Profile.empty(layout)
     profile.add(encoded)
     rng = np.random.default_rng(seed)
+    modelled = models and layout.label is not None
     learning = Learning(
         layout=layout,
         batch=whole,
         encoded=encoded,
-        classes=() if layout.label is None else modelled_classes(encoded.slot, layout.n_slots - 2),
-        blocks=assign_blocks(table.num_rows, _times(table, schema), rng),
+        classes=modelled_classes(encoded.slot, layout.n_slots - 2) if modelled else (),
+        blocks=assign_blocks(table.num_rows, time_order(table, schema), rng),
         golden=golden,
         seed=seed,
     )
@@ -170,8 +174,13 @@ def _whole(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=table.schema.names)
 
 
-def _times(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None:
-    """Return times as integers; None without a usable timestamp column."""
+def time_order(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None:
+    """Return the rank of each row's time, int64, shape (n_rows,); None without usable times.
+
+    Args:
+        table: Rows.
+        schema: Names the timestamp column, if there is one.
+    """
     if schema.timestamp is None:
         return None
     array = plain(table.column(schema.timestamp))

@@ -184,9 +184,10 @@ def flip_budgets(
     n_by_class = tables.sum(axis=2)
     sums = (tables * u).sum(axis=2)
     n = n_by_class.sum(axis=1)
-    noise = (n_by_class * variance).sum(axis=1) / n**2
-    budgets = [prediction_bound(sums.sum(axis=1) / n, noise)]
-    moves = [between_variance(sums.sum(axis=1) / n, noise)]
+    some_rows = n > 0  # where classes come and go, a block may have none that is modelled
+    noise = (n_by_class * variance).sum(axis=1)[some_rows] / n[some_rows] ** 2
+    means = sums.sum(axis=1)[some_rows] / n[some_rows]
+    budgets, moves = [prediction_bound(means, noise)], [between_variance(means, noise)]
     for y in range(n_classes):
         some = n_by_class[:, y] >= 10
         means = sums[some, y] / n_by_class[some, y]

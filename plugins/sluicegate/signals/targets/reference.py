@@ -135,7 +135,7 @@ def learn_target(learning: Learning) -> Known:
     rows = np.flatnonzero(np.isfinite(values))
     if not features:
         return "no feature column that a model could read"
-    if rows.size < MIN_ROWS:
+    if rows.size < MIN_ROWS or not learning.classes:
         return f"fewer than {MIN_ROWS} values of the label in the baseline"
     scale = learn_scores(values[rows])
     if scale is None:

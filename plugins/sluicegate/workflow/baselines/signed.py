@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.keys import Signer
     from sluicegate.gate.limits import Limits
     from sluicegate.profiling.schema import BatchSchema
+    from sluicegate.signals.baseline.rehearsal import Obstacle
     from sluicegate.signals.baseline.stored import Baseline
 
 BASELINE_FILE = "baseline.json"
@@ -74,6 +75,7 @@ def write_baseline(
     ttl: timedelta = timedelta(days=365),
     seed: int = 0,
     limits: Limits = DEFAULT,
+    obstacles: list[Obstacle] | None = None,
 ) -> Baseline:
     """Build a baseline from trusted data and write it, signed if there is a signer.
 
@@ -88,6 +90,8 @@ def write_baseline(
         ttl: How long the baseline may judge.
         seed: Seed of every random choice, so that a rebuild gives the same bytes.
         limits: How much may be decoded of each batch.
+        obstacles: If given, what no batch could pass is added to it: the baseline's own rows are
+            judged once.
 
     Returns:
         The baseline.
@@ -106,14 +110,19 @@ def write_baseline(
         (str(locator), list(open_table(locator, limits=limits, dialect=schema.csv)))
         for locator in data
     ]
+    rows = list(as_one(parts))
     baseline = build_baseline(
-        as_one(parts),
+        rows,
         schema,
         created=at,
         seed=seed,
         golden=None if golden is None else open_table(golden, limits=limits, dialect=schema.csv),
         valid_for=ttl,  # the file and the statement about it must not expire at two times
     )
+    if obstacles is not None:
+        from sluicegate.signals.baseline.rehearsal import rehearse
+
+        obstacles += rehearse(baseline, rows)
     out.mkdir(parents=True, exist_ok=True)
     body = baseline.to_bytes()
     write_named(out / BASELINE_FILE, body, "the baseline cannot be written")
