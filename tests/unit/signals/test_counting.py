@@ -39,6 +39,11 @@ def rows(golden):
     table = put(
         table, "who", [None if i % 11 == 0 else w for i, w in enumerate(table["who"].to_pylist())]
     )
+    table = put(
+        table,
+        "kind",
+        [k.upper() if i % 13 == 0 else k for i, k in enumerate(table["kind"].to_pylist())],
+    )
     known = make_rows(3000, 1).slice(0, 40)
     flipped = put(known, "y", [1 - y for y in known["y"].to_pylist()])
     whole = pa.concat_tables([table, known, flipped, golden.slice(0, 20)])

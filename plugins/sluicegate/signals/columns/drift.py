@@ -11,9 +11,10 @@ Sources: see `distance`.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sluicegate.profiling.columns import Column, Kind
+from sluicegate.signals.columns.recoded import FAR, SPELLINGS, likely_spelling, likely_unit
 from sluicegate.signals.comparison import MIN_ROWS, Comparison
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.distance import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sluicegate.profiling.counts import Counts
     from sluicegate.profiling.layout import Layout
     from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.counting import Counting
     from sluicegate.signals.learning import Learning
 
 _HINT = "Expect worse predictions; widen the baseline if this is the new normal."
@@ -108,11 +110,12 @@ def _column(comparison: Comparison, column: Column, signal: Signal) -> Finding:
         tolerance=tolerance,
         p_value=found.p_value,
         text=f"the distribution moved by {percent(found.effect)} of rows",
-        hint=_HINT,
+        hint=_unit(comparison, column, found, tolerance) or _HINT,
     )
     candidates = [moved]
     if column.kind is Kind.CATEGORICAL and column.closed:
-        candidates.append(_new(column, base, batch, max(NEW_CATEGORIES, tolerance / 10.0)))
+        accepted = max(NEW_CATEGORIES, tolerance / 10.0)
+        candidates.append(_new(comparison, column, base, batch, accepted=accepted))
     return Finding(
         signal=signal,
         column=column.name,
@@ -125,17 +128,30 @@ def _column(comparison: Comparison, column: Column, signal: Signal) -> Finding:
     )
 
 
-def _new(column: Column, base: Counts, batch: Counts, tolerance: float) -> Candidate:
+def _unit(comparison: Comparison, column: Column, found: Distance, tolerance: float) -> str:
+    if column.kind is not Kind.NUMERIC or found.bound <= tolerance:
+        return ""
+    habit = comparison.baseline.tolerances.get(f"{NUMERIC.code}:{column.name}", 0.0)
+    unit = likely_unit(comparison, column, habit)
+    return f"Another unit may be why: {unit}. Convert it back before training." if unit else ""
+
+
+def _new(
+    comparison: Comparison, column: Column, base: Counts, batch: Counts, *, accepted: float
+) -> Candidate:
     n, m, k = int(base.sum()), int(batch.sum()), int(batch[len(column.categories)])
-    share = k / m
+    share, spelled = k / m, likely_spelling(comparison, column, k) if k else ""
     return Candidate(
         subject="new categories",
         effect=share,
         bound=share - 1.645 * math.sqrt(share * (1 - share) / m),
-        tolerance=tolerance,
+        tolerance=accepted,
         p_value=rate_excess_p(k, m, 0, n),
-        text=f"{percent(share)} of rows have a category that the baseline never had",
-        hint="Check whether the categories are real; a model cannot have learned them.",
+        text=f"{percent(share)} of rows have a category that the baseline never had"
+        + (f"; {spelled}" if spelled else ""),
+        hint="Spell them as before."
+        if spelled
+        else "Check whether the categories are real; a model cannot have learned them.",
     )
 
 
@@ -187,7 +203,15 @@ def _budgets(learning: Learning, code: str) -> dict[str, float]:
     }
 
 
-def _drift(code: str, *, asks: str, demand: str, needs: str, expectation: str) -> Signal:
+def _drift(
+    code: str,
+    *,
+    asks: str,
+    demand: str,
+    needs: str,
+    expectation: str,
+    counters: tuple[Counting[Any], ...] = (),
+) -> Signal:
     return Signal(
         code=code,
         family=Family.DRIFT,
@@ -200,6 +224,7 @@ def _drift(code: str, *, asks: str, demand: str, needs: str, expectation: str) -
         expectation=expectation,
         applies=lambda baseline: bool(_features(baseline, code)),
         columns=lambda baseline: _features(baseline, code),
+        counters=counters,
         budgets=lambda learning: _budgets(learning, code),
         findings=findings,
     )
@@ -211,6 +236,7 @@ NUMERIC = _drift(
     demand="The distribution of each numeric column must stay within tolerance.",
     needs="values",
     expectation="ExpectNumericDriftWithinTolerance",
+    counters=(FAR,),
 )
 CATEGORICAL = _drift(
     "DRIFT_CATEGORICAL",
@@ -218,6 +244,7 @@ CATEGORICAL = _drift(
     demand="The shares of the values of each categorical column must stay within tolerance.",
     needs="values",
     expectation="ExpectCategoricalDriftWithinTolerance",
+    counters=(SPELLINGS,),
 )
 TEXT = _drift(
     "DRIFT_TEXT",
