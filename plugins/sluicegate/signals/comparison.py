@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sluicegate.signals.decision.tolerance import tolerance_for
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sluicegate.signals.contributors.names import ContributorNames
     from sluicegate.signals.counting import Counter
     from sluicegate.signals.definition import Signal
+    from sluicegate.signals.habits import Usual
+    from sluicegate.signals.labels.reference import LabelReference
 
 MIN_ROWS = 50
 """Below this many rows of a batch no distribution is judged."""
@@ -33,6 +35,7 @@ class Comparison:
         counters: What signals counted beyond the profile; `Counting.of` finds a signal's own.
         overrides: Tolerances of the policy.
         naming: What contributors are called.
+        usual: What blocks of the baseline do that are as short and as narrow as the batch.
     """
 
     baseline: Baseline
@@ -41,6 +44,7 @@ class Comparison:
     counters: Mapping[str, Counter]
     overrides: Mapping[str, float]
     naming: ContributorNames
+    usual: Usual | None = None
 
     def tolerance(self, signal: Signal, column: str) -> float:
         """Return how much of a column's rows a signal tolerates.
@@ -52,8 +56,25 @@ class Comparison:
         Returns:
             A share in [0, 1].
         """
-        learned = self.baseline.tolerances.get(f"{signal.code}:{column}", 0.0)
+        learned = self.learned(f"{signal.code}:{column}")
         return tolerance_for(signal, column, self.overrides, learned)
+
+    def learned(self, key: str) -> float:
+        """Return what the source does by itself, a share; 0 for nothing.
+
+        Args:
+            key: "CODE:column".
+        """
+        known = self.baseline.tolerances if self.usual is None else self.usual.tolerances
+        return known.get(key, 0.0)
+
+    @property
+    def labels(self) -> LabelReference | None:
+        """The label model, with what labels do in blocks like the batch; None without one."""
+        reference = self.baseline.labels
+        if reference is None or self.usual is None or self.usual.labels is None:
+            return reference
+        return replace(reference, habits=self.usual.labels)
 
     def missing(self, column: str) -> str:
         """Return why a column of the baseline cannot be counted in the batch, or ""."""

@@ -29,6 +29,7 @@ from sluicegate.signals.arrival.time_counts import (
     NO_CONTRIBUTOR,
     STRIDE,
     ZERO,
+    bulk,
 )
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
@@ -102,19 +103,6 @@ def findings(comparison: Comparison) -> list[Finding]:
             evidence={"windows": evidence},
         )
     ]
-
-
-def bulk(cells: Counts, rows: Counts) -> tuple[int, int]:
-    """Return the first cell and the width of the middle four fifths, and a fifth more.
-
-    Args:
-        cells: Cells with rows, int64, shape (n_cells,), increasing.
-        rows: Rows of each, int64, same shape.
-    """
-    below = np.cumsum(rows)
-    low, high = (int(cells[np.searchsorted(below, q * below[-1])]) for q in (0.1, 0.9))
-    span = high - low + 1
-    return low - span // 8, span + 2 * (span // 8)
 
 
 def _windows(

@@ -16,13 +16,14 @@ from sluicegate.profiling.columns import infer_column
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.layout import Layout, encode_batch, without_index
 from sluicegate.profiling.projection import Projection, learn_projection, project
+from sluicegate.signals.baseline.splits import learn_habits
 from sluicegate.signals.baseline.stored import Baseline
 from sluicegate.signals.contributors.shares import contributors_of
 from sluicegate.signals.decision.budget import assign_blocks
 from sluicegate.signals.labels.reference import LabelReference, learn_reference
 from sluicegate.signals.labels.reference_model import modelled_classes
 from sluicegate.signals.labels.second_opinion import learn_second_opinion
-from sluicegate.signals.learning import Learning
+from sluicegate.signals.learning import Learning, whole_split
 from sluicegate.signals.registry import SECTIONS, SIGNALS
 from sluicegate.signals.text.reference import learned_texts
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sluicegate.profiling.schema import BatchSchema
+    from sluicegate.signals.labels.clean_spread import CleanRows
 
 MIN_BASELINE_ROWS = 200
 """Fewer rows cannot support a budget or a model: two blocks of one hundred."""
@@ -89,17 +91,18 @@ def build_baseline(
         golden=golden,
         seed=seed,
     )
-    labels, unlabelled = _labels(learning)
+    labels, clean, unlabelled = _labels(learning)
     return Baseline(
         layout=layout,
         profile=profile,
         created=created,
         expires=created + valid_for,
         seed=seed,
-        tolerances={key: share for s in SIGNALS for key, share in s.budgets(learning).items()},
+        tolerances=_tolerances(learning),
         labels=labels,
         unlabelled=unlabelled,
         sections={section.name: section.learn(learning) for section in SECTIONS},
+        habits=learn_habits(learning, clean),
     )
 
 
@@ -175,11 +178,20 @@ def _times(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None:
     return primitive(pc.cast(ranks, pa.int64()), np.int64)  # type: ignore[return-value]
 
 
-def _labels(learning: Learning) -> tuple[LabelReference | None, str]:
-    """Return the label model, or None and why there is none ("" without a label)."""
+def _tolerances(learning: Learning) -> dict[str, float]:
+    whole = whole_split(learning)
+    return {
+        key: share
+        for signal in SIGNALS
+        for key, share in {**signal.budgets(learning), **signal.habits(whole)}.items()
+    }
+
+
+def _labels(learning: Learning) -> tuple[LabelReference | None, CleanRows | None, str]:
+    """Return the label model and its clean rows, or why there is none ("" without a label)."""
     layout, encoded, n_classes = learning.layout, learning.encoded, len(learning.classes)
     if layout.label is None or encoded.label is None:
-        return None, ""
+        return None, None, ""
     index, names = contributors_of(encoded)
     texts = learning.once(learned_texts)
     found = learn_reference(
@@ -193,7 +205,8 @@ def _labels(learning: Learning) -> tuple[LabelReference | None, str]:
         seed=learning.seed,
     )
     if isinstance(found, str):
-        return None, found
+        return None, None, found
+    reference, clean = found
     second = learn_second_opinion(
         layout,
         encoded,
@@ -202,7 +215,7 @@ def _labels(learning: Learning) -> tuple[LabelReference | None, str]:
         n_classes=n_classes,
         seed=learning.seed,
     )
-    return replace(found, second=second), ""
+    return replace(reference, second=second), clean, ""
 
 
 __all__ = ["MIN_BASELINE_ROWS", "VALID_FOR", "Baseline", "build_baseline"]

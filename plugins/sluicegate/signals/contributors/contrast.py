@@ -11,14 +11,24 @@ between-group variance by moments (DerSimonian and Laird 1986; Morris 1983).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.signals.decision.budget import between_variance, prediction_bound
+from sluicegate.signals.decision.budget import (
+    between_variance,
+    excess_variance,
+    prediction_bound,
+    shrunk_bound,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Floats = NDArray[np.float64]
+_MIN_OWN_BLOCKS = 20  # from a dozen blocks no contributor's own movement can be told
 _MIN_CELL_ROWS = 20  # a block-by-contributor mean of fewer rows says nothing about the spread
 
 
@@ -29,10 +39,20 @@ class Spread:
     Attributes:
         between: Variance of contributors' baseline means around the common mean.
         within: Prediction bound of one contributor's contrast in one more block.
+        own: The same for each contributor that has blocks enough of its own, by name.
     """
 
     between: float
     within: float
+    own: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, name: str) -> float:
+        """Return the prediction bound of one contributor's contrast.
+
+        Args:
+            name: The contributor.
+        """
+        return self.own.get(name, self.within)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +142,16 @@ def _logit(share: Floats) -> Floats:
     return logits
 
 
-def learn_share_spread(n: Floats, hits: Floats, share: float) -> Spread:
+def learn_share_spread(
+    n: Floats, hits: Floats, share: float, *, complete: bool = False
+) -> Spread:
     """Learn the same spread as `learn_spread` for shares of a class, moved on log-odds.
 
     Args:
         n: Rows by block and contributor, float64, shape (n_blocks, k).
         hits: Rows of the class, float64, same shape.
         share: Share of the class in all rows, in (0, 1).
+        complete: As for `budget.prediction_bound`.
     """
     between = learn_spread(n, hits - share * n, share * (1.0 - share)).between
     rows, total = n.sum(axis=0), hits.sum(axis=0)
@@ -148,37 +171,61 @@ def learn_share_spread(n: Floats, hits: Floats, share: float) -> Spread:
                 shifts.append(contrast.excess)
                 noises.append(contrast.error**2)
     enough = int((rows >= _MIN_CELL_ROWS).sum())
-    return Spread(between, _widened(np.array(shifts), np.array(noises), enough))
+    within = _widened(np.array(shifts), np.array(noises), enough, complete=complete)
+    return Spread(between, within)
 
 
-def learn_spread(n: Floats, total: Floats, variance: float) -> Spread:
+def learn_spread(
+    n: Floats,
+    total: Floats,
+    variance: float,
+    *,
+    names: tuple[str, ...] = (),
+    complete: bool = False,
+) -> Spread:
     """Learn how contributors differ and how they move between blocks of the baseline.
 
     Args:
         n: Rows by block and contributor, float64, shape (n_blocks, k).
         total: Sums of scores, float64, same shape.
         variance: Variance of one row's score.
+        names: The contributors, shape (k,); without them nobody gets a bound of its own.
+        complete: As for `budget.prediction_bound`.
     """
     rows, sums = n.sum(axis=0), total.sum(axis=0)
     enough = rows >= _MIN_CELL_ROWS
     between = between_variance(sums[enough] / rows[enough], variance / rows[enough])
-    shifts, noises = _block_contrasts(n, total, variance)
-    return Spread(between, _widened(shifts, noises, int(enough.sum())))
+    shifts, noises, who = _block_contrasts(n, total, variance)
+    within = _widened(shifts, noises, int(enough.sum()), complete=complete)
+    if complete:
+        return Spread(between, within)
+    usual, own = excess_variance(shifts, noises), {}
+    for c, name in enumerate(names):
+        mine = who == c
+        if mine.sum() >= _MIN_OWN_BLOCKS:
+            own[name] = _wide(int(enough.sum())) * shrunk_bound(shifts[mine], noises[mine], usual)
+    return Spread(between, within, own)
 
 
-def _widened(shifts: Floats, noises: Floats, n_contributors: int) -> float:
+def _wide(n_contributors: int) -> float:
+    return math.sqrt(1.0 + math.log(max(n_contributors, 1)) / 3.0)
+
+
+def _widened(shifts: Floats, noises: Floats, n_contributors: int, *, complete: bool) -> float:
     """A bound for the largest of several contributors is wider than for one."""
     if shifts.size < 2:
         return 0.0
-    return prediction_bound(shifts, noises) * math.sqrt(
-        1.0 + math.log(max(n_contributors, 1)) / 3.0
-    )
+    bound = prediction_bound(shifts, noises, complete=complete)
+    return bound if complete else bound * _wide(n_contributors)
 
 
-def _block_contrasts(n: Floats, total: Floats, variance: float) -> tuple[Floats, Floats]:
+def _block_contrasts(
+    n: Floats, total: Floats, variance: float
+) -> tuple[Floats, Floats, NDArray[np.int64]]:
+    """Return contrast, its sampling variance and the contributor of each block that has rows."""
     rows, sums = n.sum(axis=0), total.sum(axis=0)
     all_rows, all_sums = n.sum(axis=1), total.sum(axis=1)
-    shifts, noises = [], []
+    shifts, noises, who = [], [], []
     for block in range(n.shape[0]):
         for c in np.flatnonzero((n[block] >= _MIN_CELL_ROWS) & (rows - n[block] > 0)):
             own = (sums[c] - total[block, c]) / (rows[c] - n[block, c])
@@ -190,6 +237,7 @@ def _block_contrasts(n: Floats, total: Floats, variance: float) -> tuple[Floats,
                 others, 1.0
             )
             rest = (all_sums[block] - total[block, c]) / rest_n - before
+            who.append(int(c))
             shifts.append(total[block, c] / n[block, c] - own - rest)
             noises.append(variance * (1 / n[block, c] + 1 / (rows[c] - n[block, c]) + 1 / rest_n))
-    return np.array(shifts), np.array(noises)
+    return np.array(shifts), np.array(noises), np.array(who, dtype=np.int64)

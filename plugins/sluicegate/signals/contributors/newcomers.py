@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sluicegate.profiling.counts import Profile
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
 
 _ASKED = 20
 """Contributors whose shares are asked about: those that grew most."""
@@ -116,16 +116,17 @@ def _flood(
     )
 
 
-def _flood_budget(learning: Learning) -> dict[str, float]:
+def _flood_habits(split: Split) -> dict[str, float]:
     """Learn how far a contributor's share of a block strays from its share of all rows."""
-    shares = learning.once(block_shares)
+    shares = split.once(block_shares)
     if shares is None:
         return {}
     block_rows = np.maximum(shares.rows.sum(axis=1, keepdims=True), 1.0)
     centre = shares.rows.sum(axis=0) / shares.rows.sum()
     noise = centre * (1 - centre) / block_rows
     moves = zip((shares.rows / block_rows - centre).T, noise.T, strict=True)
-    return {f"{FLOOD.code}:{shares.column}": max(prediction_bound(m, n) for m, n in moves)}
+    most = max(prediction_bound(m, n, complete=split.complete) for m, n in moves)
+    return {f"{FLOOD.code}:{shares.column}": most}
 
 
 def _applies(baseline: Baseline) -> bool:
@@ -156,7 +157,7 @@ FLOOD = Signal(
     min_rows=MIN_ROWS,
     expectation="ExpectContributorSharesWithinTolerance",
     applies=_applies,
-    budgets=_flood_budget,
+    habits=_flood_habits,
     findings=findings,
 )
 SIGNALS = (NEW, FLOOD)

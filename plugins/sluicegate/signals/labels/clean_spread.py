@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,117 +13,194 @@ from sluicegate.signals.decision.budget import between_variance, prediction_boun
 from sluicegate.signals.labels.margins import count_bins
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sluicegate.signals.labels.margins import LabelScale
 
 Codes = NDArray[np.uint8]
 Counts = NDArray[np.int64]
 UNIT = 65536
 """Probabilities are summed as integers of 1/65536: exact in any order and partition."""
+_MIN_BLOCK_ROWS = 10
 
 
-def flip_budgets(
-    scale: LabelScale, class_index: NDArray[np.intp], bins: Codes, blocks: NDArray[np.int64]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Learn which share of flips blocks of clean rows seem to have.
+@dataclass(frozen=True, slots=True)
+class LabelHabits:
+    """What labels do by themselves between blocks of one kind.
 
-    Args:
+    Attributes:
+        budgets: Prediction bound of the flip share of a clean block: of all rows, then of each
+            class.
+        moves: Variance of the flip share between clean blocks, in the same order.
+        spread: What contributors do by themselves, in flip share.
+        skew: What contributors do by themselves in rows of each class beyond expectation.
+    """
+
+    budgets: tuple[float, ...]
+    moves: tuple[float, ...]
+    spread: Spread
+    skew: tuple[Spread, ...]
+
+    def at_least(self, other: Self) -> Self:
+        """Return the larger of both, one by one: a short block moves with the long one it is in."""
+        return type(self)(
+            tuple(map(max, self.budgets, other.budgets)),
+            tuple(map(max, self.moves, other.moves)),
+            _larger(self.spread, other.spread),
+            tuple(map(_larger, self.skew, other.skew)),
+        )
+
+    def plus(self, other: Self) -> Self:
+        """Return what both do together."""
+        return type(self)(
+            tuple(a + b for a, b in zip(self.budgets, other.budgets, strict=True)),
+            tuple(a + b for a, b in zip(self.moves, other.moves, strict=True)),
+            _sum(self.spread, other.spread),
+            tuple(_sum(a, b) for a, b in zip(self.skew, other.skew, strict=True)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "budgets": list(self.budgets),
+            "moves": list(self.moves),
+            "spread": _spread_json(self.spread),
+            "skew": [_spread_json(s) for s in self.skew],
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], n_classes: int) -> Self:
+        """Read what `to_json` wrote.
+
+        Args:
+            value: The object.
+            n_classes: Classes of the model.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
+        budgets, moves = (tuple(float(v) for v in value[k]) for k in ("budgets", "moves"))
+        spread, *skew = map(_read_spread, [value["spread"], *value["skew"]])
+        if len(budgets) != n_classes + 1 or len(moves) != n_classes + 1 or len(skew) != n_classes:
+            raise ValueError("habits of labels are of other classes")
+        return cls(budgets, moves, spread, tuple(skew))
+
+
+def _spread_json(spread: Spread) -> list[Any]:
+    return [spread.between, spread.within, [[k, v] for k, v in sorted(spread.own.items())]]
+
+
+def _read_spread(value: Any) -> Spread:
+    between, within, own = value
+    return Spread(float(between), float(within), {str(name): float(v) for name, v in own})
+
+
+def _larger(a: Spread, b: Spread) -> Spread:
+    own = {name: max(v, b.own.get(name, 0.0)) for name, v in a.own.items()}
+    return Spread(a.between, max(a.within, b.within), own)
+
+
+def _sum(a: Spread, b: Spread) -> Spread:
+    """Return the sum; ``a`` is of blocks of a column, where nobody has a bound of its own."""
+    own = {name: a.within + v for name, v in b.own.items()}
+    return Spread(b.between, a.within + b.within, own)
+
+
+@dataclass(frozen=True, slots=True)
+class CleanRows:
+    """Baseline rows as models that did not see them judged them.
+
+    Attributes:
+        rows: Their places in the baseline, intp, shape (n_rows,).
         scale: Bins of margins.
-        class_index: Class of each row, intp, shape (n_rows,), 0..n_classes-1.
+        class_index: Class of each row, intp, same shape, 0..n_classes-1.
         bins: Margin bin of each, uint8, same shape.
-        blocks: Block of each, int64, same shape.
-
-    Returns:
-        A prediction bound for all rows, then for each class; and the variance between blocks, in
-        the same order. A class with fewer than 10 rows in a block is left out there.
-    """
-    u = scale.flip_scores()
-    f, _ = scale.densities()
-    variance = (f * u**2).sum(axis=1)
-    n_classes, n_blocks = u.shape[0], int(blocks.max()) + 1
-    tables = np.stack(
-        [
-            count_bins(class_index[blocks == b], bins[blocks == b], n_classes)
-            for b in range(n_blocks)
-        ]
-    ).astype(np.float64)
-    n_by_class = tables.sum(axis=2)
-    sums = (tables * u).sum(axis=2)
-    n = n_by_class.sum(axis=1)
-    noise = (n_by_class * variance).sum(axis=1) / n**2
-    budgets = [prediction_bound(sums.sum(axis=1) / n, noise)]
-    moves = [between_variance(sums.sum(axis=1) / n, noise)]
-    for y in range(n_classes):
-        some = n_by_class[:, y] >= 10
-        means = sums[some, y] / n_by_class[some, y]
-        budgets.append(prediction_bound(means, variance[y] / n_by_class[some, y]))
-        moves.append(between_variance(means, variance[y] / n_by_class[some, y]))
-    return tuple(budgets), tuple(moves)
-
-
-def class_skew(
-    units: Counts,
-    class_index: NDArray[np.intp],
-    blocks: NDArray[np.int64],
-    *,
-    contributor: NDArray[np.intp] | None,
-    n_names: int,
-) -> tuple[tuple[Spread, ...], tuple[float, ...]]:
-    """Learn how contributors differ in rows of a class beyond what the model expects.
-
-    Args:
         units: Probability of each class in 1/65536, int64, shape (n_classes, n_rows).
-        class_index: Class of each row, intp, shape (n_rows,), 0..n_classes-1.
-        blocks: Block of each, int64, same shape.
-        contributor: Contributor of each, intp, same shape, -1 for null; or None.
-        n_names: Number of contributors; of fewer than two nothing is learned.
-
-    Returns:
-        For each class the spread, and the variance of one row's indicator around the model.
+        contributor: Contributor of each, intp, shape (n_rows,), -1 for null; or None.
+        names: Contributors; of fewer than two nothing is learned.
     """
-    spreads, variances = [], []
-    for y in range(units.shape[0]):
-        p = units[y] / UNIT
-        variance = max(float(np.mean(p * (1.0 - p))), 1e-6)
-        variances.append(variance)
-        if contributor is None or n_names < 2:
-            spreads.append(Spread(0.0, 0.0))
-            continue
-        known = contributor >= 0
-        key = blocks[known] * n_names + contributor[known]
+
+    rows: NDArray[np.intp]
+    scale: LabelScale
+    class_index: NDArray[np.intp]
+    bins: Codes
+    units: Counts
+    contributor: NDArray[np.intp] | None
+    names: tuple[str, ...]
+
+    def habits(self, blocks: NDArray[np.int64], *, complete: bool = False) -> LabelHabits:
+        """Learn what labels do between blocks.
+
+        Args:
+            blocks: Block of each of these rows, int64, shape (n_rows,); -1 for none.
+            complete: As for `budget.prediction_bound`.
+        """
+        budgets, moves = self._flips(blocks, complete=complete)
+        u = self.scale.flip_scores()[self.class_index, self.bins]
+        spread = self._spread(u, float(np.mean(u**2)), blocks, complete=complete)
+        skew = tuple(
+            self._spread((self.class_index == y) - p, variance, blocks, complete=complete)
+            for y, (p, variance) in enumerate(
+                zip(self.units / UNIT, self.skew_variance(), strict=True)
+            )
+        )
+        return LabelHabits(budgets, moves, spread, skew)
+
+    def skew_variance(self) -> tuple[float, ...]:
+        """Return the variance of one row's indicator of each class around the model."""
+        p = self.units / UNIT
+        return tuple(max(float(v), 1e-6) for v in np.mean(p * (1.0 - p), axis=1))
+
+    def _flips(
+        self, blocks: NDArray[np.int64], *, complete: bool
+    ) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return bound and variance of the flip share between blocks: all rows, then classes.
+
+        A block, or a class in one, with fewer than 10 rows is left out.
+        """
+        u = self.scale.flip_scores()
+        f, _ = self.scale.densities()
+        variance, n_classes = (f * u**2).sum(axis=1), u.shape[0]
+        tables = np.stack(
+            [
+                count_bins(self.class_index[blocks == b], self.bins[blocks == b], n_classes)
+                for b in range(int(blocks.max()) + 1)
+            ]
+        ).astype(np.float64)
+        by_class, sums = tables.sum(axis=2), (tables * u).sum(axis=2)
+        n = by_class.sum(axis=1)
+        some = n >= _MIN_BLOCK_ROWS
+        groups = [(sums.sum(axis=1)[some] / n[some], (by_class * variance).sum(axis=1)[some] / n[some] ** 2)]
+        for y in range(n_classes):
+            some = by_class[:, y] >= _MIN_BLOCK_ROWS
+            groups.append((sums[some, y] / by_class[some, y], variance[y] / by_class[some, y]))
+        budgets = tuple(prediction_bound(*group, complete=complete) for group in groups)
+        return budgets, tuple(between_variance(*group) for group in groups)
+
+    def _spread(
+        self,
+        value: NDArray[np.float64],
+        variance: float,
+        blocks: NDArray[np.int64],
+        *,
+        complete: bool,
+    ) -> Spread:
+        """Learn how contributors differ in a score with expectation 0.
+
+        Args:
+            value: Score of each row, float64, shape (n_rows,).
+            variance: Of one row's score.
+            blocks: Block of each, int64, same shape; -1 for none.
+            complete: As for `budget.prediction_bound`.
+        """
+        n_names = len(self.names)
+        if self.contributor is None or n_names < 2:
+            return Spread(0.0, 0.0)
+        known = (self.contributor >= 0) & (blocks >= 0)
+        key = blocks[known] * n_names + self.contributor[known]
         size = (int(blocks.max()) + 1) * n_names
         n = np.bincount(key, minlength=size).reshape(-1, n_names).astype(np.float64)
-        beyond = ((class_index == y) - p)[known]
-        total = np.bincount(key, weights=beyond, minlength=size).reshape(-1, n_names)
-        spreads.append(learn_spread(n, total.astype(np.float64), variance))
-    return tuple(spreads), tuple(variances)
-
-
-def flip_spread(
-    scale: LabelScale,
-    class_index: NDArray[np.intp],
-    bins: Codes,
-    blocks: NDArray[np.int64],
-    *,
-    contributor: NDArray[np.intp] | None,
-    n_names: int,
-) -> Spread:
-    """Learn how contributors differ in the share of flips that their rows seem to have.
-
-    Args:
-        scale: Bins of margins.
-        class_index: Class of each row, intp, shape (n_rows,), 0..n_classes-1.
-        bins: Margin bin of each, uint8, same shape.
-        blocks: Block of each, int64, same shape.
-        contributor: Contributor of each, intp, same shape, -1 for null; or None.
-        n_names: Number of contributors; of fewer than two nothing is learned.
-    """
-    if contributor is None or n_names < 2:
-        return Spread(0.0, 0.0)
-    u = scale.flip_scores()
-    known = contributor >= 0
-    key = blocks[known] * n_names + contributor[known]
-    size = (int(blocks.max()) + 1) * n_names
-    value = u[class_index[known], bins[known]]
-    n = np.bincount(key, minlength=size).reshape(-1, n_names).astype(np.float64)
-    total = np.bincount(key, weights=value, minlength=size).reshape(-1, n_names)
-    return learn_spread(n, total.astype(np.float64), float(np.mean(value**2)))
+        total = np.bincount(key, weights=value[known], minlength=size).reshape(n.shape)
+        return learn_spread(
+            n, total.astype(np.float64), variance, names=self.names, complete=complete
+        )

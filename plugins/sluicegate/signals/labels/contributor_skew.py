@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.contributors.contrast import (
+    Spread,
     contrasts,
     learn_share_spread,
     share_contrasts,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.contributors.contrast import Contrast
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
 
 CODE = "CONTRIBUTOR_LABEL_SKEW"
 _MIN_ROWS = 5
@@ -102,22 +103,21 @@ def _candidates(comparison: Comparison, column: str) -> list[Candidate]:
 
 def _of_class(comparison: Comparison, column: str, sums: _Sums, y: int) -> list[Candidate]:
     share, rows, old = float(sums.share[y]), sums.now.sum(axis=1), sums.past.sum(axis=1)
-    learned = comparison.baseline.tolerances
     found = share_contrasts(
         rows,
         sums.now[:, y],
         n_base=old,
         hits_base=sums.past[:, y],
         share=share,
-        between=learned.get(f"{CODE}.between.{y}:{column}", 0.0),
+        between=comparison.learned(f"{CODE}.between.{y}:{column}"),
     )
-    within = learned.get(f"{CODE}.within.{y}:{column}", 0.0)
-    return _asked(comparison, column, sums, y, found=found, within=within)
+    within = comparison.learned(f"{CODE}.within.{y}:{column}")
+    return _asked(comparison, column, sums, y, found=found, within=Spread(0.0, within))
 
 
 def _explained(comparison: Comparison, column: str) -> list[Candidate]:
     """With a model: rows of a class beyond what the contributor's own features predict."""
-    reference, margins = comparison.baseline.labels, MARGINS.of(comparison)
+    reference, margins = comparison.labels, MARGINS.of(comparison)
     counts = margins.usable
     if reference is None or not counts:
         return []
@@ -141,9 +141,9 @@ def _explained(comparison: Comparison, column: str) -> list[Candidate]:
             n_base=past.sum(axis=1),
             total_base=past[:, y] - before[:, y],
             variance=np.full(len(names), reference.skew_variance[y]),
-            between=reference.skew[y].between,
+            between=reference.habits.skew[y].between,
         )
-        out += _asked(comparison, column, sums, y, found=found, within=reference.skew[y].within)
+        out += _asked(comparison, column, sums, y, found=found, within=reference.habits.skew[y])
     return out
 
 
@@ -154,14 +154,14 @@ def _asked(
     y: int,
     *,
     found: list[Contrast],
-    within: float,
+    within: Spread,
 ) -> list[Candidate]:
     share, rows, old = float(sums.share[y]), sums.now.sum(axis=1), sums.past.sum(axis=1)
     floor = comparison.tolerance(SIGNAL, column)
     out = []
     for i in np.flatnonzero(rows >= _MIN_ROWS):
         excess, error, weight = found[i].excess, found[i].error, float(rows[i] / rows.sum())
-        bound, tolerance = (excess - 1.645 * error) * weight, max(floor, within * weight)
+        bound, tolerance = (excess - 1.645 * error) * weight, max(floor, within.of(sums.names[i]) * weight)
         expected = sums.past[i, y] / old[i] if old[i] else share
         subject = comparison.naming.subject(sums.names[i])
         out.append(
@@ -194,9 +194,9 @@ def _class_name(comparison: Comparison, slot: int) -> str:
     return f"class group {slot}"
 
 
-def _budgets(learning: Learning) -> dict[str, float]:
+def _habits(split: Split) -> dict[str, float]:
     """Learn how contributors' shares of each class differ, and how they move between blocks."""
-    shares = learning.once(block_shares)
+    learning, shares = split.learning, split.once(block_shares)
     if shares is None or learning.layout.label is None:
         return {}
     learned = {}
@@ -204,7 +204,9 @@ def _budgets(learning: Learning) -> dict[str, float]:
         hit = (learning.encoded.slot[shares.known] == slot).astype(np.float64)
         p = float(hit.mean()) if hit.size else 0.0
         if 0.0 < p < 1.0:
-            spread = learn_share_spread(shares.rows, shares.counted(hit), p)
+            spread = learn_share_spread(
+                shares.rows, shares.counted(hit), p, complete=split.complete
+            )
             learned[f"{CODE}.between.{slot}:{shares.column}"] = spread.between
             learned[f"{CODE}.within.{slot}:{shares.column}"] = spread.within
     return learned
@@ -226,6 +228,6 @@ SIGNAL = Signal(
     expectation="ExpectContributorLabelsWithinTolerance",
     applies=_applies,
     counters=(MARGINS,),
-    budgets=_budgets,
+    habits=_habits,
     findings=findings,
 )

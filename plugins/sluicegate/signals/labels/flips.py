@@ -47,7 +47,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     label = comparison.baseline.layout.label
     if label is None:
         return []
-    reference = comparison.baseline.labels
+    reference = comparison.labels
     margins = MARGINS.of(comparison)
     reason = comparison.missing(label.name) or margins.reason
     if reference is None:
@@ -127,13 +127,13 @@ def _overall(reference: LabelReference, batch: NDArray[np.int64], floor: float) 
     shared = float((weight**2 * variance / base).sum())
     squared = own + shared
     # Chance includes that a model, or a month, is off by itself.
-    effective = float(weight @ variance) / (squared + reference.moves[0])
+    effective = float(weight @ variance) / (squared + reference.habits.moves[0])
     p = mean_excess_p(u.ravel(), (f * weight[:, None]).ravel(), effective, effect)
-    excess = _excess("", 0, effect, own, shared, moves=reference.moves[0], p_value=p)
+    excess = _excess("", 0, effect, own, shared, moves=reference.habits.moves[0], p_value=p)
     return Candidate(
         effect=effect,
         bound=effect - _Z95 * math.sqrt(squared),
-        tolerance=max(floor, reference.budget),
+        tolerance=max(floor, reference.habits.budgets[0]),
         p_value=p,
         text=f"about {percent(max(effect, 0.0))} of labels contradict the baseline's model "
         "beyond its usual error",
@@ -170,7 +170,7 @@ def _by_class(
         share, weight = float(batch[y] @ u[y]) / rows, rows / n
         error = math.sqrt(variance[y] * (1 / rows + 1 / base))
         name = label.categories[slot] if label and label.listed else f"slice {slot}"
-        p = mean_excess_p(u[y], f[y], variance[y] / (error**2 + reference.moves[y + 1]), share)
+        p = mean_excess_p(u[y], f[y], variance[y] / (error**2 + reference.habits.moves[y + 1]), share)
         scale = weight**2
         excess = _excess(
             f"label {name[:64]}",
@@ -178,7 +178,7 @@ def _by_class(
             share * weight,
             scale * variance[y] / rows,
             scale * variance[y] / base,
-            moves=scale * reference.moves[y + 1],
+            moves=scale * reference.habits.moves[y + 1],
             p_value=p,
         )
         out.append(
@@ -188,7 +188,7 @@ def _by_class(
                     depth=1,
                     effect=share * weight,
                     bound=(share - _Z95 * error) * weight,
-                    tolerance=max(floor, reference.class_budgets[y] * weight),
+                    tolerance=max(floor, reference.habits.budgets[y + 1] * weight),
                     p_value=p,
                     text=f"about {percent(max(share, 0.0))} of its rows belong to another class, "
                     f"{percent(max(share, 0.0) * weight)} of the batch",
@@ -218,17 +218,18 @@ def _by_contributor(comparison: Comparison, reference: LabelReference, floor: fl
         n_base=base.sum(axis=(1, 2)).astype(np.float64),
         total_base=(base * u).sum(axis=(1, 2)),
         variance=variance,
-        between=reference.spread.between,
+        between=reference.habits.spread.between,
     )
     out = []
     for i in np.flatnonzero(rows >= _MIN_CONTRIBUTOR_ROWS):
         excess, error, weight = found[i].excess, found[i].error, rows[i] / rows.sum()
         bound = (excess - _Z95 * error) * weight
-        tolerance = max(floor, reference.spread.within * weight)
+        within = reference.habits.spread.of(names[i])
+        tolerance = max(floor, within * weight)
         before = _contradictions(reference, base[i]) if base[i].sum() else None
         usual = f" (baseline {percent(before)})" if before is not None else " (new contributor)"
         p = tail_p(u.ravel(), (f * mix[i][:, None]).ravel(), variance[i] / error**2, excess)
-        kappa = variance[i] / max(reference.spread.between, 1e-12)
+        kappa = variance[i] / max(reference.habits.spread.between, 1e-12)
         shared = variance[i] / (float(base[i].sum()) + kappa)
         added = _excess(
             comparison.naming.subject(names[i]),
@@ -236,7 +237,7 @@ def _by_contributor(comparison: Comparison, reference: LabelReference, floor: fl
             excess * weight,
             weight**2 * (error**2 - shared),
             weight**2 * shared,
-            moves=(weight * reference.spread.within / _BOUND_ERRORS) ** 2,
+            moves=(weight * within / _BOUND_ERRORS) ** 2,
             p_value=p,
         )
         out.append(

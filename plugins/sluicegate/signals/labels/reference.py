@@ -9,12 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.signals.contributors.contrast import Spread
-from sluicegate.signals.labels.clean_spread import (
-    UNIT,
-    class_skew,
-    flip_budgets,
-    flip_spread,
-)
+from sluicegate.signals.labels.clean_spread import UNIT, CleanRows, LabelHabits
 from sluicegate.signals.labels.margins import (
     LabelScale,
     learn_scale,
@@ -44,13 +39,9 @@ class LabelReference:
         model: Fitted on all (sampled) baseline rows.
         scale: Cross-fitted counts of margins.
         error: Cross-fitted share of rows whose label is not the model's first choice.
-        budget: Prediction bound of the flip share of a clean block, all rows.
-        class_budgets: The same for each modelled class.
-        moves: Variance of the flip share between clean blocks: of all rows, then of each class.
-        spread: What contributors do by themselves, in flip share.
+        habits: What labels do by themselves between blocks.
         predicted: Cross-fitted expected rows of each class by contributor, in 1/65536 row, int64,
             shape (n_classes,).
-        skew: What contributors do by themselves in rows of a class beyond expectation.
         skew_variance: Variance of one row's class indicator around the model, by class.
         second: A linear model of the values, which ranks rows too; None without values.
     """
@@ -58,12 +49,8 @@ class LabelReference:
     model: ReferenceModel
     scale: LabelScale
     error: float
-    budget: float
-    class_budgets: tuple[float, ...]
-    moves: tuple[float, ...]
-    spread: Spread
+    habits: LabelHabits
     predicted: Mapping[str, Counts]
-    skew: tuple[Spread, ...]
     skew_variance: tuple[float, ...]
     second: SecondOpinion | None = None
 
@@ -98,13 +85,13 @@ class LabelReference:
             "model": self.model.to_json(),
             "scale": self.scale.to_json(),
             "error": self.error,
-            "budget": self.budget,
-            "class_budgets": list(self.class_budgets),
-            "moves": list(self.moves),
-            "between": self.spread.between,
-            "within": self.spread.within,
+            "budget": self.habits.budgets[0],
+            "class_budgets": list(self.habits.budgets[1:]),
+            "moves": list(self.habits.moves),
+            "between": self.habits.spread.between,
+            "within": self.habits.spread.within,
             "predicted": [[k, v.tolist()] for k, v in sorted(self.predicted.items())],
-            "skew": [[s.between, s.within] for s in self.skew],
+            "skew": [[s.between, s.within] for s in self.habits.skew],
             "skew_variance": list(self.skew_variance),
             "second": None if self.second is None else self.second.to_json(),
         }
@@ -117,15 +104,16 @@ class LabelReference:
             model,
             LabelScale.from_json(value["scale"], len(model.classes)),
             float(value["error"]),
-            float(value["budget"]),
-            tuple(float(v) for v in value["class_budgets"]),
-            tuple(float(v) for v in value["moves"]),
-            Spread(float(value["between"]), float(value["within"])),
+            LabelHabits(
+                (float(value["budget"]), *(float(v) for v in value["class_budgets"])),
+                tuple(float(v) for v in value["moves"]),
+                Spread(float(value["between"]), float(value["within"])),
+                tuple(Spread(float(b), float(w)) for b, w in value["skew"]),
+            ),
             {
                 str(name): np.array([int(v) for v in row], dtype=np.int64)
                 for name, row in value["predicted"]
             },
-            tuple(Spread(float(b), float(w)) for b, w in value["skew"]),
             tuple(float(v) for v in value["skew_variance"]),
             None
             if value["second"] is None
@@ -170,7 +158,7 @@ def learn_reference(
     names: tuple[str, ...],
     blocks: NDArray[np.int64],
     seed: int,
-) -> LabelReference | str:
+) -> tuple[LabelReference, CleanRows] | str:
     """Learn from the baseline's rows, cross-fitted over blocks of time.
 
     Args:
@@ -185,7 +173,7 @@ def learn_reference(
         seed: Decides sample and model.
 
     Returns:
-        The reference, or in words why there is none.
+        The reference and what it was calibrated on, or in words why there is none.
 
     Cost: six fits on at most 40,000 rows, about 0.5 CPU s each at 15 columns and two classes.
     """
@@ -206,26 +194,20 @@ def learn_reference(
     scale, bins = learn_scale(scores, class_index, contributor, names, fold_of_block(blocks))
     model = fit_model(features, cells, slots, classes, seed=seed)
     units = probability_units(scores)
-    skew, variance = class_skew(
-        units, class_index, blocks, contributor=contributor, n_names=len(names)
-    )
-    budgets, moves = flip_budgets(scale, class_index, bins, blocks)
-    return LabelReference(
+    clean = CleanRows(rows, scale, class_index, bins, units, contributor, names)
+    reference = LabelReference(
         model,
         scale,
         float((scores.argmax(axis=0) != class_index).mean()),
-        budgets[0],
-        budgets[1:],
-        moves,
-        flip_spread(scale, class_index, bins, blocks, contributor=contributor, n_names=len(names)),
+        clean.habits(blocks),
         {
             name: units[:, contributor == i].sum(axis=1)
             for i, name in enumerate(names)
             if contributor is not None
         },
-        skew,
-        variance,
+        clean.skew_variance(),
     )
+    return reference, clean
 
 
 def _cross_fitted(

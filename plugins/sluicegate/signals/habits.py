@@ -1,0 +1,188 @@
+"""What a source does by itself between blocks that are as short, or as narrow, as a batch.
+
+A day differs more from three months than a week does, and one shop more than all shops: a batch
+is held against blocks like itself. Blocks of time are hours, days and weeks; blocks of a column
+are the rows that share a value of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from sluicegate.signals.arrival.arrival_count import TIMES
+from sluicegate.signals.arrival.reference import ARRIVAL
+from sluicegate.signals.arrival.time_counts import bulk
+from sluicegate.signals.decision.budget import number_of_blocks
+from sluicegate.signals.labels.clean_spread import LabelHabits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sluicegate.profiling.counts import Profile
+    from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.comparison import Comparison
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+LENGTHS: Final[Mapping[int, str]] = {HOUR_MS: "hours", DAY_MS: "days", 7 * DAY_MS: "weeks"}
+"""Blocks of time that sources have by nature, with their names in the plural."""
+MIN_BLOCK_ROWS: Final = 50
+"""Rows of a block, as of a batch that is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What was learned from one way to split a baseline into blocks.
+
+    Attributes:
+        column: Whose values the blocks are; "" for blocks of time.
+        length_ms: Length of a block of time, a key of `LENGTHS`; 0 for blocks of a column.
+        n_blocks: Number of blocks behind it.
+        constant: Columns that have one value in most of the blocks.
+        tolerances: Learned drift budgets by "CODE:column", shares.
+        labels: What labels do; None without a model.
+    """
+
+    column: str
+    length_ms: int
+    n_blocks: int
+    constant: tuple[str, ...]
+    tolerances: Mapping[str, float]
+    labels: LabelHabits | None
+
+    @property
+    def name(self) -> str:
+        """Return the blocks in words."""
+        if self.column:
+            return f"{self.n_blocks} values of column {self.column}"
+        return f"{self.n_blocks} {LENGTHS[self.length_ms]}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {
+            "column": self.column,
+            "length_ms": self.length_ms,
+            "n_blocks": self.n_blocks,
+            "constant": list(self.constant),
+            "tolerances": dict(self.tolerances),
+            "labels": None if self.labels is None else self.labels.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], n_classes: int) -> Self:
+        """Read what `to_json` wrote.
+
+        Args:
+            value: The object.
+            n_classes: Classes of the label model; 0 without one.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
+        length, labels = int(value["length_ms"]), value["labels"]
+        if (length in LENGTHS) == bool(value["column"]) or (length and length not in LENGTHS):
+            raise ValueError("blocks are neither of time nor of a column")
+        if (labels is None) != (n_classes == 0):
+            raise ValueError("habits of labels are there without a model, or lacking")
+        return cls(
+            str(value["column"]),
+            length,
+            int(value["n_blocks"]),
+            tuple(str(name) for name in value["constant"]),
+            {str(k): float(v) for k, v in value["tolerances"].items()},
+            None if labels is None else LabelHabits.from_json(labels, n_classes),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What one batch is held against.
+
+    Attributes:
+        name: The blocks in words.
+        tolerances: Learned drift budgets by "CODE:column", shares.
+        labels: What labels do; None without a model.
+    """
+
+    name: str
+    tolerances: Mapping[str, float]
+    labels: LabelHabits | None
+
+
+def usual_for(comparison: Comparison) -> Usual:
+    """Return what the baseline's blocks do that are most like the batch.
+
+    Of blocks of time those whose length is nearest to the batch's. For each column in which the
+    whole batch has one value, what such rows differ by is added, unless blocks of that length
+    have one value there too: distances add up, by the triangle inequality, at most.
+
+    Args:
+        comparison: The batch beside its baseline.
+    """
+    baseline = comparison.baseline
+    whole = Usual(
+        f"{number_of_blocks(baseline.n_rows)} parts of equal size",
+        baseline.tolerances,
+        None if baseline.labels is None else baseline.labels.habits,
+    )
+    found, implied = whole, frozenset[str]()
+    times = [h for h in baseline.habits if h.length_ms]
+    nearest = _nearest(comparison, times)
+    if nearest is not None:
+        # A short block takes part in the movement of the long one it is in.
+        longer = [h for h in times if h.length_ms >= nearest.length_ms]
+        for habits in sorted(longer, key=lambda h: -h.length_ms):
+            found = Usual(habits.name, *_at_least(habits, found))
+        implied = frozenset(nearest.constant)
+    names = [found.name]
+    for habits in baseline.habits:
+        if habits.column and habits.column not in implied:
+            if _has_one_value(habits.column, comparison.profile, baseline.profile):
+                found = Usual(found.name, *_plus(habits, found))
+                names.append(habits.name)
+    return Usual(" and ".join(names), found.tolerances, found.labels)
+
+
+def _nearest(comparison: Comparison, times: list[Habits]) -> Habits | None:
+    """Return the blocks of time nearest to the batch; None for the parts of the baseline."""
+    reference, counts = ARRIVAL.of(comparison.baseline), TIMES.of(comparison).counts
+    if reference is None or not times or not counts.n_rows:
+        return None
+    span = bulk(*counts.by_time())[1] << counts.level
+    whole = bulk(reference.cells, reference.rows)[1] << reference.level
+    part = whole / number_of_blocks(comparison.baseline.n_rows)
+
+    def gap(length: float) -> float:
+        return abs(math.log(max(span, 1) / max(length, 1)))
+
+    nearest = min(times, key=lambda h: gap(h.length_ms))
+    return nearest if gap(nearest.length_ms) < gap(part) else None
+
+
+def _has_one_value(column: str, batch: Profile, base: Profile) -> bool:
+    """Whether all rows of a batch are in one cell of a column that the baseline knows."""
+    if column not in batch.cells:
+        return False
+    used = batch.marginal(column).nonzero()[0]
+    return used.size == 1 and int(base.marginal(column)[used[0]]) >= MIN_BLOCK_ROWS
+
+
+def _at_least(habits: Habits, other: Usual) -> tuple[dict[str, float], LabelHabits | None]:
+    keys = _bounds(habits)
+    larger = {k: max(v, other.tolerances.get(k, 0.0)) for k, v in keys}
+    labels = other.labels if habits.labels is None or other.labels is None else habits.labels.at_least(other.labels)
+    return {**other.tolerances, **larger}, labels
+
+
+def _plus(habits: Habits, other: Usual) -> tuple[dict[str, float], LabelHabits | None]:
+    keys = _bounds(habits)
+    sums = {k: v + other.tolerances.get(k, 0.0) for k, v in keys}
+    labels = other.labels if habits.labels is None or other.labels is None else habits.labels.plus(other.labels)
+    return {**other.tolerances, **sums}, labels
+
+
+def _bounds(habits: Habits) -> Iterator[tuple[str, float]]:
+    """Yield what grows with shorter blocks; how contributors differ over all rows does not."""
+    return ((k, v) for k, v in habits.tolerances.items() if ".between." not in k)
