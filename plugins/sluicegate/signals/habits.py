@@ -18,7 +18,7 @@ from sluicegate.signals.decision.budget import number_of_blocks
 from sluicegate.signals.labels.clean_spread import LabelHabits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sluicegate.profiling.counts import Profile
     from sluicegate.signals.baseline.stored import Baseline
@@ -170,17 +170,31 @@ def _has_one_value(column: str, batch: Profile, base: Profile) -> bool:
 
 
 def _at_least(habits: Habits, other: Usual) -> tuple[dict[str, float], LabelHabits | None]:
-    keys = _bounds(habits)
-    larger = {k: max(v, other.tolerances.get(k, 0.0)) for k, v in keys}
-    labels = other.labels if habits.labels is None or other.labels is None else habits.labels.at_least(other.labels)
-    return {**other.tolerances, **larger}, labels
+    """Return what short blocks do; of contributors at least what they do in the longer ones.
+
+    A contributor has few rows in a short block, and may have too few for its movement to be told.
+    """
+    larger = {
+        k: max(v, other.tolerances.get(k, 0.0) if ".within." in k else 0.0)
+        for k, v in _bounds(habits)
+    }
+    return _capped(other, larger), _labels(habits, other, LabelHabits.at_least)
 
 
 def _plus(habits: Habits, other: Usual) -> tuple[dict[str, float], LabelHabits | None]:
-    keys = _bounds(habits)
-    sums = {k: v + other.tolerances.get(k, 0.0) for k, v in keys}
-    labels = other.labels if habits.labels is None or other.labels is None else habits.labels.plus(other.labels)
-    return {**other.tolerances, **sums}, labels
+    sums = {k: v + other.tolerances.get(k, 0.0) for k, v in _bounds(habits)}
+    return _capped(other, sums), _labels(habits, other, LabelHabits.plus)
+
+
+def _capped(other: Usual, shares: Mapping[str, float]) -> dict[str, float]:
+    return {**other.tolerances, **{key: min(share, 1.0) for key, share in shares.items()}}
+
+
+def _labels(
+    habits: Habits, other: Usual, join: Callable[[LabelHabits, LabelHabits], LabelHabits]
+) -> LabelHabits | None:
+    both = habits.labels, other.labels
+    return None if both[0] is None or both[1] is None else join(both[0], both[1])
 
 
 def _bounds(habits: Habits) -> Iterator[tuple[str, float]]:

@@ -22,7 +22,7 @@ from sluicegate.signals.columns.extremes import (
     OUTERMOST,
     extremeness,
     extremes_of,
-    learned_limits,
+    share_of_extremes,
     moved,
 )
 from sluicegate.signals.comparison import MIN_ROWS
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
     from sluicegate.signals.traces import Traces
 
 CODE = "OUTLIERS"
@@ -80,9 +80,9 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
 
 
-def _budgets(learning: Learning) -> dict[str, float]:
-    learned = learning.once(learned_limits)
-    return {f"{CODE}:": learned.budget} if learned.limits.limits else {}
+def _habits(split: Split) -> dict[str, float]:
+    share = share_of_extremes(split)
+    return {} if share is None else {f"{CODE}:": share}
 
 
 def _rows(traces: Traces, record: SignalRecord) -> NDArray[np.float64]:
@@ -108,7 +108,7 @@ SIGNAL = Signal(
     applies=lambda baseline: bool(LIMITS.of(baseline).limits),
     sections=(LIMITS,),
     counters=(OUTERMOST,),
-    budgets=_budgets,
+    habits=_habits,
     findings=findings,
     keeps=(extremes_of,),
     rows=_rows,

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _MIN_OWN_BLOCKS = 20  # from a dozen blocks no contributor's own movement can be told
+BOUND_ERRORS = 4.0
+"""A prediction bound for the largest of several contributors is about so many errors wide."""
+_ROUNDS = 5
 _MIN_CELL_ROWS = 20  # a block-by-contributor mean of fewer rows says nothing about the spread
 
 
@@ -38,21 +41,25 @@ class Spread:
 
     Attributes:
         between: Variance of contributors' baseline means around the common mean.
-        within: Prediction bound of one contributor's contrast in one more block.
+        within: Prediction bound of one contributor's contrast in a block in which the others stay.
         own: The same for each contributor that has blocks enough of its own, by name.
+        slope: By how much the square of that bound grows with the square of what the others move:
+            a storm hits everybody, and somebody harder.
     """
 
     between: float
     within: float
     own: Mapping[str, float] = field(default_factory=dict)
+    slope: float = 0.0
 
-    def of(self, name: str) -> float:
+    def of(self, name: str, rest_shift: float) -> float:
         """Return the prediction bound of one contributor's contrast.
 
         Args:
             name: The contributor.
+            rest_shift: What the others moved.
         """
-        return self.own.get(name, self.within)
+        return self.own.get(name, self.within) * math.sqrt(1.0 + self.slope * rest_shift**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +69,12 @@ class Contrast:
     Attributes:
         excess: Mean score beyond its own past and the rest of the batch.
         error: Standard error of the excess under the null.
+        rest_shift: What the rest of the batch moved.
     """
 
     excess: float
     error: float
+    rest_shift: float = 0.0
 
 
 def contrasts(
@@ -101,7 +110,8 @@ def contrasts(
     rest_error = np.divide(variance, rest_n, out=np.zeros_like(n), where=rest_n > 0)
     excess = total / n - own - rest_shift
     error = np.sqrt(variance / n + variance / (n_base + kappa) + rest_error)
-    return [Contrast(float(e), float(s)) for e, s in zip(excess, error, strict=True)]
+    found = zip(excess.tolist(), error.tolist(), rest_shift.tolist(), strict=True)
+    return [Contrast(*of_one) for of_one in found]
 
 
 def share_contrasts(
@@ -195,16 +205,42 @@ def learn_spread(
     rows, sums = n.sum(axis=0), total.sum(axis=0)
     enough = rows >= _MIN_CELL_ROWS
     between = between_variance(sums[enough] / rows[enough], variance / rows[enough])
-    shifts, noises, who = _block_contrasts(n, total, variance)
+    found = _block_contrasts(n, total, variance)
+    few = complete or n.shape[0] < _MIN_OWN_BLOCKS
+    slope = 0.0 if few else _slope(found)
+    scale = np.sqrt(1.0 + slope * found.rest**2)
+    shifts, noises = found.shifts / scale, found.noises / scale**2
     within = _widened(shifts, noises, int(enough.sum()), complete=complete)
-    if complete:
+    if few:
         return Spread(between, within)
     usual, own = excess_variance(shifts, noises), {}
     for c, name in enumerate(names):
-        mine = who == c
+        mine = found.who == c
         if mine.sum() >= _MIN_OWN_BLOCKS:
             own[name] = _wide(int(enough.sum())) * shrunk_bound(shifts[mine], noises[mine], usual)
-    return Spread(between, within, own)
+    return Spread(between, within, own, slope)
+
+
+def _slope(found: _Blocks) -> float:
+    """Return how the variance of contrasts grows with the square of what the others move.
+
+    The variance is fitted as a + b x by weighted least squares, in a few rounds, because its own
+    error grows with it; what is returned is b / a.
+
+    Source: variance functions, Davidian and Carroll 1987.
+    """
+    y, x = found.shifts**2 - found.noises, found.rest**2
+    if y.size < _MIN_OWN_BLOCKS or not x.any():
+        return 0.0
+    a, b = max(float(y.mean()), 0.0), 0.0
+    for _ in range(_ROUNDS):
+        weight = 1.0 / (a + b * x + found.noises) ** 2
+        centre = float(weight @ x / weight.sum())
+        b = float(weight @ ((x - centre) * y) / (weight @ (x - centre) ** 2))
+        b = max(b, 0.0)
+        a = max(float(weight @ (y - b * x) / weight.sum()), 0.0)
+    # Without any movement of its own the ratio has no meaning: a tenth of the noise stands for it.
+    return b / max(a, 0.1 * float(found.noises.mean()))
 
 
 def _wide(n_contributors: int) -> float:
@@ -219,13 +255,27 @@ def _widened(shifts: Floats, noises: Floats, n_contributors: int, *, complete: b
     return bound if complete else bound * _wide(n_contributors)
 
 
-def _block_contrasts(
-    n: Floats, total: Floats, variance: float
-) -> tuple[Floats, Floats, NDArray[np.int64]]:
-    """Return contrast, its sampling variance and the contributor of each block that has rows."""
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """Contrasts of contributors in blocks where they have rows: all float64, shape (k,).
+
+    Attributes:
+        shifts: The contrasts.
+        noises: Sampling variance of each.
+        rest: What the others moved.
+        who: Place of the contributor, int64.
+    """
+
+    shifts: Floats
+    noises: Floats
+    rest: Floats
+    who: NDArray[np.int64]
+
+
+def _block_contrasts(n: Floats, total: Floats, variance: float) -> _Blocks:
     rows, sums = n.sum(axis=0), total.sum(axis=0)
     all_rows, all_sums = n.sum(axis=1), total.sum(axis=1)
-    shifts, noises, who = [], [], []
+    shifts, noises, moved, who = [], [], [], []
     for block in range(n.shape[0]):
         for c in np.flatnonzero((n[block] >= _MIN_CELL_ROWS) & (rows - n[block] > 0)):
             own = (sums[c] - total[block, c]) / (rows[c] - n[block, c])
@@ -238,6 +288,8 @@ def _block_contrasts(
             )
             rest = (all_sums[block] - total[block, c]) / rest_n - before
             who.append(int(c))
+            moved.append(rest)
             shifts.append(total[block, c] / n[block, c] - own - rest)
             noises.append(variance * (1 / n[block, c] + 1 / (rows[c] - n[block, c]) + 1 / rest_n))
-    return np.array(shifts), np.array(noises), np.array(who, dtype=np.int64)
+    columns = (np.array(values, dtype=np.float64) for values in (shifts, noises, moved))
+    return _Blocks(*columns, np.array(who, dtype=np.int64))

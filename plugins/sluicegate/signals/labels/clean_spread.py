@@ -87,23 +87,25 @@ class LabelHabits:
 
 
 def _spread_json(spread: Spread) -> list[Any]:
-    return [spread.between, spread.within, [[k, v] for k, v in sorted(spread.own.items())]]
+    own = [[name, bound] for name, bound in sorted(spread.own.items())]
+    return [spread.between, spread.within, own, spread.slope]
 
 
 def _read_spread(value: Any) -> Spread:
-    between, within, own = value
-    return Spread(float(between), float(within), {str(name): float(v) for name, v in own})
+    between, within, own, slope = value
+    bounds = {str(name): float(bound) for name, bound in own}
+    return Spread(float(between), float(within), bounds, float(slope))
 
 
 def _larger(a: Spread, b: Spread) -> Spread:
     own = {name: max(v, b.own.get(name, 0.0)) for name, v in a.own.items()}
-    return Spread(a.between, max(a.within, b.within), own)
+    return Spread(a.between, max(a.within, b.within), own, a.slope)
 
 
 def _sum(a: Spread, b: Spread) -> Spread:
     """Return the sum; ``a`` is of blocks of a column, where nobody has a bound of its own."""
     own = {name: a.within + v for name, v in b.own.items()}
-    return Spread(b.between, a.within + b.within, own)
+    return Spread(b.between, a.within + b.within, own, b.slope)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ Source: see `contrast`; tail by `tails.mean_excess_p`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.contributors.contrast import (
+    BOUND_ERRORS,
     Spread,
     contrasts,
     learn_share_spread,
@@ -161,7 +163,8 @@ def _asked(
     out = []
     for i in np.flatnonzero(rows >= _MIN_ROWS):
         excess, error, weight = found[i].excess, found[i].error, float(rows[i] / rows.sum())
-        bound, tolerance = (excess - 1.645 * error) * weight, max(floor, within.of(sums.names[i]) * weight)
+        usual = within.of(sums.names[i], found[i].rest_shift)
+        bound, tolerance = (excess - 1.645 * error) * weight, max(floor, usual * weight)
         expected = sums.past[i, y] / old[i] if old[i] else share
         subject = comparison.naming.subject(sums.names[i])
         out.append(
@@ -170,7 +173,7 @@ def _asked(
                 effect=excess * weight,
                 bound=bound,
                 tolerance=tolerance,
-                p_value=_p_value(share, excess, error),
+                p_value=_p_value(share, excess, math.hypot(error, usual / BOUND_ERRORS)),
                 text=f"{percent(sums.now[i, y] / rows[i])} of its labels are "
                 f"{_class_name(comparison, y)} (baseline {percent(expected)}): "
                 f"{percent(excess * weight)} of the batch beyond its past and its peers",

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.signals.comparison import MIN_ROWS, Comparison
-from sluicegate.signals.contributors.contrast import contrasts
+from sluicegate.signals.contributors.contrast import BOUND_ERRORS, contrasts
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 CODE = "LABEL_FLIPS"
 _MIN_CONTRIBUTOR_ROWS = 10
 _Z95 = 1.645
-_BOUND_ERRORS = 4.0  # a prediction bound of a few blocks is three to four errors wide
 Floats = NDArray[np.float64]
 Asked = tuple[Candidate, Excess]
 """A question about this batch, and what it adds to the sequence of batches."""
@@ -224,11 +223,12 @@ def _by_contributor(comparison: Comparison, reference: LabelReference, floor: fl
     for i in np.flatnonzero(rows >= _MIN_CONTRIBUTOR_ROWS):
         excess, error, weight = found[i].excess, found[i].error, rows[i] / rows.sum()
         bound = (excess - _Z95 * error) * weight
-        within = reference.habits.spread.of(names[i])
+        within = reference.habits.spread.of(names[i], found[i].rest_shift)
+        moves = within / BOUND_ERRORS
         tolerance = max(floor, within * weight)
         before = _contradictions(reference, base[i]) if base[i].sum() else None
         usual = f" (baseline {percent(before)})" if before is not None else " (new contributor)"
-        p = tail_p(u.ravel(), (f * mix[i][:, None]).ravel(), variance[i] / error**2, excess)
+        p = tail_p(u.ravel(), (f * mix[i][:, None]).ravel(), variance[i] / (error**2 + moves**2), excess)
         kappa = variance[i] / max(reference.habits.spread.between, 1e-12)
         shared = variance[i] / (float(base[i].sum()) + kappa)
         added = _excess(
@@ -237,7 +237,7 @@ def _by_contributor(comparison: Comparison, reference: LabelReference, floor: fl
             excess * weight,
             weight**2 * (error**2 - shared),
             weight**2 * shared,
-            moves=(weight * within / _BOUND_ERRORS) ** 2,
+            moves=(weight * moves) ** 2,
             p_value=p,
         )
         out.append(
