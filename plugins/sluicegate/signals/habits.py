@@ -8,28 +8,28 @@ are the rows that share a value of it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self
+
+import numpy as np
 
 from sluicegate.signals.arrival.arrival_count import TIMES
 from sluicegate.signals.arrival.reference import ARRIVAL
 from sluicegate.signals.arrival.time_counts import bulk
 from sluicegate.signals.decision.budget import number_of_blocks
 from sluicegate.signals.labels.clean_spread import LabelHabits
+from sluicegate.signals.learning import MIN_BLOCK_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from sluicegate.profiling.counts import Profile
-    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 LENGTHS: Final[Mapping[int, str]] = {HOUR_MS: "hours", DAY_MS: "days", 7 * DAY_MS: "weeks"}
 """Blocks of time that sources have by nature, with their names in the plural."""
-MIN_BLOCK_ROWS: Final = 50
-"""Rows of a block, as of a batch that is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +104,13 @@ class Usual:
         name: The blocks in words.
         tolerances: Learned drift budgets by "CODE:column", shares.
         labels: What labels do; None without a model.
+        shared: Cells of the columns in which the whole batch has one value, by name.
     """
 
     name: str
     tolerances: Mapping[str, float]
     labels: LabelHabits | None
+    shared: Mapping[str, int]
 
 
 def usual_for(comparison: Comparison) -> Usual:
@@ -122,33 +124,40 @@ def usual_for(comparison: Comparison) -> Usual:
         comparison: The batch beside its baseline.
     """
     baseline = comparison.baseline
-    whole = Usual(
-        f"{number_of_blocks(baseline.n_rows)} parts of equal size",
-        baseline.tolerances,
-        None if baseline.labels is None else baseline.labels.habits,
+    columns = [h.column for h in baseline.habits if h.column]
+    shared = _shared(columns, comparison.profile, baseline.profile)
+    found, implied = (
+        Usual(
+            f"{number_of_blocks(baseline.n_rows)} parts of equal size",
+            baseline.tolerances,
+            None if baseline.labels is None else baseline.labels.habits,
+            shared,
+        ),
+        frozenset[str](),
     )
-    found, implied = whole, frozenset[str]()
     times = [h for h in baseline.habits if h.length_ms]
     nearest = _nearest(comparison, times)
     if nearest is not None:
         # A short block takes part in the movement of the long one it is in.
         longer = [h for h in times if h.length_ms >= nearest.length_ms]
         for habits in sorted(longer, key=lambda h: -h.length_ms):
-            found = Usual(habits.name, *_at_least(habits, found))
+            found = Usual(habits.name, *_at_least(habits, found), shared)
         implied = frozenset(nearest.constant)
     names = [found.name]
     for habits in baseline.habits:
-        if habits.column and habits.column not in implied:
-            if _has_one_value(habits.column, comparison.profile, baseline.profile):
-                found = Usual(found.name, *_plus(habits, found))
-                names.append(habits.name)
-    return Usual(" and ".join(names), found.tolerances, found.labels)
+        if habits.column in shared and habits.column not in implied:
+            found = Usual(found.name, *_plus(habits, found), shared)
+            names.append(habits.name)
+    return replace(found, name=" and ".join(names))
 
 
 def _nearest(comparison: Comparison, times: list[Habits]) -> Habits | None:
     """Return the blocks of time nearest to the batch; None for the parts of the baseline."""
-    reference, counts = ARRIVAL.of(comparison.baseline), TIMES.of(comparison).counts
-    if reference is None or not times or not counts.n_rows:
+    reference = ARRIVAL.of(comparison.baseline)
+    if reference is None or not times:
+        return None
+    counts = TIMES.of(comparison).counts
+    if not counts.n_rows:
         return None
     span = bulk(*counts.by_time())[1] << counts.level
     whole = bulk(reference.cells, reference.rows)[1] << reference.level
@@ -161,12 +170,16 @@ def _nearest(comparison: Comparison, times: list[Habits]) -> Habits | None:
     return nearest if gap(nearest.length_ms) < gap(part) else None
 
 
-def _has_one_value(column: str, batch: Profile, base: Profile) -> bool:
-    """Whether all rows of a batch are in one cell of a column that the baseline knows."""
-    if column not in batch.cells:
-        return False
-    used = batch.marginal(column).nonzero()[0]
-    return used.size == 1 and int(base.marginal(column)[used[0]]) >= MIN_BLOCK_ROWS
+def _shared(columns: Iterable[str], batch: Profile, base: Profile) -> dict[str, int]:
+    """Return the cell of each column in which all rows of a batch are, if the baseline knows it."""
+    found = {}
+    for column in columns:
+        if column not in batch.cells:
+            continue
+        used = np.flatnonzero(batch.marginal(column))
+        if used.size == 1 and int(base.marginal(column)[used[0]]) >= MIN_BLOCK_ROWS:
+            found[column] = int(used[0])
+    return found
 
 
 def _at_least(habits: Habits, other: Usual) -> tuple[dict[str, float], LabelHabits | None]:
@@ -187,7 +200,10 @@ def _plus(habits: Habits, other: Usual) -> tuple[dict[str, float], LabelHabits |
 
 
 def _capped(other: Usual, shares: Mapping[str, float]) -> dict[str, float]:
-    return {**other.tolerances, **{key: min(share, 1.0) for key, share in shares.items()}}
+    return {
+        **other.tolerances,
+        **{k: v if ".density." in k else min(v, 1.0) for k, v in shares.items()},
+    }
 
 
 def _labels(

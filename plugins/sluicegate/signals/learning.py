@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from sluicegate.profiling.columns import Kind
 from sluicegate.profiling.counts import joint_counts
 from sluicegate.signals.chunk import EncodedRows, Once, classes_of
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from sluicegate.profiling.columns import Column
     from sluicegate.profiling.counts import Counts
 
 
@@ -68,6 +70,28 @@ class Split(Once):
 
 MAX_SPLIT: Final = 96
 """Blocks of one split: a quantile of one in a hundred is among them, and learning stays cheap."""
+
+
+MIN_BLOCK_ROWS: Final = 50
+"""Rows of a block, as of a batch that is judged."""
+_MAX_KEYS = 8
+_MAX_VALUES = 64
+_MAX_NUMBERS = 32  # a number with more cells is measured; no batch has one value of it
+
+
+def key_columns(learning: Learning) -> list[Column]:
+    """Return the columns of which a batch may have one value: those with few, at most eight."""
+    return [c for c in learning.layout.columns if _is_key(learning, c)][:_MAX_KEYS]
+
+
+def _is_key(learning: Learning, column: Column) -> bool:
+    schema = learning.layout.schema
+    if column.name in (schema.id, schema.label, schema.timestamp):
+        return False
+    if not (column.listed or column.kind is Kind.NUMERIC):
+        return False
+    used = int(np.count_nonzero(np.bincount(learning.encoded.cells[column.name])))
+    return 2 <= used <= (_MAX_VALUES if column.listed else _MAX_NUMBERS)
 
 
 def whole_split(learning: Learning) -> Split:

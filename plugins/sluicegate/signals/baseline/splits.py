@@ -7,26 +7,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.profiling.columns import Kind
 from sluicegate.profiling.instants import instants
 from sluicegate.signals.arrival.time_counts import bulk
-from sluicegate.signals.habits import DAY_MS, HOUR_MS, LENGTHS, MIN_BLOCK_ROWS, Habits
-from sluicegate.signals.learning import MAX_SPLIT, Split
+from sluicegate.signals.habits import DAY_MS, HOUR_MS, LENGTHS, Habits
+from sluicegate.signals.learning import MAX_SPLIT, MIN_BLOCK_ROWS, Split, key_columns
 from sluicegate.signals.registry import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sluicegate.profiling.columns import Column
     from sluicegate.signals.labels.clean_spread import CleanRows
     from sluicegate.signals.learning import Learning
 
 Counts = NDArray[np.int64]
 _MIN_BLOCKS = 8
 _MIN_SHARE = 0.5  # of the rows must be in blocks of a length, or most batches are not like them
-_MAX_COLUMNS = 8
-_MAX_VALUES = 64
-_MAX_NUMBERS = 32  # a number with more cells is measured; no batch has one value of it
 _MOST = 0.5
 
 
@@ -78,24 +73,12 @@ def _quietest(hours: Counts, rows: Counts) -> int:
 
 def _of_columns(learning: Learning) -> Iterator[tuple[str, int, Split]]:
     cells = learning.encoded.cells
-    keys = [c for c in learning.layout.columns if _is_key(learning, c)]
-    for column in keys[:_MAX_COLUMNS]:
+    for column in key_columns(learning):
         known = np.ones(learning.n_rows, dtype=bool)
         split = _split(learning, cells[column.name].astype(np.int64), known, least=2)
         if split is not None:
             split.complete = True
             yield column.name, 0, split
-
-
-def _is_key(learning: Learning, column: Column) -> bool:
-    """Whether a batch may be all rows of one value: of few, each with rows enough."""
-    schema = learning.layout.schema
-    if column.name in (schema.id, schema.label, schema.timestamp):
-        return False
-    if not (column.listed or column.kind is Kind.NUMERIC):
-        return False
-    used = np.count_nonzero(np.bincount(learning.encoded.cells[column.name]))
-    return 2 <= used <= (_MAX_VALUES if column.listed else _MAX_NUMBERS)
 
 
 def _split(
@@ -108,7 +91,7 @@ def _split(
     names, place, rows = np.unique(block, return_inverse=True, return_counts=True)
     usable = rows >= MIN_BLOCK_ROWS
     usable[place[~known]] = False
-    if usable.sum() < least or rows[usable].sum() < _MIN_SHARE * block.size:
+    if int(usable.sum()) < least or rows[usable].sum() < _MIN_SHARE * block.size:
         return None
     chosen = np.flatnonzero(usable)
     if chosen.size > MAX_SPLIT:
@@ -123,9 +106,7 @@ def _constant(split: Split) -> tuple[str, ...]:
     """Return the columns that have one value in most blocks."""
     cells, inside = split.learning.encoded.cells, split.blocks >= 0
     found = []
-    for column in split.learning.layout.columns:
-        if not _is_key(split.learning, column):
-            continue
+    for column in key_columns(split.learning):
         own, blocks = cells[column.name][inside].astype(np.int64), split.blocks[inside]
         pairs = np.unique(blocks * 256 + own)
         values = np.bincount(pairs // 256, minlength=split.n_blocks)

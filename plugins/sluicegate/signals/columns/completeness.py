@@ -97,9 +97,7 @@ def _habits(split: Split) -> dict[str, float]:
     }
 
 
-def _share_bound(
-    shares: NDArray[np.float64], rows: NDArray[np.int64], *, complete: bool
-) -> float:
+def _share_bound(shares: NDArray[np.float64], rows: NDArray[np.int64], *, complete: bool) -> float:
     """Return how far a block's share strays; the last line holds the rows in no block."""
     centre = float(np.average(shares, weights=np.maximum(rows, 1)))
     noise = centre * (1 - centre) / np.maximum(rows, 1)

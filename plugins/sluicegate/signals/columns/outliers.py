@@ -22,8 +22,8 @@ from sluicegate.signals.columns.extremes import (
     OUTERMOST,
     extremeness,
     extremes_of,
-    share_of_extremes,
     moved,
+    share_of_extremes,
 )
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.correction import percent

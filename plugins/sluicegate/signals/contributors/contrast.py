@@ -152,9 +152,7 @@ def _logit(share: Floats) -> Floats:
     return logits
 
 
-def learn_share_spread(
-    n: Floats, hits: Floats, share: float, *, complete: bool = False
-) -> Spread:
+def learn_share_spread(n: Floats, hits: Floats, share: float, *, complete: bool = False) -> Spread:
     """Learn the same spread as `learn_spread` for shares of a class, moved on log-odds.
 
     Args:
@@ -291,5 +289,9 @@ def _block_contrasts(n: Floats, total: Floats, variance: float) -> _Blocks:
             moved.append(rest)
             shifts.append(total[block, c] / n[block, c] - own - rest)
             noises.append(variance * (1 / n[block, c] + 1 / (rows[c] - n[block, c]) + 1 / rest_n))
-    columns = (np.array(values, dtype=np.float64) for values in (shifts, noises, moved))
-    return _Blocks(*columns, np.array(who, dtype=np.int64))
+    return _Blocks(
+        np.array(shifts, dtype=np.float64),
+        np.array(noises, dtype=np.float64),
+        np.array(moved, dtype=np.float64),
+        np.array(who, dtype=np.int64),
+    )

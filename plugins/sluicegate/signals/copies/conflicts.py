@@ -27,8 +27,8 @@ from sluicegate.signals.copies.conflict_reference import (
     CONFLICTS,
     TABLES,
     WITHIN,
-    expected_within,
     conflict_habits,
+    expected_within,
     usual_rate,
 )
 from sluicegate.signals.copies.conflict_rows import conflict_probability

@@ -50,9 +50,7 @@ def assign_blocks(
     return rank * n_blocks // n_rows
 
 
-def prediction_bound(
-    effects: Floats, noise_variance: Floats, *, complete: bool = False
-) -> float:
+def prediction_bound(effects: Floats, noise_variance: Floats, *, complete: bool = False) -> float:
     """Return the largest effect to expect from one more block, noise taken out.
 
     Blocks have heavier tails than a normal sample: a day of snow is in every winter. So it is at

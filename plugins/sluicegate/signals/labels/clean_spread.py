@@ -172,7 +172,12 @@ class CleanRows:
         by_class, sums = tables.sum(axis=2), (tables * u).sum(axis=2)
         n = by_class.sum(axis=1)
         some = n >= _MIN_BLOCK_ROWS
-        groups = [(sums.sum(axis=1)[some] / n[some], (by_class * variance).sum(axis=1)[some] / n[some] ** 2)]
+        groups = [
+            (
+                sums.sum(axis=1)[some] / n[some],
+                (by_class * variance).sum(axis=1)[some] / n[some] ** 2,
+            )
+        ]
         for y in range(n_classes):
             some = by_class[:, y] >= _MIN_BLOCK_ROWS
             groups.append((sums[some, y] / by_class[some, y], variance[y] / by_class[some, y]))

@@ -169,7 +169,8 @@ def _by_class(
         share, weight = float(batch[y] @ u[y]) / rows, rows / n
         error = math.sqrt(variance[y] * (1 / rows + 1 / base))
         name = label.categories[slot] if label and label.listed else f"slice {slot}"
-        p = mean_excess_p(u[y], f[y], variance[y] / (error**2 + reference.habits.moves[y + 1]), share)
+        effective = variance[y] / (error**2 + reference.habits.moves[y + 1])
+        p = mean_excess_p(u[y], f[y], effective, share)
         scale = weight**2
         excess = _excess(
             f"label {name[:64]}",
@@ -228,7 +229,8 @@ def _by_contributor(comparison: Comparison, reference: LabelReference, floor: fl
         tolerance = max(floor, within * weight)
         before = _contradictions(reference, base[i]) if base[i].sum() else None
         usual = f" (baseline {percent(before)})" if before is not None else " (new contributor)"
-        p = tail_p(u.ravel(), (f * mix[i][:, None]).ravel(), variance[i] / (error**2 + moves**2), excess)
+        effective = variance[i] / (error**2 + moves**2)
+        p = tail_p(u.ravel(), (f * mix[i][:, None]).ravel(), effective, excess)
         kappa = variance[i] / max(reference.habits.spread.between, 1e-12)
         shared = variance[i] / (float(base[i].sum()) + kappa)
         added = _excess(

@@ -1,12 +1,12 @@
 """What is both more frequent than before and tied to a label: the search behind all triggers.
 
 Null hypothesis of a cell: it holds no larger share of the rows than in the baseline, or, if it
-does, says nothing about the label beyond what the baseline knows. Both must be rejected: an
-innocent new word is new, a class's own word is tied, only a trigger is both. Tied is what goes
-beyond the movement of the rest of the batch. Minimum n: 5 rows in the cell, and one outside it: what
-every row holds is not asked. The search over all cells is corrected twice: novelty over every cell asked, association
-over the novel ones only (selected by totals, which under the null say nothing about the split by
-label).
+does, says nothing about the label beyond what the baseline knows of it and what the rest of the
+batch moved by. Both must be rejected: an innocent new word is new, a class's own word is tied,
+only a trigger is both. Minimum n: 5 rows in the cell, and one outside it: what every row of a
+batch holds, as the weekday of a day, is not asked. The search over all cells is corrected twice:
+novelty over every cell asked, association over the novel ones only (selected by totals, which
+under the null say nothing about the split by label).
 Source: intersection-union test, Berger 1982; Chen et al. 2018 (triggers repeat).
 """
 
@@ -170,9 +170,7 @@ def _of_token(
                 rows_of_class=hits,
                 rows_before=j,
                 effect=min((hits - k * q) / n, new),
-                bound=min(
-                    (lower(hits, k) - q - _Z95 * rest_error) * k / n, surely_new
-                ),
+                bound=min((lower(hits, k) - q - _Z95 * rest_error) * k / n, surely_new),
                 p_value=p_value,
             )
         )
