@@ -73,5 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
     lines = [f"{done.verdict.value}: {done.found.n_rows} rows, {len(done.reasons)} reasons"]
     lines += reason_lines(done.reasons)
     lines += [f"  not asked here, the gate does: {name}" for name in done.not_asked]
+    lines.append(f"  tolerances are those of {done.found.blocks} of the baseline")
     say(lines)
     return 0 if done.accepted else Outcome.CHECKED_AND_BAD.value

@@ -77,7 +77,14 @@ class Comparison:
         return replace(reference, habits=self.usual.labels)
 
     def missing(self, column: str) -> str:
-        """Return why a column of the baseline cannot be counted in the batch, or ""."""
+        """Return why the distribution of a column cannot be judged in the batch, or ""."""
+        return self._uncounted(column) or self.too_few()
+
+    def absent(self, column: str) -> str:
+        """Return why not even one row can be judged by a column of the baseline, or ""."""
+        return self._uncounted(column) or ("" if self.profile.n_rows else "no rows in the batch")
+
+    def _uncounted(self, column: str) -> str:
         found = [field for field in self.fields if field.name == column]
         if not found:
             return "the batch has no such column"
@@ -85,11 +92,11 @@ class Comparison:
             return "the batch has several columns of that name"
         if self.profile.n_rows and not self.profile.cells[column].sum():
             return "its type differs from the baseline's"
-        return self.too_few()
+        return ""
 
     def lacking_feature(self) -> str:
         """Return which feature is not there, or "": row signals need all of them."""
-        reasons = ((c.name, self.missing(c.name)) for c in self.baseline.layout.features)
+        reasons = ((c.name, self.absent(c.name)) for c in self.baseline.layout.features)
         return next((f"column {name}: {why}" for name, why in reasons if why), "")
 
     def lacking_labels(self, n_known: int, lacking: str) -> str:

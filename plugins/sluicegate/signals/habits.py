@@ -183,12 +183,13 @@ def _shared(columns: Iterable[str], batch: Profile, base: Profile) -> dict[str, 
 
 
 def _at_least(habits: Habits, other: Usual) -> tuple[dict[str, float], LabelHabits | None]:
-    """Return what short blocks do; of contributors at least what they do in the longer ones.
+    """Return what short blocks do, at least what the longer ones do.
 
-    A contributor has few rows in a short block, and may have too few for its movement to be told.
+    Triggers are apart: days differ from each other within a week, and so tie values to labels that
+    within a day nothing does.
     """
     larger = {
-        k: max(v, other.tolerances.get(k, 0.0) if ".within." in k else 0.0)
+        k: v if k.startswith("TRIGGER_") else max(v, other.tolerances.get(k, 0.0))
         for k, v in _bounds(habits)
     }
     return _capped(other, larger), _labels(habits, other, LabelHabits.at_least)

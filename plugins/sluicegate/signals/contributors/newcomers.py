@@ -37,13 +37,19 @@ def findings(comparison: Comparison) -> list[Finding]:
     column = comparison.baseline.schema.contributor
     if column is None or not any(c.name == column for c in comparison.baseline.layout.columns):
         return []
-    reason = comparison.missing(column)
+    reason = comparison.absent(column)
     base, batch = _rows(comparison.baseline.profile), _rows(comparison.profile)
     if not reason and not batch:
         reason = "no row names a contributor"
     if reason:
         return [not_evaluated(signal, reason, column=column) for signal in SIGNALS]
-    return [_newcomers(comparison, column, base, batch), _flood(comparison, column, base, batch)]
+    few = comparison.too_few()
+    return [
+        _newcomers(comparison, column, base, batch),
+        not_evaluated(FLOOD, few, column=column)
+        if few
+        else _flood(comparison, column, base, batch),
+    ]
 
 
 def _rows(profile: Profile) -> dict[str, int]:
@@ -141,7 +147,7 @@ NEW = Signal(
     asks="contributors the baseline did not know",
     demand="Rows must come from contributors that the baseline knows.",
     needs="contributor column",
-    min_rows=MIN_ROWS,
+    min_rows=1,
     expectation="ExpectContributorsToBeKnown",
     applies=_applies,
     findings=findings,

@@ -53,7 +53,9 @@ def findings(comparison: Comparison) -> list[Finding]:
     reason = comparison.missing(column) or comparison.missing(label.name)
     candidates = [] if reason else _candidates(comparison, column)
     if not reason and not candidates:
-        reason = f"no contributor with at least {_MIN_ROWS} labelled rows"
+        alone = sum(name is not None for name in comparison.profile.contributors) == 1
+        candidates = [_without_peers(comparison, column)] if alone else []
+        reason = "" if alone else f"no contributor with at least {_MIN_ROWS} labelled rows"
     if reason:
         return [not_evaluated(SIGNAL, reason, column=column)]
     return [
@@ -68,6 +70,16 @@ def findings(comparison: Comparison) -> list[Finding]:
             evidence={"contributors": len(comparison.profile.contributors)},
         )
     ]
+
+
+def _without_peers(comparison: Comparison, column: str) -> Candidate:
+    return Candidate(
+        effect=0.0,
+        bound=0.0,
+        tolerance=comparison.tolerance(SIGNAL, column),
+        p_value=1.0,
+        text="all rows come from one contributor; LABEL_FLIPS and LABEL_PRIOR judge its labels",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +173,8 @@ def _asked(
     share, rows, old = float(sums.share[y]), sums.now.sum(axis=1), sums.past.sum(axis=1)
     floor = comparison.tolerance(SIGNAL, column)
     out = []
-    for i in np.flatnonzero(rows >= _MIN_ROWS):
+    # Who delivers all rows has no peers: the movement of the batch and his own are one.
+    for i in np.flatnonzero((rows >= _MIN_ROWS) & (rows < rows.sum())):
         excess, error, weight = found[i].excess, found[i].error, float(rows[i] / rows.sum())
         usual = within.of(sums.names[i], found[i].rest_shift)
         bound, tolerance = (excess - 1.645 * error) * weight, max(floor, usual * weight)
