@@ -75,7 +75,7 @@ MAX_SPLIT: Final = 96
 MIN_BLOCK_ROWS: Final = 50
 """Rows of a block, as of a batch that is judged."""
 _MAX_KEYS = 8
-_MAX_VALUES = 64
+_MAX_VALUES = MAX_SPLIT
 _MAX_NUMBERS = 32  # a number with more cells is measured; no batch has one value of it
 
 

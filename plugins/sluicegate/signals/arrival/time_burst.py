@@ -5,7 +5,7 @@ window of the baseline does of its own; rows older than the baseline or far afte
 are rarer than one in a thousand. Minimum n: 50 times. Windows are 1/32, 1/256 and 1/2048 of the
 batch's bulk, so that 1 and 100 times the rows are asked the same; the baseline is asked with the
 same width in spans of the same length, so its days, weeks and deliveries in one go are no bursts;
-a batch that is silent in some hours of the week, as one of Mondays, is compared with the other hours.
+a batch that is silent in some hours of the week, as one of Mondays, is compared with the others.
 A burst warns. It fails where its rows also lean to one label, or to one contributor, beyond what
 windows of the baseline do: somebody delivered for the moment of the snapshot (frontrunning).
 Corrected over windows, leanings and times out of range; the p-value of a window is corrected over
