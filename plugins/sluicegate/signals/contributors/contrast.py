@@ -43,14 +43,14 @@ class Spread:
         between: Variance of contributors' baseline means around the common mean.
         within: Prediction bound of one contributor's contrast in a block in which the others stay.
         own: The same for each contributor that has blocks enough of its own, by name.
-        slope: By how much the square of that bound grows with the square of what the others move:
-            a storm hits everybody, and somebody harder.
+        slopes: By how much the square of that bound grows with the square of what the others move
+            down, and up: a storm hits everybody, and somebody harder; a calm day nobody.
     """
 
     between: float
     within: float
     own: Mapping[str, float] = field(default_factory=dict)
-    slope: float = 0.0
+    slopes: tuple[float, float] = (0.0, 0.0)
 
     def of(self, name: str, rest_shift: float) -> float:
         """Return the prediction bound of one contributor's contrast.
@@ -59,7 +59,8 @@ class Spread:
             name: The contributor.
             rest_shift: What the others moved.
         """
-        return self.own.get(name, self.within) * math.sqrt(1.0 + self.slope * rest_shift**2)
+        slope = self.slopes[int(rest_shift > 0.0)]
+        return self.own.get(name, self.within) * math.sqrt(1.0 + slope * rest_shift**2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +206,8 @@ def learn_spread(
     between = between_variance(sums[enough] / rows[enough], variance / rows[enough])
     found = _block_contrasts(n, total, variance)
     few = complete or n.shape[0] < _MIN_OWN_BLOCKS
-    slope = 0.0 if few else _slope(found)
-    scale = np.sqrt(1.0 + slope * found.rest**2)
+    slopes = (0.0, 0.0) if few else _slopes(found)
+    scale = np.sqrt(1.0 + np.where(found.rest > 0.0, slopes[1], slopes[0]) * found.rest**2)
     shifts, noises = found.shifts / scale, found.noises / scale**2
     within = _widened(shifts, noises, int(enough.sum()), complete=complete)
     if few:
@@ -216,29 +217,42 @@ def learn_spread(
         mine = found.who == c
         if mine.sum() >= _MIN_OWN_BLOCKS:
             own[name] = _wide(int(enough.sum())) * shrunk_bound(shifts[mine], noises[mine], usual)
-    return Spread(between, within, own, slope)
+    return Spread(between, within, own, slopes)
 
 
-def _slope(found: _Blocks) -> float:
+def _slopes(found: _Blocks) -> tuple[float, float]:
     """Return how the variance of contrasts grows with the square of what the others move.
 
-    The variance is fitted as a + b x by weighted least squares, in a few rounds, because its own
-    error grows with it; what is returned is b / a.
+    The variance is fitted as a + b x by weighted least squares, with a b for each direction, in a
+    few rounds, because its own error grows with it; what is returned is b / a.
 
     Source: variance functions, Davidian and Carroll 1987.
     """
     y, x = found.shifts**2 - found.noises, found.rest**2
-    if y.size < _MIN_OWN_BLOCKS or not x.any():
-        return 0.0
-    a, b = max(float(y.mean()), 0.0), 0.0
+    if y.size < _MIN_OWN_BLOCKS:
+        return 0.0, 0.0
+    up = found.rest > 0.0
+    columns = np.stack([np.ones(y.size), np.where(up, 0.0, x), np.where(up, x, 0.0)], axis=1)
+    fitted = np.array([max(float(y.mean()), 0.0), 0.0, 0.0])
     for _ in range(_ROUNDS):
-        weight = 1.0 / (a + b * x + found.noises) ** 2
-        centre = float(weight @ x / weight.sum())
-        b = float(weight @ ((x - centre) * y) / (weight @ (x - centre) ** 2))
-        b = max(b, 0.0)
-        a = max(float(weight @ (y - b * x) / weight.sum()), 0.0)
+        weight = 1.0 / (columns @ fitted + found.noises)
+        fitted = _not_negative(columns * weight[:, None], y * weight)
     # Without any movement of its own the ratio has no meaning: a tenth of the noise stands for it.
-    return b / max(a, 0.1 * float(found.noises.mean()))
+    least = max(float(fitted[0]), 0.1 * float(found.noises.mean()))
+    return float(fitted[1]) / least, float(fitted[2]) / least
+
+
+def _not_negative(columns: Floats, y: Floats) -> Floats:
+    """Return the least squares among solutions without a negative part; there are at most 8."""
+    best, least = np.zeros(columns.shape[1]), float(y @ y)
+    for chosen in range(1, 1 << columns.shape[1]):
+        some = [i for i in range(columns.shape[1]) if chosen >> i & 1]
+        part = np.linalg.lstsq(columns[:, some], y, rcond=None)[0]
+        error = float(((columns[:, some] @ part - y) ** 2).sum())
+        if (part >= 0.0).all() and error < least:
+            best, least = np.zeros(columns.shape[1]), error
+            best[some] = part
+    return best
 
 
 def _wide(n_contributors: int) -> float:

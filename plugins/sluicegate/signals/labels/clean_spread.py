@@ -88,24 +88,24 @@ class LabelHabits:
 
 def _spread_json(spread: Spread) -> list[Any]:
     own = [[name, bound] for name, bound in sorted(spread.own.items())]
-    return [spread.between, spread.within, own, spread.slope]
+    return [spread.between, spread.within, own, list(spread.slopes)]
 
 
 def _read_spread(value: Any) -> Spread:
-    between, within, own, slope = value
+    between, within, own, (down, up) = value
     bounds = {str(name): float(bound) for name, bound in own}
-    return Spread(float(between), float(within), bounds, float(slope))
+    return Spread(float(between), float(within), bounds, (float(down), float(up)))
 
 
 def _larger(a: Spread, b: Spread) -> Spread:
     own = {name: max(v, b.own.get(name, 0.0)) for name, v in a.own.items()}
-    return Spread(a.between, max(a.within, b.within), own, a.slope)
+    return Spread(a.between, max(a.within, b.within), own, a.slopes)
 
 
 def _sum(a: Spread, b: Spread) -> Spread:
     """Return the sum; ``a`` is of blocks of a column, where nobody has a bound of its own."""
     own = {name: a.within + v for name, v in b.own.items()}
-    return Spread(b.between, a.within + b.within, own, b.slope)
+    return Spread(b.between, a.within + b.within, own, b.slopes)
 
 
 @dataclass(frozen=True, slots=True)
