@@ -25,8 +25,7 @@ COVERED_BY = {
         signals.model.evidence signals.labels.questions signals.model.unknown""",
     "attacks/formats/test_bounds.py": "adapters.files.parquet_rows gate.limits",
     "attacks/signals/test_every_signal.py": """signals.arrival.burst_rows
-        signals.arrival.reference signals.comparison signals.contributors.contrast
-        signals.copies.conflict_rows signals.labels.flipped_rows signals.rows
+        signals.comparison signals.copies.conflict_rows signals.labels.flipped_rows signals.rows
         signals.text.reference signals.traces signals.triggers.trigger_rows
         signals.triggers.token_finding""",
     "conformance/test_wycheproof.py": "attest.public_key",
@@ -68,8 +67,8 @@ COVERED_BY = {
     "unit/signals/counters/test_counter.py": "signals.counters.counting signals.counters.reference",
     "unit/signals/labels/test_sequence.py": "signals.decision.tolerance",
     "unit/signals/test_signals.py": """signals.columns.extremes signals.copies.golden
-        signals.decision.budget signals.model.margin_count signals.model.reference_model
-        signals.triggers.associations signals.triggers.block_habits""",
+        signals.model.margin_count signals.model.reference_model
+        signals.triggers.block_habits""",
     "unit/signals/text/test_word_evidence.py": "signals.text.token_count signals.text.views",
     "unit/workflow/admission/test_admit.py": "workflow.admission.freshness workflow.evidence.batch",
     "unit/workflow/admission/test_standing.py": "workflow.baselines.rests_on",

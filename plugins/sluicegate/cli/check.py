@@ -76,5 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
     lines += [
         f"  does not apply, the baseline has nothing for it: {k}" for k in done.not_applicable
     ]
+    lines.append(f"  tolerances are those of {done.found.blocks} of the baseline")
     say(lines)
     return 0 if done.accepted else Outcome.CHECKED_AND_BAD.value

@@ -19,11 +19,11 @@ from sluicegate.attest.timestamps import format_timestamp, parse_timestamp, requ
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import GateBlocked, MalformedEnvelope
 from sluicegate.gate.policy import RESULTS, Mode, Policy, Result, result_of
-from sluicegate.signals.decision.record import Status
+from sluicegate.signals.decision.record import UNEVALUATED, Status
 from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sluicegate.signals.decision.record import SignalRecord
@@ -57,6 +57,27 @@ class Reason:
     def __post_init__(self) -> None:
         # A record's message is visible already; a statement's is whatever its signer wrote.
         object.__setattr__(self, "message", visible(self.message))
+
+
+def joined(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
+    """Return reasons as a person reads them: signals that lack the same thing are one.
+
+    Args:
+        reasons: Of a verdict or a check; their order stays.
+    """
+    found: dict[tuple[Result, str], list[Reason]] = {}
+    for reason in reasons:
+        _, lacks, why = reason.message.partition(UNEVALUATED)
+        found.setdefault((reason.result, why if lacks else reason.message), []).append(reason)
+    return tuple(
+        same[0] if len(same) == 1 else _as_one(same, why) for (_, why), same in found.items()
+    )
+
+
+def _as_one(reasons: Sequence[Reason], why: str) -> Reason:
+    codes = ", ".join(dict.fromkeys(reason.code for reason in reasons))
+    message = f"{len(reasons)} findings{UNEVALUATED}{why} ({codes})"
+    return Reason(reasons[0].code, "", reasons[0].result, message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +166,18 @@ class Verdict:
             reason.result is not Status.FAILED or reason.code not in waived for reason in against
         )
 
+    @property
+    def told(self) -> tuple[Reason, ...]:
+        """The reasons as a person reads them: `joined`."""
+        return joined(self.reasons)
+
     def summary(self) -> str:
         """Return the three worst reasons in one line, and how many more there are."""
         if not self.reasons:
             return "no signal fired"
-        more = f" (and {len(self.reasons) - 3} more)" if len(self.reasons) > 3 else ""
-        return "; ".join(reason.message for reason in self.reasons[:3]) + more
+        told = self.told
+        more = f" (and {len(told) - 3} more)" if len(told) > 3 else ""
+        return "; ".join(reason.message for reason in told[:3]) + more
 
     def to_statement(self, subjects: tuple[Subject, ...], test_result: Digest) -> Statement:
         """Return the Simple Verification Result statement.

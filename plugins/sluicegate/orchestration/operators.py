@@ -220,7 +220,7 @@ class TrainingGateOperator(_SluicegateOperator):
         pointer = {"source": batch.source, "digest": str(batch.digest)}
         self._known = pointer = {**pointer, "verdict": str(issued.envelope)}
         verdict.require_passed(policy, at=at)
-        for reason in verdict.reasons:
+        for reason in verdict.told:
             self.log.warning("%s %s", reason.result, reason.message)
         self.log.info("verdict %s on %s@%s", verdict.result, batch.source, batch.digest)
         self._announce(context, pointer)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sluicegate.signals.contributors.names import ContributorNames
     from sluicegate.signals.counting import Counter
     from sluicegate.signals.definition import Signal
+    from sluicegate.signals.habits import Usual
+    from sluicegate.signals.model.reference import LabelReference
 
 _NAMED = 3
 MIN_ROWS = 50
@@ -34,6 +36,7 @@ class Comparison:
         counters: What signals counted beyond the profile; `Counting.of` finds a signal's own.
         overrides: Tolerances of the policy.
         naming: What contributors are called.
+        usual: What blocks of the baseline do that are as short and as narrow as the batch.
     """
 
     baseline: Baseline
@@ -42,6 +45,7 @@ class Comparison:
     counters: Mapping[str, Counter]
     overrides: Mapping[str, float]
     naming: ContributorNames
+    usual: Usual | None = None
 
     def tolerance(self, signal: Signal, column: str) -> float:
         """Return how much of a column's rows a signal tolerates.
@@ -53,11 +57,35 @@ class Comparison:
         Returns:
             A share in [0, 1].
         """
-        learned = self.baseline.tolerances.get(f"{signal.code}:{column}", 0.0)
+        learned = self.learned(f"{signal.code}:{column}")
         return tolerance_for(signal, column, self.overrides, learned)
 
+    def learned(self, key: str) -> float:
+        """Return what the source does by itself, a share; 0 for nothing.
+
+        Args:
+            key: "CODE:column".
+        """
+        known = self.baseline.tolerances if self.usual is None else self.usual.tolerances
+        return known.get(key, 0.0)
+
+    @property
+    def labels(self) -> LabelReference | None:
+        """The label model, with what labels do in blocks like the batch; None without one."""
+        reference = self.baseline.labels
+        if reference is None or self.usual is None or self.usual.labels is None:
+            return reference
+        return reference.in_blocks(self.usual.labels)
+
     def missing(self, column: str) -> str:
-        """Return why a column of the baseline cannot be counted in the batch, or ""."""
+        """Return why the distribution of a column cannot be judged in the batch, or ""."""
+        return self._uncounted(column) or self.too_few()
+
+    def absent(self, column: str) -> str:
+        """Return why not even one row can be judged by a column of the baseline, or ""."""
+        return self._uncounted(column) or ("" if self.profile.n_rows else "no rows in the batch")
+
+    def _uncounted(self, column: str) -> str:
         found = [field for field in self.fields if field.name == column]
         if not found:
             return "the batch has no such column"
@@ -65,7 +93,7 @@ class Comparison:
             return "the batch has several columns of that name"
         if self.profile.n_rows and not self.profile.cells[column].sum():
             return "its type differs from the baseline's"
-        return self.too_few()
+        return ""
 
     def lacking_feature(self) -> str:
         """Return which feature is not there, or "": signals of whole rows need all of them."""
@@ -77,7 +105,7 @@ class Comparison:
         Args:
             columns: Columns of the baseline.
         """
-        reasons = ((name, self.missing(name)) for name in columns)
+        reasons = ((name, self.absent(name)) for name in columns)
         found = [f"column {name[:64]}: {why}" for name, why in reasons if why]
         more = [f"and {len(found) - _NAMED} more"] if len(found) > _NAMED else []
         return "; ".join([*found[:_NAMED], *more])

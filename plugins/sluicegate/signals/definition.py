@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.counting import Counting
     from sluicegate.signals.decision.finding import Finding
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Learning, Split
     from sluicegate.signals.section import Section
     from sluicegate.signals.traces import Traces
 
@@ -56,6 +56,11 @@ def nothing(_: Learning) -> Mapping[str, float]:
     return {}
 
 
+def no_habits(_: Split) -> Mapping[str, float]:
+    """Return no habits: blocks of any length are judged alike."""
+    return {}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """One signal.
@@ -81,6 +86,8 @@ class Signal:
         sections: Parts of the baseline that it reads.
         counters: What it counts of a batch beyond the shared profile.
         budgets: Learns what the source does by itself, shares by "CODE:column".
+        habits: The same from blocks of any length or narrowness; a batch is held against those
+            that are most like it.
         findings: What it found. Signals of one module may share the function; it is called once.
         keeps: Views of each record batch that ``rows`` reads, kept if rows are to be scored.
         rows: The probability that each row is what the fired record speaks of, float64, shape
@@ -105,6 +112,7 @@ class Signal:
     sections: tuple[Section[Any], ...] = ()
     counters: tuple[Counting[Any], ...] = ()
     budgets: Callable[[Learning], Mapping[str, float]] = nothing
+    habits: Callable[[Split], Mapping[str, float]] = no_habits
     findings: Callable[[Comparison], list[Finding]] | None = None
     keeps: tuple[Callable[[Chunk], Any], ...] = ()
     rows: Callable[[Traces, SignalRecord], NDArray[np.float64]] | None = None

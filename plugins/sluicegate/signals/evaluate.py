@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -45,6 +45,7 @@ class CheckResult:
         row_reasons: Codes of the fired signals that name each row, same order.
         row_ids: The id column as delivered, or None.
         shapes: How the columns of fired signals are spread in baseline and batch.
+        blocks: Which blocks of the baseline the batch was held against, in words.
     """
 
     records: tuple[SignalRecord, ...]
@@ -54,6 +55,7 @@ class CheckResult:
     row_reasons: tuple[tuple[str, ...], ...]
     row_ids: pa.ChunkedArray | None
     shapes: Mapping[str, Shape] = field(default_factory=dict)
+    blocks: str = ""
 
 
 def evaluate(
@@ -92,7 +94,9 @@ def evaluate(
         scan.update(batch)
     comparison = scan.comparison(tolerances, naming)
     found = [finding for findings in FINDINGS for finding in findings(comparison)]
-    records = corrected_records(found, false_block_budget)
+    records = tuple(
+        _compared(record, comparison) for record in corrected_records(found, false_block_budget)
+    )
     if history is not None:
         records += (
             sequence_record(
@@ -108,7 +112,15 @@ def evaluate(
         row_reasons=reasons,
         row_ids=pa.chunked_array(scan.ids) if scan.ids and rows else None,
         shapes=_shapes(comparison, records),
+        blocks="" if comparison.usual is None else comparison.usual.name,
     )
+
+
+def _compared(record: SignalRecord, comparison: Comparison) -> SignalRecord:
+    """Say beside a tolerance which blocks of the baseline it was learned from."""
+    if record.tolerance is None or comparison.usual is None:
+        return record
+    return replace(record, evidence={**record.evidence, "blocks": comparison.usual.name})
 
 
 def _shapes(comparison: Comparison, records: Sequence[SignalRecord]) -> dict[str, Shape]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 from sluicegate.profiling.counts import Profile
@@ -10,6 +10,7 @@ from sluicegate.profiling.layout import without_index
 from sluicegate.signals.chunk import Plan, chunk_of
 from sluicegate.signals.comparison import Comparison
 from sluicegate.signals.counting import started
+from sluicegate.signals.habits import usual_for
 from sluicegate.signals.registry import OF_BATCHES
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Scan:
             overrides: Tolerances of the policy, shares by ``CODE`` or ``CODE:column``.
             naming: What contributors are called in findings.
         """
-        return Comparison(
+        found = Comparison(
             baseline=self.plan.baseline,
             profile=self.profile,
             fields=self.fields,
@@ -106,3 +107,4 @@ class Scan:
             overrides=overrides,
             naming=naming,
         )
+        return replace(found, usual=usual_for(found))

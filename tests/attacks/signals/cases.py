@@ -183,7 +183,6 @@ CASES: Mapping[str, Case] = {
         changes.newcomer(12),
         changes.every(1500, "who", "newcomer"),
         warns=True,
-        few_rows=changes.first(49),
         no_column=changes.without("who"),
     ),
     "CONTRIBUTOR_FLOOD": _batch(
@@ -221,7 +220,12 @@ CASES: Mapping[str, Case] = {
         no_label=changes.without("y"),
         no_values=changes.nothing_in("y"),
     ),
-    "LEAKAGE": _rows(changes.leaked(20), changes.redelivered(20)),
+    "LEAKAGE": _batch(
+        changes.leaked(20),
+        changes.redelivered(20),
+        no_feature=changes.without("x2"),
+        feature_of_another_type=changes.as_text("x2"),
+    ),
     "COUNTER": _batch(
         changes.every(50, "serial", 77),
         changes.every(500, "serial", 77),
@@ -267,7 +271,6 @@ CASES: Mapping[str, Case] = {
     "HIDDEN_UNICODE": _batch(
         changes.words(0.02, "\u200b"),
         changes.words(0.02, "привет"),
-        few_rows=changes.first(49),
         no_text=changes.without("note"),
     ),
     "TIME_BURST": _batch(

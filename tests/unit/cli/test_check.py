@@ -132,7 +132,7 @@ def test_check_prints_each_reason_and_how_to_leave_out_what_the_baseline_lacks(
     assert reason == "  FAILED  LEAKAGE: expected, and nobody evaluated it"
     assert "`required: false`" in hint
     asked = [f"  not asked here, the gate does: {name}" for name in ("freshness", "promoted")]
-    assert rest == asked
+    assert rest == [*asked, "  tolerances are those of 5 parts of equal size of the baseline"]
 
 
 def test_check_holds_the_limits_of_one_source(work, tmp_path):

@@ -63,7 +63,8 @@ def html_report(
         f"<title>Sluicegate: {html_text(verdict)}</title>"
         f"<style>{_STYLE}{STYLE}</style></head><body>"
         f'<h1 class="{html_text(verdict)}">{html_text(verdict)}</h1>'
-        f"<p>{found.n_rows} rows judged. {_NEXT.get(verdict, '')}</p><ul>{why}</ul>"
+        f"<p>{found.n_rows} rows judged, tolerances are those of {html_text(found.blocks)} of the "
+        f"baseline. {_NEXT.get(verdict, '')}</p><ul>{why}</ul>"
         f"<h2>Signals</h2>{_table(_COLUMNS, [_cells(r) for r in worst_first])}"
         f"{plots}{_limit(found)}<h2>Rows to look at</h2>{_rows(found)}"
         f"<h2>Judged with</h2><p>Baseline <code>{html_text(baseline)}</code><br>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 MIN_TIMES: Final = 50
 _COARSE = (64, 256)  # cells in which the habits of classes and contributors are learned
+_HOUR_MS = 3_600_000
+_WEEK = 168  # hours
 _POSITIONS = 512  # spans of the baseline that are looked at
 
 
@@ -87,6 +89,24 @@ class ArrivalReference:
         step = max(1, usable.size // _POSITIONS)
         # A window at the end of a span may reach out of it; its share is then at most all.
         return min(1.0, max(float(inside[i : ends[i]].max() / total[i]) for i in usable[::step]))
+
+    def in_rhythm(self, cells: Counts, level: int) -> Self:
+        """Return the rows that came in those hours of the week in which a batch has rows.
+
+        A batch of one weekday is silent on the others; beside a whole week that would be a burst.
+
+        Args:
+            cells: Cells of the batch with rows, int64, shape (n,), increasing.
+            level: Logarithm of their width in milliseconds.
+        """
+        heard = np.zeros(_WEEK, dtype=bool)
+        first, last = cells << level, (cells + 1 << level) - 1
+        for start, end in zip(first // _HOUR_MS, last // _HOUR_MS, strict=True):
+            heard[np.arange(start, min(end, start + _WEEK) + 1) % _WEEK] = True
+        kept = heard[(self.cells << self.level) // _HOUR_MS % _WEEK]
+        if kept.all() or int(self.rows[kept].sum()) < MIN_TIMES:
+            return self
+        return replace(self, cells=self.cells[kept], rows=self.rows[kept])
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""

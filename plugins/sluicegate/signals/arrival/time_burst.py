@@ -4,7 +4,8 @@ Null hypotheses: no window of the batch holds a larger share of its rows than th
 window of the baseline does of its own; rows older than the baseline or far after the batch's bulk
 are rarer than one in a thousand. Minimum n: 50 times. Windows are 1/32, 1/256 and 1/2048 of the
 batch's bulk, so that 1 and 100 times the rows are asked the same; the baseline is asked with the
-same width in spans of the same length, so its days, weeks and deliveries in one go are no bursts.
+same width in spans of the same length, so its days, weeks and deliveries in one go are no bursts;
+a batch that is silent in some hours of the week, as one of Mondays, is compared with the others.
 A burst warns. It fails where its rows also lean to one label, or to one contributor, beyond what
 windows of the baseline do: somebody delivered for the moment of the snapshot (frontrunning).
 Corrected over windows, leanings and times out of range; the p-value of a window is corrected over
@@ -29,6 +30,7 @@ from sluicegate.signals.arrival.time_counts import (
     NO_CONTRIBUTOR,
     STRIDE,
     ZERO,
+    bulk,
 )
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
@@ -104,25 +106,13 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
 
 
-def bulk(cells: Counts, rows: Counts) -> tuple[int, int]:
-    """Return the first cell and the width of the middle four fifths, and a fifth more.
-
-    Args:
-        cells: Cells with rows, int64, shape (n_cells,), increasing.
-        rows: Rows of each, int64, same shape.
-    """
-    below = np.cumsum(rows)
-    low, high = (int(cells[np.searchsorted(below, q * below[-1])]) for q in (0.1, 0.9))
-    span = high - low + 1
-    return low - span // 8, span + 2 * (span // 8)
-
-
 def _windows(
     comparison: Comparison, reference: ArrivalReference, counts: TimeCounts
 ) -> list[_Window]:
     cells, rows = counts.by_time()
     _, span = bulk(cells, rows)
     n, found, seen = counts.n_rows, [], set()
+    narrow = reference.in_rhythm(cells, counts.level)
     for scale in SCALES:
         width = max(1, round(span / scale))
         if width in seen or span < 2 * width:
@@ -131,7 +121,8 @@ def _windows(
         inside = window_rows(cells, rows, width)
         at = int(inside.argmax())
         k, ms = int(inside[at]), float(1 << counts.level)
-        usual = min(reference.densest(span * ms, width * ms), 1.0 - 1e-12)
+        known = (r.densest(span * ms, width * ms) for r in (reference, narrow))
+        usual = min(max(known), 1.0 - 1e-12)
         subject = f"window of 1/{scale} of the time"
         burst = Candidate(
             subject=subject,

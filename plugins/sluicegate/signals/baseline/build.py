@@ -17,11 +17,12 @@ from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.label_kind import label_role
 from sluicegate.profiling.layout import Layout, encode_batch, without_index
 from sluicegate.profiling.projection import Projection, learn_projection, project
+from sluicegate.signals.baseline.splits import learn_habits
 from sluicegate.signals.baseline.stored import Baseline
 from sluicegate.signals.contributors.shares import contributors_of
 from sluicegate.signals.counters.nature import growing_columns
 from sluicegate.signals.decision.budget import assign_blocks
-from sluicegate.signals.learning import Learning
+from sluicegate.signals.learning import Learning, whole_split
 from sluicegate.signals.model.reference import LabelReference, learn_reference
 from sluicegate.signals.model.reference_model import modelled_classes
 from sluicegate.signals.model.second_opinion import learn_second_opinion
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sluicegate.profiling.schema import BatchSchema
+    from sluicegate.signals.model.clean_spread import CleanRows
 
 MIN_BASELINE_ROWS = 200
 """Fewer rows cannot support a budget or a model: two blocks of one hundred."""
@@ -98,17 +100,18 @@ def build_baseline(
         golden=golden,
         seed=seed,
     )
-    labels, unlabelled = _labels(learning)
+    labels, clean, unlabelled = _labels(learning)
     return Baseline(
         layout=layout,
         profile=profile,
         created=created,
         expires=created + valid_for,
         seed=seed,
-        tolerances={key: share for s in SIGNALS for key, share in s.budgets(learning).items()},
+        tolerances=_tolerances(learning),
         labels=labels,
         unlabelled=unlabelled,
         sections={section.name: section.learn(learning) for section in SECTIONS},
+        habits=learn_habits(learning, clean),
     )
 
 
@@ -197,11 +200,20 @@ def time_order(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None
     return primitive(pc.cast(ranks, pa.int64()), np.int64)  # type: ignore[return-value]
 
 
-def _labels(learning: Learning) -> tuple[LabelReference | None, str]:
-    """Return the label model, or None and why there is none ("" without classes)."""
+def _tolerances(learning: Learning) -> dict[str, float]:
+    whole = whole_split(learning)
+    return {
+        key: share
+        for signal in SIGNALS
+        for key, share in {**signal.budgets(learning), **signal.habits(whole)}.items()
+    }
+
+
+def _labels(learning: Learning) -> tuple[LabelReference | None, CleanRows | None, str]:
+    """Return the label model and its clean rows, or why there is none ("" without classes)."""
     layout, encoded, n_classes = learning.layout, learning.encoded, len(learning.classes)
     if layout.label is None or not layout.label.listed or encoded.label is None:
-        return None, ""
+        return None, None, ""
     index, names = contributors_of(encoded)
     texts = learning.once(learned_texts)
     features = tuple(c for c in layout.features if c.binned or c.listed) + texts.score_columns
@@ -217,7 +229,8 @@ def _labels(learning: Learning) -> tuple[LabelReference | None, str]:
         seed=learning.seed,
     )
     if isinstance(found, str):
-        return None, found
+        return None, None, found
+    reference, clean = found
     second = learn_second_opinion(
         layout,
         encoded,
@@ -226,7 +239,7 @@ def _labels(learning: Learning) -> tuple[LabelReference | None, str]:
         n_classes=n_classes,
         seed=learning.seed,
     )
-    return replace(found, second=second), ""
+    return replace(reference, second=second), clean, ""
 
 
 __all__ = ["MIN_BASELINE_ROWS", "VALID_FOR", "Baseline", "build_baseline"]

@@ -15,6 +15,7 @@ from sluicegate.digest.canonical import dumps, loads
 from sluicegate.errors import ConfigError, MalformedEnvelope, SluicegateError
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.layout import Layout
+from sluicegate.signals.habits import Habits
 from sluicegate.signals.model.reference import LabelReference
 from sluicegate.signals.model.reference_model import frequent_classes
 from sluicegate.signals.registry import SECTIONS
@@ -56,6 +57,8 @@ class Baseline:
         labels: Reference model and its calibration, or None.
         unlabelled: Why ``labels`` is None although the label holds classes, else "".
         sections: What signals learned of the rows; `Section.of` finds a signal's own.
+        habits: What the source does between blocks that are shorter, or narrower, than the parts
+            of equal size behind ``tolerances``.
     """
 
     layout: Layout
@@ -67,6 +70,7 @@ class Baseline:
     labels: LabelReference | None
     unlabelled: str
     sections: Mapping[str, Any]
+    habits: tuple[Habits, ...] = ()
 
     @property
     def schema(self) -> BatchSchema:
@@ -98,8 +102,11 @@ class Baseline:
 
     def to_bytes(self) -> bytes:
         """Return the canonical bytes."""
+        # A baseline of an earlier version has none, and must give its own bytes again.
+        habits = {"habits": [h.to_json() for h in self.habits]} if self.habits else {}
         return dumps(
             {
+                **habits,
                 "type": TYPE,
                 "layout": self.layout.to_json(),
                 "profile": self.profile.to_json(),
@@ -140,7 +147,7 @@ class Baseline:
                 got=value["type"][:80],
                 next_step="Build it again with this version of Sluicegate.",
             )
-        if set(value) != _KEYS:
+        if set(value) - {"habits"} != _KEYS:
             raise MalformedEnvelope("baseline has missing or unknown keys", locator=locator)
         try:
             baseline = cls._from_json(value)
@@ -159,7 +166,8 @@ class Baseline:
     @classmethod
     def _from_json(cls, value: dict[str, Any]) -> Self:
         layout = Layout.from_json(value["layout"])
-        labels = value["labels"]
+        labels = None if value["labels"] is None else LabelReference.from_json(value["labels"])
+        n_classes = 0 if labels is None else len(labels.model.classes)
         return cls(
             layout=layout,
             profile=Profile.from_json(value["profile"], layout),
@@ -167,9 +175,10 @@ class Baseline:
             expires=_time(value["expires"]),
             seed=int(value["seed"]),
             tolerances={str(k): float(v) for k, v in value["tolerances"].items()},
-            labels=None if labels is None else LabelReference.from_json(labels),
+            labels=labels,
             unlabelled=str(value["unlabelled"]),
             sections={s.name: s.from_json(value["contamination"]) for s in SECTIONS},
+            habits=tuple(Habits.from_json(h, n_classes) for h in value.get("habits", [])),
         )
 
 

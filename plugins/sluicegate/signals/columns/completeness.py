@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from sluicegate.profiling.counts import Counts
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
 
 CODE = "COMPLETENESS"
 
@@ -83,22 +83,25 @@ def _column(comparison: Comparison, column: Column) -> Finding:
     )
 
 
-def _budgets(learning: Learning) -> dict[str, float]:
+def _habits(split: Split) -> dict[str, float]:
     """Learn how far the share of missing values of a block strays from that of all rows."""
     return {
         f"{CODE}:{column.name}": _share_bound(
             np.array([absent(column, own) / max(int(own.sum()), 1) for own in table]),
             table.sum(axis=1),
+            complete=split.complete,
         )
         for column, table in (
-            (c, learning.once(block_counts)[c.name]) for c in learning.layout.columns
+            (c, split.once(block_counts)[c.name]) for c in split.learning.layout.columns
         )
     }
 
 
-def _share_bound(shares: NDArray[np.float64], rows: NDArray[np.int64]) -> float:
+def _share_bound(shares: NDArray[np.float64], rows: NDArray[np.int64], *, complete: bool) -> float:
+    """Return how far a block's share strays; the last line holds the rows in no block."""
     centre = float(np.average(shares, weights=np.maximum(rows, 1)))
-    return prediction_bound(shares - centre, centre * (1 - centre) / np.maximum(rows, 1))
+    noise = centre * (1 - centre) / np.maximum(rows, 1)
+    return prediction_bound((shares - centre)[:-1], noise[:-1], complete=complete)
 
 
 def _columns(baseline: Baseline) -> list[str]:
@@ -117,6 +120,6 @@ SIGNAL = Signal(
     expectation="ExpectBatchCompletenessWithinTolerance",
     applies=lambda _: True,
     columns=_columns,
-    budgets=_budgets,
+    habits=_habits,
     findings=findings,
 )

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sluicegate.profiling.layout import Layout
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.counting import Counting
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
 
 _HINT = "Expect worse predictions; widen the baseline if this is the new normal."
 NEW_CATEGORIES = 0.01
@@ -182,7 +182,7 @@ def cell_name(column: Column, cell: int) -> str:
 
 def _block_distances(column: Column, table: Counts) -> Iterable[Distance]:
     """Yield how far each block of the baseline is from all others."""
-    for own, rest in zip(table, table.sum(axis=0) - table, strict=True):
+    for own, rest in zip(table[:-1], table.sum(axis=0) - table[:-1], strict=True):
         here, there = present(column, own), present(column, rest)
         if here.sum() and there.sum():
             yield distance(column, there, here)
@@ -193,11 +193,13 @@ def _features(baseline: Baseline, code: str) -> list[str]:
     return [name for name, signal in features if signal is not None and signal.code == code]
 
 
-def _budgets(learning: Learning, code: str) -> dict[str, float]:
-    tables = learning.once(block_counts)
-    judged = ((c, signal_of(c)) for c in drifting(learning.layout))
+def _habits(split: Split, code: str) -> dict[str, float]:
+    tables = split.once(block_counts)
+    judged = ((c, signal_of(c)) for c in drifting(split.learning.layout))
     return {
-        f"{code}:{c.name}": excess_over_noise(_block_distances(c, tables[c.name]))
+        f"{code}:{c.name}": excess_over_noise(
+            _block_distances(c, tables[c.name]), complete=split.complete
+        )
         for c, signal in judged
         if signal is not None and signal.code == code
     }
@@ -225,7 +227,7 @@ def _drift(
         applies=lambda baseline: bool(_features(baseline, code)),
         columns=lambda baseline: _features(baseline, code),
         counters=counters,
-        budgets=lambda learning: _budgets(learning, code),
+        habits=lambda split: _habits(split, code),
         findings=findings,
     )
 

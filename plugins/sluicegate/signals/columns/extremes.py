@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.chunk import Chunk, Plan
     from sluicegate.signals.comparison import Comparison
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Learning, Split
 
 Floats = NDArray[np.float64]
 Extremes = dict[str, tuple[NDArray[np.intp], Floats]]
@@ -250,14 +250,14 @@ def moved(comparison: Comparison) -> tuple[str, ...]:
 @dataclass(frozen=True, slots=True)
 class _Learned:
     limits: Limits
-    budget: float
+    far: NDArray[np.bool_]
 
 
 def learned_limits(learning: Learning) -> _Learned:
     """Score every block by the tails of the others: a new batch is not in its own tails."""
     numbers = [c for c in learning.layout.features if c.kind is Kind.NUMERIC]
     if not numbers:
-        return _Learned(Limits((), ()), 0.0)
+        return _Learned(Limits((), ()), np.zeros(learning.n_rows, dtype=bool))
     scores, cells, blocks = np.zeros(learning.n_rows), learning.encoded.cells, learning.blocks
     for block in range(learning.n_blocks):
         inside = blocks == block
@@ -270,11 +270,19 @@ def learned_limits(learning: Learning) -> _Learned:
     ordered = np.sort(scores)
     limits = tuple(float(ordered[min(int(q * ordered.size), ordered.size - 1)]) for q in QUANTILES)
     rows = tuple(int((scores > limit).sum()) for limit in limits)
-    usual = rows[0] / scores.size
-    inside_rows = np.bincount(blocks)
-    shares = np.bincount(blocks, weights=scores > limits[0]) / inside_rows
-    budget = prediction_bound(shares - usual, usual * (1 - usual) / inside_rows)
-    return _Learned(Limits(limits, rows), budget)
+    return _Learned(Limits(limits, rows), scores > limits[0])
+
+
+def share_of_extremes(split: Split) -> float | None:
+    """Return how much larger the share of extreme rows is in one more block; None without any."""
+    learned, inside = split.learning.once(learned_limits), split.blocks >= 0
+    if not learned.limits.limits:
+        return None
+    usual, blocks = float(learned.far.mean()), split.blocks[inside]
+    rows = np.bincount(blocks, minlength=split.n_blocks)
+    shares = np.bincount(blocks, weights=learned.far[inside], minlength=split.n_blocks) / rows
+    noise = usual * (1 - usual) / rows
+    return prediction_bound(shares - usual, noise, complete=split.complete)
 
 
 def _learn(learning: Learning) -> Limits:

@@ -24,8 +24,8 @@ from sluicegate.signals.columns.extremes import (
     OUTERMOST,
     extremeness,
     extremes_of,
-    learned_limits,
     moved,
+    share_of_extremes,
 )
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.correction import percent
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
     from sluicegate.signals.traces import Traces
 
 CODE = "OUTLIERS"
@@ -118,9 +118,9 @@ def _too_many(comparison: Comparison, left_out: tuple[str, ...]) -> bool:
     return any(binomial_lower(k, n) - before / m > tolerance for k, before in pairs)
 
 
-def _budgets(learning: Learning) -> dict[str, float]:
-    learned = learning.once(learned_limits)
-    return {f"{CODE}:": learned.budget} if learned.limits.limits else {}
+def _habits(split: Split) -> dict[str, float]:
+    share = share_of_extremes(split)
+    return {} if share is None else {f"{CODE}:": share}
 
 
 def _rows(traces: Traces, record: SignalRecord) -> NDArray[np.float64]:
@@ -146,7 +146,7 @@ SIGNAL = Signal(
     applies=lambda baseline: bool(LIMITS.of(baseline).limits),
     sections=(LIMITS,),
     counters=(OUTERMOST,),
-    budgets=_budgets,
+    habits=_habits,
     findings=findings,
     keeps=(extremes_of,),
     rows=_rows,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sluicegate.profiling.counts import Profile
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
 
 _ASKED = 20
 """Contributors whose shares are asked about: those that grew most."""
@@ -37,13 +37,19 @@ def findings(comparison: Comparison) -> list[Finding]:
     column = comparison.baseline.schema.contributor
     if column is None or not any(c.name == column for c in comparison.baseline.layout.columns):
         return []
-    reason = comparison.missing(column)
+    reason = comparison.absent(column)
     base, batch = _rows(comparison.baseline.profile), _rows(comparison.profile)
     if not reason and not batch:
         reason = "no row names a contributor"
     if reason:
         return [not_evaluated(signal, reason, column=column) for signal in SIGNALS]
-    return [_newcomers(comparison, column, base, batch), _flood(comparison, column, base, batch)]
+    few = comparison.too_few()
+    return [
+        _newcomers(comparison, column, base, batch),
+        not_evaluated(FLOOD, few, column=column)
+        if few
+        else _flood(comparison, column, base, batch),
+    ]
 
 
 def _rows(profile: Profile) -> dict[str, int]:
@@ -116,16 +122,17 @@ def _flood(
     )
 
 
-def _flood_budget(learning: Learning) -> dict[str, float]:
+def _flood_habits(split: Split) -> dict[str, float]:
     """Learn how far a contributor's share of a block strays from its share of all rows."""
-    shares = learning.once(block_shares)
+    shares = split.once(block_shares)
     if shares is None:
         return {}
     block_rows = np.maximum(shares.rows.sum(axis=1, keepdims=True), 1.0)
     centre = shares.rows.sum(axis=0) / shares.rows.sum()
     noise = centre * (1 - centre) / block_rows
     moves = zip((shares.rows / block_rows - centre).T, noise.T, strict=True)
-    return {f"{FLOOD.code}:{shares.column}": max(prediction_bound(m, n) for m, n in moves)}
+    most = max(prediction_bound(m, n, complete=split.complete) for m, n in moves)
+    return {f"{FLOOD.code}:{shares.column}": most}
 
 
 def _applies(baseline: Baseline) -> bool:
@@ -140,7 +147,7 @@ NEW = Signal(
     asks="contributors the baseline did not know",
     demand="Rows must come from contributors that the baseline knows.",
     needs="contributor column",
-    min_rows=MIN_ROWS,
+    min_rows=1,
     expectation="ExpectContributorsToBeKnown",
     applies=_applies,
     findings=findings,
@@ -156,7 +163,7 @@ FLOOD = Signal(
     min_rows=MIN_ROWS,
     expectation="ExpectContributorSharesWithinTolerance",
     applies=_applies,
-    budgets=_flood_budget,
+    habits=_flood_habits,
     findings=findings,
 )
 SIGNALS = (NEW, FLOOD)

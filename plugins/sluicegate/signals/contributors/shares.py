@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sluicegate.profiling.layout import Encoded
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class BlockShares:
 
     Attributes:
         column: The contributor column.
-        known: Rows that name a contributor, bool, shape (n_rows,).
+        known: Rows in a block that name a contributor, bool, shape (n_rows,).
         key: Block and contributor of these as one number, int64, shape (n_known,).
         rows: Rows of each, float64, shape (n_blocks, n_contributors).
     """
@@ -40,16 +40,17 @@ class BlockShares:
         return found.reshape(self.rows.shape).astype(np.float64, copy=False)
 
 
-def block_shares(learning: Learning) -> BlockShares | None:
+def block_shares(split: Split) -> BlockShares | None:
     """Return rows by block and contributor; None where nobody is named."""
+    learning = split.learning
     index, names = contributors_of(learning.encoded)
     column = learning.layout.schema.contributor
     if index is None or not names or column is None:
         return None
-    known = index >= 0
-    key = learning.blocks[known] * len(names) + index[known]
-    rows = np.bincount(key, minlength=learning.n_blocks * len(names))
-    table = rows.reshape(learning.n_blocks, -1).astype(np.float64)
+    known = (index >= 0) & (split.blocks >= 0)
+    key = split.blocks[known] * len(names) + index[known]
+    rows = np.bincount(key, minlength=split.n_blocks * len(names))
+    table = rows.reshape(split.n_blocks, -1).astype(np.float64)
     return BlockShares(column, known, key, table)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sluicegate.signals.copies.known_rows import Hashes
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Learning, Split
 
 TABLES: Final = (0, 2)
 """Which tables of fingerprints are compared: equal rows, near-equal rows."""
@@ -150,6 +150,22 @@ def learned_conflicts(learning: Learning) -> tuple[tuple[ConflictTable, ...], di
         budgets[within] = _budget(learned, packed(hashes, cells), blocks[rows])
         tables.append(learned)
     return tuple(tables), budgets
+
+
+def conflict_habits(split: Split) -> dict[str, float]:
+    """Return how much more often rows disagree in one more block, by kind of conflict."""
+    learning, budgets = split.learning, dict[str, float]()
+    tables, label = learning.once(learned_conflicts)[0], learning.encoded.label
+    if not tables or label is None or learning.layout.label is None:
+        return {}
+    known = label < len(learning.layout.label.categories)
+    rows, prints = np.flatnonzero(known & (split.blocks >= 0)), learning.once(prints_of)
+    blocks = split.blocks[rows]
+    for i, (learned, table) in enumerate(zip(tables, TABLES, strict=True)):
+        hashes, cells = row_hashes(prints[table][rows]), label[rows]
+        _, budgets[AGAINST[i]] = learn_known_rows(hashes, cells, blocks)
+        budgets[WITHIN[i]] = _budget(learned, packed(hashes, cells), blocks)
+    return budgets
 
 
 def _spectrum(keys: Hashes) -> Spectrum:

@@ -29,8 +29,8 @@ from sluicegate.signals.copies.conflict_reference import (
     CONFLICTS,
     TABLES,
     WITHIN,
+    conflict_habits,
     expected_within,
-    learned_conflicts,
     usual_rate,
 )
 from sluicegate.signals.copies.conflict_rows import conflict_probability
@@ -44,7 +44,7 @@ from sluicegate.signals.definition import Signal
 if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.copies.pair_counts import Meeting
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
 
 CODE = "LABEL_CONFLICTS"
 _UNIT = "share of rows"
@@ -156,9 +156,8 @@ def _chance(comparison: Comparison) -> float:
     return float(1.0 - ((counts / max(counts.sum(), 1.0)) ** 2).sum())
 
 
-def _budgets(learning: Learning) -> dict[str, float]:
-    _, budgets = learning.once(learned_conflicts)
-    return {f"{CODE}:{kind}": budget for kind, budget in budgets.items()}
+def _habits(split: Split) -> dict[str, float]:
+    return {f"{CODE}:{kind}": share for kind, share in conflict_habits(split).items()}
 
 
 SIGNAL = Signal(
@@ -175,7 +174,7 @@ SIGNAL = Signal(
     applies=lambda baseline: bool(CONFLICTS.of(baseline)),
     sections=(CONFLICTS,),
     counters=(LABELS_BY_PRINT,),
-    budgets=_budgets,
+    habits=_habits,
     findings=findings,
     keeps=(prints_of, kept_labels),
     rows=conflict_probability,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -15,6 +15,7 @@ from sluicegate.profiling.packed import pack, unpack
 from sluicegate.signals.chunk import prints_of
 from sluicegate.signals.counting import Counter, Counting, natural
 from sluicegate.signals.decision.budget import prediction_bound
+from sluicegate.signals.learning import MIN_BLOCK_ROWS, key_columns
 from sluicegate.signals.section import Section
 
 if TYPE_CHECKING:
@@ -38,10 +39,23 @@ class Repeats:
     Attributes:
         spectra: Group sizes with the number of groups.
         density: How many times more rows a clean batch may seem to have.
+        alike: The same spectra of the rows that share a value, by column and cell, with their
+            number: such rows are equal more often, because they differ in one column less.
     """
 
     spectra: tuple[Spectrum, ...]
     density: tuple[float, ...]
+    alike: Mapping[tuple[str, int], tuple[int, tuple[Spectrum, ...]]] = field(default_factory=dict)
+
+    def like(self, shared: Mapping[str, int], n_rows: int) -> tuple[int, tuple[Spectrum, ...]]:
+        """Return number and spectra of the fewest baseline rows that are like a batch.
+
+        Args:
+            shared: Cells of the columns in which the whole batch has one value.
+            n_rows: Rows of the baseline.
+        """
+        known = [self.alike[key] for key in shared.items() if key in self.alike]
+        return min(known, default=(n_rows, self.spectra), key=lambda found: found[0])
 
 
 @dataclass(slots=True, eq=False)
@@ -129,13 +143,13 @@ def learn_density(hashes: Hashes, blocks: NDArray[np.int64]) -> float:
 
     Args:
         hashes: Fingerprints of the baseline, uint64, shape (n_rows,).
-        blocks: Block of each row, int64, shape (n_rows,).
+        blocks: Block of each row, int64, shape (n_rows,); -1 for none.
 
     Returns:
         At least 2.
     """
-    whole = spectrum(hashes)
-    rows = np.bincount(blocks)
+    whole, inside = spectrum(hashes), blocks >= 0
+    rows = np.bincount(blocks[inside])
     expected = np.array([expected_copies(whole, blocks.size, n) for n in rows.tolist()])
     found = np.array([copies(hashes[blocks == block]) for block in range(rows.size)])
     some = expected > 0.0
@@ -187,27 +201,63 @@ def expected_copies(groups: Sequence[tuple[int, int]], m: int, n: float) -> floa
     return n * -math.expm1(single * n / m)
 
 
-def _learn(learning: Learning) -> Repeats:
+def learned_repeats(learning: Learning) -> Repeats:
+    """Learn how often rows of the baseline repeat each other."""
     if not any(c.binned or c.listed for c in learning.layout.features):
         return Repeats((), ())
     prints, blocks = learning.once(prints_of), learning.blocks
-    spectra = tuple(spectrum(table) for table in prints)
-    return Repeats(spectra, tuple(learn_density(table, blocks) for table in prints))
+    density = tuple(learn_density(table, blocks) for table in prints)
+    return Repeats(_spectra(prints), density, _alike(learning, prints))
+
+
+def _spectra(prints: Hashes) -> tuple[Spectrum, ...]:
+    return tuple(spectrum(table) for table in prints)
+
+
+def _alike(
+    learning: Learning, prints: Hashes
+) -> dict[tuple[str, int], tuple[int, tuple[Spectrum, ...]]]:
+    found = {}
+    for column in key_columns(learning):
+        cells = learning.encoded.cells[column.name]
+        rows = np.bincount(cells)
+        for cell in np.flatnonzero(rows >= MIN_BLOCK_ROWS).tolist():
+            found[column.name, cell] = int(rows[cell]), _spectra(prints[:, cells == cell])
+    return found
 
 
 def _write(repeats: Repeats) -> dict[str, Any]:
     spectra = [[list(pair) for pair in groups] for groups in repeats.spectra]
-    return {"spectra": spectra, "density": list(repeats.density)}
+    alike = [
+        [column, cell, rows, [[list(pair) for pair in groups] for groups in own]]
+        for (column, cell), (rows, own) in sorted(repeats.alike.items())
+    ]
+    # A baseline of an earlier version has none, and must give its own bytes again.
+    return {
+        "spectra": spectra,
+        "density": list(repeats.density),
+        **({"alike_spectra": alike} if alike else {}),
+    }
 
 
 def _read(value: Mapping[str, Any]) -> Repeats:
-    spectra = tuple([(int(a), int(b)) for a, b in groups] for groups in value["spectra"])
-    return Repeats(spectra, tuple(float(v) for v in value["density"]))
+    alike = {
+        (str(column), int(cell)): (int(rows), _read_spectra(own))
+        for column, cell, rows, own in value.get("alike_spectra", [])
+    }
+    if any(rows < 1 or len(own) != N_TABLES for rows, own in alike.values()):
+        raise ValueError("spectra of rows that share a value are malformed")
+    density = tuple(float(v) for v in value["density"])
+    return Repeats(_read_spectra(value["spectra"]), density, alike)
+
+
+def _read_spectra(value: Any) -> tuple[Spectrum, ...]:
+    return tuple([(int(a), int(b)) for a, b in groups] for groups in value)
 
 
 def _start(_: Baseline) -> CopyCount:
     return CopyCount(tuple(Distinct() for _ in range(N_TABLES)))
 
 
-REPEATS = Section("repeats", _learn, _write, _read)
+REPEATS = Section("repeats", lambda learning: learning.once(learned_repeats), _write, _read)
 COPIES = Counting("copies", CopyCount, _start)

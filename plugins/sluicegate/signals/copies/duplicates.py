@@ -28,7 +28,13 @@ from numpy.typing import NDArray
 from sluicegate.signals.chunk import prints_of
 from sluicegate.signals.columns.moved import changed_features, lost_features
 from sluicegate.signals.comparison import MIN_ROWS
-from sluicegate.signals.copies.copy_count import COPIES, REPEATS, expected_copies
+from sluicegate.signals.copies.copy_count import (
+    COPIES,
+    REPEATS,
+    expected_copies,
+    learn_density,
+    learned_repeats,
+)
 from sluicegate.signals.copies.deliveries import DELIVERIES
 from sluicegate.signals.copies.repeats import excess_groups_p, expected_rows, rows_in_groups
 from sluicegate.signals.decision.correction import listed, percent
@@ -43,6 +49,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.copies.repeats import Spectrum
     from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.learning import Split
     from sluicegate.signals.traces import Traces
 
 CODE = "DUPLICATES"
@@ -117,11 +124,36 @@ def _excuses(comparison: Comparison, candidates: Sequence[Candidate]) -> tuple[s
     return changed_features(comparison)
 
 
+def _like(comparison: Comparison) -> tuple[int, tuple[Spectrum, ...]]:
+    """Return number and spectra of the baseline's rows that are as narrow as the batch."""
+    reference, m = REPEATS.of(comparison.baseline), comparison.baseline.n_rows
+    shared = {} if comparison.usual is None else comparison.usual.shared
+    return reference.like(shared, m)
+
+
+def _density(comparison: Comparison, table: int) -> float:
+    """Return how much denser than its baseline a clean batch of this length may be."""
+    learned = comparison.learned(f"{CODE}.density.{table}:")
+    return max(REPEATS.of(comparison.baseline).density[table], learned)
+
+
+def _habits(split: Split) -> dict[str, float]:
+    """Learn how much denser short blocks are; of the parts of the baseline `Repeats` knows it."""
+    learning = split.learning
+    if (
+        split.complete
+        or split.blocks is learning.blocks
+        or not learning.once(learned_repeats).spectra
+    ):
+        return {}
+    prints = enumerate(learning.once(prints_of))
+    return {f"{CODE}.density.{i}:": learn_density(table, split.blocks) for i, table in prints}
+
+
 def _copies(comparison: Comparison, table: int, found: float, again: float) -> Candidate:
     """Copies are the rows beyond the different ones, however they are spread over groups."""
-    n, m = comparison.profile.n_rows - round(again), comparison.baseline.n_rows
-    reference = REPEATS.of(comparison.baseline)
-    groups, dense = reference.spectra[table], n * reference.density[table]
+    n, (m, spectra) = comparison.profile.n_rows - round(again), _like(comparison)
+    groups, dense = spectra[table], n * _density(comparison, table)
     expected, error = (
         expected_copies(groups, m, n),
         COPIES.of(comparison).tables[table].estimate()[1],
@@ -150,9 +182,9 @@ def _groups(
     comparison: Comparison, table: int, counted: tuple[Spectrum, int], least: int, again: float
 ) -> Candidate:
     """Rows in large groups: natural repeats come in twos and threes, floods do not."""
-    n, m = comparison.profile.n_rows - round(again), comparison.baseline.n_rows
-    reference, (batch, scale) = REPEATS.of(comparison.baseline), counted
-    groups, dense = reference.spectra[table], n * reference.density[table]
+    n, (m, spectra) = comparison.profile.n_rows - round(again), _like(comparison)
+    batch, scale = counted
+    groups, dense = spectra[table], n * _density(comparison, table)
     found, expected = scale * rows_in_groups(batch, least), expected_rows(groups, m, n, least)
     squares = sum(size * size * number for size, number in batch if size >= least)
     spread = math.sqrt(found + expected * n / m + 1.0 + squares * scale * (scale - 1))
@@ -202,8 +234,8 @@ def copy_probability(hashes: Hashes, groups: Sequence[tuple[int, int]], m: int) 
 
 def _rows(traces: Traces, record: SignalRecord) -> Floats:
     """Name copies by each table that fired; the surest counts."""
-    groups, prints = REPEATS.of(traces.baseline).spectra, traces.joined(prints_of)
-    out, m = np.zeros(traces.n_rows), traces.baseline.n_rows
+    (m, groups), prints = _like(traces.comparison), traces.joined(prints_of)
+    out = np.zeros(traces.n_rows)
     for table, kind in enumerate(KINDS):
         if any(subject.startswith(kind) for subject in record.evidence.get("fired", [])):
             out = np.maximum(out, copy_probability(prints[table], groups[table], m))
@@ -223,6 +255,7 @@ SIGNAL = Signal(
     applies=lambda baseline: bool(REPEATS.of(baseline).spectra),
     sections=(REPEATS,),
     counters=(COPIES,),
+    habits=_habits,
     findings=findings,
     keeps=(prints_of,),
     rows=_rows,

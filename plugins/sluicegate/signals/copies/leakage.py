@@ -1,6 +1,6 @@
 """LEAKAGE: the batch holds no rows of the sealed golden set.
 
-Null hypothesis: batch rows equal golden rows as rarely as baseline rows do. Minimum n: 50.
+Null hypothesis: batch rows equal golden rows as rarely as baseline rows do. Minimum n: 1.
 Training on rows that will later judge the model makes the judgement worthless. Corrected over the
 four tables.
 Source: fingerprints of the golden rows are stored, not the rows; tables: `fingerprints`.
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sluicegate.signals.chunk import prints_of
-from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.copies.golden import GOLDEN, GOLDEN_ROWS, matches
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
@@ -39,7 +38,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     golden = GOLDEN.of(comparison.baseline)
     if not golden.prints:
         return []
-    reason = comparison.too_few() or comparison.lacking_feature()
+    reason = comparison.lacking_feature()
     if reason:
         return [not_evaluated(SIGNAL, reason)]
     n, m = comparison.profile.n_rows, comparison.baseline.n_rows
@@ -90,7 +89,7 @@ SIGNAL = Signal(
     asks="rows of the golden set, exactly or nearly",
     demand="Rows of the golden set must not turn up in training data.",
     needs="baseline built with `--golden`",
-    min_rows=MIN_ROWS,
+    min_rows=1,
     expectation="ExpectGoldenSetNotToLeak",
     applies=lambda baseline: bool(GOLDEN.of(baseline).prints),
     sections=(GOLDEN,),

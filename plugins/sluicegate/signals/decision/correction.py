@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sluicegate.signals.decision.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.record import UNEVALUATED, Family, SignalRecord, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -91,7 +91,7 @@ def _record(finding: Finding, level: float | None) -> SignalRecord:
             n_baseline=finding.n_baseline,
             n_batch=finding.n_batch,
             evidence=dict(finding.evidence),
-            message=f"{_where(finding)}: not evaluated: {reason}.",
+            message=f"{_where(finding)}{UNEVALUATED}{reason}.",
         )
     fired = [c for c in finding.candidates if _fires(finding, c, level)]
     # The narrowest subject explains most: a contributor before a class before the whole batch.

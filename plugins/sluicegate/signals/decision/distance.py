@@ -73,13 +73,15 @@ def listed_distance(base: Counts, batch: Counts) -> Distance:
     return Distance(effect, noise, bound, chi_square_p(base, batch))
 
 
-def excess_over_noise(distances: Iterable[Distance]) -> float:
+def excess_over_noise(distances: Iterable[Distance], *, complete: bool = False) -> float:
     """Return the largest distance to expect of one more block, beyond chance.
 
     Args:
         distances: Of each block to all others.
+        complete: As for `budget.prediction_bound`.
     """
-    return excess_bound(np.array([max(d.effect - d.noise, 0.0) for d in distances]))
+    excess = np.array([max(d.effect - d.noise, 0.0) for d in distances])
+    return excess_bound(excess, complete=complete)
 
 
 def chi_square_p(base: Counts, batch: Counts) -> float:

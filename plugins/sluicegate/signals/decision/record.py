@@ -23,6 +23,8 @@ PARTS: Final = "PARTS"
 SEQUENCE: Final = "SEQUENCE"
 UNJUDGED: Final = "UNJUDGED"
 """Codes of the signals that no baseline is needed for."""
+UNEVALUATED: Final = ": not evaluated: "
+"""Stands between what was not evaluated and why, in the message of such a record."""
 
 
 class Status(StrEnum):

@@ -9,6 +9,7 @@ Source: see `contrast`; tail by `tails.mean_excess_p`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.contributors.contrast import (
+    BOUND_ERRORS,
+    Spread,
     contrasts,
     learn_share_spread,
     share_contrasts,
@@ -27,7 +30,7 @@ from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluate
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import tail_p
 from sluicegate.signals.definition import Signal
-from sluicegate.signals.model.calibration import UNIT
+from sluicegate.signals.model.clean_spread import UNIT
 from sluicegate.signals.model.evidence import evidence_of, heard, moved_columns
 from sluicegate.signals.model.margin_count import MARGINS
 
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.contributors.contrast import Contrast
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
     from sluicegate.signals.model.evidence import Evidence
 
 CODE = "CONTRIBUTOR_LABEL_SKEW"
@@ -57,7 +60,9 @@ def findings(comparison: Comparison) -> list[Finding]:
     reason = comparison.missing(column) or comparison.missing(label.name)
     candidates = [] if reason else _candidates(comparison, column)
     if not reason and not candidates:
-        reason = f"no contributor with at least {_MIN_ROWS} labelled rows"
+        alone = sum(name is not None for name in comparison.profile.contributors) == 1
+        candidates = [_without_peers(comparison, column)] if alone else []
+        reason = "" if alone else f"no contributor with at least {_MIN_ROWS} labelled rows"
     if reason:
         return [not_evaluated(SIGNAL, reason, column=column)]
     note, left_out = ("", {}) if comparison.baseline.labels is None else heard(comparison)
@@ -74,6 +79,16 @@ def findings(comparison: Comparison) -> list[Finding]:
             evidence={"contributors": len(comparison.profile.contributors), **left_out},
         )
     ]
+
+
+def _without_peers(comparison: Comparison, column: str) -> Candidate:
+    return Candidate(
+        effect=0.0,
+        bound=0.0,
+        tolerance=comparison.tolerance(SIGNAL, column),
+        p_value=1.0,
+        text="all rows come from one contributor; LABEL_FLIPS and LABEL_PRIOR judge its labels",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +142,17 @@ def _weaker(
 
 def _of_class(comparison: Comparison, column: str, sums: _Sums, y: int) -> list[Candidate]:
     share, rows, old = float(sums.share[y]), sums.now.sum(axis=1), sums.past.sum(axis=1)
-    learned = comparison.baseline.tolerances
     found = share_contrasts(
         rows,
         sums.now[:, y],
         n_base=old,
         hits_base=sums.past[:, y],
         share=share,
-        between=learned.get(f"{CODE}.between.{y}:{column}", 0.0),
+        between=comparison.learned(f"{CODE}.between.{y}:{column}"),
     )
-    within = np.full(rows.size, learned.get(f"{CODE}.within.{y}:{column}", 0.0))
-    return _asked(comparison, column, sums, y, found=found, within=within)
+    usual = Spread(0.0, comparison.learned(f"{CODE}.within.{y}:{column}"))
+    within = [usual.of(name, one.rest_shift) for name, one in zip(sums.names, found, strict=True)]
+    return _asked(comparison, column, sums, y, found=found, within=np.array(within))
 
 
 def _explained(
@@ -166,9 +181,13 @@ def _explained(
             n_base=past.sum(axis=1),
             total_base=past[:, y] - before[:, y],
             variance=view @ np.array([c.skew_variance[y] for c in calibrations]),
-            between=view @ np.array([c.skew[y].between for c in calibrations]),
+            between=view @ np.array([c.habits.skew[y].between for c in calibrations]),
         )
-        within = view @ np.array([c.skew[y].within for c in calibrations])
+        spreads = [
+            [c.habits.skew[y].of(name, one.rest_shift) for c in calibrations]
+            for name, one in zip(names, found, strict=True)
+        ]
+        within = (view * np.array(spreads)).sum(axis=1)
         asked = _asked(comparison, column, sums, y, found=found, within=within)
         out += [(y, candidate) for candidate in asked]
     return out
@@ -186,9 +205,11 @@ def _asked(
     share, rows, old = float(sums.share[y]), sums.now.sum(axis=1), sums.past.sum(axis=1)
     floor = comparison.tolerance(SIGNAL, column)
     out = []
-    for i in np.flatnonzero(rows >= _MIN_ROWS):
+    # Who delivers all rows has no peers: the movement of the batch and his own are one.
+    for i in np.flatnonzero((rows >= _MIN_ROWS) & (rows < rows.sum())):
         excess, error, weight = found[i].excess, found[i].error, float(rows[i] / rows.sum())
-        bound, tolerance = (excess - 1.645 * error) * weight, max(floor, float(within[i]) * weight)
+        usual = float(within[i])
+        bound, tolerance = (excess - 1.645 * error) * weight, max(floor, usual * weight)
         expected = sums.past[i, y] / old[i] if old[i] else share
         subject = comparison.naming.subject(sums.names[i])
         out.append(
@@ -197,7 +218,7 @@ def _asked(
                 effect=excess * weight,
                 bound=bound,
                 tolerance=tolerance,
-                p_value=_p_value(share, excess, error),
+                p_value=_p_value(share, excess, math.hypot(error, usual / BOUND_ERRORS)),
                 text=f"{percent(sums.now[i, y] / rows[i])} of its labels are "
                 f"{_class_name(comparison, y)} (baseline {percent(expected)}): "
                 f"{percent(excess * weight)} of the batch beyond its past and its peers",
@@ -221,9 +242,9 @@ def _class_name(comparison: Comparison, slot: int) -> str:
     return f"class group {slot}"
 
 
-def _budgets(learning: Learning) -> dict[str, float]:
+def _habits(split: Split) -> dict[str, float]:
     """Learn how contributors' shares of each class differ, and how they move between blocks."""
-    shares = learning.once(block_shares)
+    learning, shares = split.learning, split.once(block_shares)
     label = learning.layout.label
     if shares is None or label is None or not label.listed:
         return {}
@@ -232,7 +253,9 @@ def _budgets(learning: Learning) -> dict[str, float]:
         hit = (learning.encoded.slot[shares.known] == slot).astype(np.float64)
         p = float(hit.mean()) if hit.size else 0.0
         if 0.0 < p < 1.0:
-            spread = learn_share_spread(shares.rows, shares.counted(hit), p)
+            spread = learn_share_spread(
+                shares.rows, shares.counted(hit), p, complete=split.complete
+            )
             learned[f"{CODE}.between.{slot}:{shares.column}"] = spread.between
             learned[f"{CODE}.within.{slot}:{shares.column}"] = spread.within
     return learned
@@ -255,6 +278,6 @@ SIGNAL = Signal(
     expectation="ExpectContributorLabelsWithinTolerance",
     applies=_applies,
     counters=(MARGINS,),
-    budgets=_budgets,
+    habits=_habits,
     findings=findings,
 )

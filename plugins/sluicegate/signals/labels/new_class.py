@@ -27,7 +27,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     label = comparison.baseline.layout.label
     if label is None or not label.listed:
         return []
-    reason = comparison.missing(label.name)
+    reason = comparison.absent(label.name)
     if not reason and not label.closed:
         reason = f"more than {len(label.categories)} classes: new ones cannot be told apart"
     if not reason and not comparison.baseline.profile.label_counts()[:-1].any():

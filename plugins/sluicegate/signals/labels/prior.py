@@ -22,7 +22,7 @@ from sluicegate.signals.learning import block_counts
 if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
 
 CODE = "LABEL_PRIOR"
 
@@ -65,15 +65,15 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
 
 
-def _budgets(learning: Learning) -> dict[str, float]:
+def _habits(split: Split) -> dict[str, float]:
     """Learn how far the class shares of a block stray from those of all others."""
-    label = learning.layout.label
+    label = split.learning.layout.label
     if label is None or not label.listed:
         return {}
-    table = learning.once(block_counts)[label.name][:, :-1]
-    pairs = zip(table, table.sum(axis=0) - table, strict=True)
+    table = split.once(block_counts)[label.name][:, :-1]
+    pairs = zip(table[:-1], table.sum(axis=0) - table[:-1], strict=True)
     found = [listed_distance(rest, own) for own, rest in pairs if own.sum() and rest.sum()]
-    return {f"{CODE}:{label.name}": excess_over_noise(found)}
+    return {f"{CODE}:{label.name}": excess_over_noise(found, complete=split.complete)}
 
 
 def _applies(baseline: Baseline) -> bool:
@@ -92,6 +92,6 @@ SIGNAL = Signal(
     min_rows=MIN_ROWS,
     expectation="ExpectLabelPriorWithinTolerance",
     applies=_applies,
-    budgets=_budgets,
+    habits=_habits,
     findings=findings,
 )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.signals.contributors.contrast import contrasts
+from sluicegate.signals.contributors.contrast import BOUND_ERRORS, contrasts
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate
 from sluicegate.signals.decision.tails import mean_excess_p, tail_p
@@ -27,7 +27,6 @@ Asked = tuple[Candidate, Excess]
 """A question about this batch, and what it adds to the sequence of batches."""
 _MIN_ROWS = 10
 _Z95 = 1.645
-_BOUND_ERRORS = 4.0  # a prediction bound of a few blocks is three to four errors wide
 
 
 def overall(judged: Evidence, floor: float) -> Asked:
@@ -43,11 +42,11 @@ def overall(judged: Evidence, floor: float) -> Asked:
         for y in range(estimate.weight.shape[1])
     )
     by_view = estimate.weight.sum(axis=1)
-    moves = judged.mixed(np.array([c.moves[0] for c in judged.calibrations]), by_view)
+    moves = judged.mixed(np.array([c.habits.moves[0] for c in judged.calibrations]), by_view)
     squared = estimate.own + shared
     # Chance includes that a model, or a month, is off by itself.
     p = _chance(judged, estimate, squared + moves)
-    budget = float(by_view @ [c.budget for c in judged.calibrations])
+    budget = float(by_view @ [c.habits.budgets[0] for c in judged.calibrations])
     effect = estimate.effect
     return Candidate(
         effect=effect,
@@ -139,7 +138,7 @@ def by_class(comparison: Comparison, judged: Evidence, floor: float) -> list[Ask
         estimate, weight = _estimate(judged, table), rows / judged.n_rows
         share, own, view = estimate.effect, estimate.own, estimate.weight[:, y]
         shared = judged.mixed(judged.variance[:, y] / judged.base[:, y], view)
-        moves = judged.mixed(np.array([c.moves[y + 1] for c in judged.calibrations]), view)
+        moves = judged.mixed(np.array([c.habits.moves[y + 1] for c in judged.calibrations]), view)
         name = label.categories[slot] if label and label.listed else f"slice {slot}"
         p = _chance(judged, estimate, own + shared + moves)
         scale = weight**2
@@ -152,7 +151,7 @@ def by_class(comparison: Comparison, judged: Evidence, floor: float) -> list[Ask
             moves=scale * moves,
             p_value=p,
         )
-        budget = float(view @ [c.class_budgets[y] for c in judged.calibrations])
+        budget = float(view @ [c.habits.budgets[y + 1] for c in judged.calibrations])
         out.append(
             (
                 Candidate(
@@ -192,8 +191,7 @@ def by_contributor(comparison: Comparison, judged: Evidence, floor: float) -> li
     # Of one counted row, so that a sum of n rows has n times as much.
     variance = (counts * judged.trust**2 * judged.variance).sum(axis=(1, 2)) / counted
     n_base = base[:, 0].sum(axis=(1, 2)).astype(np.float64)
-    between = view @ [c.spread.between for c in calibrations]
-    within = view @ [c.spread.within for c in calibrations]
+    between = view @ [c.habits.spread.between for c in calibrations]
     found = contrasts(
         counted,
         ((batch * judged.scores).sum(axis=3) * judged.trust).sum(axis=(1, 2)),
@@ -207,14 +205,16 @@ def by_contributor(comparison: Comparison, judged: Evidence, floor: float) -> li
     for i in np.flatnonzero(rows >= _MIN_ROWS):
         excess, error, weight = found[i].excess, found[i].error, rows[i] / rows.sum()
         bound = (excess - _Z95 * error) * weight
-        tolerance = max(floor, float(within[i] * weight))
+        spreads = [c.habits.spread.of(names[i], found[i].rest_shift) for c in calibrations]
+        within = float(view[i] @ spreads)
+        moves, tolerance = within / BOUND_ERRORS, max(floor, float(within * weight))
         before = _contradictions(judged, base[i] * view[i][:, None, None]) if n_base[i] else None
         usual = f" (baseline {percent(before)})" if before is not None else " (new contributor)"
         scale = counted[i] / rows[i]
         p = tail_p(
             (judged.scores * judged.trust[:, :, None]).ravel(),
             (judged.density * mix[i][:, :, None]).ravel(),
-            variance[i] / (scale * error**2),
+            variance[i] / (scale * (error**2 + moves**2)),
             excess * scale,
         )
         kappa = variance[i] / max(float(between[i]), 1e-12)
@@ -225,7 +225,7 @@ def by_contributor(comparison: Comparison, judged: Evidence, floor: float) -> li
             excess * weight,
             weight**2 * (error**2 - shared),
             weight**2 * shared,
-            moves=(weight * float(within[i]) / _BOUND_ERRORS) ** 2,
+            moves=(weight * moves) ** 2,
             p_value=p,
         )
         out.append(

@@ -158,7 +158,7 @@ def evidence_of(comparison: Comparison, spared: int | None = None) -> Evidence:
         spared: Telling column without which all rows are judged; None for each row's own view, or
             for all rows that of the one column that broke.
     """
-    reference, counted = comparison.baseline.labels, MARGINS.of(comparison)
+    reference, counted = comparison.labels, MARGINS.of(comparison)
     assert reference is not None  # noqa: S101 - callers hold the model
     spared = _broken(comparison) if spared is None else spared
     if spared is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sluicegate.profiling.columns import Column
+    from sluicegate.signals.model.clean_spread import CleanRows, LabelHabits
     from sluicegate.signals.model.reference_model import Leaves
 
 Codes = NDArray[np.uint8]
@@ -108,6 +109,19 @@ class LabelReference:
         """Of the whole model, then without each telling column."""
         return (self.whole, *(spared.calibration for spared in self.telling))
 
+    def in_blocks(self, habits: LabelHabits) -> Self:
+        """Return the same with what labels do in blocks that are like a batch.
+
+        Args:
+            habits: What they do there under the whole model.
+        """
+        spared = self.spared and tuple(
+            replace(s, calibration=replace(c, habits=habits.under(c.habits)))
+            for s in self.spared
+            for c in (s.calibration,)
+        )
+        return replace(self, whole=replace(self.whole, habits=habits), spared=spared)
+
     def leaves(self) -> tuple[Leaves, ...]:
         """Return the model's leaves without each telling column.
 
@@ -160,7 +174,7 @@ def learn_reference(
     names: tuple[str, ...],
     blocks: NDArray[np.int64],
     seed: int,
-) -> LabelReference | str:
+) -> tuple[LabelReference, CleanRows] | str:
     """Learn from the baseline's rows, cross-fitted over blocks of time.
 
     Args:
@@ -176,7 +190,7 @@ def learn_reference(
         seed: Decides sample and model.
 
     Returns:
-        The reference, or in words why there is none.
+        The reference and what its whole model was calibrated on, or in words why there is none.
 
     Cost: six fits on at most 40,000 rows, about 0.5 CPU s each at 15 columns and two classes.
     """
@@ -198,15 +212,15 @@ def learn_reference(
     scores = _cross_fitted(
         features, cells, slots, classes, spared=telling, blocks=blocks, seed=seed
     )
-    whole, *without = (
-        learn_calibration(found, class_index, blocks, contributor=contributor, names=names)
-        for found in scores
+    known: dict[str, Any] = {"contributor": contributor, "names": names}
+    (whole, clean), *without = (
+        learn_calibration(found, rows, class_index, blocks, **known) for found in scores
     )
     spared = tuple(
         Spared(owners[own[0]], own, np.stack([shares[name] for name in own]), calibration)
-        for (own, shares), calibration in zip(telling, without, strict=True)
+        for (own, shares), (calibration, _) in zip(telling, without, strict=True)
     )
-    return LabelReference(model, whole, spared)
+    return LabelReference(model, whole, spared), clean
 
 
 Shares = dict[str, Floats]

@@ -133,7 +133,7 @@ class Habits:
         budget, moves, *rest = (float(v) for v in value)
         if len(rest) != 4 or not np.isfinite([budget, moves, *rest]).all():
             raise ValueError("habits of a score are malformed")
-        return cls(budget, moves, Spread(*rest[:2]), Spread(*rest[2:]))
+        return cls(budget, moves, Spread(rest[0], rest[1]), Spread(rest[2], rest[3]))
 
 
 def learn_habits(

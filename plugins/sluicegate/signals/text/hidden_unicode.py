@@ -1,7 +1,7 @@
 """HIDDEN_UNICODE: invisible, reordering or look-alike characters are as rare as before.
 
 Null hypothesis: the share of texts with such characters is not larger than in the baseline: not
-zero, because honest text in many languages holds some. Minimum n: 50 texts. One question for each
+zero, because honest text in many languages holds some. Minimum n: 1 text. One question for each
 text column; a missing text holds none.
 Source: Boucher et al. 2022; Unicode TS 39; Przyborowski and Wilenski 1940.
 """
@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 
 from sluicegate.profiling.buffers import bits, plain
 from sluicegate.profiling.columns import Kind
-from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.counting import Counter, Counting, added, natural
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
@@ -119,7 +118,7 @@ def findings(comparison: Comparison) -> list[Finding]:
 
 
 def _column(comparison: Comparison, name: str, before: int) -> Finding:
-    reason = comparison.missing(name)
+    reason = comparison.absent(name)
     if reason:
         return not_evaluated(SIGNAL, reason, column=name)
     n, m = comparison.profile.n_rows, comparison.baseline.n_rows
@@ -174,7 +173,7 @@ SIGNAL = Signal(
     asks="invisible, reordering or look-alike characters",
     demand="Invisible and look-alike characters must be no more frequent than in the baseline.",
     needs="text",
-    min_rows=MIN_ROWS,
+    min_rows=1,
     expectation="ExpectHiddenUnicodeWithinTolerance",
     applies=lambda baseline: bool(HIDDEN.of(baseline)),
     sections=(HIDDEN,),

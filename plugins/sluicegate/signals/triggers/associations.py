@@ -1,17 +1,20 @@
 """What is both more frequent than before and tied to a label: the search behind all triggers.
 
 Null hypothesis of a cell: it holds no larger share of the rows than in the baseline, or, if it
-does, says nothing about the label beyond what the baseline knows. Both must be rejected: an
-innocent new word is new, a class's own word is tied, only a trigger is both. Minimum n: 5 rows in
-the cell. The search over all cells is corrected twice: novelty over every cell asked, association
-over the novel ones only (selected by totals, which under the null say nothing about the split by
-label).
+does, says nothing about the label beyond what the baseline knows of it and what the rest of the
+batch moved by. Both must be rejected: an innocent new word is new, a class's own word is tied,
+only a trigger is both. Minimum n: 5 rows in the cell, and one outside it: what every row of a
+batch holds, as the weekday of a day, is not asked. The search over all cells is corrected twice:
+novelty over every cell asked, association over the novel ones only (selected by totals, which
+under the null say nothing about the split by label).
 Source: intersection-union test, Berger 1982; Chen et al. 2018 (triggers repeat).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -31,6 +34,7 @@ MIN_ROWS_WITH_TOKEN = 5
 _PRIOR_ROWS = 10.0  # weight of the class's overall share against the token's own past
 _NOVEL = 0.01
 _MAX_NOVEL = 2000
+_Z95 = 1.645
 _SURE = 0.01  # an association of clean blocks this unlikely by chance is the source's habit
 
 
@@ -109,6 +113,8 @@ def associations(
     }
     novel = sorted((c for c, p in novelty.items() if p <= _NOVEL), key=lambda c: (novelty[c], c))
     novel = novel[:_MAX_NOVEL]
+    # What every row holds, as the weekday of a day, has no other rows to be compared with.
+    novel = [c for c in novel if k[c] < n]
     prior = (batch.rows + 1.0) / (n + batch.rows.size)
     found = [
         association
@@ -142,15 +148,20 @@ def _of_token(
     k, j = int(counts.sum()), int(before.sum())
     n, m = int(batch.rows.sum()), int(base.rows.sum())
     # Planted rows are among those that are new in a cell; without growth all count as new.
-    new, surely_new = k / n - growth * j / m, binomial_lower(k, n) - growth * j / m
+    new = k / n - growth * j / m
     usual = (before + _PRIOR_ROWS * prior) / (j + _PRIOR_ROWS)
+    usual = np.maximum(usual, _shifted(usual, batch.rows - counts, base.rows - before))
     expected = usual + np.maximum(mixed - usual, 0.0) * max(new, 0.0) * n / k
     out = []
     for y in np.flatnonzero(counts > k * expected):
         hits, q = int(counts[y]), float(expected[y])
-        # The expectation itself is known only to about sqrt(q(1-q)/(j+10)).
-        q_upper = min(q + np.sqrt(q * (1 - q) / (j + 10.0)) * (j > 0), 1.0)
+        # The expectation is known only as well as the token's past and the other rows tell.
+        rest_error = np.sqrt(q * (1 - q) / (n - k))
+        q_upper = min(q + np.sqrt(q * (1 - q) / (j + 10.0) * (j > 0) + rest_error**2), 1.0)
         tied = binomial_sf(hits, k, q_upper) * n_novel * counts.size
+        p_value = min(1.0, max(novelty, tied))
+        lower = _exact_lower if p_value < _SURE else _rough_lower
+        surely_new = lower(k, n) - growth * j / m
         out.append(
             Association(
                 cell=cell,
@@ -159,21 +170,53 @@ def _of_token(
                 rows_of_class=hits,
                 rows_before=j,
                 effect=min((hits - k * q) / n, new),
-                bound=min((binomial_lower(hits, k) - q) * k / n, surely_new),
-                p_value=min(1.0, max(novelty, tied)),
+                bound=min((lower(hits, k) - q - _Z95 * rest_error) * k / n, surely_new),
+                p_value=p_value,
             )
         )
     return out
 
 
-def habit(blocks: Iterable[Iterable[Association]]) -> float:
+@lru_cache(maxsize=4096)
+def _exact_lower(k: int, n: int) -> float:
+    return binomial_lower(k, n)
+
+
+def _rough_lower(k: int, n: int) -> float:
+    """Return about the same: the exact bound costs a millisecond, and decides nothing here."""
+    return max(k / n - _Z95 * math.sqrt(k * (n - k) / n) / n, 0.0)
+
+
+def _shifted(
+    usual: NDArray[np.float64], now: NDArray[Any], before: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return what class shares to expect if the batch moved its classes as a whole.
+
+    What the rows without the token moved, as a day of storms makes every flight late, moves those
+    with it. Either the features moved, and a token keeps its shares, or the classes did: both are
+    innocent, and the larger share is expected.
+
+    Args:
+        usual: Class shares of the token, float64, shape (n_classes,).
+        now: Rows of the batch without it by class, an integer dtype, same shape.
+        before: The same of the baseline.
+    """
+    old = (before + 1.0) / (before.sum() + before.size)
+    new = (now + _PRIOR_ROWS * old) / (now.sum() + _PRIOR_ROWS)
+    moved = usual * new / old
+    found: NDArray[np.float64] = moved / moved.sum()
+    return found
+
+
+def habit(blocks: Iterable[Iterable[Association]], *, complete: bool = False) -> float:
     """Return the largest association to expect of one more block of a clean source, a share.
 
     Args:
         blocks: What each block of the baseline shows against all others.
+        complete: As for `budget.prediction_bound`.
     """
     sure = [[a.bound for a in found if a.p_value < _SURE] for found in blocks]
-    return excess_bound(np.array([max([0.0, *bounds]) for bounds in sure]))
+    return excess_bound(np.array([max([0.0, *bounds]) for bounds in sure]), complete=complete)
 
 
 def candidate(found: Association, tolerance: float, text: str) -> Candidate:

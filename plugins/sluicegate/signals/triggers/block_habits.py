@@ -14,31 +14,35 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
     from sluicegate.signals.triggers.associations import Association
 
 
 def token_habit(
-    learning: Learning, row: NDArray[np.int64], hashes: NDArray[np.uint64], bits: int
+    split: Split, row: NDArray[np.int64], hashes: NDArray[np.uint64], bits: int
 ) -> float:
     """Return the largest association to expect of one more block, a share of rows.
 
     Args:
-        learning: All baseline rows, with at least two classes.
+        split: All baseline rows, with at least two classes.
         row: Row of each token, int64, shape (n_tokens,).
         hashes: Each token, uint64, same shape.
         bits: Size of the table, a power of two.
     """
-    return habit(_of_blocks(learning, row, hashes, bits))
+    return habit(_of_blocks(split, row, hashes, bits), complete=split.complete)
 
 
 def _of_blocks(
-    learning: Learning, row: NDArray[np.int64], hashes: NDArray[np.uint64], bits: int
+    split: Split, row: NDArray[np.int64], hashes: NDArray[np.uint64], bits: int
 ) -> Iterator[list[Association]]:
+    learning = split.learning
     whole, class_index = TokenTable.empty(len(learning.classes), bits), learning.class_index
     cell = whole.cells(hashes)
     whole.add(row, cell, class_index)
-    for block in range(learning.n_blocks):
-        own = whole.alike()
-        own.add(row, cell, np.where(learning.blocks == block, class_index, -1))
+    block_of = split.blocks[row]
+    order = np.argsort(block_of, kind="stable")
+    ends = np.searchsorted(block_of[order], np.arange(split.n_blocks + 1))
+    for block in range(split.n_blocks):
+        own, tokens = whole.alike(), order[ends[block] : ends[block + 1]]
+        own.add(row[tokens], cell[tokens], np.where(split.blocks == block, class_index, -1))
         yield associations(own, whole.less(own))

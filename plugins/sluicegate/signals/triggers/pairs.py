@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.decision.finding import Candidate
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Learning, Split
     from sluicegate.signals.traces import Traces
     from sluicegate.signals.triggers.pair_table import Pair
 
@@ -159,37 +159,36 @@ def _evidence(crowd: Crowd) -> dict[str, object]:
     return {**place, **described(crowd.association)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Learned:
-    table: PairTable | None
-    budget: float
-
-
-def _learned(learning: Learning) -> _Learned:
-    """Count the cells of pairs, and how far they crowd by themselves in one block."""
+def _counted(learning: Learning) -> PairTable | None:
+    """Count the cells of pairs."""
     layout, n_classes = learning.layout, len(learning.classes)
     rng = np.random.default_rng([learning.seed, 2])
     chosen = chosen_pairs(layout, n_classes, rng) if n_classes >= 2 else ()
     if not chosen:
-        return _Learned(None, 0.0)
+        return None
     groups, class_index = group_codes(layout, learning.encoded.cells), learning.class_index
     whole = PairTable.empty(chosen, n_classes)
     whole.add(groups, class_index)
-    found = []
-    for block in range(learning.n_blocks):
-        own = whole.alike()
-        own.add(groups, np.where(learning.blocks == block, class_index, -1))
-        found.append([crowd.association for crowd in crowded(own, whole.less(own))])
-    return _Learned(whole.often(), habit(found))
+    return whole
 
 
 def _learn(learning: Learning) -> PairTable | None:
-    return learning.once(_learned).table
+    whole = learning.once(_counted)
+    return None if whole is None else whole.often()
 
 
-def _budgets(learning: Learning) -> dict[str, float]:
-    learned = learning.once(_learned)
-    return {} if learned.table is None else {f"{CODE}:": learned.budget}
+def _habits(split: Split) -> dict[str, float]:
+    """Learn how far cells of pairs crowd by themselves in one block."""
+    learning, whole = split.learning, split.learning.once(_counted)
+    if whole is None:
+        return {}
+    groups, class_index = group_codes(learning.layout, learning.encoded.cells), learning.class_index
+    found = []
+    for block in range(split.n_blocks):
+        own = whole.alike()
+        own.add(groups, np.where(split.blocks == block, class_index, -1))
+        found.append([crowd.association for crowd in crowded(own, whole.less(own))])
+    return {f"{CODE}:": habit(found, complete=split.complete)}
 
 
 def groups_of(chunk: Chunk) -> dict[str, NDArray[np.uint8]]:
@@ -262,7 +261,7 @@ SIGNAL = Signal(
     applies=lambda baseline: PAIRS.of(baseline) is not None,
     sections=(PAIRS,),
     counters=(PAIR_ROWS,),
-    budgets=_budgets,
+    habits=_habits,
     findings=findings,
     keeps=(kept_classes, groups_of),
     rows=_rows,

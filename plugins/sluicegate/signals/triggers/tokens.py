@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.decision.finding import Finding
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Split
     from sluicegate.signals.traces import Traces
 
 CODE = "TRIGGER_TOKENS"
@@ -53,13 +53,13 @@ def _finding(comparison: Comparison, column: str) -> Finding:
     )
 
 
-def _budgets(learning: Learning) -> dict[str, float]:
-    n_classes = len(learning.classes)
+def _habits(split: Split) -> dict[str, float]:
+    n_classes = len(split.learning.classes)
     if n_classes < 2:
         return {}
     return {
-        f"{CODE}:{name}": token_habit(learning, own.doc, own.hash, text_bits(n_classes))
-        for name, own in learning.once(tokens_of).items()
+        f"{CODE}:{name}": token_habit(split, own.doc, own.hash, text_bits(n_classes))
+        for name, own in split.learning.once(tokens_of).items()
     }
 
 
@@ -84,7 +84,7 @@ SIGNAL = Signal(
     applies=lambda baseline: bool(TEXTS.of(baseline)),
     sections=(TEXTS,),
     counters=(TOKENS,),
-    budgets=_budgets,
+    habits=_habits,
     findings=findings,
     keeps=(kept_classes, _kept),
     rows=_rows,

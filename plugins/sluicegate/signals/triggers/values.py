@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.decision.finding import Finding
     from sluicegate.signals.decision.record import SignalRecord
-    from sluicegate.signals.learning import Learning
+    from sluicegate.signals.learning import Learning, Split
     from sluicegate.signals.traces import Traces
 
 CODE = "TRIGGER_VALUES"
@@ -140,10 +140,10 @@ def _learn(learning: Learning) -> TokenTable | None:
     return table
 
 
-def _budgets(learning: Learning) -> dict[str, float]:
-    if len(learning.classes) < 2:
+def _habits(split: Split) -> dict[str, float]:
+    if len(split.learning.classes) < 2:
         return {}
-    return {f"{CODE}:": token_habit(learning, *learning.once(value_tokens), BITS)}
+    return {f"{CODE}:": token_habit(split, *split.learning.once(value_tokens), BITS)}
 
 
 def _kept(chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.uint32]] | None:
@@ -180,7 +180,7 @@ SIGNAL = Signal(
     applies=lambda baseline: VALUES.of(baseline) is not None,
     sections=(VALUES,),
     counters=(VALUE_ROWS,),
-    budgets=_budgets,
+    habits=_habits,
     findings=findings,
     keeps=(kept_classes, _kept),
     rows=_rows,

@@ -19,7 +19,7 @@ from sluicegate.errors import (
     SluicegateError,
     VerificationError,
 )
-from sluicegate.gate.verdict import NOBODY, Verdict
+from sluicegate.gate.verdict import NOBODY, Verdict, joined
 from sluicegate.untrusted import visible
 from sluicegate.workflow.evidence.home import SOURCE_NAME
 
@@ -55,7 +55,7 @@ def reason_lines(reasons: Iterable[Reason]) -> list[str]:
         reasons: Reasons of a verdict or a check, worst first.
     """
     lines = []
-    for reason in reasons:
+    for reason in joined(reasons):
         lines.append(f"  {reason.result.value}  {visible(reason.message)}")
         if reason.message.endswith(NOBODY):
             lines.append(f"          {_NO_FINDING}")
