@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sluicegate.signals.chunk import kept_classes
+from sluicegate.signals.labels.information import tells
 from sluicegate.signals.labels.margin_count import MARGINS, kept_margins, second_opinions
 from sluicegate.signals.labels.second_opinion import combine
 
@@ -48,7 +49,9 @@ def flip_posterior(traces: Traces, record: SignalRecord | None) -> Floats:
         float64, shape (n_rows,), in [0, 1]; 0 for rows whose label is not modelled.
     """
     reference = traces.baseline.labels
-    if reference is None or not traces.n_rows or MARGINS.of(traces.comparison).reason:
+    if reference is None or not tells(reference) or not traces.n_rows:
+        return np.zeros(traces.n_rows)
+    if MARGINS.of(traces.comparison).reason:
         return np.zeros(traces.n_rows)
     class_index = traces.joined(kept_classes).astype(np.intp)
     known = class_index >= 0

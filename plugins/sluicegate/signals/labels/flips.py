@@ -26,6 +26,7 @@ from sluicegate.signals.decision.tails import mean_excess_p, tail_p
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.labels.excess import Excess
 from sluicegate.signals.labels.flipped_rows import KEPT
+from sluicegate.signals.labels.information import MOST, TELL_LITTLE, information_limit, tells
 from sluicegate.signals.labels.margin_count import MARGINS
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ Asked = tuple[Candidate, Excess]
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding if the baseline has a label with classes."""
     label = comparison.baseline.layout.label
-    if label is None or not label.listed:
-        return []
     reference = comparison.baseline.labels
+    if label is None or not _applies(comparison.baseline):
+        return []
     margins = MARGINS.of(comparison)
     reason = comparison.missing(label.name) or margins.reason
     if reference is None:
@@ -61,8 +62,8 @@ def findings(comparison: Comparison) -> list[Finding]:
     limit = information_limit(reference, n)
     if n < MIN_ROWS:
         reason = f"{n} labelled rows of modelled classes, at least {MIN_ROWS} needed"
-    elif limit > 0.5:
-        reason = "the features say too little about the label to tell flips"
+    elif limit > MOST:
+        reason = f"{TELL_LITTLE} among {n} rows"
     if reason:
         return [not_evaluated(SIGNAL, reason, column=label.name)]
     floor = comparison.tolerance(SIGNAL, label.name)
@@ -89,25 +90,6 @@ def findings(comparison: Comparison) -> list[Finding]:
             },
         )
     ]
-
-
-def information_limit(reference: LabelReference, n: int) -> float:
-    """Return the smallest share of flips that any test on n rows can find reliably.
-
-    3.6 sqrt(e (1 - e) (1/n + 1/m)) / (1 - 2e), with the model's error e and m baseline rows: 3.6
-    standard errors of the difference of two error rates, over what a flipped row adds to it.
-
-    Args:
-        reference: The model.
-        n: Labelled rows of the batch.
-
-    Returns:
-        A share, at most 1.
-    """
-    e, m = reference.error, int(reference.scale.own.sum())
-    if e >= 0.5 or n == 0:
-        return 1.0
-    return min(1.0, 3.6 * math.sqrt(e * (1 - e) * (1 / n + 1 / m)) / (1 - 2 * e))
 
 
 def _variances(reference: LabelReference) -> Floats:
@@ -276,8 +258,9 @@ def _table(candidates: list[Candidate]) -> list[dict[str, object]]:
 
 
 def _applies(baseline: Baseline) -> bool:
-    label = baseline.layout.label
-    return label is not None and label.listed
+    label, reference = baseline.layout.label, baseline.labels
+    told = reference is None or tells(reference)
+    return label is not None and label.listed and told
 
 
 def _rows(traces: Traces, _: SignalRecord) -> Floats:
