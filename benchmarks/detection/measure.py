@@ -30,7 +30,7 @@ from attacks import (
 from sluicegate.gate.decide import decide
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.labels.excess import read_step
-from sluicegate.signals.labels.flips import information_limit
+from sluicegate.signals.labels.information import information_limit
 from sluicegate.signals.registry import expected_codes
 
 if TYPE_CHECKING:

@@ -251,10 +251,14 @@ def _build(arguments: argparse.Namespace) -> int:
 
 
 def _label_lines(baseline: Baseline) -> Iterator[str]:
-    """Yield what is made of a label whose kind nobody declared."""
+    """Yield what is made of a label, where that may surprise."""
+    from sluicegate.signals.labels.information import TELL_LITTLE, tells
+
     name, label = baseline.schema.label, baseline.layout.label
     if name is not None and label is None:
         yield f"  label {name} is not judged: it holds neither classes nor numbers"
+    elif baseline.labels is not None and not tells(baseline.labels):
+        yield f"  whether labels {name} are flipped is not judged: {TELL_LITTLE}"
     elif label is not None and label.binned and baseline.schema.label_kind is None:
         yield (
             f"  label {name} holds numbers, as its fractions say. Write "

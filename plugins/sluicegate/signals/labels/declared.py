@@ -1,4 +1,7 @@
-"""Which signals of labels a schema alone promises, before there is a baseline."""
+"""Which signals of labels a schema alone promises, before there is a baseline.
+
+Whether flips can be told depends on what the features say of the label: only a baseline knows.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
     from sluicegate.profiling.schema import BatchSchema
 
 _CODES: Final[Mapping[LabelKind, tuple[str, ...]]] = {
-    LabelKind.CLASS: ("LABEL_PRIOR", "LABEL_NEW_CLASS", "LABEL_FLIPS"),
+    LabelKind.CLASS: ("LABEL_PRIOR", "LABEL_NEW_CLASS"),
     LabelKind.NUMBER: ("TARGET_RANGE", "TARGET_SHIFT"),
 }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sluicegate.signals.chunk import kept_classes
+from sluicegate.signals.labels.information import tells
 from sluicegate.signals.model.evidence import evidence_of
 from sluicegate.signals.model.margin_count import kept_margins, kept_views, second_opinions
 from sluicegate.signals.model.second_opinion import combine
@@ -50,7 +51,7 @@ def flip_posterior(traces: Traces, record: SignalRecord | None) -> Floats:
         float64, shape (n_rows,), in [0, 1]; 0 for rows whose label is not modelled.
     """
     reference = traces.baseline.labels
-    if reference is None or not traces.n_rows:
+    if reference is None or not tells(reference) or not traces.n_rows:
         return np.zeros(traces.n_rows)
     class_index, view = traces.joined(kept_classes).astype(np.intp), traces.joined(kept_views)
     known = (class_index >= 0) & (view != SILENT)

@@ -11,7 +11,6 @@ whole (`evidence`). Source: see `questions`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from sluicegate.signals.decision.finding import Candidate, Finding, accusing, no
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.labels.flipped_rows import KEPT
+from sluicegate.signals.labels.information import MOST, TELL_LITTLE, information_limit, tells
 from sluicegate.signals.labels.questions import Asked, by_class, by_contributor, overall
 from sluicegate.signals.model.evidence import evidence_of, heard, moved_columns, silenced
 from sluicegate.signals.model.margin_count import MARGINS
@@ -35,13 +35,12 @@ if TYPE_CHECKING:
     from sluicegate.signals.traces import Traces
 
 CODE = "LABEL_FLIPS"
-_LIMIT = 0.5  # with less information than tells half of the labels flipped, nothing is judged
 
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding if the baseline has a label with classes."""
     label, reference = comparison.baseline.layout.label, comparison.baseline.labels
-    if label is None or not label.listed:
+    if label is None or not _applies(comparison.baseline):
         return []
     if reference is None:
         reason = comparison.missing(label.name) or comparison.baseline.unlabelled
@@ -83,33 +82,12 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
 
 
-def information_limit(reference: LabelReference, n: int, error: float | None = None) -> float:
-    """Return the smallest share of flips that any test on n rows can find reliably.
-
-    3.6 sqrt(e (1 - e) (1/n + 1/m)) / (1 - 2e), with the model's error e and m baseline rows: 3.6
-    standard errors of the difference of two error rates, over what a flipped row adds to it.
-
-    Args:
-        reference: The model.
-        n: Labelled rows of the batch.
-        error: How often the model is wrong about rows of this batch, in [0, 1]; None for the error
-            on rows that have all columns.
-
-    Returns:
-        A share, at most 1.
-    """
-    e, m = reference.whole.error if error is None else error, int(reference.whole.scale.own.sum())
-    if e >= 0.5 or n == 0:
-        return 1.0
-    return min(1.0, 3.6 * math.sqrt(e * (1 - e) * (1 / n + 1 / m)) / (1 - 2 * e))
-
-
 def _too_little(reference: LabelReference, judged: Evidence) -> str:
     """Return why the rows say too little, or ""."""
     if judged.n_rows < MIN_ROWS:
         return f"{judged.n_rows} labelled rows of modelled classes, at least {MIN_ROWS} needed"
-    if information_limit(reference, judged.n_rows, judged.error) > _LIMIT:
-        return "the features say too little about the label to tell flips"
+    if information_limit(reference, judged.n_rows, judged.error) > MOST:
+        return f"{TELL_LITTLE} among {judged.n_rows} rows"
     return ""
 
 
@@ -161,8 +139,9 @@ def _table(candidates: list[Candidate]) -> list[dict[str, object]]:
 
 
 def _applies(baseline: Baseline) -> bool:
-    label = baseline.layout.label
-    return label is not None and label.listed
+    label, reference = baseline.layout.label, baseline.labels
+    told = reference is None or tells(reference)
+    return label is not None and label.listed and told
 
 
 def _rows(traces: Traces, _: SignalRecord) -> NDArray[np.float64]:

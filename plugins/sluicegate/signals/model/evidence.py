@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.model.calibration import Calibration
 
-_SURE = 3.6  # standard errors of what any test finds reliably, as in `flips.information_limit`
+_SURE = 3.6  # standard errors of what any test finds reliably, as in `information_limit`
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 

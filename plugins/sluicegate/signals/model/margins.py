@@ -72,6 +72,16 @@ class LabelScale:
         """Return F and G, each float64, shape (n_classes, N_BINS), rows sum to 1."""
         return _densities(self.own, self.flipped)
 
+    def separation(self) -> float:
+        """Return how often a row's margin exceeds that of a flipped one: 1/2 is chance, at most 1.
+
+        Source: Mann and Whitney 1947, by bins, averaged over classes by their rows.
+        """
+        own, flipped = self.own.sum(axis=1), self.flipped.sum(axis=1)
+        below = np.cumsum(self.flipped, axis=1) - self.flipped / 2.0
+        wins = (self.own * below).sum(axis=1) / np.maximum(own * flipped, 1)
+        return float((own @ wins) / max(int(own.sum()), 1))
+
     def flip_odds(self, margins: Floats, class_index: NDArray[np.intp]) -> Floats:
         """Return the log of G / F at each row's margin, between bins by interpolation.
 

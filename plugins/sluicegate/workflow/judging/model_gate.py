@@ -21,6 +21,7 @@ from sluicegate.digest.manifest import build_manifest
 from sluicegate.errors import ConfigError, EvidenceMissing, SchemaMismatch, UnreadableData
 from sluicegate.gate.decide import decide
 from sluicegate.gate.verdict import Verdict, test_result_statement
+from sluicegate.profiling.label_kind import LabelKind
 from sluicegate.workflow.baselines.rests_on import require_sealed, require_test_result
 from sluicegate.workflow.evidence.custody import require_free
 from sluicegate.workflow.evidence.home import check_source_name
@@ -230,6 +231,14 @@ def _rules(policy: Policy, contest: Contest, locator: str) -> ModelRules:
         raise ConfigError("the policy says nothing about models", locator=locator, expected="model")
     if contest.schema.label is None or contest.schema.id is None:
         raise ConfigError("a golden set needs a label and an id column", locator=contest.golden)
+    if contest.schema.label_kind is LabelKind.NUMBER:
+        # Two answers that both miss a price by a cent would both be wrong.
+        raise ConfigError(
+            "a model of numbers cannot be judged by right answers",
+            locator=f"schema: label {contest.schema.label}",
+            expected="a label of classes",
+            next_step="Give labels and answers as classes, such as bands of the number.",
+        )
     if not contest.trained_on:
         raise ConfigError("nothing says what the model was trained on", locator=contest.name)
     return policy.model

@@ -9,6 +9,7 @@ from sluicegate.profiling.columns import Kind, kind_of
 from sluicegate.profiling.encode import comparable
 from sluicegate.signals.counters.counter import counters_judged
 from sluicegate.signals.decision.record import UNJUDGED
+from sluicegate.signals.labels.information import TELL_LITTLE, tells
 from sluicegate.workflow.judging.facts import fact_record
 
 if TYPE_CHECKING:
@@ -81,15 +82,17 @@ def column_records(baseline: Baseline, schema: pa.Schema | None) -> tuple[Signal
             notes.append(
                 (column.name, f"only whether a value is there: {_ONLY_PRESENCE[column.kind]}")
             )
-    return tuple(
-        replace(_record(0, f"{UNJUDGED}: column {name} is not judged: {why}."), column=name)
-        for name, why in notes
-    )
+    said = [(name, f"column {name} is not judged: {why}") for name, why in notes]
+    if baseline.labels is not None and not tells(baseline.labels):
+        name = baseline.schema.label or ""
+        said.append((name, f"whether labels {name} are flipped is not judged: {TELL_LITTLE}"))
+    return tuple(replace(_record(0, f"{UNJUDGED}: {t}."), column=name) for name, t in said)
 
 
 def _has_values(baseline: Baseline, column: str) -> bool:
-    """Whether a column's values matter beyond telling rows apart and ordering them."""
-    return column not in (baseline.schema.id, baseline.schema.timestamp)
+    """Whether a column is a feature or the label: other roles are read in ways of their own."""
+    schema = baseline.schema
+    return column not in (schema.id, schema.timestamp, schema.contributor)
 
 
 def _record(n_files: int, text: str) -> SignalRecord:

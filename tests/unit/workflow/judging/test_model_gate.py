@@ -213,6 +213,13 @@ def test_unusable_model_rules_are_refused(shop, rule):
         judge(shop)
 
 
+def test_model_of_numbers_is_refused(shop):
+    label = {"column": "label", "kind": "number"}
+    schema = BatchSchema.from_mapping(SCHEMA | {"label": label}, locator="schema")
+    with pytest.raises(ConfigError, match="model of numbers"):
+        judge(shop, schema=schema)
+
+
 def test_training_data_must_be_named(shop):
     with pytest.raises(ConfigError, match="trained on"):
         judge(shop, trained_on=[])
