@@ -25,12 +25,15 @@ def register(commands: Subparsers) -> None:
             "sluicegate diff evidence-march evidence-april",
             "sluicegate diff data-march data-april --key id --label label",
             "sluicegate diff evidence-march data-april --key id",
+            "sluicegate diff s3://lake/march 'days/*.parquet' --key id",
         ],
     )
     parser.add_argument(
-        "a", type=Path, metavar="A", help="older side: evidence; with --key, also data"
+        "a", metavar="A", help="older side: evidence; with --key, also a locator of data"
     )
-    parser.add_argument("b", type=Path, metavar="B", help="newer side: evidence; with --key, data")
+    parser.add_argument(
+        "b", metavar="B", help="newer side: evidence; with --key, a locator of data, as for check"
+    )
     parser.add_argument(
         "--key", metavar="COLUMN", help="compare rows, and name them by this column"
     )
@@ -51,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError("rows are compared by a key", locator="--label", expected="--key COLUMN")
     from sluicegate.workflow.evidence.folder import read_manifest
 
-    diff = read_manifest(arguments.a).diff(read_manifest(arguments.b))
+    diff = read_manifest(Path(arguments.a)).diff(read_manifest(Path(arguments.b)))
     kinds = {
         "added": list(diff.added),
         "removed": list(diff.removed),
@@ -70,7 +73,7 @@ def _run_rows(arguments: argparse.Namespace) -> int:
     if is_evidence(arguments.b):
         raise ConfigError(
             "the second side must be data",
-            locator=str(arguments.b),
+            locator=arguments.b,
             next_step="Evidence can stand for the older side only.",
         )
     key = Key(arguments.key, arguments.label)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from tests.attacks.signals import changes
 from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows, put
 
 from sluicegate.signals.baseline.build import build_baseline
@@ -52,6 +53,22 @@ def test_attack_on_another_column_is_found_beside_a_broken_one(check, batch, nam
     records = check(BREAKS[name](put(batch, "x2", rows)))
     failed = {code for (code, _), r in records.items() if r.status is Status.FAILED}
     assert "OUTLIERS" in failed
+
+
+def test_nulls_in_the_column_that_tells_most_cannot_drown_what_the_other_rows_say(check, batch):
+    """A row without it says next to nothing, so it must count next to nothing."""
+    notes = [None if i % 70 == 0 else v for i, v in enumerate(batch["note"].to_pylist())]
+    clean = check(put(batch, "note", notes))["LABEL_FLIPS", "y"]
+    assert clean.status is Status.PASSED
+    assert "rows are judged without column note (missing)" in clean.message
+    flipped = changes.flip(0.04, who="c2")(put(batch, "note", notes))
+    assert check(flipped)["LABEL_FLIPS", "y"].status is Status.FAILED
+
+
+def test_batch_without_the_column_that_tells_most_could_not_be_checked_for_flips(check, batch):
+    record = check(batch.drop_columns(["note"]))["LABEL_FLIPS", "y"]
+    assert record.status is Status.NOT_EVALUATED
+    assert "note (the batch has no such column)" in record.message
 
 
 @pytest.fixture(scope="module")

@@ -104,13 +104,16 @@ def _column(comparison: Comparison, column: Column, signal: Signal) -> Finding:
         return not_evaluated(signal, reason, column=column.name)
     found = distance(column, base, batch)
     tolerance = comparison.tolerance(signal, column.name)
+    unit = unit_of(comparison, column)
     moved = Candidate(
         effect=found.effect,
         bound=found.bound,
         tolerance=tolerance,
         p_value=found.p_value,
         text=f"the distribution moved by {percent(found.effect)} of rows",
-        hint=_unit(comparison, column, found, tolerance) or _HINT,
+        hint=f"Another unit may be why: {unit}. Convert it back before training."
+        if unit
+        else _HINT,
     )
     candidates = [moved]
     if column.kind is Kind.CATEGORICAL and column.closed:
@@ -128,12 +131,21 @@ def _column(comparison: Comparison, column: Column, signal: Signal) -> Finding:
     )
 
 
-def _unit(comparison: Comparison, column: Column, found: Distance, tolerance: float) -> str:
-    if column.kind is not Kind.NUMERIC or found.bound <= tolerance:
+def unit_of(comparison: Comparison, column: Column) -> str:
+    """Return which change of unit may be why a number moved by more than is tolerated, or "".
+
+    Args:
+        comparison: The batch beside its baseline.
+        column: Of the baseline.
+    """
+    base = present(column, comparison.baseline.profile.marginal(column.name))
+    batch = present(column, comparison.profile.marginal(column.name))
+    if column.kind is not Kind.NUMERIC or min(int(base.sum()), int(batch.sum())) < MIN_ROWS:
+        return ""
+    if distance(column, base, batch).bound <= comparison.tolerance(NUMERIC, column.name):
         return ""
     habit = comparison.baseline.tolerances.get(f"{NUMERIC.code}:{column.name}", 0.0)
-    unit = likely_unit(comparison, column, habit)
-    return f"Another unit may be why: {unit}. Convert it back before training." if unit else ""
+    return likely_unit(comparison, column, habit)
 
 
 def _new(

@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.signals.columns import completeness
+from sluicegate.signals.columns.drift import unit_of
 from sluicegate.signals.columns.moved import MOVED, moved
+from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.tails import binomial_lower
 from sluicegate.signals.model.margin_count import MARGINS
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.model.calibration import Calibration
 
 _SURE = 3.6  # standard errors of what any test finds reliably, as in `information_limit`
+_LEAST = 0.1
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
@@ -79,13 +82,16 @@ class Evidence:
 
     @cached_property
     def trust(self) -> Floats:
-        """How much a row counts beside one with all columns, float64, shape (n_views, n_classes).
+        """How much a row counts beside one with all columns, float64, shape (n_views, 1).
 
         A view that hardly tells flipped rows from clean ones has scores of a huge variance, and
         few such rows would drown all others: whoever flips labels would take a column from them.
-        Weights by the inverse of the variance are the efficient ones (Lindsay 1995).
+        Weights by the inverse of the variance are the efficient ones (Aitken 1935). Inside a view
+        all rows count the same, as they did when its calibration was learned.
         """
-        trust: Floats = np.minimum(1.0, self.variance[0] / np.maximum(self.variance, 1e-300))
+        share = self.base[0] / self.base[0].sum()
+        variance = np.maximum(self.variance @ share, 1e-300)
+        trust: Floats = np.minimum(1.0, variance[0] / variance)[:, None]
         return trust
 
     @cached_property
@@ -192,16 +198,19 @@ def _broken(comparison: Comparison) -> int | None:
 
 
 def moved_columns(comparison: Comparison) -> tuple[int, ...]:
-    """Return which telling columns moved as a whole, by their place in the reference.
+    """Return which telling columns moved as a whole, or seem to be in another unit.
 
-    One that broke, so that no row is judged by it, is not among them.
+    One that broke, so that no row is judged by it, is not among them. Columns are given by their
+    place in the reference.
     """
     reference, baseline = comparison.baseline.labels, comparison.baseline
     columns, broken = {c.name: c for c in baseline.layout.columns}, _broken(comparison)
     out = []
     for i, spared in enumerate(() if reference is None else reference.telling):
         own = {spared.column, *spared.features} & columns.keys()
-        if i != broken and any(moved(comparison, columns[name]) for name in own):
+        if i != broken and any(
+            moved(comparison, columns[name]) or unit_of(comparison, columns[name]) for name in own
+        ):
             out.append(i)
     return tuple(out)
 
@@ -218,6 +227,12 @@ def silenced(comparison: Comparison, tolerated: float) -> str:
     judged, strange = evidence_of(comparison), MARGINS.of(comparison).strange
     if not strange:
         return ""
+    left = float(judged.weight @ judged.trust[:, 0])
+    if judged.n_rows and left < _LEAST:
+        return (
+            f"without columns that the model needs the rows say less than {percent(_LEAST)} of "
+            f"what they would say of labels: {_listed(comparison)}"
+        )
     n = MARGINS.of(comparison).silent + judged.n_rows
     silent = MARGINS.of(comparison).silent + judged.mute
     accepted = max(tolerated, comparison.tolerance(completeness.SIGNAL, ""))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sluicegate.adapters.engines.table_commitment import commit_batches
-from sluicegate.adapters.files.tabular import open_batches
+from sluicegate.adapters.sources.rows import is_rows
+from sluicegate.adapters.sources.tables import open_table
+from sluicegate.credentials import without_credentials
 from sluicegate.errors import ConfigError, InsufficientData, MalformedEnvelope
 from sluicegate.gate.limits import UNLIMITED
 from sluicegate.tables.keys import as_text, class_of, decode_key
@@ -18,8 +21,6 @@ from sluicegate.workflow.evidence.folder import has_seal
 from sluicegate.workflow.sealing.table_record import Key, TableRecord, read_record, record_table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -63,17 +64,18 @@ class TableDifference:
         }
 
 
-def is_evidence(path: Path) -> bool:
-    """Return whether a path is an evidence folder rather than data."""
-    return has_seal(path)
+def is_evidence(location: str) -> bool:
+    """Return whether a location is an evidence folder rather than data."""
+    return not is_rows(location) and has_seal(Path(location))
 
 
-def difference(old: Path, new: Path, key: Key, *, contributor: str | None) -> TableDifference:
+def difference(old: str, new: str, key: Key, *, contributor: str | None) -> TableDifference:
     """Compare two tables.
 
     Args:
-        old: Data, or an evidence folder whose seal kept the table's difference sketch.
-        new: Data.
+        old: Locator of data, as `check` takes it; or an evidence folder whose seal kept the table's
+            difference sketch.
+        new: Locator of data.
         key: Columns that name a row and its label.
         contributor: Column to count flips by.
 
@@ -87,13 +89,13 @@ def difference(old: Path, new: Path, key: Key, *, contributor: str | None) -> Ta
     Cost: one or two reads of each table, plus one of each if they differ; memory for the
     sketch and the changes.
     """
-    kept = _kept(old, key) if is_evidence(old) else None
+    kept = _kept(Path(old), key) if is_evidence(old) else None
     cells = kept.sketch.cells if kept and kept.sketch else FIRST_CELLS
     # A sketch with labels and one without have nothing in common.
     columns = kept.key if kept and kept.key else key
     before = kept or _record(old, key, cells)
     after = _record(new, columns, cells)
-    before.commitment.schema.require_same(after.commitment.schema, locator=str(new))
+    before.commitment.schema.require_same(after.commitment.schema, locator=_shown(new))
     if contributor is not None:
         class_of(after.commitment.schema, contributor)
     if before.commitment.digest == after.commitment.digest:
@@ -107,12 +109,12 @@ def difference(old: Path, new: Path, key: Key, *, contributor: str | None) -> Ta
     if elements is None:
         raise InsufficientData(
             "more rows changed than can be named",
-            locator=f"{old} and {new}",
+            locator=f"{_shown(old)} and {_shown(new)}",
             got=f"{int(buckets.sum())} of {len(buckets)} buckets differ",
             next_step="Compare the data themselves, or seal with more --changes.",
         )
     if not elements:
-        raise MalformedEnvelope("the kept sketch is not of the kept table", locator=str(old))
+        raise MalformedEnvelope("the kept sketch is not of the kept table", locator=_shown(old))
     lookup = _Lookup(key, contributor, buckets, elements)
     for side in (new, *(() if kept else (old,))):
         lookup.read(side)
@@ -136,10 +138,15 @@ def _kept(folder: Path, key: Key) -> TableRecord:
     return record
 
 
-def _record(path: Path, key: Key, cells: int, only: NDArray[np.bool_] | None = None) -> TableRecord:
-    return record_table(
-        open_batches(path, limits=UNLIMITED), locator=str(path), key=key, cells=cells, only=only
-    )
+def _shown(location: str) -> str:
+    return without_credentials(location)
+
+
+def _record(
+    location: str, key: Key, cells: int, only: NDArray[np.bool_] | None = None
+) -> TableRecord:
+    rows = open_table(location, limits=UNLIMITED)
+    return record_table(rows, locator=_shown(location), key=key, cells=cells, only=only)
 
 
 def _elements(before: TableRecord, after: TableRecord) -> list[Element] | None:
@@ -167,10 +174,10 @@ class _Lookup:
         self._heads = np.frombuffer(heads, np.uint64)
         self._facts: dict[bytes, RowFacts] = {}
 
-    def read(self, path: Path) -> None:
+    def read(self, location: str) -> None:
         """Read data again, looking only at rows of buckets that differ."""
-        rows = open_batches(path, limits=UNLIMITED)
-        commit_batches(rows, locator=str(path), observe=self._observe)
+        rows = open_table(location, limits=UNLIMITED)
+        commit_batches(rows, locator=_shown(location), observe=self._observe)
 
     def _observe(self, chunk: pa.RecordBatch, ids: NDArray[np.uint8]) -> None:
         from sluicegate.tables.table_digest import bucket_of

@@ -1,9 +1,12 @@
 """`diff --key` names rows that changed, and only them; with the old data or with its seal."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -170,3 +173,47 @@ def test_no_value_of_a_row_is_printed(work, capsys):
     capsys.readouterr()
     assert cli.main(["diff", "old", "new", "--key", "id"]) == 1
     assert capsys.readouterr().out == "changed  10\n"
+
+
+def written(place, columns):
+    """Write one table in every way that a locator names, and return the locators."""
+    table = pa.table({name: pa.array(list(values)) for name, values in columns.items()})
+    place.mkdir()
+    pq.write_table(table, place / "t.parquet")
+    pa_csv.write_csv(table, place / "t.csv")
+    lines = (json.dumps(row) + "\n" for row in table.to_pylist())
+    (place / "t.jsonl").write_text("".join(lines), encoding="utf-8")
+    with closing(sqlite3.connect(place / "t.db")) as base:
+        base.execute("create table t (id integer, label text, who text, x real)")
+        rows = [tuple(row.values()) for row in table.to_pylist()]
+        base.executemany("insert into t values (?, ?, ?, ?)", rows)
+        base.commit()
+    types = json.dumps({"id": "int64", "label": "string", "who": "string", "x": "float64"})
+    return {
+        "file": f"{place}/t.parquet",
+        "url": f"file://{place}/t.parquet",
+        "glob": f"{place}/*.parquet",
+        "csv": f"csv:{place}/t.csv#{types}",
+        "jsonl": f"jsonl:{place}/t.jsonl#{types}",
+        "sqlite": f"sqlite:///{place}/t.db#t",
+    }
+
+
+@pytest.mark.parametrize("kind", ["file", "url", "glob", "csv", "jsonl", "sqlite"])
+def test_either_side_may_be_any_locator_that_check_takes(tmp_path, capsys, kind):
+    columns = base()
+    old = written(tmp_path / "old", columns)
+    columns["label"] = columns["label"].copy()
+    columns["label"][7] = "cow"
+    new = written(tmp_path / "new", columns)
+    code, found = diff(capsys, old[kind], new[kind], "--label", "label")
+    assert code == Outcome.CHECKED_AND_BAD.value
+    assert found["changed"] == ["7"]
+    assert [(f["old"], f["new"]) for f in found["label_flips"]] == [("dog", "cow")]
+    assert diff(capsys, old[kind], old["file"])[0] == 0
+
+
+def test_password_of_a_locator_is_not_shown(tmp_path, capsys):
+    place = "postgresql://me:hunter2@127.0.0.1:1/db#t"
+    assert cli.main(["diff", place, place, "--key", "id"]) == Outcome.CALLED_WRONGLY.value
+    assert "hunter2" not in "".join(capsys.readouterr())
