@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -54,10 +54,16 @@ def _batch(attack: Change, benign: Change, *, warns: bool = False, **blind: Chan
 
 def _rows(attack: Change, benign: Change) -> Case:
     """Return a case of a signal that needs all features of some rows."""
+    few = _batch(attack, benign, few_rows=changes.first(49)).blind
+    case = _row(attack, benign)
+    return replace(case, blind={**case.blind, **few})
+
+
+def _row(attack: Change, benign: Change) -> Case:
+    """Return a case of a signal that needs all features of one row."""
     return _batch(
         attack,
         benign,
-        few_rows=changes.first(49),
         no_feature=changes.without("x2"),
         feature_of_another_type=changes.as_text("x2"),
     )
@@ -139,7 +145,6 @@ CASES: Mapping[str, Case] = {
         changes.newcomer(12),
         changes.every(1500, "who", "newcomer"),
         warns=True,
-        few_rows=changes.first(49),
         no_column=changes.without("who"),
     ),
     "CONTRIBUTOR_FLOOD": _batch(
@@ -168,7 +173,7 @@ CASES: Mapping[str, Case] = {
         no_label=changes.without("y"),
         no_values=changes.nothing_in("y"),
     ),
-    "LEAKAGE": _rows(changes.leaked(20), changes.redelivered(20)),
+    "LEAKAGE": _row(changes.leaked(20), changes.redelivered(20)),
     "OUTLIERS": _rows(changes.far_out(20), changes.column("x2", lambda _, v: v + 3.0)),
     "TRIGGER_TOKENS": _batch(
         changes.words(0.02, "cf", y=1),
@@ -201,7 +206,6 @@ CASES: Mapping[str, Case] = {
     "HIDDEN_UNICODE": _batch(
         changes.words(0.02, "\u200b"),
         changes.words(0.02, "привет"),
-        few_rows=changes.first(49),
         no_text=changes.without("note"),
     ),
     "TIME_BURST": _batch(
@@ -242,5 +246,6 @@ CASES: Mapping[str, Case] = {
 ELSEWHERE = {
     "PARTS": "tests/unit/workflow/judging/test_partitions.py",
     "UNJUDGED": "tests/attacks/formats/test_beside.py",
+    "ROW_COUNT": "tests/unit/signals/arrival/test_row_count.py",
 }
-"""Codes that judge no rows but other verdicts, or files, and where they are tested."""
+"""Codes that judge no rows but other verdicts, or files, or need weeks; where they are tested."""
