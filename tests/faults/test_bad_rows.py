@@ -123,8 +123,8 @@ CASES = {
     "no rows": Case(lambda t: t.slice(0, 0), refused="DATA_UNREADABLE", unbuilt="DATA_UNREADABLE"),
     "one row": Case(
         lambda t: t.slice(0, 1),
-        blind=f"{UNKNOWN_TYPE} {LABELS} CONTRIBUTOR_FLOOD CONTRIBUTOR_NEW DRIFT_CATEGORICAL "
-        "DICTIONARY DRIFT_TEXT HIDDEN_UNICODE TIME_BURST TRIGGER_TOKENS",
+        blind=f"{UNKNOWN_TYPE} {LABELS} CONTRIBUTOR_FLOOD DRIFT_CATEGORICAL DICTIONARY DRIFT_TEXT "
+        "TIME_BURST TRIGGER_TOKENS".replace(" LABEL_NEW_CLASS", ""),
         unbuilt="DATA_INSUFFICIENT",
     ),
     "all null": Case(

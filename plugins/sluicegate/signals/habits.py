@@ -105,12 +105,14 @@ class Usual:
         tolerances: Learned drift budgets by "CODE:column", shares.
         labels: What labels do; None without a model.
         shared: Cells of the columns in which the whole batch has one value, by name.
+        narrow: Those of them in which blocks of its length have several.
     """
 
     name: str
     tolerances: Mapping[str, float]
     labels: LabelHabits | None
     shared: Mapping[str, int]
+    narrow: tuple[str, ...] = ()
 
 
 def usual_for(comparison: Comparison) -> Usual:
@@ -143,12 +145,13 @@ def usual_for(comparison: Comparison) -> Usual:
         for habits in sorted(longer, key=lambda h: -h.length_ms):
             found = Usual(habits.name, *_at_least(habits, found), shared)
         implied = frozenset(nearest.constant)
-    names = [found.name]
+    names, narrow = [found.name], []
     for habits in baseline.habits:
         if habits.column in shared and habits.column not in implied:
             found = Usual(found.name, *_plus(habits, found), shared)
             names.append(habits.name)
-    return replace(found, name=" and ".join(names))
+            narrow.append(habits.column)
+    return replace(found, name=" and ".join(names), narrow=tuple(narrow))
 
 
 def _nearest(comparison: Comparison, times: list[Habits]) -> Habits | None:

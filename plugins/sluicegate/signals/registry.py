@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.signals.alone import ALONE
-from sluicegate.signals.arrival import time_burst
+from sluicegate.signals.arrival import row_count, time_burst
 from sluicegate.signals.columns import completeness, drift, outliers, schema_match
 from sluicegate.signals.contributors import newcomers
 from sluicegate.signals.copies import conflicts, duplicates, leakage, redelivery
@@ -57,6 +57,7 @@ SIGNALS: Final[tuple[Signal, ...]] = (
     dictionary.SIGNAL,
     hidden_unicode.SIGNAL,
     time_burst.SIGNAL,
+    row_count.SIGNAL,
     *ALONE,
     *model_signals.SIGNALS,
 )

@@ -311,5 +311,6 @@ CASES: Mapping[str, Case] = {
 ELSEWHERE = {
     "PARTS": "tests/unit/workflow/judging/test_partitions.py",
     "UNJUDGED": "tests/attacks/formats/test_beside.py",
+    "ROW_COUNT": "tests/unit/signals/arrival/test_row_count.py",
 }
-"""Codes that judge no rows but other verdicts, or files, and where they are tested."""
+"""Codes that judge no rows but other verdicts, or files, or need weeks; where they are tested."""

@@ -149,6 +149,7 @@ KINDS = (
     holiday,
     half_the_shops,
 )
+FEW = (holiday, half_the_shops)
 
 
 @pytest.fixture(scope="module")
@@ -209,8 +210,18 @@ def test_clean_narrow_batches_pass(baseline, kind):
     assert len(blocked) <= 1, blocked
 
 
+@pytest.mark.parametrize("kind", FEW, ids=lambda kind: kind.__name__)
+def test_day_with_few_rows_is_a_warning_and_blocks_nothing(baseline, kind):
+    """A holiday lacks rows; where half of the shops are closed the others have larger shares."""
+    found = [fired(baseline, kind(seed)) for seed in range(10, 16)]
+    expected = {"ROW_COUNT"} if kind is holiday else {"ROW_COUNT", "CONTRIBUTOR_FLOOD"}
+    assert sum(bool(expected & f.keys()) for f in found) >= 4, found
+    assert {status for f in found for status in f.values()} == {Status.WARNED}
+
+
 def test_hardly_any_clean_narrow_batch_is_stopped_or_warned_of(baseline):
-    found = [fired(baseline, kind(seed)) for kind in KINDS for seed in range(20, 28)]
+    kinds = [kind for kind in KINDS if kind not in FEW]
+    found = [fired(baseline, kind(seed)) for kind in kinds for seed in range(20, 28)]
     blocked = [f for f in found if {Status.FAILED, Status.NOT_EVALUATED} & set(f.values())]
     assert len(blocked) <= 0.03 * len(found), blocked
     assert sum(bool(f) for f in found) <= 0.1 * len(found), found
