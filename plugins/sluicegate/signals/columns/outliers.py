@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from sluicegate.signals.traces import Traces
 
 CODE = "OUTLIERS"
+_HINT = "Look at the named rows; they may be errors of a sensor or planted."
+_OF_ONE = " If the column moves by nature, name it under `counter` in the schema."
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -82,7 +84,7 @@ def _finding(comparison: Comparison, column: str, left_out: tuple[str, ...], not
                 p_value=rate_excess_p(k, n, before, m),
                 text=f"{percent(k / n)} of rows are further out than the baseline's outermost "
                 f"{percent(before / m)}",
-                hint="Look at the named rows; they may be errors of a sensor or planted.",
+                hint=_HINT + (_OF_ONE if column else ""),
             )
             for k, before in zip(found, reference.rows, strict=True)
         ],

@@ -5,10 +5,11 @@ blocks of the baseline; the batch goes on where the baseline's speeds let one ex
 repeat in large groups as rarely as in the baseline. Minimum n: 50 rows. A counter is no feature:
 no other signal looks at its values, so that an id that grows is neither drift nor an outlier nor a
 copy. Its increments are judged instead. Rows that stray, and values that repeat, fail: somebody
-wrote them. A counter that stops, jumps or runs backwards as a whole warns, because sources are
-moved and clocks are set. Without a timestamp rows that stray from all others warn, and the course
-is not judged. A sample of 8,192 pairs of time and value stands for larger batches. Corrected over
-the questions. Rows without a value or time are left out, because COMPLETENESS judges them.
+wrote them. A counter of which more than a quarter changed warns: it stopped, jumped, ran backwards
+or begins anew with each file, because sources are moved and clocks are set. Without a timestamp
+rows that stray from all others warn, and the course is not judged. A sample of 8,192 pairs of time
+and value stands for larger batches. Corrected over the questions. Rows without a value or time are
+left out, because COMPLETENESS judges them.
 Source: exact binomial tail; prediction interval, Hahn 1969; groups: `repeats`.
 """
 
@@ -49,7 +50,7 @@ STRAY: Final = "rows"
 LEFT: Final = "course"
 REPEATED: Final = "values"
 _MOVED: Final = 0.25
-"""Share of a batch's rows that may lie in parts of its time that left the course."""
+"""Share of a batch's rows beyond which a counter changed as a whole, and no longer some rows."""
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -95,7 +96,7 @@ def _candidates(comparison: Comparison, name: str, known: Counted) -> Iterator[C
         text=f"it moves by nature and is no feature; {percent(astray / n)} of rows are far from "
         f"where it was at their time (baseline {percent(known.strays / m)})",
         hint="Look at the named rows: somebody wrote these values.",
-        severity=None if known.course else Status.WARNED,
+        severity=_severity(astray / n) if known.course else Status.WARNED,
         depth=1,
     )
     if known.course is not None:
@@ -132,8 +133,14 @@ def _repeats(
             text=f"it moves by nature and is no feature; {percent(k / n)} of rows share their "
             f"value with {least - 1} others or more (baseline {percent(usual)})",
             hint="It stopped, or somebody wrote one value into many rows: look at the named rows.",
+            severity=_severity(k / n),
             depth=1,
         )
+
+
+def _severity(share: float) -> Status | None:
+    """A few rows were written by somebody; a quarter of all and more is the source itself."""
+    return Status.WARNED if share > _MOVED else None
 
 
 def counters_judged(baseline: Baseline) -> list[str]:
