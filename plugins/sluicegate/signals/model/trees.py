@@ -74,10 +74,11 @@ class Forest:
             leaf = np.zeros(codes.shape[1], dtype=np.uint8)
             for f, t in zip(feature, threshold, strict=True):
                 leaf = leaf * np.uint8(2) + (codes[f] > t)
-            out[0] += leaves[leaf]
+            at = leaf.astype(np.intp)  # once, or every lookup converts it again
+            out[0] += leaves.take(at)
             for i, other in enumerate(others):
                 if (other[tree] != leaves).any():
-                    out[1 + i] += (other[tree] - leaves)[leaf]
+                    out[1 + i] += (other[tree] - leaves).take(at)
         out[1:] += out[0]
         return out
 
