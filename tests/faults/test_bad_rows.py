@@ -186,7 +186,7 @@ CASES = {
     "times unordered": Case(put("at", lambda t: t["at"].combine_chunks()[::-1])),
     "times of the future": Case(put("at", [START + timedelta(days=36_500 + i) for i in range(N)])),
     "times as text": Case(
-        each("at", lambda _, v: v.isoformat()), "SCHEMA", "COMPLETENESS TIME_BURST"
+        each("at", lambda _, v: v.isoformat()), "SCHEMA", "COMPLETENESS ROW_COUNT TIME_BURST"
     ),
     "ten megabytes in a text": Case(some("note", "w1 w2 " * 1_700_000, step=N)),
     "invalid UTF-8": Case(
