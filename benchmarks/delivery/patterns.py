@@ -7,11 +7,14 @@ takes whole units of time, or one contributor's month, evenly spread over all th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from sources import MOST_ROWS
+
+from sluicegate.signals.baseline.build import VALID_FOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 PER_CELL = 20
 """Most clean batches of one source in one pattern."""
 
-_FEWEST = {"hourly": 20, "daily": 20, "weekly": 50, "monthly": 100, "by contributor": 50}
+_FEWEST = 50  # rows: distributions of fewer are not judged
 _PERIODS = {"hourly": "h", "daily": "D", "weekly": "W", "monthly": "M"}
 _WEEKEND = 5
 
@@ -42,12 +45,12 @@ class Plan:
 
 
 def plain(source: Source) -> Plan:
-    """The first two fifths are the baseline; what follows comes by hour, day, week, month, part."""
+    """The first two fifths are the baseline; what comes while it is valid is cut in five ways."""
     before, after = _cut(source.frame, 0.4)
     batches = {name: _spread(_pieces(after, name)) for name in _PERIODS}
     if "who" in after:
         batches["by contributor"] = _spread(_pieces(after, "by contributor"))
-    whole = source.frame
+    whole = pd.concat([before, after], ignore_index=True)
     ends = [len(before) + round(len(after) * share) for share in (0.2, 0.4, 0.6, 0.8, 1.0)]
     batches["growing snapshot"] = [whole.iloc[:end].reset_index(drop=True) for end in ends]
     usual = batches[_usual(after)]
@@ -78,9 +81,8 @@ def new_categories(source: Source) -> Plan:
 
 def anchored(source: Source) -> Plan:
     """The first fifth stays the baseline while up to a year of months goes by."""
-    before, after = _cut(source.frame, 0.2)
-    year = after[after["at"] < after["at"].iloc[0] + pd.Timedelta(days=365)]
-    return Plan(before, {"anchored for a year": _pieces(year, "monthly")[:12]})
+    before, after = _cut(source.frame, 0.2, timedelta(days=365))
+    return Plan(before, {"anchored for a year": _pieces(after, "monthly")})
 
 
 PLANS: dict[str, Callable[[Source], Plan | None]] = {
@@ -91,12 +93,17 @@ PLANS: dict[str, Callable[[Source], Plan | None]] = {
 }
 
 
-def _cut(frame: pd.DataFrame, share: float) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split at a midnight, after about this share of the rows."""
+def _cut(
+    frame: pd.DataFrame, share: float, days: timedelta = VALID_FOR
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Split at a midnight, after about this share of the rows; return what comes in some days."""
     n = min(round(share * len(frame)), MOST_ROWS)
     midnight = frame["at"].iloc[n].normalize()
-    before = frame["at"] < midnight
-    return frame[before].reset_index(drop=True), frame[~before].reset_index(drop=True)
+    before, valid = frame["at"] < midnight, frame["at"] < midnight + days
+    return (
+        frame[before].reset_index(drop=True),
+        frame[~before & valid].reset_index(drop=True),
+    )
 
 
 def _pieces(frame: pd.DataFrame, pattern: str) -> Frames:
@@ -108,7 +115,7 @@ def _pieces(frame: pd.DataFrame, pattern: str) -> Frames:
         groups = frame.groupby(at.dt.to_period(_PERIODS[pattern]), sort=True)
     pieces = [piece.reset_index(drop=True) for _, piece in groups]
     whole = pieces if pattern == "by contributor" else pieces[1:-1]
-    return [piece for piece in whole if len(piece) >= _FEWEST[pattern]]
+    return [piece for piece in whole if len(piece) >= _FEWEST]
 
 
 def _usual(frame: pd.DataFrame) -> str:
