@@ -23,10 +23,10 @@ labels are measured; and a log without labels. The first rows by time are the ba
 follows is delivered in one pattern. Nothing is drawn at random: the world moves on as it did.
 *Blocked* means FAILED, by a signal or by one that could not be computed; *warned* means that
 nothing blocked. Batches of fewer than 50 rows are left out: they are never judged alone. Batches
-come within the 180 days for which a baseline is valid, or a year where it stays. The days of taxi trips are drawn among those that fit their month and weekday;
-the hours of tests are drawn. Flights and stops are **in-sample**: signals were designed while
-looking at them. To reach: at most 1 in 100 clean batches blocked over all, at most 3 in 100 in
-the worst cell, and 1 in 10 warned.
+come within the 180 days for which a baseline is valid, or a year where it stays. The days of taxi
+trips are drawn among those that fit their month and weekday; the hours of tests are drawn.
+Flights and stops are **in-sample**: signals were designed while looking at them. To reach: at
+most 1 in 100 clean batches blocked over all, at most 3 in 100 in the worst cell, and 1 in 10 warned.
 """
 
 
