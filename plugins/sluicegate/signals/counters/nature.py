@@ -34,6 +34,7 @@ PARTS: Final = 12
 _LEAST_PARTS: Final = 5
 _LEAST_STEPS: Final = 4  # of a version, which stays for a while
 _LEAST_ROWS: Final = 20  # of a part
+_HUGE: Final = 1e150  # beyond, sums and speeds would overflow; no counter is there
 _STRAY: Final = 0.005  # share of a part's rows at either end that may lie anywhere
 _DIFFERENT: Final = 0.99  # share of numbers that differ: a baseline may hold some rows twice
 
@@ -68,10 +69,12 @@ def numbers_of(array: pa.Array) -> tuple[Floats, NDArray[np.bool_]]:
     if pa.types.is_temporal(type_) and not pa.types.is_duration(type_):
         times, present = instants(array)
         return times.astype(np.float64), present
-    if not (pa.types.is_integer(type_) or pa.types.is_floating(type_)):
+    numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    if not any(is_kind(type_) for is_kind in numeric):
         return np.zeros(n), np.zeros(n, dtype=bool)
     nulls, values = null_mask(array), floats(array)
     present = np.isfinite(values)
+    values = np.clip(values, -_HUGE, _HUGE)
     return values, present if nulls is None else present & ~nulls
 
 

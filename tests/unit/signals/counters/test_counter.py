@@ -188,6 +188,26 @@ def test_file_sorted_by_a_feature_makes_no_counter_of_it():
     assert build(rows, timed=False).layout.growing == ()
 
 
+@pytest.mark.parametrize("bad", [1e308, float("inf"), float("nan"), -1e308])
+def test_absurd_values_are_a_finding_and_no_error(sources, bad):
+    baseline, batch = sources("meter")
+    some = [bad if i % 33 == 0 else v for i, v in enumerate(numbers(batch).tolist())]
+    assert judged(baseline, replaced(batch, some))[KEY].status is FAILED
+    for every in ([bad] * 1000, [bad * (-1) ** i for i in range(1000)]):
+        found = judged(baseline, replaced(batch, every))
+        assert found[KEY].status in (WARNED, Status.NOT_EVALUATED)
+
+
+def test_absurd_values_in_a_baseline_are_no_error():
+    def absurd(days, rng, _):
+        return np.where(rng.random(len(days)) < 0.002, 1e308, days)
+
+    baseline = build(table("base", 1, absurd), counter=("k",))
+    assert judged(baseline, table("batch", 2, absurd))[KEY].status is PASSED
+    nothing = build(table("base", 1, lambda d, r, o: [float("nan")] * len(d)), counter=("k",))
+    assert KEY not in judged(nothing, table("batch", 2, absurd)), "UNJUDGED names it"
+
+
 def test_tolerance_of_one_counter_counts_for_it():
     make = KINDS["meter"]
     baseline, batch = build(table("base", 1, make)), table("batch", 2, make)

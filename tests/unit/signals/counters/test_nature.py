@@ -67,6 +67,8 @@ def test_numbers_are_read_of_numbers_and_times_and_of_nothing_else():
     assert there.tolist() == [True, False, True]
     assert values[2] == 2 * 86_400_000
     assert numbers_of(pa.array([1.5, float("nan"), None]))[1].tolist() == [True, False, False]
+    assert numbers_of(pa.array([7, None]).cast(pa.decimal128(20)))[0][0] == 7.0
+    assert numbers_of(pa.array([2_000, None], pa.duration("ms")))[1].tolist() == [True, False]
     for nothing in (pa.array(["a"]), pa.nulls(1), pa.array([[1]])):
         assert not numbers_of(nothing)[1].any()
 
