@@ -129,3 +129,31 @@ def test_any_partition_of_a_broken_batch_gives_the_same_finding(baseline):
     flips = [next(r for r in records if r.code == "LABEL_FLIPS") for records in found]
     assert flips[0].message == flips[1].message
     assert flips[0].evidence == flips[1].evidence
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("temperature", lambda values: values * 0.0 + 11.5),
+        ("temperature", lambda values: values * 1.8 + 32.0),
+        ("metres", lambda values: values * 3.28),
+    ],
+    ids=["stuck", "Fahrenheit", "feet"],
+)
+def test_accusation_that_rests_on_one_column_of_one_station_says_so(baseline, column, change):
+    """All values occur: flips chosen by that column would look the same, so it still blocks."""
+
+    def broken(frame, _):
+        own = frame["station"] == "bea"
+        frame[column][own] = change(frame[column][own])
+
+    record = judged(baseline, broken)[0]["LABEL_FLIPS", "late"]
+    assert record.status is Status.FAILED
+    assert f"It rests on column {column}: look first whether that broke" in record.message
+
+
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_accusation_of_random_flips_rests_on_no_column(baseline, seed):
+    record = judged(baseline, flips=0.03, seed=seed)[0]["LABEL_FLIPS", "late"]
+    assert record.status is Status.FAILED
+    assert "It rests on" not in record.message

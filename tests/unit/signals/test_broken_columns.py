@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 from tests.attacks.signals import changes
 from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows, put
 
 from sluicegate.signals.baseline.build import build_baseline
+from sluicegate.signals.baseline.stored import Baseline
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
 
@@ -101,3 +104,21 @@ def test_values_in_a_column_that_was_empty_are_extra_and_not_judged(with_empty, 
     assert record.status is Status.WARNED
     assert record.evidence["extra"] == ["later"]
     assert "type-changed" not in record.evidence
+
+
+def test_baseline_built_before_columns_could_be_spared_is_read_and_its_strange_rows_are_silent(
+    baseline, batch
+):
+    old = replace(baseline, labels=replace(baseline.labels, spared=None))
+    assert b'"spared"' not in old.to_bytes()
+    read = Baseline.from_bytes(old.to_bytes())
+    assert read.labels.spared is None
+
+    def flips(every):
+        kinds = [None if i % every == 0 else k for i, k in enumerate(batch["kind"].to_pylist())]
+        found = evaluate(read, put(batch, "kind", kinds).to_batches(), tolerances={}).records
+        return next(r for r in found if r.code == "LABEL_FLIPS")
+
+    assert flips(100).status is Status.PASSED
+    assert 15 <= flips(100).evidence["silent"] < 25, "those out of range too"
+    assert flips(10).status is Status.NOT_EVALUATED

@@ -59,7 +59,7 @@ def findings(comparison: Comparison) -> list[Finding]:
         asked = _weaker(asked, spared)
     if reason:
         return [not_evaluated(SIGNAL, reason, column=label.name)]
-    candidates, (note, left_out) = [candidate for candidate, _ in asked], heard(comparison)
+    candidates, (note, left_out) = _doubted(comparison, asked, floor), heard(comparison)
     return [
         Finding(
             signal=SIGNAL,
@@ -113,6 +113,37 @@ def _unclear(asked: list[Asked], spared: list[Asked]) -> bool:
     strongest = max(accused, key=lambda c: c.bound - c.tolerance)
     others = [c for c, _ in spared if c.subject == strongest.subject]
     return not any(2.0 * c.effect - c.bound < strongest.bound for c in others)
+
+
+def _doubted(comparison: Comparison, asked: list[Asked], floor: float) -> list[Candidate]:
+    """Return the questions; of an accusation that rests on one column alone the hint says so.
+
+    Flipped labels contradict each column that tells something, so the estimate is the same without
+    any of them. Where it is not, that column may have broken instead, of one contributor perhaps,
+    or the flips were chosen by it. Nobody can tell these apart.
+    """
+    found, reference = [candidate for candidate, _ in asked], comparison.baseline.labels
+    if reference is None or not accusing(found):
+        return found
+    spared = [
+        (
+            column.column,
+            {c.subject: c for c, _ in _asked(comparison, evidence_of(comparison, i), floor)},
+        )
+        for i, column in enumerate(reference.telling)
+    ]
+    return [_with_doubt(candidate, spared) for candidate in found]
+
+
+def _with_doubt(own: Candidate, spared: list[tuple[str, dict[str, Candidate]]]) -> Candidate:
+    others = [(others[own.subject], name) for name, others in spared if own.subject in others]
+    if own.bound <= own.tolerance or not others:
+        return own
+    least, name = min(others, key=lambda item: (item[0].effect, item[1]))
+    if least.effect > own.effect / 2.0 or 2.0 * least.effect - least.bound >= own.bound:
+        return own
+    hint = f"It rests on column {name[:64]}: look first whether that broke."
+    return replace(own, hint=f"{hint} {own.hint}")
 
 
 def _weaker(first: list[Asked], second: list[Asked]) -> list[Asked]:
