@@ -26,7 +26,8 @@ nothing blocked. Batches of fewer than 50 rows are left out: they are never judg
 come within the 180 days for which a baseline is valid, or a year where it stays. The days of taxi
 trips are drawn among those that fit their month and weekday; the hours of tests are drawn.
 Flights and stops are **in-sample**: signals were designed while looking at them. To reach: at
-most 1 in 100 clean batches blocked over all, at most 3 in 100 in the worst cell, and 1 in 10 warned.
+most 1 in 100 clean batches blocked over all, at most 3 in 100 in the worst cell, and 1 in 10
+warned.
 """
 
 

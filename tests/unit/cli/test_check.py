@@ -181,7 +181,7 @@ def test_policy_of_a_baseline_requires_the_signals_of_its_label(kind, tmp_path, 
 def test_build_says_what_no_batch_could_pass_and_what_it_makes_of_the_label(tmp_path, capsys):
     schema, base = tmp_path / "schema.yaml", tmp_path / "base.parquet"
     tags = pa.array([["a", "b"][: 1 + i % 2] for i in range(600)])
-    table = put(make_rows(600, 1), "x3", [None] * 600).append_column("tags", tags)
+    table = make_rows(600, 1).append_column("tags", tags).append_column("links", tags)
     pq.write_table(table, base)
     build = ["baseline", "build", str(base), "--schema", str(schema), "--out", str(tmp_path / "b")]
     said = {}
@@ -189,12 +189,12 @@ def test_build_says_what_no_batch_could_pass_and_what_it_makes_of_the_label(tmp_
         schema.write_text(f"id: id\nlabel: {label}\n", encoding="utf-8")
         assert cli.main(build) == 0
         said[label] = capsys.readouterr().out
-        assert "its own rows cannot pass: DRIFT_NUMERIC: column x3" in said[label]
+        assert "its own rows cannot pass: DRIFT_CATEGORICAL: column links" in said[label]
         assert "set the signal's tolerance" in said[label]
     assert "`label: {column: x0, kind: number}`" in said["x0"]
     assert "label tags is not judged" in said["tags"]
     assert cli.main([*build, "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["obstacles"]
-    assert (found["certain"], found["code"]) == (True, "DRIFT_NUMERIC")
+    assert (found["certain"], found["code"]) == (True, "DRIFT_CATEGORICAL")
     assert cli.main(["check", str(base), "--baseline", str(tmp_path / "b")]) == 1
     assert "column tags is not judged" in capsys.readouterr().out

@@ -40,7 +40,7 @@ def fired(baseline, table):
 def test_ratings_that_are_mostly_mistaken_are_judged_among_their_classes():
     """Wrong for most rows is still far from chance among five classes."""
     baseline = learned(skill=1.2)
-    assert 0.5 < baseline.labels.error < 0.7
+    assert 0.5 < baseline.labels.whole.error < 0.7
     assert "LABEL_FLIPS" in expected_codes(baseline)
     for seed in range(5):
         assert fired(baseline, stars(1500, 10 + seed, 1.2)) == {}
@@ -52,7 +52,7 @@ def test_ratings_that_are_mostly_mistaken_are_judged_among_their_classes():
 
 def test_features_that_tell_nothing_leave_flips_out_and_it_is_said():
     baseline = learned(skill=0.0)
-    assert abs(baseline.labels.scale.separation() - 0.5) < 0.02
+    assert abs(baseline.labels.whole.scale.separation() - 0.5) < 0.02
     assert information_limit(baseline.labels, 1500) < 0.5, "its error alone would not say it"
     assert not tells(baseline.labels)
     assert "LABEL_FLIPS" not in expected_codes(baseline)
