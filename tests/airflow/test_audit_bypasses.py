@@ -297,7 +297,7 @@ def _on_a_failed_batch(stage, runs):
 def _weaken_the_policy(stage):
     policy = stage.site.home.policy
     text = policy.read_text().replace(
-        "LABEL_FLIPS: {severity: block}", "LABEL_FLIPS: {severity: warn}"
+        "LABEL_FLIPS: {severity: block,", "LABEL_FLIPS: {severity: warn,"
     )
     policy.write_text(text)
 

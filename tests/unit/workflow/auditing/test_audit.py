@@ -203,10 +203,10 @@ def test_verdict_without_its_test_result_is_found(judged):
 
 
 WEAKER = [
-    ("  LABEL_FLIPS: {severity: block}", "  LABEL_FLIPS: {severity: warn}"),
+    ("  LABEL_FLIPS: {severity: block,", "  LABEL_FLIPS: {severity: warn,"),
     ("verdict_ttl_hours: 168", "verdict_ttl_hours: 4000"),
     ("  SCHEMA: {severity: block}", "  SCHEMA: {severity: block, required: false}"),
-    ("  LABEL_PRIOR: {severity: block}", "  LABEL_PRIOR: {severity: block, tolerance: 0.9}"),
+    ("  LABEL_PRIOR: {severity: block,", "  LABEL_PRIOR: {severity: block, tolerance: 0.9,"),
 ]
 
 
