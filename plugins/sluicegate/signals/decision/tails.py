@@ -245,8 +245,9 @@ def mean_excess_p(
 
     Source: Lugannani and Rice 1980; Daniels 1987, equation 3.3.
     """
+    values, weights = values[weights > 0], weights[weights > 0]  # far values of none drown the rest
     centred = values - float(weights @ values)
-    top = float(centred[weights > 0].max(initial=0.0))
+    top = float(centred.max(initial=0.0))
     if excess <= 0.0 or top <= 0.0:
         return 1.0 if excess <= 0.0 else 0.0
     if excess >= top:

@@ -69,6 +69,13 @@ def test_saddlepoint_follows_the_exact_binomial_tail(excess):
     assert stats.binom.sf(k, n, p) <= found <= stats.binom.sf(k - 1, n, p) * 1.05
 
 
+def test_values_that_never_occur_change_no_tail():
+    """As those of classes of which a batch has no rows, however far they are."""
+    support, weights = np.array([-0.05, 0.95]), np.array([0.95, 0.05])
+    found = tails.mean_excess_p(np.append(support, 1e6), np.append(weights, 0.0), 400, 0.05)
+    assert found == tails.mean_excess_p(support, weights, 400, 0.05)
+
+
 def test_mean_tail_has_sane_ends():
     support, weights = np.array([-1.0, 1.0]), np.array([0.5, 0.5])
     assert tails.mean_excess_p(support, weights, 10, -0.1) == 1.0
