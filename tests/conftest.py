@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 from hypothesis import settings
@@ -29,7 +30,15 @@ def _demanded(report):
 
 
 def pytest_configure():
-    """Take interrupts, which a shell has its jobs in the background ignore: tests send them."""
+    """Make a process of its own like one that somebody started from a file, in the foreground.
+
+    A shell has its jobs in the background ignore interrupts, which tests send. PySpark ends a
+    process whose main module has no file when it is imported, with exit code 0, for it takes that
+    for doctests (findings/pyspark-import-exits.sh).
+    """
+    main = sys.modules["__main__"]
+    if not hasattr(main, "__file__"):
+        main.__file__ = __file__
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
