@@ -4,7 +4,9 @@ A value that the baseline's rows (nearly) never had is one of which the referenc
 nothing: a null where hardly any was, a category that is new, a number outside the range. A row
 with such a value in one column is judged without that column, by what the model says without it; a
 row with such values in two columns that tell something is silent. So a feature that breaks accuses
-no label. Rows are counted by what became of them, because silence could hide something too.
+no label. But a row that is out of range in several columns, and unknown in no other way, is no
+feature that broke: it is odd, and judged with all columns, or whoever flips labels would move rows
+outward to silence them. Rows are counted by what became of them.
 """
 
 from __future__ import annotations
@@ -77,11 +79,13 @@ class _Known:
     Attributes:
         column: The layout's column whose cells say whether a value is known.
         unknown: Whether a cell of that column is unknown, bool, shape (256,).
+        outside: Whether a cell is unknown because it lies outside the range, bool, shape (256,).
         usual: Cell that stands for an unknown value of the feature.
     """
 
     column: str
     unknown: NDArray[np.bool_]
+    outside: NDArray[np.bool_]
     usual: int
 
 
@@ -94,32 +98,46 @@ def testimony_of(chunk: Chunk) -> Testimony:
     assert reference is not None  # noqa: S101 - callers hold the model
     n = chunk.n_rows
     cells = add_text_cells(chunk.encoded.cells, chunk.once(scores_of), TEXTS.of(chunk.baseline))
-    known, found = chunk.plan.once(_known), dict[str, Codes]()
-    by_column: dict[str, Rows] = {}
+    known = chunk.plan.once(_known)
+    strange: dict[str, Rows] = {}
+    otherwise: dict[str, Rows] = {}  # unknown, and not because it lies outside the range
     for name in reference.model.features:
-        own, codes = known[name], cells.get(name)
-        asked = cells.get(own.column)
-        if codes is None or asked is None:
-            strange, codes = np.ones(n, dtype=bool), np.full(n, own.usual, dtype=np.uint8)
-        else:
-            strange = own.unknown[asked]
-            if strange.any():
-                codes = np.where(strange, np.uint8(own.usual), codes)
-        found[name] = codes
-        by_column[name] = strange
+        own, asked = known[name], cells.get(known[name].column)
+        there = asked is not None and name in cells
+        strange[name] = own.unknown[asked] if there else np.ones(n, dtype=bool)
+        otherwise[name] = strange[name] & ~own.outside[asked] if there else strange[name]
+    odd = _several(strange, n) & ~np.logical_or.reduce(
+        [np.zeros(n, dtype=bool), *otherwise.values()]
+    )
+    found = dict[str, Codes]()
+    for name in reference.model.features:
+        rows, usual, codes = strange[name] & ~odd, known[name].usual, cells.get(name)
+        if codes is None:
+            codes = np.full(n, usual, dtype=np.uint8)
+        strange[name] = rows
+        found[name] = np.where(rows, np.uint8(usual), codes) if rows.any() else codes
     groups: list[tuple[str, ...]] = [spared.features for spared in reference.telling]
     if reference.spared is None:
         groups = [(name,) for name in reference.model.features]
     strange_in = {
-        i: np.logical_or.reduce([by_column[name] for name in group])
+        i: np.logical_or.reduce([strange[name] for name in group])
         for i, group in enumerate(groups)
-        if any(by_column[name].any() for name in group)
+        if any(strange[name].any() for name in group)
     }
-    others = [by_column[name] for name in set(by_column).difference(*groups)]
+    others = [strange[name] for name in set(strange).difference(*groups)]
     view = _views(strange_in, np.logical_or.reduce([np.zeros(n, dtype=bool), *others]))
     if reference.spared is None:  # nobody learned what the model says without a column
         view[view > 0] = SILENT
     return Testimony(found, strange_in, view)
+
+
+def _several(rows: Mapping[str, Rows], n: int) -> Rows:
+    """Return the rows that are marked in more than one column."""
+    times = np.zeros(n, dtype=np.int16)
+    for marked in rows.values():
+        times += marked
+    several: Rows = times > 1
+    return several
 
 
 def _views(strange: Mapping[int, Rows], others: Rows) -> NDArray[np.int8]:
@@ -144,7 +162,8 @@ def _known(plan: Plan) -> dict[str, _Known]:
         column = columns[owner]
         counts = baseline.profile.marginal(owner)
         usual = _usual(column, counts) if name == owner else _middle(scores[name])
-        out[name] = _Known(owner, _unknown(column, counts), usual)
+        unknown = _unknown(column, counts)
+        out[name] = _Known(owner, unknown, unknown & _outside(column), usual)
     return out
 
 
@@ -157,6 +176,13 @@ def _unknown(column: Column, counts: NDArray[np.int64]) -> NDArray[np.bool_]:
     else:
         special = [column.n_cells - 1, column.n_cells - 2] if column.listed else [1]
     out[special] = counts[special] < KNOWN_ROWS
+    return out
+
+
+def _outside(column: Column) -> NDArray[np.bool_]:
+    out = np.zeros(256, dtype=bool)
+    if column.binned:
+        out[[0, column.n_cells - 3]] = True
     return out
 
 
