@@ -43,19 +43,20 @@ def pytest_configure():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-WITH_AIRFLOW = ("tests/airflow/", "tests/e2e/")
-"""Two Airflows beside each other on two processors lose tasks that start too slowly."""
+TOGETHER = {"tests/airflow/": "airflow", "tests/e2e/": "airflow", "tests/unit/signals/": "signals"}
+"""Two Airflows beside each other on two processors lose tasks that start too slowly; and baselines
+that many files share are built once in each process."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Spread whole files over the processes; one of them takes all that start an Airflow."""
+    """Spread whole files over the processes; files that go together stay together."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid):
             path = super()._split_scope(nodeid)
-            return "airflow" if path.startswith(WITH_AIRFLOW) else path
+            return next((name for place, name in TOGETHER.items() if path.startswith(place)), path)
 
     return ByFile(config, log)
 

@@ -118,6 +118,7 @@ def test_check_says_what_the_policy_asks_for_and_only_the_gate_has(work, tmp_pat
     ]
 
 
+@pytest.mark.slow
 def test_check_prints_each_reason_and_how_to_leave_out_what_the_baseline_lacks(
     work, tmp_path, capsys
 ):
@@ -150,6 +151,7 @@ def test_check_holds_the_limits_of_one_source(work, tmp_path):
 LABELS = {"class": ("y", "class", "LABEL_FLIPS"), "number": ("x0", "number", "TARGET_RANGE")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*LABELS, "none"])
 def test_policy_of_a_baseline_requires_the_signals_of_its_label(kind, tmp_path, capsys):
     """A source without classes passes a policy that was written for it, and for any source."""
@@ -178,6 +180,7 @@ def test_policy_of_a_baseline_requires_the_signals_of_its_label(kind, tmp_path, 
     assert kind == "class" or "LABEL" not in texts["baseline"].partition("signals:")[2]
 
 
+@pytest.mark.slow
 def test_build_says_what_no_batch_could_pass_and_what_it_makes_of_the_label(tmp_path, capsys):
     schema, base = tmp_path / "schema.yaml", tmp_path / "base.parquet"
     tags = pa.array([["a", "b"][: 1 + i % 2] for i in range(600)])

@@ -22,7 +22,9 @@ from sluicegate.ledger.note import (
     sign_text,
 )
 
-names = st.text(min_size=1, max_size=40).filter(is_key_name)
+names = st.text(
+    st.characters(exclude_categories=["C", "Z"], exclude_characters="+"), min_size=1, max_size=40
+).filter(is_key_name)
 signatures = st.builds(
     NoteSignature,
     name=names,

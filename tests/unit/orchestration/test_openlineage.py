@@ -52,6 +52,7 @@ def test_blocked_batch_is_a_failed_assertion_with_its_version():
     assert "c3" not in Serde.to_json(dataset)
 
 
+@pytest.mark.slow
 def test_sealed_batch_is_an_output():
     from sluicegate.orchestration.openlineage import facets
 

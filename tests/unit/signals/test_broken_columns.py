@@ -14,6 +14,8 @@ from sluicegate.signals.baseline.stored import Baseline
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
 
+pytestmark = pytest.mark.slow  # many baselines, each of its own rows
+
 WHOLE_ROWS = {"DUPLICATES", "LABEL_CONFLICTS", "LEAKAGE", "REDELIVERY"}
 """They compare whole rows, so they need all features, and say so."""
 

@@ -103,6 +103,7 @@ def test_no_batch_at_all_fails_schema_and_evaluates_nothing(baseline):
     assert not any(r.status is Status.PASSED for r in found.records)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["y", "who", "x0", "kind", "note"])
 def test_missing_column_fails_schema_and_is_never_passed_over(check, batch, name):
     records = check(batch.drop_columns([name]))

@@ -22,6 +22,8 @@ from sluicegate.workflow.baselines.signed import read_signed_baseline, write_bas
 from sluicegate.workflow.judging.check import check
 from sluicegate.workflow.sealing.sealed_rows import rows_of
 
+pytestmark = pytest.mark.slow  # many baselines, each of its own rows
+
 COLUMNS = {
     "id": "string", "time": "timestamp", "who": "string", "x": "float64", "y": "float64",
     **{f"w{i}": "float64" for i in range(4)}, "label": "int64",

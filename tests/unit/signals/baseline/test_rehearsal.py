@@ -14,6 +14,8 @@ from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.baseline.rehearsal import rehearse
 from sluicegate.signals.decision.record import Status
 
+pytestmark = pytest.mark.slow  # many baselines, each of its own rows
+
 N = 2400
 
 

@@ -16,6 +16,9 @@ from sluicegate.signals.scan import Scan
 FAILED, WARNED, PASSED = Status.FAILED, Status.WARNED, Status.PASSED
 
 
+pytestmark = pytest.mark.slow  # many baselines, each of its own rows
+
+
 def both(table, check):
     found = check(table)
     return found["REDELIVERY", "id"].status, found["DUPLICATES", ""].status

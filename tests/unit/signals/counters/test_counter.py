@@ -33,6 +33,9 @@ DECLARED = ("meters of devices", "users of whom more sign up")
 TIMED = [name for name in KINDS if name not in DECLARED]
 
 
+pytestmark = pytest.mark.slow  # many baselines, each of its own rows
+
+
 @pytest.fixture(scope="module")
 def sources():
     """Return the baseline and a clean batch of a kind, built once."""

@@ -15,6 +15,8 @@ from sluicegate.signals.labels.information import information_limit, tells
 from sluicegate.signals.registry import expected_codes
 from sluicegate.workflow.judging.unjudged import column_records
 
+pytestmark = pytest.mark.slow  # many baselines, each of its own rows
+
 
 def stars(n: int, seed: int, skill: float) -> pa.Table:
     """Ratings from 1 to 5 that a number predicts, more often wrongly than rightly."""

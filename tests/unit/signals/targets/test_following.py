@@ -23,6 +23,8 @@ from sluicegate.signals.targets.questions import Question
 from sluicegate.signals.targets.reference import TARGETS
 from sluicegate.signals.targets.residual_count import RESIDUALS
 
+pytestmark = pytest.mark.slow  # many baselines, each of its own rows
+
 CLASSES = {
     "LABEL_PRIOR",
     "LABEL_NEW_CLASS",
