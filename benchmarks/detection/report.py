@@ -32,7 +32,8 @@ _NOT_BUILT = """## Missed, and why
 
 - A trigger with noise in one column only, or in two where one already decides the label, crowds no
   place of its own; neither does one whose noise is wider than about a fifteenth of the rows.
-- Columns of dates and times without a role are counted as present or missing, and not judged.
+- Columns of dates and times without a role are judged by their course if they grow, else counted
+  as present or missing.
 - Random flips below the information limit (flights and reviews at 1,500 rows) cannot be told from
   the natural error of labels. The limit is that of random flips: boundary flips carry less, since
   the attacker flips what the model is unsure of. In one split of the flights (10,000 rows, 3 %)
