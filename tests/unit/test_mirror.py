@@ -21,8 +21,7 @@ COVERED_BY = {
     "airflow/test_instance.py": "cli.demo.airflow_env cli.demo.processes",
     "airflow/test_layouts.py": "orchestration.plugin",
     "airflow/test_sealed_chain.py": "orchestration.operators_sealed",
-    "attacks/labels/test_broken_features.py": """signals.columns.moved
-        signals.model.evidence signals.labels.questions""",
+    "attacks/labels/test_broken_features.py": "signals.model.evidence signals.labels.questions",
     "attacks/formats/test_bounds.py": "adapters.files.parquet_rows gate.limits",
     "attacks/signals/test_every_signal.py": """signals.arrival.burst_rows
         signals.comparison signals.copies.conflict_rows signals.labels.flipped_rows signals.rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sluicegate.signals.columns.completeness import absent
-from sluicegate.signals.columns.drift import distance, present
+from sluicegate.signals.columns.drift import distance, present, signal_of
 
 if TYPE_CHECKING:
     from sluicegate.profiling.columns import Column
@@ -19,13 +19,35 @@ far beyond what flips, copies or triggers that a batch could hide would move."""
 def moved(comparison: Comparison, column: Column) -> bool:
     """Return whether the present values of a column moved as a whole.
 
+    What blocks like the batch do by themselves is no such movement: a day has one weekday.
+
     Args:
         comparison: The batch beside its baseline.
         column: Of the baseline; one that the batch lacks did not move.
     """
     before = present(column, comparison.baseline.profile.marginal(column.name))
     now = present(column, comparison.profile.marginal(column.name))
-    return bool(before.sum() and now.sum() and distance(column, before, now).effect > MOVED)
+    if not before.sum() or not now.sum():
+        return False
+    signal = signal_of(column)
+    usual = comparison.learned(f"{signal.code}:{column.name}") if signal else 0.0
+    return bool(distance(column, before, now).effect > max(MOVED, usual))
+
+
+def shared_features(comparison: Comparison) -> tuple[str, ...]:
+    """Return the features of which most rows of the batch, and not of the baseline, have one value.
+
+    Beside it a second value says what it says alone.
+    """
+    found = []
+    for column in comparison.baseline.layout.features:
+        if column.binned or column.listed:
+            now = comparison.profile.marginal(column.name)
+            before = comparison.baseline.profile.marginal(column.name)
+            most = int(now.argmax())
+            if 2 * now[most] > now.sum() and 2 * before[most] <= before.sum():
+                found.append(column.name)
+    return tuple(found)
 
 
 def lost(comparison: Comparison, column: Column) -> bool:

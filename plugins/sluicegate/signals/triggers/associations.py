@@ -3,8 +3,8 @@
 Null hypothesis of a cell: it holds no larger share of the rows than in the baseline, or, if it
 does, says nothing about the label beyond what the baseline knows of it and what the rest of the
 batch moved by. Both must be rejected: an innocent new word is new, a class's own word is tied,
-only a trigger is both. Minimum n: 5 rows in the cell, and one outside it: what every row of a
-batch holds, as the weekday of a day, is not asked. The search over all cells is corrected twice:
+only a trigger is both. Minimum n: 5 rows in the cell, and as many outside it: what most rows of a
+batch hold, as the weekday of a day, is not asked. The search over all cells is corrected twice:
 novelty over every cell asked, association over the novel ones only (selected by totals, which
 under the null say nothing about the split by label).
 Source: intersection-union test, Berger 1982; Chen et al. 2018 (triggers repeat).
@@ -113,8 +113,8 @@ def associations(
     }
     novel = sorted((c for c, p in novelty.items() if p <= _NOVEL), key=lambda c: (novelty[c], c))
     novel = novel[:_MAX_NOVEL]
-    # What every row holds, as the weekday of a day, has no other rows to be compared with.
-    novel = [c for c in novel if k[c] < n]
+    # What most rows hold, as the weekday of a day, is the batch, and has few others beside it.
+    novel = [c for c in novel if 2 * k[c] <= n]
     prior = (batch.rows + 1.0) / (n + batch.rows.size)
     found = [
         association

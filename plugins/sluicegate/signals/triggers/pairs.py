@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from sluicegate.signals.chunk import kept_classes
-from sluicegate.signals.columns.moved import changed_features
+from sluicegate.signals.columns.moved import changed_features, shared_features
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.counting import Counter, Counting
 from sluicegate.signals.decision.correction import listed, percent
@@ -120,7 +120,8 @@ def findings(comparison: Comparison) -> list[Finding]:
     if reason := comparison.lacking_labels(n, lacking):
         return [not_evaluated(SIGNAL, reason)]
     tolerance, changed = comparison.tolerance(SIGNAL, ""), set(changed_features(comparison))
-    every = crowded(batch, base)
+    shared = set(shared_features(comparison))
+    every = [crowd for crowd in crowded(batch, base) if shared.isdisjoint(crowd.pair)]
     found = [crowd for crowd in every if changed.isdisjoint(crowd.pair)]
     if not _accused(found, tolerance) and _accused(every, tolerance):
         reason = "a pair of values is new and tied to a label, but may be new only because a column"
