@@ -206,6 +206,24 @@ def joint_counts(
     return flat.reshape(n_rows, n_columns).astype(np.int64)
 
 
+def count_pairs(
+    rows: NDArray[np.intp], columns: NDArray[Any], n_rows: int, n_columns: int
+) -> Counts:
+    """Count pairs of indices, as `joint_counts` does, of any size.
+
+    Args:
+        rows: intp, shape (n,), values 0..n_rows-1.
+        columns: An integer dtype, same shape, values 0..n_columns-1.
+        n_rows: At least 1.
+        n_columns: At least 1.
+
+    Returns:
+        int64, shape (n_rows, n_columns): how often each pair occurs.
+    """
+    flat = np.bincount(rows * n_columns + columns, minlength=n_rows * n_columns)
+    return flat.reshape(n_rows, n_columns).astype(np.int64)
+
+
 def _merge_counts(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> dict[Any, Any]:
     merged = dict(a)
     for key, value in b.items():

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _TINY = 1e-300
 _EPS = 1e-15
 _MAX_TERMS = 10_000
+SURE_ERRORS = 3.6
+"""Standard errors by which a change must stand out to be found reliably by any test."""
 _USUAL = 0.2  # a tail this thick is nowhere near a decision
 
 

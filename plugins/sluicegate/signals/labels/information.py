@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+from sluicegate.signals.decision.tails import SURE_ERRORS
+
 if TYPE_CHECKING:
     from sluicegate.signals.model.reference import LabelReference
 
-_ERRORS: Final = 3.6  # standard errors by which a change must stand out to be found reliably
 MOST: Final = 0.5
 """Larger shares of flips would be other labels."""
 TELL_LITTLE: Final = "the features say too little about the label to tell flips"
@@ -35,7 +36,7 @@ def information_limit(reference: LabelReference, n: int, error: float | None = N
     added = 1.0 - e * k / (k - 1)
     if added <= 0.0 or n == 0:
         return 1.0
-    return min(1.0, _ERRORS * math.sqrt(e * (1 - e) * (1 / n + 1 / m)) / added)
+    return min(1.0, SURE_ERRORS * math.sqrt(e * (1 - e) * (1 / n + 1 / m)) / added)
 
 
 def tells(reference: LabelReference) -> bool:
@@ -47,5 +48,5 @@ def tells(reference: LabelReference) -> bool:
     """
     m = int(reference.whole.scale.own.sum())
     lower = max(reference.whole.scale.separation() - 0.5, 1e-9)
-    by_rank = _ERRORS * math.sqrt(2.0 / m / 12.0) / lower
+    by_rank = SURE_ERRORS * math.sqrt(2.0 / m / 12.0) / lower
     return max(by_rank, information_limit(reference, m)) <= MOST

@@ -20,7 +20,7 @@ from sluicegate.signals.columns import completeness
 from sluicegate.signals.columns.drift import unit_of
 from sluicegate.signals.columns.moved import MOVED, moved
 from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.tails import binomial_lower
+from sluicegate.signals.decision.tails import SURE_ERRORS, binomial_lower
 from sluicegate.signals.model.margin_count import MARGINS
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.model.calibration import Calibration
 
-_SURE = 3.6  # standard errors of what any test finds reliably, as in `information_limit`
 _LEAST = 0.1
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -105,7 +104,7 @@ class Evidence:
         heard = 0.0
         for view in np.argsort(information / np.maximum(counts.sum(axis=1), 1), kind="stable"):
             heard += float(information[view])
-            if math.sqrt(heard) > _SURE:
+            if math.sqrt(heard) > SURE_ERRORS:
                 break
             mute += int(counts[view].sum())
         return mute

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.profiling.counts import count_pairs
 from sluicegate.profiling.packed import pack, unpack
 
 if TYPE_CHECKING:
@@ -267,5 +268,4 @@ def count_bins(class_index: NDArray[np.intp], bins: NDArray[np.uint8], n_classes
     Returns:
         int64, shape (n_classes, N_BINS).
     """
-    flat = np.bincount(class_index * N_BINS + bins, minlength=n_classes * N_BINS)
-    return flat.reshape(n_classes, N_BINS).astype(np.int64)
+    return count_pairs(class_index, bins, n_classes, N_BINS)

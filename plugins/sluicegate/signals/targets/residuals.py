@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.profiling.counts import count_pairs
 from sluicegate.profiling.packed import pack, unpack
 
 if TYPE_CHECKING:
@@ -176,5 +177,4 @@ def count_cells(group: NDArray[np.intp], cell: Counts, n_groups: int) -> Counts:
     Returns:
         int64, shape (n_groups, N_CELLS).
     """
-    flat = np.bincount(group * N_CELLS + cell, minlength=n_groups * N_CELLS)
-    return flat.reshape(n_groups, N_CELLS).astype(np.int64)
+    return count_pairs(group, cell, n_groups, N_CELLS)
