@@ -2,8 +2,8 @@
 
 Each frame has an id, a time ``at``, a label ``y`` (but the log), who sent it (where the data say
 that), and features. Signals are tuned on those that are in-sample alone. The others were named
-before any result on them was read in detail: orders, trips, tweets, log, and, added unseen, force, pets,
-demand and nitrogen.
+before any result on them was read in detail: orders, trips, tweets, log, and, added unseen, force,
+pets, demand and nitrogen.
 """
 
 from __future__ import annotations

@@ -140,6 +140,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.002,
+    moves=True,
     asks="rows far outside, or odd in several columns",
     demand="The share of rows far from all rows of the baseline must stay within tolerance.",
     needs="a numeric feature",

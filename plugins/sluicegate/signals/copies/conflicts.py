@@ -69,7 +69,8 @@ def findings(comparison: Comparison) -> list[Finding]:
         *(_within(comparison, t, n) for t in range(len(TABLES))),
         *(_against(comparison, t, n, met[t]) for t in range(len(TABLES))),
     ]
-    if accusing(candidates) and (changed := changed_features(comparison)):
+    expected = comparison.expecting(SIGNAL, label.name, candidates)
+    if accusing(expected) and (changed := changed_features(comparison)):
         reason = (
             "rows that look alike disagree, but they may look alike only because a column changed "
             f"as a whole: {listed(changed)}"
@@ -115,6 +116,7 @@ def _within(comparison: Comparison, t: int, n: int) -> Candidate:
         text=f"{percent(found.conflicts / n)} of labels contradict an equal row "
         f"(expected {percent(expected / n)})",
         hint=_HINT,
+        question=WITHIN[t],
     )
 
 
@@ -133,6 +135,7 @@ def _against(comparison: Comparison, t: int, n: int, met: Meeting) -> Candidate:
         text=f"{k} of {met.met} rows that the baseline knows contradict its label "
         f"(expected {percent(usual_rate(known, t))})",
         hint=_HINT,
+        question=AGAINST[t],
     )
 
 
@@ -165,6 +168,7 @@ SIGNAL = Signal(
     # Labels that contradict copies; the budget of LABEL belongs to flips seen by a model.
     family=Family.CONTAMINATION,
     floor=0.003,
+    moves=True,
     asks="rows with equal or near-equal features carry different labels, within the batch or "
     "against the baseline, beyond the natural rate of each",
     demand="Rows with equal or nearly equal features must not carry different labels.",

@@ -31,8 +31,8 @@ from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.copies.copy_count import (
     COPIES,
     REPEATS,
+    copies_of_blocks,
     expected_copies,
-    learn_density,
     learned_repeats,
 )
 from sluicegate.signals.copies.deliveries import DELIVERIES
@@ -82,7 +82,8 @@ def findings(comparison: Comparison) -> list[Finding]:
             *(_groups(comparison, table, spectra[table], least, again) for least in SIZES),
         )
     ]
-    if accusing(candidates) and (changed := _excuses(comparison, candidates)):
+    expected = comparison.expecting(SIGNAL, "", candidates)
+    if accusing(expected) and (changed := _excuses(comparison, expected)):
         reason = f"rows may repeat only because a column changed as a whole: {listed(changed)}"
         return [not_evaluated(SIGNAL, reason)]
     return [
@@ -138,16 +139,16 @@ def _density(comparison: Comparison, table: int) -> float:
 
 
 def _habits(split: Split) -> dict[str, float]:
-    """Learn how much denser short blocks are; of the parts of the baseline `Repeats` knows it."""
-    learning = split.learning
-    if (
-        split.complete
-        or split.blocks is learning.blocks
-        or not learning.once(learned_repeats).spectra
-    ):
+    """Learn how much denser blocks of time are, and how many copies more they hold."""
+    if split.complete or not split.learning.once(learned_repeats).spectra:
         return {}
-    prints = enumerate(learning.once(prints_of))
-    return {f"{CODE}.density.{i}:": learn_density(table, split.blocks) for i, table in prints}
+    found: dict[str, float] = {}
+    for i, table in enumerate(split.learning.once(prints_of)):
+        blocks = copies_of_blocks(table, split.blocks)
+        if split.blocks is not split.learning.blocks:  # of these `Repeats` knows it
+            found[f"{CODE}.density.{i}:"] = blocks.density()
+        found[f"{CODE}.copies.{i}:"] = blocks.surplus()
+    return found
 
 
 def _copies(comparison: Comparison, table: int, found: float, again: float) -> Candidate:
@@ -169,12 +170,14 @@ def _copies(comparison: Comparison, table: int, found: float, again: float) -> C
         bound=(excess - 1.645 * spread) / n,
         tolerance=max(
             comparison.tolerance(SIGNAL, KINDS[table]),
+            comparison.learned(f"{CODE}.copies.{table}:"),
             expected_copies(groups, m, dense) / dense - expected / n,
         ),
         p_value=p_value,
         text=f"{percent(found / n)} of rows repeat another row of the batch "
         f"(expected {percent(expected / n)})",
         hint="Remove the copies, or confirm that the source repeats rows now.",
+        question=KINDS[table],
     )
 
 
@@ -200,6 +203,7 @@ def _groups(
         text=f"{percent(found / n)} of rows are in groups of {least} or more that repeat each "
         f"other (expected {percent(expected / n)})",
         hint="Remove the copies, or confirm that the source repeats rows now.",
+        question=f"{KINDS[table]}.{least}",
     )
 
 
@@ -246,6 +250,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.003,
+    moves=True,
     asks="rows repeat each other, exactly or nearly (three sizes of cells), or in large groups, "
     "beyond the natural rate of each",
     demand="Rows must not repeat each other or the baseline beyond tolerance.",

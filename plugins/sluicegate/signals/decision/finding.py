@@ -29,6 +29,7 @@ class Candidate:
         hint: What a person should do.
         severity: Status if it fires; None for the signal's own.
         depth: How narrow the subject is; of fired candidates the narrowest is shown.
+        question: Which of the questions it is that every batch is asked; "" for one of its depth.
     """
 
     subject: str = ""
@@ -40,6 +41,16 @@ class Candidate:
     hint: str = ""
     severity: Status | None = None
     depth: int = 0
+    question: str = ""
+
+    def key(self, signal: Signal, column: str) -> str:
+        """Return the key of what later rows of a baseline did to earlier ones, "CODE.next...".
+
+        Args:
+            signal: Whose question it is.
+            column: Column of the finding, or "".
+        """
+        return f"{signal.code}.next.{self.question or self.depth}:{column}"
 
     @property
     def computable(self) -> bool:
@@ -108,8 +119,17 @@ def accusing(candidates: Sequence[Candidate]) -> bool:
     Args:
         candidates: All questions of a finding.
     """
-    level = _PROBABLE / max(len(candidates), 1)
-    return any(c.bound > c.tolerance and c.p_value <= level for c in candidates)
+    return any(c.bound > c.tolerance and surely(c, candidates) for c in candidates)
+
+
+def surely(candidate: Candidate, candidates: Sequence[Candidate]) -> bool:
+    """Return whether chance will probably not explain one question of a finding.
+
+    Args:
+        candidate: The question.
+        candidates: All questions of the finding.
+    """
+    return candidate.p_value * max(len(candidates), 1) <= _PROBABLE
 
 
 def not_evaluated(signal: Signal, reason: str, *, column: str = "") -> Finding:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.signals.model.evidence import Evidence
-    from sluicegate.signals.model.reference import LabelReference
     from sluicegate.signals.traces import Traces
 
 CODE = "LABEL_FLIPS"
@@ -47,7 +46,8 @@ def findings(comparison: Comparison) -> list[Finding]:
         return [not_evaluated(SIGNAL, reason or "no model", column=label.name)]
     floor, judged = comparison.tolerance(SIGNAL, label.name), evidence_of(comparison)
     reason = comparison.missing(label.name) or silenced(comparison, floor)
-    reason = reason or _too_little(reference, judged)
+    if not reason and judged.n_rows < MIN_ROWS:
+        reason = f"{judged.n_rows} labelled rows of modelled classes, at least {MIN_ROWS} needed"
     asked = [] if reason else _asked(comparison, judged, floor)
     for i in () if reason else moved_columns(comparison):
         spared = _asked(comparison, evidence_of(comparison, i), floor)
@@ -60,6 +60,10 @@ def findings(comparison: Comparison) -> list[Finding]:
     if reason:
         return [not_evaluated(SIGNAL, reason, column=label.name)]
     candidates, (note, left_out) = _doubted(comparison, asked, floor), heard(comparison)
+    limit = information_limit(reference, judged.n_rows, judged.error)
+    if limit > MOST:
+        little = f"{TELL_LITTLE} among {judged.n_rows} rows, unless most labels were flipped"
+        note = f"{note}; {little}" if note else little
     return [
         Finding(
             signal=SIGNAL,
@@ -72,7 +76,7 @@ def findings(comparison: Comparison) -> list[Finding]:
             note=note,
             evidence={
                 "model_error": judged.error,
-                "information_limit": information_limit(reference, judged.n_rows, judged.error),
+                "information_limit": limit,
                 "contributors": _table(candidates),
                 "budget": candidates[0].tolerance,
                 "sequence": [asdict(excess) for _, excess in asked],
@@ -82,23 +86,18 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
 
 
-def _too_little(reference: LabelReference, judged: Evidence) -> str:
-    """Return why the rows say too little, or ""."""
-    if judged.n_rows < MIN_ROWS:
-        return f"{judged.n_rows} labelled rows of modelled classes, at least {MIN_ROWS} needed"
-    if information_limit(reference, judged.n_rows, judged.error) > MOST:
-        return f"{TELL_LITTLE} among {judged.n_rows} rows"
-    return ""
-
-
 def _asked(comparison: Comparison, judged: Evidence, floor: float) -> list[Asked]:
     if not judged.n_rows:
         return []
-    return [
+    asked = [
         overall(judged, floor),
         *by_class(comparison, judged, floor),
         *by_contributor(comparison, judged, floor),
     ]
+    column = comparison.baseline.layout.label
+    candidates = [candidate for candidate, _ in asked]
+    expected = comparison.expecting(SIGNAL, column.name if column else "", candidates)
+    return [(own, excess) for own, (_, excess) in zip(expected, asked, strict=True)]
 
 
 def _unclear(asked: list[Asked], spared: list[Asked]) -> bool:
@@ -184,6 +183,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.LABEL,
     floor=0.005,
+    moves=True,
     asks="labels contradict the baseline's model: over all rows, by class, by contributor",
     demand="Labels must agree with what the baseline says of rows like these.",
     needs=f"{MIN_ROWS} labels, two classes with 20 rows",
