@@ -17,6 +17,7 @@ from sluicegate.signals.arrival.arrival_count import TIMES
 from sluicegate.signals.arrival.reference import ARRIVAL
 from sluicegate.signals.arrival.time_counts import bulk
 from sluicegate.signals.decision.budget import number_of_blocks
+from sluicegate.signals.decision.finding import NEXT
 from sluicegate.signals.learning import MIN_BLOCK_ROWS
 from sluicegate.signals.model.clean_spread import LabelHabits
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
+_NOISY: Final = ("DRIFT_", "LABEL_PRIOR:")  # distances, whose noise would grow with them
 LENGTHS: Final[Mapping[int, str]] = {HOUR_MS: "hours", DAY_MS: "days", 7 * DAY_MS: "weeks"}
 """Blocks of time that sources have by nature, with their names in the plural."""
 
@@ -167,7 +169,7 @@ def _older(usual: Usual, aged: float) -> Usual:
 
 
 def _further(key: str, value: float, aged: float) -> float:
-    if ".between." in key:
+    if ".between." in key or (key.startswith(_NOISY) and NEXT not in key):
         return value
     return 1.0 + (value - 1.0) * aged if ".density." in key else value * aged
 

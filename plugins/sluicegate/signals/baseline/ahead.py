@@ -16,6 +16,7 @@ import numpy as np
 from sluicegate.signals.contributors.names import SHOWN
 from sluicegate.signals.decision.budget import excess_bound
 from sluicegate.signals.decision.finding import surely
+from sluicegate.signals.model.evidence import SILENT, silent_share
 from sluicegate.signals.registry import FINDINGS
 from sluicegate.signals.scan import Scan
 
@@ -79,6 +80,8 @@ class Ahead:
             scan.update(batch)
         comparison = scan.comparison({}, SHOWN)
         found: dict[str, float] = {}
+        if self._past.labels is not None:
+            found[SILENT] = silent_share(comparison)
         for finding in (f for findings in FINDINGS for f in findings(comparison)):
             for key, bound in _bounds(finding):
                 found[key] = max(bound, found.get(key, 0.0))

@@ -85,8 +85,9 @@ def _finding(comparison: Comparison, column: str, left_out: tuple[str, ...], not
                 text=f"{percent(k / n)} of rows are further out than the baseline's outermost "
                 f"{percent(before / m)}",
                 hint=_HINT + (_OF_ONE if column else ""),
+                question=f"limit {i}",
             )
-            for k, before in zip(found, reference.rows, strict=True)
+            for i, (k, before) in enumerate(zip(found, reference.rows, strict=True))
         ],
         note=note,
         evidence={"left_out": list(left_out)},

@@ -141,9 +141,9 @@ class BlockCopies:
 
     Attributes:
         rows: Rows of each, float64, shape (n_blocks,), > 0.
-        found: Its copies, same shape.
-        expected: Copies to expect among so many rows of the whole baseline, same shape.
-        share: Share of the baseline that each block is, same shape.
+        found: Its copies, float64, same shape.
+        expected: Copies to expect among so many rows of the whole baseline, float64, same shape.
+        share: Share of the baseline that each block is, float64, same shape, in (0, 1].
     """
 
     rows: NDArray[np.float64]
@@ -169,7 +169,9 @@ class BlockCopies:
         Where most rows are copies by nature, ten times as many rows would hardly be more of them.
         """
         noise = (self.found + self.expected * self.share + 1.0) / self.rows**2
-        return prediction_bound((self.found - self.expected) / self.rows, noise)
+        more = (self.found - self.expected) / self.rows
+        usual = max(float(more.mean()), 0.0)
+        return min(usual + prediction_bound(more - usual, noise), 1.0)
 
 
 def copies_of_blocks(hashes: Hashes, blocks: NDArray[np.int64]) -> BlockCopies:

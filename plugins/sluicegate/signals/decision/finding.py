@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sluicegate.signals.decision.record import Family, Status
     from sluicegate.signals.definition import Signal
 
+NEXT: Final = ".next."
+"""Part of the keys of what later rows of a baseline did to earlier ones."""
 _PROBABLE = 0.01  # the usual budget of a whole run, so that no alarm is missed
 
 
@@ -48,9 +50,10 @@ class Candidate:
 
         Args:
             signal: Whose question it is.
-            column: Column of the finding, or "".
+            column: Column of the finding; only of signals that judge columns one by one it counts.
         """
-        return f"{signal.code}.next.{self.question or self.depth}:{column}"
+        column = column if signal.by_column else ""
+        return f"{signal.code}{NEXT}{self.question or self.depth}:{column}"
 
     @property
     def computable(self) -> bool:
