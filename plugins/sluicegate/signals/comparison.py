@@ -88,6 +88,11 @@ class Comparison:
         return known.get(key, 0.0)
 
     @property
+    def aged(self) -> float:
+        """How many times further the source may have moved on than within its baseline, >= 1."""
+        return 1.0 if self.usual is None else self.usual.aged
+
+    @property
     def labels(self) -> LabelReference | None:
         """The label model, with what labels do in blocks like the batch; None without one."""
         reference = self.baseline.labels

@@ -185,8 +185,10 @@ def copies_of_blocks(hashes: Hashes, blocks: NDArray[np.int64]) -> BlockCopies:
     rows = np.bincount(blocks[inside])
     expected = [expected_copies(whole, blocks.size, n) for n in rows.tolist()]
     found = [copies(hashes[blocks == block]) for block in range(rows.size)]
-    as_floats = [np.array(values, dtype=np.float64) for values in (rows, found, expected)]
-    return BlockCopies(*as_floats, as_floats[0] / blocks.size)
+    share = rows / blocks.size
+    return BlockCopies(
+        *(np.array(values, dtype=np.float64) for values in (rows, found, expected, share))
+    )
 
 
 def copies(hashes: Hashes) -> int:

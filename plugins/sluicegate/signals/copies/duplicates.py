@@ -13,7 +13,7 @@ eight 128 times. Beyond a million different rows copies are estimated from a sam
 0.8 % may pass. Corrected over the four tables, with copies and four sizes of groups in each.
 Missing values are values: rows that lack the same ones may be equal. Where most values of a column
 went missing, that explains any repeats, and where a column moved as a whole, that explains near
-ones: then an accusation is NOT_EVALUATED.
+ones: then an accusation only warns.
 Source: rarefaction, Hurlbert 1971; tables: `fingerprints`.
 """
 
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.signals.chunk import prints_of
-from sluicegate.signals.columns.moved import changed_features, lost_features
+from sluicegate.signals.columns.moved import changed_features, explained, lost_features
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.copies.copy_count import (
     COPIES,
@@ -37,7 +37,7 @@ from sluicegate.signals.copies.copy_count import (
 )
 from sluicegate.signals.copies.deliveries import DELIVERIES
 from sluicegate.signals.copies.repeats import excess_groups_p, expected_rows, rows_in_groups
-from sluicegate.signals.decision.correction import listed, percent
+from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import normal_sf, rate_excess_p
@@ -84,8 +84,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
     expected = comparison.expecting(SIGNAL, "", candidates)
     if accusing(expected) and (changed := _excuses(comparison, expected)):
-        reason = f"rows may repeat only because a column changed as a whole: {listed(changed)}"
-        return [not_evaluated(SIGNAL, reason)]
+        candidates = explained(expected, changed)
     return [
         Finding(
             signal=SIGNAL,

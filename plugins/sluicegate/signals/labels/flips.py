@@ -11,12 +11,14 @@ whole (`evidence`). Source: see `questions`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from sluicegate.signals.columns.moved import explained
 from sluicegate.signals.comparison import MIN_ROWS, Comparison
 from sluicegate.signals.decision.finding import Candidate, Finding, accusing, not_evaluated
-from sluicegate.signals.decision.record import Family
+from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.labels.flipped_rows import KEPT
 from sluicegate.signals.labels.information import MOST, TELL_LITTLE, information_limit, tells
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from sluicegate.signals.traces import Traces
 
 CODE = "LABEL_FLIPS"
+_CONTRIBUTOR = 2  # depth of the questions about one of them
+_PEERS = 4  # contributors of whom none stands out; of fewer one could be most of the batch
+_OLD = math.sqrt(2.0)  # a batch that begins half a baseline's length after its end
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -48,18 +53,18 @@ def findings(comparison: Comparison) -> list[Finding]:
     reason = comparison.missing(label.name) or silenced(comparison, floor)
     if not reason and judged.n_rows < MIN_ROWS:
         reason = f"{judged.n_rows} labelled rows of modelled classes, at least {MIN_ROWS} needed"
-    asked = [] if reason else _asked(comparison, judged, floor)
-    for i in () if reason else moved_columns(comparison):
-        spared = _asked(comparison, evidence_of(comparison, i), floor)
-        if _unclear(asked, spared):
-            reason = (
-                f"labels contradict the model, but column {reference.telling[i].column} moved as a "
-                "whole, and the other columns say too little to tell which of both is wrong"
-            )
-        asked = _weaker(asked, spared)
     if reason:
         return [not_evaluated(SIGNAL, reason, column=label.name)]
-    candidates, (note, left_out) = _doubted(comparison, asked, floor), heard(comparison)
+    asked, unclear = _asked(comparison, judged, floor), []
+    for i in moved_columns(comparison):
+        spared = _asked(comparison, evidence_of(comparison, i), floor)
+        if _unclear(asked, spared):
+            unclear.append(reference.telling[i].column)
+        else:
+            asked = _weaker(asked, spared)
+    candidates = _together(comparison, _doubted(comparison, asked, floor))
+    candidates = explained(candidates, unclear) if unclear else candidates
+    note, left_out = heard(comparison)
     limit = information_limit(reference, judged.n_rows, judged.error)
     if limit > MOST:
         little = f"{TELL_LITTLE} among {judged.n_rows} rows, unless most labels were flipped"
@@ -83,6 +88,27 @@ def findings(comparison: Comparison) -> list[Finding]:
                 **left_out,
             },
         )
+    ]
+
+
+def _together(comparison: Comparison, found: list[Candidate]) -> list[Candidate]:
+    """Return the questions; of an old baseline what all contributors' labels did alike only warns.
+
+    Whoever flips labels is one of several who deliver; a world that has moved moves everybody.
+    """
+    each = [c for c in found if c.depth == _CONTRIBUTOR]
+    if comparison.aged < _OLD or len(each) < _PEERS or accusing(each):
+        return found
+    most = max(c.effect for c in each)
+    hint = (
+        f"None of the {len(each)} contributors stands out, and the baseline is old: the world may "
+        "have moved. Build a newer baseline, and have some of the rows labelled again."
+    )
+    return [
+        replace(c, severity=Status.WARNED, hint=hint)
+        if c.depth < _CONTRIBUTOR and 2.0 * most <= c.effect
+        else c
+        for c in found
     ]
 
 

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from sluicegate.signals.chunk import kept_classes
-from sluicegate.signals.columns.moved import changed_features, shared_features
+from sluicegate.signals.columns.moved import changed_features, explained, shared_features
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.counting import Counter, Counting
-from sluicegate.signals.decision.correction import listed, percent
+from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.definition import Signal
@@ -120,9 +120,9 @@ def findings(comparison: Comparison) -> list[Finding]:
     shared = set(shared_features(comparison))
     every = [crowd for crowd in crowded(batch, base) if shared.isdisjoint(crowd.pair)]
     found = [crowd for crowd in every if changed.isdisjoint(crowd.pair)]
+    shown = [_candidate(c, tolerance) for c in found[:1]]
     if not _accused(comparison, found) and _accused(comparison, every):
-        reason = "a pair of values is new and tied to a label, but may be new only because a column"
-        return [not_evaluated(SIGNAL, f"{reason} changed as a whole: {listed(sorted(changed))}")]
+        found, shown = every, explained([_candidate(every[0], tolerance)], changed)
     return [
         Finding(
             signal=SIGNAL,
@@ -132,8 +132,7 @@ def findings(comparison: Comparison) -> list[Finding]:
             n_baseline=int(base.rows.sum()),
             n_batch=n,
             note=note,
-            candidates=[_candidate(c, tolerance) for c in found[:1]]
-            or [nothing_found(tolerance, "no pair of values is new")],
+            candidates=shown or [nothing_found(tolerance, "no pair of values is new")],
             evidence={"associations": [_evidence(c) for c in found[:10]]},
         )
     ]

@@ -33,11 +33,10 @@ def _older(comparison: Comparison, batch: TokenTable) -> tuple[NDArray[np.float6
     What a source says more often after a year has its own mix of labels. Of a fresh baseline
     nothing is explained; of one that is twice as old as it is long all that `pairs` explains.
     """
-    aged = 1.0 if comparison.usual is None else comparison.usual.aged
-    share = min((aged - 1.0) / (MOVED - 1.0), 1.0)
+    share = min((comparison.aged - 1.0) / (MOVED - 1.0), 1.0)
     if share == 0.0:
         return None, 0.0
-    return np.full(batch.counts.shape[0], min(aged, MOVED)), share * MIXED
+    return np.full(batch.counts.shape[0], min(comparison.aged, MOVED)), share * MIXED
 
 
 def association_finding(
