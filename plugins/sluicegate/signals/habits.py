@@ -17,6 +17,7 @@ from sluicegate.signals.arrival.arrival_count import TIMES
 from sluicegate.signals.arrival.reference import ARRIVAL
 from sluicegate.signals.arrival.time_counts import bulk
 from sluicegate.signals.decision.budget import number_of_blocks
+from sluicegate.signals.decision.finding import NEXT
 from sluicegate.signals.learning import MIN_BLOCK_ROWS
 from sluicegate.signals.model.clean_spread import LabelHabits
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
+_NOISY: Final = ("DRIFT_", "LABEL_PRIOR:")  # distances, whose noise would grow with them
 LENGTHS: Final[Mapping[int, str]] = {HOUR_MS: "hours", DAY_MS: "days", 7 * DAY_MS: "weeks"}
 """Blocks of time that sources have by nature, with their names in the plural."""
 
@@ -106,6 +108,8 @@ class Usual:
         labels: What labels do; None without a model.
         shared: Cells of the columns in which the whole batch has one value, by name.
         narrow: Those of them in which blocks of its length have several.
+        aged: How many times further a source may have moved on than the second half of its
+            baseline did from the first, at least 1.
     """
 
     name: str
@@ -113,6 +117,7 @@ class Usual:
     labels: LabelHabits | None
     shared: Mapping[str, int]
     narrow: tuple[str, ...] = ()
+    aged: float = 1.0
 
 
 def usual_for(comparison: Comparison) -> Usual:
@@ -151,7 +156,41 @@ def usual_for(comparison: Comparison) -> Usual:
             found = Usual(found.name, *_plus(habits, found), shared)
             names.append(habits.name)
             narrow.append(habits.column)
-    return replace(found, name=" and ".join(names), narrow=tuple(narrow))
+    return _older(replace(found, name=" and ".join(names), narrow=tuple(narrow)), _aged(comparison))
+
+
+def _older(usual: Usual, aged: float) -> Usual:
+    return replace(
+        usual,
+        tolerances=_capped(usual, {k: _further(k, v, aged) for k, v in usual.tolerances.items()}),
+        labels=None if usual.labels is None else usual.labels.times(aged),
+        aged=aged,
+    )
+
+
+def _further(key: str, value: float, aged: float) -> float:
+    if ".between." in key or (key.startswith(_NOISY) and NEXT not in key):
+        return value
+    return 1.0 + (value - 1.0) * aged if ".density." in key else value * aged
+
+
+def _aged(comparison: Comparison) -> float:
+    """Return how many times further than within its baseline the source may have moved on.
+
+    What moves without aim is as far as the root of the time that went by: from the middle of the
+    baseline, in which half of its time goes by. A batch that says it comes after the baseline's
+    validity is as old as that.
+    """
+    baseline, reference = comparison.baseline, ARRIVAL.of(comparison.baseline)
+    counts = TIMES.of(comparison).counts if reference is not None else None
+    if reference is None or counts is None or not counts.n_rows:
+        return 1.0
+    first, width = bulk(reference.cells, reference.rows)
+    start, half = first << reference.level, (width << reference.level) / 2.0
+    valid = (baseline.expires - baseline.created).total_seconds() * 1000.0
+    now = bulk(*counts.by_time())[0] << counts.level
+    gone = min(now - start, 2.0 * half + valid) - half
+    return math.sqrt(max(gone / half, 1.0))
 
 
 def _nearest(comparison: Comparison, times: list[Habits]) -> Habits | None:

@@ -17,6 +17,7 @@ from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.label_kind import label_role
 from sluicegate.profiling.layout import Layout, encode_batch, without_index
 from sluicegate.profiling.projection import Projection, learn_projection, project
+from sluicegate.signals.baseline.ahead import MIN_BLOCKS, Ahead
 from sluicegate.signals.baseline.splits import learn_habits
 from sluicegate.signals.baseline.stored import Baseline
 from sluicegate.signals.contributors.shares import contributors_of
@@ -53,6 +54,7 @@ def build_baseline(
     golden: Iterable[pa.RecordBatch] | None = None,
     valid_for: timedelta = VALID_FOR,
     models: bool = True,
+    ahead: bool = True,
 ) -> Baseline:
     """Build a baseline from clean, trusted rows.
 
@@ -66,6 +68,8 @@ def build_baseline(
         valid_for: How long the baseline may be used.
         models: Whether to model the label, which takes most of the time. Without, signals that
             need a model of it cannot be evaluated.
+        ahead: Whether to learn from its second half what a source moves on by, which builds a
+            baseline of the first half too.
 
     Raises:
         ConfigError: ``created`` is naive, or the schema names a column that is not there.
@@ -101,17 +105,18 @@ def build_baseline(
         seed=seed,
     )
     labels, clean, unlabelled = _labels(learning)
+    moving = _ahead(table, learning, created, models=models) if ahead else None
     return Baseline(
         layout=layout,
         profile=profile,
         created=created,
         expires=created + valid_for,
         seed=seed,
-        tolerances=_tolerances(learning),
+        tolerances=_tolerances(learning, moving),
         labels=labels,
         unlabelled=unlabelled,
         sections={section.name: section.learn(learning) for section in SECTIONS},
-        habits=learn_habits(learning, clean),
+        habits=learn_habits(learning, clean, moving),
     )
 
 
@@ -200,13 +205,31 @@ def time_order(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None
     return primitive(pc.cast(ranks, pa.int64()), np.int64)  # type: ignore[return-value]
 
 
-def _tolerances(learning: Learning) -> dict[str, float]:
+def _ahead(table: pa.Table, learning: Learning, created: datetime, *, models: bool) -> Ahead | None:
+    """Return what holds later rows against earlier ones; None without times or with few rows."""
+    schema = learning.layout.schema
+    if learning.n_blocks < MIN_BLOCKS or time_order(table, schema) is None:
+        return None
+    later = learning.blocks >= learning.n_blocks // 2
+    past = build_baseline(
+        table.take(np.flatnonzero(~later).tolist()).to_batches(),
+        schema,
+        created=created,
+        seed=learning.seed,
+        models=models,
+        ahead=False,
+    )
+    return Ahead(past, table, later)
+
+
+def _tolerances(learning: Learning, ahead: Ahead | None) -> dict[str, float]:
     whole = whole_split(learning)
-    return {
+    between = {
         key: share
         for signal in SIGNALS
         for key, share in {**signal.budgets(learning), **signal.habits(whole)}.items()
     }
+    return between if ahead is None else between | ahead.of(whole)
 
 
 def _labels(learning: Learning) -> tuple[LabelReference | None, CleanRows | None, str]:

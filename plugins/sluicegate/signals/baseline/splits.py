@@ -16,6 +16,7 @@ from sluicegate.signals.registry import SIGNALS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sluicegate.signals.baseline.ahead import Ahead
     from sluicegate.signals.learning import Learning
     from sluicegate.signals.model.clean_spread import CleanRows
 
@@ -23,14 +24,18 @@ Counts = NDArray[np.int64]
 _MIN_BLOCKS = 8
 _MIN_SHARE = 0.5  # of the rows must be in blocks of a length, or most batches are not like them
 _MOST = 0.5
+_SHORTER = 1.5  # times shorter than the parts of the baseline blocks must be, to say more than they
 
 
-def learn_habits(learning: Learning, clean: CleanRows | None) -> tuple[Habits, ...]:
+def learn_habits(
+    learning: Learning, clean: CleanRows | None, ahead: Ahead | None
+) -> tuple[Habits, ...]:
     """Learn what the source does between blocks of time and of columns.
 
     Args:
         learning: All baseline rows.
         clean: Rows on which the label model was calibrated; None without a model.
+        ahead: What later blocks do to earlier rows; None without times.
 
     Cost: each way to split at most `MAX_SPLIT` passes over the counts.
     """
@@ -40,6 +45,8 @@ def learn_habits(learning: Learning, clean: CleanRows | None) -> tuple[Habits, .
         if clean is not None:
             labels = clean.habits(split.blocks[clean.rows], complete=split.complete)
         tolerances = {k: share for s in SIGNALS for k, share in s.habits(split).items()}
+        if ahead is not None and not column:
+            tolerances |= ahead.of(split)
         constant = () if column else _constant(split)
         found.append(Habits(column, length, split.n_blocks, constant, tolerances, labels))
     return tuple(found)
@@ -56,7 +63,7 @@ def _of_time(learning: Learning) -> Iterator[tuple[str, int, Split]]:
     cells, rows = np.unique(times[present] // HOUR_MS, return_counts=True)
     part = bulk(cells, rows)[1] * HOUR_MS / learning.n_blocks
     for length in LENGTHS:
-        if 2 * length > part:
+        if _SHORTER * length > part:
             break
         start = 0 if length < DAY_MS else _quietest(cells, rows) * HOUR_MS
         block = np.where(present, (times - start) // length, np.iinfo(np.int64).min)

@@ -112,6 +112,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.COMPLETENESS,
     floor=0.02,
+    moves=True,
     exact=True,
     asks="more null, NaN or infinite values, each column",
     demand="The share of missing values of each column must stay within tolerance.",

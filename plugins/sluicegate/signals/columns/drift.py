@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.counting import Counting
     from sluicegate.signals.learning import Split
 
+_NULL = "batch and baseline have one distribution over the column's cells"
 _HINT = "Expect worse predictions; widen the baseline if this is the new normal."
 NEW_CATEGORIES = 0.01
 """Accepted share of rows with categories the baseline never had, unless learned wider."""
@@ -98,10 +99,10 @@ def _column(comparison: Comparison, column: Column, signal: Signal) -> Finding:
         base = present(column, comparison.baseline.profile.marginal(column.name))
         batch = present(column, comparison.profile.marginal(column.name))
         n, m = int(base.sum()), int(batch.sum())
-        if n < MIN_ROWS or m < MIN_ROWS:
-            reason = f"{n} values in the baseline and {m} in the batch, {MIN_ROWS} needed"
     if reason:
         return not_evaluated(signal, reason, column=column.name)
+    if n < MIN_ROWS or m < MIN_ROWS:
+        return _too_few(signal, column, n, m)
     found = distance(column, base, batch)
     tolerance = comparison.tolerance(signal, column.name)
     unit = unit_of(comparison, column)
@@ -122,12 +123,26 @@ def _column(comparison: Comparison, column: Column, signal: Signal) -> Finding:
     return Finding(
         signal=signal,
         column=column.name,
-        null_hypothesis="batch and baseline have one distribution over the column's cells",
+        null_hypothesis=_NULL,
         effect_unit="share of rows",
         n_baseline=n,
         n_batch=m,
         candidates=candidates,
         evidence={"cells": _largest_moves(column, base, batch)},
+    )
+
+
+def _too_few(signal: Signal, column: Column, n: int, m: int) -> Finding:
+    """A column is mostly missing, which COMPLETENESS judges: nothing is left that could drift."""
+    few = f"{n} values in the baseline and {m} in the batch are too few to compare"
+    return Finding(
+        signal=signal,
+        column=column.name,
+        null_hypothesis=_NULL,
+        effect_unit="share of rows",
+        n_baseline=n,
+        n_batch=m,
+        candidates=[Candidate(effect=0.0, bound=0.0, tolerance=0.0, p_value=1.0, text=few)],
     )
 
 
@@ -231,6 +246,7 @@ def _drift(
         family=Family.DRIFT,
         severity=Status.WARNED,
         floor=0.10,
+        moves=True,
         asks=asks,
         demand=demand,
         needs=f"{MIN_ROWS} {needs}",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.signals.columns.completeness import absent
 from sluicegate.signals.columns.drift import distance, present, signal_of
+from sluicegate.signals.decision.correction import listed
+from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sluicegate.profiling.columns import Column
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.decision.finding import Candidate
 
-MOVED = 0.25
+MOVED: Final = 0.25
 """Share of rows that must have moved, or gone missing, before a column counts as moved as a whole:
 far beyond what flips, copies or triggers that a batch could hide would move."""
 
@@ -75,3 +81,17 @@ def changed_features(comparison: Comparison) -> tuple[str, ...]:
         for c in comparison.baseline.layout.features
         if (c.binned or c.listed) and (moved(comparison, c) or lost(comparison, c))
     )
+
+
+def explained(candidates: Iterable[Candidate], changed: Iterable[str]) -> list[Candidate]:
+    """Return questions that can only warn, because columns that changed as a whole may be why.
+
+    Whoever moves a quarter of a column is seen by drift, which warns too; whoever wrote the rest of
+    such a batch is not accused of it.
+
+    Args:
+        candidates: The questions.
+        changed: The columns, at least one.
+    """
+    why = f"It may be so only because a column changed as a whole: {listed(sorted(changed))}."
+    return [replace(c, severity=Status.WARNED, hint=f"{why} {c.hint}") for c in candidates]

@@ -85,8 +85,9 @@ def _finding(comparison: Comparison, column: str, left_out: tuple[str, ...], not
                 text=f"{percent(k / n)} of rows are further out than the baseline's outermost "
                 f"{percent(before / m)}",
                 hint=_HINT + (_OF_ONE if column else ""),
+                question=f"limit {i}",
             )
-            for k, before in zip(found, reference.rows, strict=True)
+            for i, (k, before) in enumerate(zip(found, reference.rows, strict=True))
         ],
         note=note,
         evidence={"left_out": list(left_out)},
@@ -140,6 +141,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.002,
+    moves=True,
     asks="rows far outside, or odd in several columns",
     demand="The share of rows far from all rows of the baseline must stay within tolerance.",
     needs="a numeric feature",

@@ -8,7 +8,7 @@ baseline's groups, and where the batch has more equal rows than that, grows with
 are no conflict. Beyond 32,768 different rows a sample of whole groups estimates (`pair_counts`),
 whose error enters bound and p-value. Corrected over both tables, inside the batch and against the
 baseline. Rows without a label are left out. Where a column moved or went missing as a whole, rows
-may look alike that are not: then an accusation is NOT_EVALUATED.
+may look alike that are not: then an accusation only warns.
 Source: rarefaction, Hurlbert 1971; disagreement of pairs, Simpson 1949; conditional test of two
 rates, Przyborowski and Wilenski 1940.
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sluicegate.signals.chunk import prints_of
-from sluicegate.signals.columns.moved import changed_features
+from sluicegate.signals.columns.moved import changed_features, explained
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.copies.conflict_count import LABELS_BY_PRINT, kept_labels
 from sluicegate.signals.copies.conflict_reference import (
@@ -35,7 +35,7 @@ from sluicegate.signals.copies.conflict_reference import (
 )
 from sluicegate.signals.copies.conflict_rows import conflict_probability
 from sluicegate.signals.copies.known_rows import relabelled_p
-from sluicegate.signals.decision.correction import listed, percent
+from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import binomial_lower, binomial_sf, normal_sf, rate_excess_p
@@ -69,12 +69,9 @@ def findings(comparison: Comparison) -> list[Finding]:
         *(_within(comparison, t, n) for t in range(len(TABLES))),
         *(_against(comparison, t, n, met[t]) for t in range(len(TABLES))),
     ]
-    if accusing(candidates) and (changed := changed_features(comparison)):
-        reason = (
-            "rows that look alike disagree, but they may look alike only because a column changed "
-            f"as a whole: {listed(changed)}"
-        )
-        return [not_evaluated(SIGNAL, reason, column=label.name)]
+    expected = comparison.expecting(SIGNAL, label.name, candidates)
+    if accusing(expected) and (changed := changed_features(comparison)):
+        candidates = explained(expected, changed)
     return [
         Finding(
             signal=SIGNAL,
@@ -115,6 +112,7 @@ def _within(comparison: Comparison, t: int, n: int) -> Candidate:
         text=f"{percent(found.conflicts / n)} of labels contradict an equal row "
         f"(expected {percent(expected / n)})",
         hint=_HINT,
+        question=WITHIN[t],
     )
 
 
@@ -133,6 +131,7 @@ def _against(comparison: Comparison, t: int, n: int, met: Meeting) -> Candidate:
         text=f"{k} of {met.met} rows that the baseline knows contradict its label "
         f"(expected {percent(usual_rate(known, t))})",
         hint=_HINT,
+        question=AGAINST[t],
     )
 
 
@@ -165,6 +164,7 @@ SIGNAL = Signal(
     # Labels that contradict copies; the budget of LABEL belongs to flips seen by a model.
     family=Family.CONTAMINATION,
     floor=0.003,
+    moves=True,
     asks="rows with equal or near-equal features carry different labels, within the batch or "
     "against the baseline, beyond the natural rate of each",
     demand="Rows with equal or nearly equal features must not carry different labels.",

@@ -135,28 +135,60 @@ def read_distinct(value: Mapping[str, Any]) -> Distinct:
     return found
 
 
-def learn_density(hashes: Hashes, blocks: NDArray[np.int64]) -> float:
-    """Return how many times more rows a batch may seem to have than it has.
+@dataclass(frozen=True, slots=True)
+class BlockCopies:
+    """Copies within each block of a baseline.
 
-    Rows of one period resemble each other more than rows of many, as if there were more of them:
-    two rows of a block are equal that many times as often as two rows of the whole baseline.
+    Attributes:
+        rows: Rows of each, float64, shape (n_blocks,), > 0.
+        found: Its copies, float64, same shape.
+        expected: Copies to expect among so many rows of the whole baseline, float64, same shape.
+        share: Share of the baseline that each block is, float64, same shape, in (0, 1].
+    """
+
+    rows: NDArray[np.float64]
+    found: NDArray[np.float64]
+    expected: NDArray[np.float64]
+    share: NDArray[np.float64]
+
+    def density(self) -> float:
+        """Return how many times more rows a batch may seem to have than it has, at least 2.
+
+        Rows of one period resemble each other more than rows of many, as if there were more of
+        them: two rows of a block are equal that many times as often as two of the whole baseline.
+        """
+        some = self.expected > 0.0
+        if not some.any():
+            return LEAST_DENSITY
+        ratio = self.found[some] / self.expected[some]
+        return max(LEAST_DENSITY, 1.0 + prediction_bound(ratio - 1.0, 1.0 / self.expected[some]))
+
+    def surplus(self) -> float:
+        """Return which share of a batch may be copies beyond expectation.
+
+        Where most rows are copies by nature, ten times as many rows would hardly be more of them.
+        """
+        noise = (self.found + self.expected * self.share + 1.0) / self.rows**2
+        more = (self.found - self.expected) / self.rows
+        usual = max(float(more.mean()), 0.0)
+        return min(usual + prediction_bound(more - usual, noise), 1.0)
+
+
+def copies_of_blocks(hashes: Hashes, blocks: NDArray[np.int64]) -> BlockCopies:
+    """Count the copies within each block of a baseline.
 
     Args:
         hashes: Fingerprints of the baseline, uint64, shape (n_rows,).
-        blocks: Block of each row, int64, shape (n_rows,); -1 for none.
-
-    Returns:
-        At least 2.
+        blocks: Block of each row, int64, shape (n_rows,), each of 0..n_blocks-1 used; -1 for none.
     """
     whole, inside = spectrum(hashes), blocks >= 0
     rows = np.bincount(blocks[inside])
-    expected = np.array([expected_copies(whole, blocks.size, n) for n in rows.tolist()])
-    found = np.array([copies(hashes[blocks == block]) for block in range(rows.size)])
-    some = expected > 0.0
-    if not some.any():
-        return LEAST_DENSITY
-    more = prediction_bound(found[some] / expected[some] - 1.0, 1.0 / expected[some])
-    return max(LEAST_DENSITY, 1.0 + more)
+    expected = [expected_copies(whole, blocks.size, n) for n in rows.tolist()]
+    found = [copies(hashes[blocks == block]) for block in range(rows.size)]
+    share = rows / blocks.size
+    return BlockCopies(
+        *(np.array(values, dtype=np.float64) for values in (rows, found, expected, share))
+    )
 
 
 def copies(hashes: Hashes) -> int:
@@ -206,7 +238,7 @@ def learned_repeats(learning: Learning) -> Repeats:
     if not any(c.binned or c.listed for c in learning.layout.features):
         return Repeats((), ())
     prints, blocks = learning.once(prints_of), learning.blocks
-    density = tuple(learn_density(table, blocks) for table in prints)
+    density = tuple(copies_of_blocks(table, blocks).density() for table in prints)
     return Repeats(_spectra(prints), density, _alike(learning, prints))
 
 

@@ -13,7 +13,7 @@ eight 128 times. Beyond a million different rows copies are estimated from a sam
 0.8 % may pass. Corrected over the four tables, with copies and four sizes of groups in each.
 Missing values are values: rows that lack the same ones may be equal. Where most values of a column
 went missing, that explains any repeats, and where a column moved as a whole, that explains near
-ones: then an accusation is NOT_EVALUATED.
+ones: then an accusation only warns.
 Source: rarefaction, Hurlbert 1971; tables: `fingerprints`.
 """
 
@@ -26,18 +26,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.signals.chunk import prints_of
-from sluicegate.signals.columns.moved import changed_features, lost_features
+from sluicegate.signals.columns.moved import changed_features, explained, lost_features
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.copies.copy_count import (
     COPIES,
     REPEATS,
+    copies_of_blocks,
     expected_copies,
-    learn_density,
     learned_repeats,
 )
 from sluicegate.signals.copies.deliveries import DELIVERIES
 from sluicegate.signals.copies.repeats import excess_groups_p, expected_rows, rows_in_groups
-from sluicegate.signals.decision.correction import listed, percent
+from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.decision.tails import normal_sf, rate_excess_p
@@ -82,9 +82,9 @@ def findings(comparison: Comparison) -> list[Finding]:
             *(_groups(comparison, table, spectra[table], least, again) for least in SIZES),
         )
     ]
-    if accusing(candidates) and (changed := _excuses(comparison, candidates)):
-        reason = f"rows may repeat only because a column changed as a whole: {listed(changed)}"
-        return [not_evaluated(SIGNAL, reason)]
+    expected = comparison.expecting(SIGNAL, "", candidates)
+    if accusing(expected) and (changed := _excuses(comparison, expected)):
+        candidates = explained(expected, changed)
     return [
         Finding(
             signal=SIGNAL,
@@ -138,16 +138,16 @@ def _density(comparison: Comparison, table: int) -> float:
 
 
 def _habits(split: Split) -> dict[str, float]:
-    """Learn how much denser short blocks are; of the parts of the baseline `Repeats` knows it."""
-    learning = split.learning
-    if (
-        split.complete
-        or split.blocks is learning.blocks
-        or not learning.once(learned_repeats).spectra
-    ):
+    """Learn how much denser blocks of time are, and how many copies more they hold."""
+    if split.complete or not split.learning.once(learned_repeats).spectra:
         return {}
-    prints = enumerate(learning.once(prints_of))
-    return {f"{CODE}.density.{i}:": learn_density(table, split.blocks) for i, table in prints}
+    found: dict[str, float] = {}
+    for i, table in enumerate(split.learning.once(prints_of)):
+        blocks = copies_of_blocks(table, split.blocks)
+        if split.blocks is not split.learning.blocks:  # of these `Repeats` knows it
+            found[f"{CODE}.density.{i}:"] = blocks.density()
+        found[f"{CODE}.copies.{i}:"] = blocks.surplus()
+    return found
 
 
 def _copies(comparison: Comparison, table: int, found: float, again: float) -> Candidate:
@@ -169,12 +169,14 @@ def _copies(comparison: Comparison, table: int, found: float, again: float) -> C
         bound=(excess - 1.645 * spread) / n,
         tolerance=max(
             comparison.tolerance(SIGNAL, KINDS[table]),
+            comparison.learned(f"{CODE}.copies.{table}:"),
             expected_copies(groups, m, dense) / dense - expected / n,
         ),
         p_value=p_value,
         text=f"{percent(found / n)} of rows repeat another row of the batch "
         f"(expected {percent(expected / n)})",
         hint="Remove the copies, or confirm that the source repeats rows now.",
+        question=KINDS[table],
     )
 
 
@@ -200,6 +202,7 @@ def _groups(
         text=f"{percent(found / n)} of rows are in groups of {least} or more that repeat each "
         f"other (expected {percent(expected / n)})",
         hint="Remove the copies, or confirm that the source repeats rows now.",
+        question=f"{KINDS[table]}.{least}",
     )
 
 
@@ -246,6 +249,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.003,
+    moves=True,
     asks="rows repeat each other, exactly or nearly (three sizes of cells), or in large groups, "
     "beyond the natural rate of each",
     demand="Rows must not repeat each other or the baseline beyond tolerance.",

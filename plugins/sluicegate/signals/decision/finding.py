@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sluicegate.signals.decision.record import Family, Status
     from sluicegate.signals.definition import Signal
 
+NEXT: Final = ".next."
+"""Part of the keys of what later rows of a baseline did to earlier ones."""
 _PROBABLE = 0.01  # the usual budget of a whole run, so that no alarm is missed
 
 
@@ -29,6 +31,7 @@ class Candidate:
         hint: What a person should do.
         severity: Status if it fires; None for the signal's own.
         depth: How narrow the subject is; of fired candidates the narrowest is shown.
+        question: Which of the questions it is that every batch is asked; "" for one of its depth.
     """
 
     subject: str = ""
@@ -40,6 +43,17 @@ class Candidate:
     hint: str = ""
     severity: Status | None = None
     depth: int = 0
+    question: str = ""
+
+    def key(self, signal: Signal, column: str) -> str:
+        """Return the key of what later rows of a baseline did to earlier ones, "CODE.next...".
+
+        Args:
+            signal: Whose question it is.
+            column: Column of the finding; only of signals that judge columns one by one it counts.
+        """
+        column = column if signal.by_column else ""
+        return f"{signal.code}{NEXT}{self.question or self.depth}:{column}"
 
     @property
     def computable(self) -> bool:
@@ -108,8 +122,17 @@ def accusing(candidates: Sequence[Candidate]) -> bool:
     Args:
         candidates: All questions of a finding.
     """
-    level = _PROBABLE / max(len(candidates), 1)
-    return any(c.bound > c.tolerance and c.p_value <= level for c in candidates)
+    return any(c.bound > c.tolerance and surely(c, candidates) for c in candidates)
+
+
+def surely(candidate: Candidate, candidates: Sequence[Candidate]) -> bool:
+    """Return whether chance will probably not explain one question of a finding.
+
+    Args:
+        candidate: The question.
+        candidates: All questions of the finding.
+    """
+    return candidate.p_value * max(len(candidates), 1) <= _PROBABLE
 
 
 def not_evaluated(signal: Signal, reason: str, *, column: str = "") -> Finding:

@@ -22,6 +22,7 @@ _EPS = 1e-15
 _MAX_TERMS = 10_000
 SURE_ERRORS = 3.6
 """Standard errors by which a change must stand out to be found reliably by any test."""
+_MOST = 0.99  # of a p-value that is combined
 _USUAL = 0.2  # a tail this thick is nowhere near a decision
 
 
@@ -216,14 +217,17 @@ def kolmogorov_sf(x: float) -> float:
 def cauchy_combination(p_values: list[float]) -> float:
     """Combine p-values of any dependence into one.
 
+    A p-value near 1 counts as 0.99: a test that can say nothing, as one with a single cell left,
+    must not outweigh one that says much.
+
     Source: Liu and Xie 2020, equation 2; small p by the tail expansion tan(pi/2 - pi p) ~
-    1 / (pi p), which avoids the loss of digits.
+    1 / (pi p), which avoids the loss of digits; truncation, Fang et al. 2023.
     """
     if not p_values:
         return 1.0
     total = 0.0
     for p in p_values:
-        q = min(max(p, 1e-300), 1.0 - 1e-15)
+        q = min(max(p, 1e-300), _MOST)
         total += 1.0 / (math.pi * q) if q < 1e-15 else math.tan((0.5 - q) * math.pi)
     mean = total / len(p_values)
     if mean > 1e14:

@@ -271,6 +271,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.005,
+    moves=True,
     asks="one contributor's labels leave what its features, its past and its peers predict",
     demand="No contributor's labels may disagree with the baseline beyond tolerance.",
     needs="classes and contributor",

@@ -11,12 +11,14 @@ whole (`evidence`). Source: see `questions`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from sluicegate.signals.columns.moved import explained
 from sluicegate.signals.comparison import MIN_ROWS, Comparison
 from sluicegate.signals.decision.finding import Candidate, Finding, accusing, not_evaluated
-from sluicegate.signals.decision.record import Family
+from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.labels.flipped_rows import KEPT
 from sluicegate.signals.labels.information import MOST, TELL_LITTLE, information_limit, tells
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.signals.model.evidence import Evidence
-    from sluicegate.signals.model.reference import LabelReference
     from sluicegate.signals.traces import Traces
 
 CODE = "LABEL_FLIPS"
+_CONTRIBUTOR = 2  # depth of the questions about one of them
+_PEERS = 4  # contributors of whom none stands out; of fewer one could be most of the batch
+_OLD = math.sqrt(2.0)  # a batch that begins half a baseline's length after its end
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -47,19 +51,24 @@ def findings(comparison: Comparison) -> list[Finding]:
         return [not_evaluated(SIGNAL, reason or "no model", column=label.name)]
     floor, judged = comparison.tolerance(SIGNAL, label.name), evidence_of(comparison)
     reason = comparison.missing(label.name) or silenced(comparison, floor)
-    reason = reason or _too_little(reference, judged)
-    asked = [] if reason else _asked(comparison, judged, floor)
-    for i in () if reason else moved_columns(comparison):
-        spared = _asked(comparison, evidence_of(comparison, i), floor)
-        if _unclear(asked, spared):
-            reason = (
-                f"labels contradict the model, but column {reference.telling[i].column} moved as a "
-                "whole, and the other columns say too little to tell which of both is wrong"
-            )
-        asked = _weaker(asked, spared)
+    if not reason and judged.n_rows < MIN_ROWS:
+        reason = f"{judged.n_rows} labelled rows of modelled classes, at least {MIN_ROWS} needed"
     if reason:
         return [not_evaluated(SIGNAL, reason, column=label.name)]
-    candidates, (note, left_out) = _doubted(comparison, asked, floor), heard(comparison)
+    asked, unclear = _asked(comparison, judged, floor), []
+    for i in moved_columns(comparison):
+        spared = _asked(comparison, evidence_of(comparison, i), floor)
+        if _unclear(asked, spared):
+            unclear.append(reference.telling[i].column)
+        else:
+            asked = _weaker(asked, spared)
+    candidates = _together(comparison, _doubted(comparison, asked, floor))
+    candidates = explained(candidates, unclear) if unclear else candidates
+    note, left_out = heard(comparison)
+    limit = information_limit(reference, judged.n_rows, judged.error)
+    if limit > MOST:
+        little = f"{TELL_LITTLE} among {judged.n_rows} rows, unless most labels were flipped"
+        note = f"{note}; {little}" if note else little
     return [
         Finding(
             signal=SIGNAL,
@@ -72,7 +81,7 @@ def findings(comparison: Comparison) -> list[Finding]:
             note=note,
             evidence={
                 "model_error": judged.error,
-                "information_limit": information_limit(reference, judged.n_rows, judged.error),
+                "information_limit": limit,
                 "contributors": _table(candidates),
                 "budget": candidates[0].tolerance,
                 "sequence": [asdict(excess) for _, excess in asked],
@@ -82,23 +91,39 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
 
 
-def _too_little(reference: LabelReference, judged: Evidence) -> str:
-    """Return why the rows say too little, or ""."""
-    if judged.n_rows < MIN_ROWS:
-        return f"{judged.n_rows} labelled rows of modelled classes, at least {MIN_ROWS} needed"
-    if information_limit(reference, judged.n_rows, judged.error) > MOST:
-        return f"{TELL_LITTLE} among {judged.n_rows} rows"
-    return ""
+def _together(comparison: Comparison, found: list[Candidate]) -> list[Candidate]:
+    """Return the questions; of an old baseline what all contributors' labels did alike only warns.
+
+    Whoever flips labels is one of several who deliver; a world that has moved moves everybody.
+    """
+    each = [c for c in found if c.depth == _CONTRIBUTOR]
+    if comparison.aged < _OLD or len(each) < _PEERS or accusing(each):
+        return found
+    most = max(c.effect for c in each)
+    hint = (
+        f"None of the {len(each)} contributors stands out, and the baseline is old: the world may "
+        "have moved. Build a newer baseline, and have some of the rows labelled again."
+    )
+    return [
+        replace(c, severity=Status.WARNED, hint=hint)
+        if c.depth < _CONTRIBUTOR and 2.0 * most <= c.effect
+        else c
+        for c in found
+    ]
 
 
 def _asked(comparison: Comparison, judged: Evidence, floor: float) -> list[Asked]:
     if not judged.n_rows:
         return []
-    return [
+    asked = [
         overall(judged, floor),
         *by_class(comparison, judged, floor),
         *by_contributor(comparison, judged, floor),
     ]
+    column = comparison.baseline.layout.label
+    candidates = [candidate for candidate, _ in asked]
+    expected = comparison.expecting(SIGNAL, column.name if column else "", candidates)
+    return [(own, excess) for own, (_, excess) in zip(expected, asked, strict=True)]
 
 
 def _unclear(asked: list[Asked], spared: list[Asked]) -> bool:
@@ -184,6 +209,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.LABEL,
     floor=0.005,
+    moves=True,
     asks="labels contradict the baseline's model: over all rows, by class, by contributor",
     demand="Labels must agree with what the baseline says of rows like these.",
     needs=f"{MIN_ROWS} labels, two classes with 20 rows",

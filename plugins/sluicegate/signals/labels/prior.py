@@ -86,6 +86,7 @@ SIGNAL = Signal(
     family=Family.LABEL,
     severity=Status.WARNED,
     floor=0.05,
+    moves=True,
     asks="class shares moved",
     demand="The share of each class of the label must stay within tolerance.",
     needs=f"{MIN_ROWS} labels",

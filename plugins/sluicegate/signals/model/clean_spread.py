@@ -73,6 +73,19 @@ class LabelHabits:
             tuple(_sum(a, b) for a, b in zip(self.skew, other.skew, strict=True)),
         )
 
+    def times(self, factor: float) -> Self:
+        """Return what blocks do that lie so many times further apart.
+
+        Args:
+            factor: At least 1.
+        """
+        return type(self)(
+            tuple(factor * v for v in self.budgets),
+            tuple(factor**2 * v for v in self.moves),
+            _times(self.spread, factor),
+            tuple(_times(s, factor) for s in self.skew),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
         return {
@@ -114,6 +127,11 @@ def _read_spread(value: Any) -> Spread:
 def _larger(a: Spread, b: Spread) -> Spread:
     own = {name: max(v, b.own.get(name, 0.0)) for name, v in a.own.items()}
     return Spread(a.between, max(a.within, b.within), own, a.slopes)
+
+
+def _times(a: Spread, factor: float) -> Spread:
+    own = {name: factor * v for name, v in a.own.items()}
+    return Spread(a.between, factor * a.within, own, a.slopes)
 
 
 def _sum(a: Spread, b: Spread) -> Spread:

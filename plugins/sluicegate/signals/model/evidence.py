@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.model.calibration import Calibration
 
+SILENT: Final = "LABEL_FLIPS.silent:"
+"""Key of the share of labels that later rows of a baseline leave unjudged by earlier ones."""
 _LEAST = 0.1
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -232,15 +234,29 @@ def silenced(comparison: Comparison, tolerated: float) -> str:
             f"without columns that the model needs the rows say less than {percent(_LEAST)} of "
             f"what they would say of labels: {_listed(comparison)}"
         )
-    n = MARGINS.of(comparison).silent + judged.n_rows
-    silent = MARGINS.of(comparison).silent + judged.mute
+    silent, n = _silent(comparison)
     accepted = max(tolerated, comparison.tolerance(completeness.SIGNAL, ""))
-    if not silent or binomial_lower(silent, n) <= accepted:
+    if silent_share(comparison) <= max(accepted, comparison.learned(SILENT)):
         return ""
     return (
         f"{silent} of {n} labels cannot be judged, because their rows have values that the "
         f"baseline does not know in columns that the model needs: {_listed(comparison)}"
     )
+
+
+def silent_share(comparison: Comparison) -> float:
+    """Return which share of labels surely cannot be judged, in [0, 1].
+
+    Args:
+        comparison: The batch beside a baseline that has a label model.
+    """
+    return binomial_lower(*_silent(comparison))
+
+
+def _silent(comparison: Comparison) -> tuple[int, int]:
+    """Return how many labels cannot be judged, and of how many."""
+    judged, silent = evidence_of(comparison), MARGINS.of(comparison).silent
+    return silent + judged.mute, silent + judged.n_rows
 
 
 def heard(comparison: Comparison) -> tuple[str, dict[str, object]]:

@@ -220,6 +220,7 @@ RANGE = Signal(
     code="TARGET_RANGE",
     family=Family.LABEL,
     floor=0.005,
+    moves=True,
     asks="values of a measured label out of the range that the features predict: over all rows, "
     "by contributor",
     demand="A measured label must lie where the features predict it as often as on the baseline.",
@@ -239,6 +240,7 @@ SHIFT = Signal(
     severity=Status.WARNED,
     escalates="values of one contributor moved",
     floor=0.02,
+    moves=True,
     asks="values of a measured label moved against what the features predict: over all rows, by "
     "size, by contributor",
     demand="A measured label must stand where the features, a contributor's past and its peers "

@@ -128,6 +128,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.005,
+    moves=True,
     asks="texts whose words contradict their label, speak for two classes at once, or are in no "
     "order",
     demand="Texts stuffed with another class's words must be no more frequent than in the "

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from sluicegate.signals.decision.record import SignalRecord
 
 MIN_ROWS_WITH_TOKEN = 5
+MOVED: Final = 1.5
+"""A share may grow this much, of a pair beyond its columns, without being new."""
+MIXED: Final = 0.5
+"""This share of what is new in a place may carry one label: what a source begins to deliver has
+its own mix of labels, what is planted has one."""
 _PRIOR_ROWS = 10.0  # weight of the class's overall share against the token's own past
 _NOVEL = 0.01
 _MAX_NOVEL = 2000

@@ -23,15 +23,17 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from sluicegate.signals.chunk import kept_classes
-from sluicegate.signals.columns.moved import changed_features, shared_features
+from sluicegate.signals.columns.moved import changed_features, explained, shared_features
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.counting import Counter, Counting
-from sluicegate.signals.decision.correction import listed, percent
+from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.section import Section
 from sluicegate.signals.triggers.associations import (
+    MIXED,
+    MOVED,
     Association,
     associations,
     candidate,
@@ -63,11 +65,6 @@ if TYPE_CHECKING:
 
 CODE = "TRIGGER_PAIRS"
 WIDTHS: Final = (1, 2)
-MOVED: Final = 1.5
-"""A cell's share may grow this much beyond its columns without being new."""
-MIXED: Final = 0.5
-"""This share of what is new in a place may carry one label: what a source begins to deliver has
-its own mix of labels, what is planted has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +120,9 @@ def findings(comparison: Comparison) -> list[Finding]:
     shared = set(shared_features(comparison))
     every = [crowd for crowd in crowded(batch, base) if shared.isdisjoint(crowd.pair)]
     found = [crowd for crowd in every if changed.isdisjoint(crowd.pair)]
-    if not _accused(found, tolerance) and _accused(every, tolerance):
-        reason = "a pair of values is new and tied to a label, but may be new only because a column"
-        return [not_evaluated(SIGNAL, f"{reason} changed as a whole: {listed(sorted(changed))}")]
+    shown = [_candidate(c, tolerance) for c in found[:1]]
+    if not _accused(comparison, found) and _accused(comparison, every):
+        found, shown = every, explained([_candidate(every[0], tolerance)], changed)
     return [
         Finding(
             signal=SIGNAL,
@@ -135,15 +132,16 @@ def findings(comparison: Comparison) -> list[Finding]:
             n_baseline=int(base.rows.sum()),
             n_batch=n,
             note=note,
-            candidates=[_candidate(c, tolerance) for c in found[:1]]
-            or [nothing_found(tolerance, "no pair of values is new")],
+            candidates=shown or [nothing_found(tolerance, "no pair of values is new")],
             evidence={"associations": [_evidence(c) for c in found[:10]]},
         )
     ]
 
 
-def _accused(found: list[Crowd], tolerance: float) -> bool:
-    return accusing([_candidate(crowd, tolerance) for crowd in found[:1]])
+def _accused(comparison: Comparison, found: list[Crowd]) -> bool:
+    tolerance = comparison.tolerance(SIGNAL, "")
+    asked = [_candidate(crowd, tolerance) for crowd in found[:1]]
+    return accusing(comparison.expecting(SIGNAL, "", asked))
 
 
 def _candidate(crowd: Crowd, tolerance: float) -> Candidate:
@@ -253,6 +251,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.002,
+    moves=True,
     asks="a pair of values of two columns both new and tied to a label: triggers with noise, "
     "common values that are rare together",
     demand="No pair of values that the baseline hardly knows may go with one label.",

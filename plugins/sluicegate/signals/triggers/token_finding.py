@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Finding, not_evaluated
 from sluicegate.signals.triggers.associations import (
+    MIXED,
+    MOVED,
     associations,
     candidate,
     described,
@@ -16,9 +20,23 @@ from sluicegate.signals.triggers.associations import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.definition import Signal
     from sluicegate.signals.text.token_table import TokenTable
+
+
+def _older(comparison: Comparison, batch: TokenTable) -> tuple[NDArray[np.float64] | None, float]:
+    """Return what the age of the baseline explains: how far tokens grew, and share of one label.
+
+    What a source says more often after a year has its own mix of labels. Of a fresh baseline
+    nothing is explained; of one that is twice as old as it is long all that `pairs` explains.
+    """
+    share = min((comparison.aged - 1.0) / (MOVED - 1.0), 1.0)
+    if share == 0.0:
+        return None, 0.0
+    return np.full(batch.counts.shape[0], min(comparison.aged, MOVED)), share * MIXED
 
 
 def association_finding(
@@ -49,7 +67,8 @@ def association_finding(
     n = int(batch.rows.sum())
     if reason := comparison.lacking_labels(n, lacking):
         return not_evaluated(signal, reason, column=column)
-    found, tolerance = associations(batch, base), comparison.tolerance(signal, column)
+    found = associations(batch, base, *_older(comparison, batch))
+    tolerance = comparison.tolerance(signal, column)
     return Finding(
         signal=signal,
         column=column,

@@ -76,6 +76,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.001,
+    moves=True,
     asks="a word or pair of words both new and tied to a label",
     demand="No token that the baseline hardly knows may go with one label.",
     needs="text and label",

@@ -172,6 +172,7 @@ SIGNAL = Signal(
     code=CODE,
     family=Family.CONTAMINATION,
     floor=0.002,
+    moves=True,
     asks="an exact value both new and tied to a label",
     demand="No value that the baseline hardly knows may go with one label.",
     needs="feature and label",

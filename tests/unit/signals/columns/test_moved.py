@@ -5,7 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sluicegate.signals.columns.moved import moved, shared_features
+from sluicegate.signals.columns.moved import explained, moved, shared_features
+from sluicegate.signals.decision.finding import Candidate
+from sluicegate.signals.decision.record import Status
 
 
 def beside(baseline, before, now, learned=0.0):
@@ -44,3 +46,11 @@ def test_batch_is_narrow_where_most_of_its_rows_and_not_of_the_baseline_agree(
     baseline, before, now, shared
 ):
     assert shared_features(beside(baseline, before, now)[0]) == shared
+
+
+def test_what_a_changed_column_may_explain_warns_and_names_the_column():
+    asked = Candidate(effect=0.2, bound=0.1, tolerance=0.0, p_value=1e-9, hint="Look at the rows.")
+    (found,) = explained([asked], ["lead_time", "agent"])
+    assert found.severity is Status.WARNED
+    assert "changed as a whole: agent, lead_time. Look at the rows." in found.hint
+    assert (found.effect, found.bound, found.p_value) == (0.2, 0.1, 1e-9)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from sluicegate.signals.copies.copy_count import LEAST_DENSITY, learn_density, spectrum
+from sluicegate.signals.copies.copy_count import LEAST_DENSITY, copies_of_blocks, spectrum
 from sluicegate.signals.copies.repeats import (
     excess_groups_p,
     expected_rows,
@@ -106,9 +106,20 @@ def test_density_is_the_least_for_blocks_like_the_whole_and_more_for_seasons():
     blocks = np.arange(6_000) // 500
     same = rng.integers(0, 20_000, 6_000)
     season = same % 2_000 + 2_000 * blocks
-    assert learn_density(same.astype(np.uint64), blocks) == LEAST_DENSITY
-    assert learn_density(season.astype(np.uint64), blocks) > 8.0
+    assert copies_of_blocks(same.astype(np.uint64), blocks).density() == LEAST_DENSITY
+    assert copies_of_blocks(season.astype(np.uint64), blocks).density() > 8.0
 
 
 def test_density_needs_no_repeats():
-    assert learn_density(np.arange(500, dtype=np.uint64), np.arange(500) // 100) == LEAST_DENSITY
+    unlike = copies_of_blocks(np.arange(500, dtype=np.uint64), np.arange(500) // 100)
+    assert unlike.density() == LEAST_DENSITY
+    assert unlike.surplus() == 0.0
+
+
+def test_where_nearly_all_rows_are_copies_a_block_holds_a_few_more():
+    """Each day has one weekday, so its rows are equal more often than those of a week."""
+    rng = np.random.default_rng(5)
+    blocks = np.arange(7_000) // 100
+    rows = rng.integers(0, 40, 7_000) + 40 * (blocks % 7)
+    found = copies_of_blocks(rows.astype(np.uint64), blocks)
+    assert 0.2 < found.surplus() < 0.6

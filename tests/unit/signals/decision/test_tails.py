@@ -87,6 +87,8 @@ def test_cauchy_combination_is_exact_for_one_and_safe_at_the_ends():
     assert tails.cauchy_combination([0.03]) == pytest.approx(0.03)
     assert tails.cauchy_combination([1e-200, 1.0]) == pytest.approx(2e-200, rel=1e-6)
     assert tails.cauchy_combination([]) == 1.0
+    # A test that can say nothing, as one with a single cell, does not silence the other.
+    assert tails.cauchy_combination([1e-8, 1.0]) == pytest.approx(2e-8, rel=1e-3)
     assert tails.cauchy_combination([1.0, 1.0]) <= 1.0
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from tests.unit.signals.conftest import CREATED
 
@@ -65,3 +68,64 @@ def test_features_that_tell_nothing_leave_flips_out_and_it_is_said():
     (note,) = column_records(baseline, table.schema)
     assert (note.column, note.status) == ("stars", Status.PASSED)
     assert "whether labels stars are flipped is not judged" in note.message
+
+
+def test_batch_too_small_for_weak_features_is_judged_and_says_what_it_could_tell():
+    """Nobody could tell half of so few labels flipped; that is no reason to stop training."""
+    baseline = learned(skill=0.5)
+    assert tells(baseline.labels)
+    assert information_limit(baseline.labels, 60) > 0.5
+    found = evaluate(baseline, stars(60, 5, 0.5).to_batches(), tolerances={}, rows=False).records
+    flips = next(r for r in found if r.code == "LABEL_FLIPS")
+    assert flips.status is Status.PASSED
+    assert "too little about the label to tell flips among 60 rows" in flips.message
+
+
+MONTH = timedelta(days=30)
+
+
+def deliveries(
+    n: int, seed: int, *, start: datetime, wrong: float = 0.0, who: str = ""
+) -> pa.Table:
+    """A month of rows of six contributors; some labels of one of them, or of all, are wrong."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    name = rng.choice(list("abcdef"), n)
+    label = (x + 0.4 * rng.normal(size=n) > 0).astype(int)
+    label ^= (rng.random(n) < wrong) & ((name == who) | (who == ""))
+    at = [start + i * MONTH / n for i in range(n)]
+    columns = {"at": at, "x": x, "z": rng.normal(size=n), "who": name, "y": label}
+    return pa.table({key: list(values) for key, values in columns.items()})
+
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def monthly():
+    schema = BatchSchema(label="y", contributor="who", timestamp="at")
+    rows = deliveries(4000, 1, start=START).to_batches()
+    return build_baseline(rows, schema, created=CREATED, seed=1)
+
+
+def test_labels_that_all_turned_alike_block_beside_a_fresh_baseline(monthly):
+    found = fired(monthly, deliveries(2000, 7, start=START + MONTH, wrong=0.1))
+    assert found["LABEL_FLIPS"].status is Status.FAILED
+
+
+def test_labels_that_all_turned_alike_warn_of_a_moved_world_beside_an_old_one(monthly):
+    found = fired(monthly, deliveries(2000, 7, start=START + 4 * MONTH, wrong=0.1))
+    assert found["LABEL_FLIPS"].status is Status.WARNED
+    assert "None of the 6 contributors stands out" in found["LABEL_FLIPS"].message
+
+
+def test_one_who_stands_out_blocks_beside_an_old_baseline_too(monthly):
+    found = fired(monthly, deliveries(2000, 8, start=START + 4 * MONTH, wrong=0.6, who="b"))
+    assert found["LABEL_FLIPS"].status is Status.FAILED
+    assert "contributor b" in found["LABEL_FLIPS"].message
+
+
+def test_few_contributors_may_be_one(monthly):
+    rows = deliveries(3000, 9, start=START + 4 * MONTH, wrong=0.1)
+    few = rows.filter(pc.is_in(rows["who"], pa.array(["a", "b", "c"])))
+    assert fired(monthly, few)["LABEL_FLIPS"].status is Status.FAILED
