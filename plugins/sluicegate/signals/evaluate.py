@@ -84,7 +84,7 @@ def evaluate(
     Raises:
         ConfigError: A tolerance of a signal that takes none, or a budget outside (0, 1).
 
-    Cost: one pass; about 2.5 CPU s for 1,000,000 rows of 20 columns.
+    Cost: one pass; about 2 CPU s for 1,000,000 rows of 20 columns.
     """
     check_overrides(tolerances, FLOORS)
     if not 0.0 < false_block_budget < 1.0:

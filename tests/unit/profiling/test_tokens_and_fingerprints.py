@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from sluicegate.profiling.columns import infer_column
-from sluicegate.profiling.fingerprints import fingerprints
+from sluicegate.profiling.fingerprints import fingerprints, number_hashes
 from sluicegate.profiling.layout import Layout, encode_batch
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.profiling.tokens import minimum_hash, tokenize
@@ -22,7 +22,8 @@ def prints(table: pa.Table, base: pa.Table) -> np.ndarray:
     batch = table.combine_chunks().to_batches()[0]
     encoded = encode_batch(layout, batch)
     tokens = {"t": tokenize(batch.column("t"))} if "t" in batch.schema.names else {}
-    return fingerprints(layout, encoded, batch, tokens)
+    numbers = number_hashes(layout, encoded, batch)
+    return fingerprints(layout, encoded, batch, tokens, numbers)
 
 
 def test_tokens_are_words_and_pairs_without_case():

@@ -84,13 +84,19 @@ def extremes(
         codes = encoded.cells.get(column.name)
         if codes is None or column.name not in tables or column.kind is not Kind.NUMERIC:
             continue
-        score = tables[column.name][codes]
-        beyond = np.flatnonzero((codes == 0) | (codes == column.n_cells - 3))
+        table = tables[column.name]
+        scored = table != 0.0
+        if len(column.edges) > 1:
+            scored[[0, column.n_cells - 3]] = True
+        rows = np.flatnonzero(scored.take(codes))
+        own = codes[rows]
+        score = table[own]
+        beyond = np.flatnonzero((own == 0) | (own == column.n_cells - 3))
         if beyond.size and len(column.edges) > 1:
-            values = floats(plain(unique_column(batch, column.name)))[beyond]
+            values = floats(plain(unique_column(batch, column.name)))[rows[beyond]]
             score[beyond] += _distance(column, values)
-        rows = np.flatnonzero(score)
-        out[column.name] = rows, np.minimum(score[rows], _CAP)
+        some = np.flatnonzero(score)
+        out[column.name] = rows[some], np.minimum(score[some], _CAP)
     return out
 
 

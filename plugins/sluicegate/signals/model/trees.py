@@ -24,6 +24,7 @@ _L2 = 3.0
 _RATE = 0.15
 _MAX_FEATURES_PER_TREE = 16
 _GROUP_ROWS = 20_000
+_BLOCK = 1 << 14  # rows whose leaves and scores stay in a processor's cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,45 +42,60 @@ class Forest:
     threshold: NDArray[np.uint8]
     leaves: Floats
 
-    def score(self, codes: NDArray[np.uint8]) -> Floats:
+    def score(self, codes: Sequence[NDArray[np.uint8]] | NDArray[np.uint8]) -> Floats:
         """Return what the trees add to each row's score.
 
         Args:
-            codes: uint8, shape (n_features, n_rows).
+            codes: For each feature uint8, shape (n_rows,).
 
         Returns:
             float64, shape (n_rows,).
 
-        Cost: trees x depth byte comparisons a row; about 0.6 us per row at 80 trees of depth 4.
+        Cost: trees x depth byte comparisons a row; about 0.15 us per row at 80 trees of depth 4.
         """
         own: Floats = self.scores(codes, ())[0]
         return own
 
-    def scores(self, codes: NDArray[np.uint8], others: Sequence[Floats]) -> Floats:
+    def scores(
+        self, codes: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], others: Sequence[Floats]
+    ) -> Floats:
         """Return what the trees add, and what they would add with other leaves.
 
         Args:
-            codes: uint8, shape (n_features, n_rows).
+            codes: For each feature uint8, shape (n_rows,).
             others: Leaves as `averaged` returns them, each float64, shape (trees, 2 ** depth).
 
         Returns:
             float64, shape (1 + len(others), n_rows); the first row is that of the own leaves.
 
-        Cost: that of `score`, and about 2 ns a row for each tree of which other leaves differ.
+        Cost: that of `score`, and about 1 ns a row for each tree of which other leaves differ.
         """
-        out = np.zeros((1 + len(others), codes.shape[1]))
+        n_rows = codes[0].size
+        out = np.zeros((1 + len(others), n_rows))
+        trees = self._trees(others)
+        for start in range(0, n_rows, _BLOCK):
+            part = slice(start, min(start + _BLOCK, n_rows))
+            _score({f: codes[f][part] for f in self.asked}, trees, out[:, part])
+        return out
+
+    @property
+    def asked(self) -> list[int]:
+        """The features that some tree asks for, increasing."""
+        return sorted(set(self.feature.ravel().tolist()))
+
+    def _trees(self, others: Sequence[Floats]) -> list[_Tree]:
+        """Return the questions of each tree, and its leaves by the row of scores they go to."""
+        out = []
         for tree, (feature, threshold, leaves) in enumerate(
-            zip(self.feature, self.threshold, self.leaves, strict=True)
+            zip(self.feature.tolist(), self.threshold, self.leaves, strict=True)
         ):
-            leaf = np.zeros(codes.shape[1], dtype=np.uint8)
-            for f, t in zip(feature, threshold, strict=True):
-                leaf = leaf * np.uint8(2) + (codes[f] > t)
-            at = leaf.astype(np.intp)  # once, or every lookup converts it again
-            out[0] += leaves.take(at)
-            for i, other in enumerate(others):
-                if (other[tree] != leaves).any():
-                    out[1 + i] += (other[tree] - leaves).take(at)
-        out[1:] += out[0]
+            changed = [
+                (1 + i, other[tree] - leaves)
+                for i, other in enumerate(others)
+                if (other[tree] != leaves).any()
+            ]
+            asked = list(zip(feature, threshold, strict=True))
+            out.append(_Tree(asked, [(0, leaves), *changed]))
         return out
 
     def averaged(self, features: Collection[int], shares: Floats) -> Floats:
@@ -141,6 +157,39 @@ class Forest:
         if feature.size and (feature.min() < 0 or feature.max() >= n_features):
             raise ValueError("a tree asks for a feature that is not there")
         return cls(feature, unpack(value["threshold"], "|u1", feature.shape), leaves)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """A tree as rows are scored by it.
+
+    Attributes:
+        asked: Feature and threshold of each level.
+        leaves: Row of scores, and what its leaves add to it.
+    """
+
+    asked: list[tuple[int, np.uint8]]
+    leaves: list[tuple[int, Floats]]
+
+
+def _score(codes: Mapping[int, NDArray[np.uint8]], trees: list[_Tree], out: Floats) -> None:
+    """Add scores of a few rows in place: own ones, then by how much others differ."""
+    n_rows = out.shape[1]
+    leaf, bit = np.empty(n_rows, dtype=np.uint8), np.empty(n_rows, dtype=np.uint8)
+    is_above = bit.view(bool)
+    at, added = np.empty(n_rows, dtype=np.intp), np.empty(n_rows)
+    for tree in trees:
+        leaf[:] = 0
+        for f, t in tree.asked:
+            leaf += leaf
+            np.greater(codes[f], t, out=is_above)
+            leaf |= bit
+        at[:] = leaf  # once, or every lookup converts it again
+        for row, leaves in tree.leaves:
+            # "clip" writes to `out` without another copy; every place is inside.
+            leaves.take(at, out=added, mode="clip")
+            out[row] += added
+    out[1:] += out[0]
 
 
 def logistic(target: Floats, score: Floats) -> tuple[Floats, Floats]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.profiling.bins import bins_of
 from sluicegate.profiling.columns import Column, Kind
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def score_cells(
         uint8, shape (n_docs,), each.
     """
     return {
-        column.name: np.searchsorted(np.asarray(column.edges), row, side="right").astype(np.uint8)
+        column.name: bins_of(np.asarray(column.edges), row)
         for column, row in zip(score_columns(name, edges), scores, strict=True)
     }
 
