@@ -57,7 +57,7 @@ def fingerprints(
         encoded: The batch as cells.
         batch: The same rows; exact numbers are read from it.
         tokens: Tokens of every text column that is present, by column name.
-        numbers: What `number_hashes` returned for the same rows.
+        numbers: What `number_hashes` returned for the same rows, uint64, each shape (n_rows,).
 
     Returns:
         uint64, shape (4, n_rows), one row for each table; zeros if no feature is present.
@@ -94,6 +94,9 @@ def number_hashes(layout: Layout, encoded: Encoded, batch: pa.RecordBatch) -> di
         layout: Fixed cells.
         encoded: The batch as cells.
         batch: The same rows.
+
+    Returns:
+        uint64, each shape (n_rows,).
 
     Cost: about 4 ns a number.
     """

@@ -38,6 +38,11 @@ class Once:
         made: T = self._made[view]
         return made
 
+    @property
+    def asked(self) -> tuple[Callable[..., Any], ...]:
+        """Return what was asked for so far, what others rest on first."""
+        return tuple(self._made)
+
 
 @dataclass(slots=True, eq=False)
 class Plan(Once):

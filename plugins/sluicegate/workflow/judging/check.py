@@ -22,6 +22,7 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.registry import OF_BATCHES, expected_findings
 from sluicegate.workflow.baselines.signed import read_baseline
+from sluicegate.workflow.judging.threads import threads_for
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 
 if TYPE_CHECKING:
@@ -157,6 +158,7 @@ def check(
         history=past,
         rows=rows,
         naming=naming,
+        threads=threads_for(os.environ),
     )
     limited = () if counts is None else counts.records(reference.known_contributors)
     columns = column_records(reference, seen[0] if seen else None)
