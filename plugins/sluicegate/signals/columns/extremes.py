@@ -14,7 +14,7 @@ from sluicegate.profiling.layout import Encoded, Layout, unique_column
 from sluicegate.profiling.packed import pack, unpack
 from sluicegate.signals.counting import Counter, Counting, natural
 from sluicegate.signals.decision.budget import prediction_bound
-from sluicegate.signals.decision.distance import ordered_distance
+from sluicegate.signals.decision.distance import ordered_gap
 from sluicegate.signals.section import Section
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def moved_columns(layout: Layout, base: Profile, batch: Profile) -> tuple[str, .
     for column in layout.features:
         if column.kind is Kind.NUMERIC:
             before, now = base.marginal(column.name)[:-2], batch.marginal(column.name)[:-2]
-            if before.sum() and now.sum() and ordered_distance(before, now).effect > _MOVED:
+            if before.sum() and now.sum() and ordered_gap(before, now).effect > _MOVED:
                 moved.append(column.name)
     return tuple(moved)
 

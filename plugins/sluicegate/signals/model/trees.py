@@ -254,9 +254,10 @@ def fit_forest(
             chosen = np.sort(rng.choice(n_features, _MAX_FEATURES_PER_TREE, replace=False))
         leaf = np.zeros(codes.shape[1], dtype=np.intp)
         groups = _groups(codes, chosen, n_cells)
-        weights = tuple(np.tile(w, groups[0].features.size) for w in (gradient, hessian))
+        # One number for both, so that a histogram takes one pass; parts add up apart.
+        weights = np.tile(gradient + 1j * hessian, groups[0].features.size)
         for level in range(depth):
-            f, t = _best_split(groups, leaf, *weights, n_leaves=2**level, n_cells=n_cells)
+            f, t = _best_split(groups, leaf, weights, n_leaves=2**level, n_cells=n_cells)
             feature[tree, level], threshold[tree, level] = f, t
             leaf = leaf * 2 + (codes[f] > t)
         g = np.bincount(leaf, weights=gradient, minlength=2**depth)
@@ -272,49 +273,50 @@ class _Group:
 
     Attributes:
         features: Their indices, increasing.
-        codes: Their codes, uint8, shape (len(features), n_rows).
+        codes: Their codes, intp, shape (len(features), n_rows): as numpy counts them.
     """
 
     features: NDArray[np.intp]
-    codes: NDArray[np.uint8]
+    codes: NDArray[np.intp]
 
 
 def _groups(codes: NDArray[np.uint8], chosen: NDArray[np.intp], n_cells: int) -> list[_Group]:
     """Take few rows at once: of many, the histogram of one feature fills the cache alone."""
     size = max(1, _GROUP_ROWS // max(codes.shape[1], n_cells))
     parts = (chosen[i : i + size] for i in range(0, chosen.size, size))
-    return [_Group(part, codes[part]) for part in parts]
+    return [_Group(part, codes[part].astype(np.intp)) for part in parts]
 
 
 def _best_split(
     groups: list[_Group],
     leaf: NDArray[np.intp],
-    gradient: Floats,
-    hessian: Floats,
+    weights: NDArray[np.complex128],
     *,
     n_leaves: int,
     n_cells: int,
 ) -> tuple[int, int]:
     best, best_gain = (int(groups[0].features[0]), 255), 0.0
     base = leaf * n_cells
+    features = np.concatenate([group.features for group in groups])
+    sums = np.zeros((features.size, n_leaves * n_cells), dtype=np.complex128)
+    start = 0
     for group in groups:
         k = group.features.size
-        shape = k, n_leaves, n_cells
         key = base + group.codes
-        key += np.arange(k)[:, None] * (n_leaves * n_cells)
-        g, h = (
-            np.bincount(key.ravel(), w[: key.size], minlength=k * n_leaves * n_cells).reshape(shape)
-            for w in (gradient, hessian)
-        )
-        left_g, left_h = np.cumsum(g, axis=2), np.cumsum(h, axis=2)
-        all_g, all_h = left_g[..., -1:], left_h[..., -1:]
-        gain = (
-            left_g**2 / (left_h + _L2)
-            + (all_g - left_g) ** 2 / (all_h - left_h + _L2)
-            - all_g**2 / (all_h + _L2)
-        ).sum(axis=1)[:, :-1]
-        at = gain.argmax(axis=1)
-        for f, t, value in zip(group.features, at, gain.max(axis=1), strict=True):
-            if value > best_gain + 1e-12:
-                best, best_gain = (int(f), int(t)), float(value)
+        if k > 1:
+            key += np.arange(k)[:, None] * (n_leaves * n_cells)
+        np.add.at(sums[start : start + k].reshape(-1), key.reshape(-1), weights[: key.size])
+        start += k
+    both = sums.reshape(-1, n_leaves, n_cells)
+    left_g, left_h = np.cumsum(both.real, axis=2), np.cumsum(both.imag, axis=2)
+    all_g, all_h = left_g[..., -1:], left_h[..., -1:]
+    gain = (
+        left_g**2 / (left_h + _L2)
+        + (all_g - left_g) ** 2 / (all_h - left_h + _L2)
+        - all_g**2 / (all_h + _L2)
+    ).sum(axis=1)[:, :-1]
+    at = gain.argmax(axis=1)
+    for f, t, value in zip(features, at, gain.max(axis=1), strict=True):
+        if value > best_gain + 1e-12:
+            best, best_gain = (int(f), int(t)), float(value)
     return best

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sluicegate.profiling.bins import bins_of
 from sluicegate.profiling.columns import Column, Kind
+from sluicegate.profiling.counts import over_classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +46,10 @@ class WordWeights:
             kept: Share of its rows that was left when its own documents were scored; the
                 larger table must not make every word and pair look more common than then.
         """
-        rows = table.counts.sum(axis=1, dtype=np.float64)
-        return cls(table, table.weights(), np.log1p(kept * rows))
+        rows = over_classes(table.counts)
+        used, log_rows = np.flatnonzero(rows), np.zeros(rows.size)
+        log_rows[used] = np.log1p(kept * rows[used])
+        return cls(table, table.weights(), log_rows)
 
 
 @dataclass(frozen=True, slots=True)

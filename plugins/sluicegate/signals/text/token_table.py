@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.profiling.counts import over_classes
 from sluicegate.profiling.packed import pack, unpack
 
 if TYPE_CHECKING:
@@ -142,17 +143,24 @@ class TokenTable:
         Smoothing is by the class's share, so an unknown token weighs nothing.
         Source: naive Bayes with Dirichlet prior; Wang and Manning 2012.
         """
+        weights = np.empty(self.counts.shape)
+        weights[:] = self._weights(np.zeros((1, self.rows.size), dtype=np.int32))
+        used = np.flatnonzero(over_classes(self.counts))  # most cells of a table hold no row
+        weights[used] = self._weights(self.counts[used])
+        return weights
+
+    def _weights(self, counts: NDArray[np.int32]) -> Floats:
         rows = np.maximum(self.rows, 1).astype(np.float64)
         share = rows / rows.sum()
-        inside = (self.counts + share) / rows
-        others = self.counts.sum(axis=1, keepdims=True) - self.counts
+        inside = (counts + share) / rows
+        others = over_classes(counts)[:, None] - counts
         outside = (others + (1.0 - share)) / (rows.sum() - rows)
         weights: Floats = np.clip(np.log(inside / outside), -_MAX_WEIGHT, _MAX_WEIGHT)
         return weights
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types; only cells that hold a row are written."""
-        used = np.flatnonzero(self.counts.any(axis=1))
+        used = np.flatnonzero(over_classes(self.counts))
         return {
             "bits": self.bits,
             "cells": pack(used, "<u4"),

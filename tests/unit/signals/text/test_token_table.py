@@ -22,3 +22,16 @@ def test_columns_count_like_a_list_of_tokens(n_classes, missing):
     np.testing.assert_array_equal(one.counts, other.counts)
     np.testing.assert_array_equal(one.rows, other.rows)
     assert one.counts.sum() == sum((there & (class_index >= 0)).sum() for there, _ in columns)
+
+
+def test_cells_without_rows_weigh_like_any_unknown_token():
+    table = TokenTable.empty(3)
+    table.add(np.arange(6) // 2, np.array([4, 9, 4, 7, 9, 9], np.uint32), np.array([0, 1, 2]))
+    weights = table.weights()
+    rows = table.rows.astype(float)
+    share = rows / rows.sum()
+    inside = (table.counts + share) / rows
+    others = table.counts.sum(axis=1, keepdims=True) - table.counts
+    outside = (others + (1.0 - share)) / (rows.sum() - rows)
+    np.testing.assert_array_equal(weights, np.clip(np.log(inside / outside), -3.0, 3.0))
+    assert np.flatnonzero(np.ptp(weights, axis=0)).size == 3
