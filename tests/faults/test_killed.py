@@ -16,7 +16,7 @@ from sluicegate.cli.options import now
 from sluicegate.errors import SluicegateError
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.signals.registry import expected_codes
-from sluicegate.workflow.baselines.signed import read_baseline
+from sluicegate.workflow.baselines.unsigned import read_baseline
 from sluicegate.workflow.evidence.home import ENV_AIRFLOW_HOME_SETTING
 from sluicegate.workflow.evidence.opening import open_evidence
 

@@ -88,8 +88,13 @@ def _without_values(message: str) -> str:
     return re.sub(r"(?s)'.*'", lambda found: name_or_not(found[0][1:-1]), what) + choices + rest
 
 
-def build_parser() -> Parser:
-    """Return the parser with all commands."""
+def build_parser(only: str | None = None) -> Parser:
+    """Return the parser.
+
+    Args:
+        only: Name of the one command that it knows; None for all. Each command's module is a file
+            to read, and 25 of them cost as much as a small check.
+    """
     parser = Parser(
         prog="sluicegate",
         description="Prove where training data came from, that nobody changed it, and that it "
@@ -98,7 +103,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"sluicegate {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in COMMANDS.values():
+    for module in COMMANDS.values() if only is None else [COMMANDS[only]]:
         import_module(f"sluicegate.cli.{module}").register(commands)
     return parser
 
@@ -115,7 +120,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         # A character that the terminal's encoding lacks must not end the command.
         sys.stdout.reconfigure(errors="backslashreplace")
-    arguments = build_parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    known = words[0] if words and words[0] in COMMANDS else None
+    arguments = build_parser(known).parse_args(words)
     try:
         return int(arguments.run(arguments))
     except KeyboardInterrupt:

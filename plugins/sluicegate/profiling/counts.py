@@ -224,6 +224,21 @@ def count_pairs(
     return flat.reshape(n_rows, n_columns).astype(np.int64)
 
 
+def over_classes(counts: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the sum over the last axis, of classes; numpy is slow where that is short.
+
+    Args:
+        counts: An integer dtype, shape (..., n_classes).
+
+    Returns:
+        int64, shape (...).
+    """
+    total = np.zeros(counts.shape[:-1], dtype=np.int64)
+    for y in range(counts.shape[-1]):
+        total += counts[..., y]
+    return total
+
+
 def _merge_counts(a: Mapping[Any, Any], b: Mapping[Any, Any]) -> dict[Any, Any]:
     merged = dict(a)
     for key, value in b.items():

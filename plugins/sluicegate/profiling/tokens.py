@@ -8,6 +8,7 @@ and a baseline reveals no text but the words that its owner chooses to name.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -20,6 +21,9 @@ from sluicegate.profiling.buffers import plain, primitive
 Hashes = NDArray[np.uint64]
 _MAX_CHARACTERS = 20_000  # of one document; a longer one is judged by its beginning
 _SEPARATORS = r"[^\pL\pN_]+"
+_DOCS = 1 << 16  # of which the number fits into 16 bits
+_DOC_SHIFT, _HASH_SHIFT = np.uint64(48), np.uint64(16)
+_BLOCK = 1 << 14  # hashes that stay in a processor's cache while they are scrambled
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +65,15 @@ def mix(values: Hashes) -> Hashes:
 
     Source: SplitMix64, Steele, Lea and Flood 2014.
     """
-    z = values + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed: Hashes = z ^ (z >> np.uint64(31))
+    mixed: Hashes = np.add(values, np.uint64(0x9E3779B97F4A7C15), order="C")
+    flat = mixed.reshape(-1)
+    for start in range(0, flat.size, _BLOCK):
+        z = flat[start : start + _BLOCK]
+        z ^= z >> np.uint64(30)
+        z *= np.uint64(0xBF58476D1CE4E5B9)
+        z ^= z >> np.uint64(27)
+        z *= np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
     return mixed
 
 
@@ -93,6 +102,7 @@ def tokenize(array: pa.Array) -> Tokens:
     return _distinct(len(texts), docs, np.concatenate([single, pair]), hashes, words)
 
 
+@lru_cache(maxsize=1 << 16)  # record batches of one source share most of their words
 def _word_hash(word: str) -> int:
     return int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little") & ~1
 
@@ -100,12 +110,34 @@ def _word_hash(word: str) -> int:
 def _distinct(
     n_docs: int, doc: NDArray[np.int64], token: Hashes, hashes: Hashes, words: list[str]
 ) -> Tokens:
-    order = np.lexsort((token, doc))
-    doc, token = doc[order], token[order]
+    doc, token = _sorted(n_docs, doc, token)
     first = np.ones(doc.size, dtype=bool)
     first[1:] = (doc[1:] != doc[:-1]) | (token[1:] != token[:-1])
     names = {int(h): w for h, w in zip(hashes.tolist(), words, strict=True) if w}
     return Tokens(n_docs, doc[first], token[first], names)
+
+
+def _sorted(n_docs: int, doc: NDArray[np.int64], token: Hashes) -> tuple[NDArray[np.int64], Hashes]:
+    """Sort tokens by document, then by hash.
+
+    A sort by both is slow, because hashes are everywhere. A radix sort by document leaves a few
+    tokens in each, and a merge sort of document and leading bits of the hash in one number has
+    little to do then. Two hashes of a document that share these bits are rare; then both are
+    sorted the slow way.
+    """
+    if n_docs > _DOCS or token.size == 0:
+        order = np.lexsort((token, doc))
+        return doc[order], token[order]
+    by_doc = np.argsort(doc.astype(np.uint16), kind="stable")
+    doc, token = doc[by_doc], token[by_doc]
+    key = doc.astype(np.uint64) << _DOC_SHIFT
+    key |= token >> _HASH_SHIFT
+    order = np.argsort(key, kind="stable")
+    key, found = key[order], token[order]
+    if ((key[1:] == key[:-1]) & (found[1:] < found[:-1])).any():
+        order = np.lexsort((token, doc))
+        found = token[order]
+    return doc, found
 
 
 def minimum_hash(tokens: Tokens, salt: int) -> Hashes:

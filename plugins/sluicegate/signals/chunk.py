@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import numpy as np
 
 from sluicegate.profiling.columns import Kind
-from sluicegate.profiling.fingerprints import fingerprints
+from sluicegate.profiling.fingerprints import fingerprints, number_hashes
 from sluicegate.profiling.layout import encode_batch, unique_column
 from sluicegate.profiling.tokens import tokenize
 
@@ -37,6 +37,11 @@ class Once:
             self._made[view] = view(self)
         made: T = self._made[view]
         return made
+
+    @property
+    def asked(self) -> tuple[Callable[..., Any], ...]:
+        """Return what was asked for so far, what others rest on first."""
+        return tuple(self._made)
 
 
 @dataclass(slots=True, eq=False)
@@ -153,4 +158,10 @@ def tokens_of(rows: EncodedRows) -> dict[str, Tokens]:
 
 def prints_of(rows: EncodedRows) -> NDArray[np.uint64]:
     """Return the fingerprints of rows, uint64, shape (4, n_rows)."""
-    return fingerprints(rows.layout, rows.encoded, rows.batch, rows.once(tokens_of))
+    tokens, numbers = rows.once(tokens_of), rows.once(numbers_of)
+    return fingerprints(rows.layout, rows.encoded, rows.batch, tokens, numbers)
+
+
+def numbers_of(rows: EncodedRows) -> dict[str, NDArray[np.uint64]]:
+    """Return a hash of each exact number, uint64, shape (n_rows,), by numeric feature."""
+    return number_hashes(rows.layout, rows.encoded, rows.batch)

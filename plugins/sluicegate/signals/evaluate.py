@@ -68,6 +68,7 @@ def evaluate(
     rows: bool = True,
     history: Sequence[Step | None] | None = None,
     naming: ContributorNames = SHOWN,
+    threads: int = 1,
 ) -> CheckResult:
     """Judge a batch.
 
@@ -81,18 +82,18 @@ def evaluate(
         history: What earlier batches added to the sequence, oldest first; with it the batch is
             judged together with them too, at ``false_block_budget`` for the whole sequence.
         naming: What contributors are called in findings.
+        threads: Threads at work, 1..`MAX_THREADS`; they change nothing but the time.
 
     Raises:
         ConfigError: A tolerance of a signal that takes none, or a budget outside (0, 1).
 
-    Cost: one pass; about 2.5 CPU s for 1,000,000 rows of 20 columns.
+    Cost: one pass; about 2 CPU s for 1,000,000 rows of 20 columns.
     """
     check_overrides(tolerances, FLOORS)
     if not 0.0 < false_block_budget < 1.0:
         raise ConfigError("false_block_budget is not a probability", got=str(false_block_budget))
     scan = Scan.start(baseline, keep_rows=rows)
-    for batch in batches:
-        scan.update(batch)
+    scan.update_all(batches, threads)
     comparison = scan.comparison(tolerances, naming)
     found = [_expected(f, comparison) for findings in FINDINGS for f in findings(comparison)]
     records = tuple(

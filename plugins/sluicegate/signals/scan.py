@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.layout import without_index
+from sluicegate.signals.ahead import chunks
 from sluicegate.signals.chunk import Plan, chunk_of
 from sluicegate.signals.comparison import Comparison
 from sluicegate.signals.counting import started
@@ -14,7 +15,7 @@ from sluicegate.signals.habits import usual_for
 from sluicegate.signals.registry import OF_BATCHES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import pyarrow as pa
 
@@ -64,7 +65,22 @@ class Scan:
 
     def update(self, batch: pa.RecordBatch) -> None:
         """Count one record batch."""
-        chunk = chunk_of(self.plan, batch, self.profile.n_rows)
+        self.add(chunk_of(self.plan, batch, self.profile.n_rows))
+
+    def update_all(self, batches: Iterable[pa.RecordBatch], threads: int = 1) -> None:
+        """Count record batches, prepared by some threads.
+
+        Args:
+            batches: The rows, the next ones of the batch.
+            threads: Threads at work, 1..`MAX_THREADS`; they change nothing but the time.
+        """
+        assert self.profile.n_rows == 0  # noqa: S101 - rows are numbered from the first
+        for chunk in chunks(self.plan, batches, threads):
+            self.add(chunk)
+            del chunk  # or it lives until the next one is there
+
+    def add(self, chunk: Chunk) -> None:
+        """Count one record batch of this scan's plan."""
         if not self.fields:
             self.fields = without_index(chunk.batch.schema)
         self.profile.add(chunk.encoded)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sluicegate.profiling.columns import infer_column
-from sluicegate.profiling.fingerprints import fingerprints
+from sluicegate.profiling.fingerprints import fingerprints, number_hashes
 from sluicegate.profiling.layout import Layout, encode_batch
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.profiling.tokens import minimum_hash, tokenize
+from sluicegate.profiling.tokens import _sorted, minimum_hash, tokenize
 
 SCHEMA = BatchSchema(text=("t",))
 
@@ -22,7 +24,8 @@ def prints(table: pa.Table, base: pa.Table) -> np.ndarray:
     batch = table.combine_chunks().to_batches()[0]
     encoded = encode_batch(layout, batch)
     tokens = {"t": tokenize(batch.column("t"))} if "t" in batch.schema.names else {}
-    return fingerprints(layout, encoded, batch, tokens)
+    numbers = number_hashes(layout, encoded, batch)
+    return fingerprints(layout, encoded, batch, tokens, numbers)
 
 
 def test_tokens_are_words_and_pairs_without_case():
@@ -102,3 +105,17 @@ def test_noise_at_the_border_of_the_range_makes_no_new_neighbour():
     for table in (1, 2, 3):
         assert np.unique(found[table][:3]).size == 1
         assert np.unique(found[table][3:]).size == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 2**16 - 1))),
+    st.sampled_from([10, 2**16, 2**16 + 1]),
+)
+def test_tokens_are_sorted_by_document_then_by_all_bits_of_their_hash(found, n_docs):
+    """Hashes that share their leading 48 bits too, which no real words ever did."""
+    doc = np.array([d for d, _, _ in found], dtype=np.int64)
+    token = np.array([(high << 48) | low for _, high, low in found], dtype=np.uint64)
+    order = np.lexsort((token, doc))
+    docs, hashes = _sorted(n_docs, doc, token)
+    np.testing.assert_array_equal(docs, doc[order])
+    np.testing.assert_array_equal(hashes, token[order])

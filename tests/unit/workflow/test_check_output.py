@@ -16,7 +16,8 @@ from tests.unit.signals.conftest import CREATED, SCHEMA, make_rows, put
 import sluicegate
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
-from sluicegate.workflow.baselines.signed import read_baseline, write_baseline
+from sluicegate.workflow.baselines.signed import write_baseline
+from sluicegate.workflow.baselines.unsigned import read_baseline
 
 pytestmark = pytest.mark.slow  # ten batches are checked
 

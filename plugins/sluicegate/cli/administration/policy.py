@@ -227,7 +227,7 @@ def _supported(arguments: argparse.Namespace) -> Collection[str] | None:
     """Return the codes that a baseline, or the label that a schema declares, supports."""
     if arguments.baseline is not None:
         from sluicegate.signals.registry import expected_codes
-        from sluicegate.workflow.baselines.signed import read_baseline
+        from sluicegate.workflow.baselines.unsigned import read_baseline
 
         return expected_codes(read_baseline(arguments.baseline)[0])
     if arguments.schema is None:

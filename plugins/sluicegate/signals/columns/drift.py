@@ -19,9 +19,12 @@ from sluicegate.signals.comparison import MIN_ROWS, Comparison
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.distance import (
     Distance,
+    Gap,
     excess_over_noise,
     listed_distance,
+    listed_gap,
     ordered_distance,
+    ordered_gap,
 )
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family, Status
@@ -207,12 +210,13 @@ def cell_name(column: Column, cell: int) -> str:
     return f"{column.edges[cell - 1]:g} to {column.edges[cell]:g}"
 
 
-def _block_distances(column: Column, table: Counts) -> Iterable[Distance]:
+def _block_gaps(column: Column, table: Counts) -> Iterable[Gap]:
     """Yield how far each block of the baseline is from all others."""
+    gap = ordered_gap if column.binned else listed_gap
     for own, rest in zip(table[:-1], table.sum(axis=0) - table[:-1], strict=True):
         here, there = present(column, own), present(column, rest)
         if here.sum() and there.sum():
-            yield distance(column, there, here)
+            yield gap(there, here)
 
 
 def _features(baseline: Baseline, code: str) -> list[str]:
@@ -225,7 +229,7 @@ def _habits(split: Split, code: str) -> dict[str, float]:
     judged = ((c, signal_of(c)) for c in drifting(split.learning.layout))
     return {
         f"{code}:{c.name}": excess_over_noise(
-            _block_distances(c, tables[c.name]), complete=split.complete
+            _block_gaps(c, tables[c.name]), complete=split.complete
         )
         for c, signal in judged
         if signal is not None and signal.code == code

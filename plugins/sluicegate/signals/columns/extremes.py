@@ -14,7 +14,7 @@ from sluicegate.profiling.layout import Encoded, Layout, unique_column
 from sluicegate.profiling.packed import pack, unpack
 from sluicegate.signals.counting import Counter, Counting, natural
 from sluicegate.signals.decision.budget import prediction_bound
-from sluicegate.signals.decision.distance import ordered_distance
+from sluicegate.signals.decision.distance import ordered_gap
 from sluicegate.signals.section import Section
 
 if TYPE_CHECKING:
@@ -84,13 +84,19 @@ def extremes(
         codes = encoded.cells.get(column.name)
         if codes is None or column.name not in tables or column.kind is not Kind.NUMERIC:
             continue
-        score = tables[column.name][codes]
-        beyond = np.flatnonzero((codes == 0) | (codes == column.n_cells - 3))
+        table = tables[column.name]
+        scored = table != 0.0
+        if len(column.edges) > 1:
+            scored[[0, column.n_cells - 3]] = True
+        rows = np.flatnonzero(scored.take(codes))
+        own = codes[rows]
+        score = table[own]
+        beyond = np.flatnonzero((own == 0) | (own == column.n_cells - 3))
         if beyond.size and len(column.edges) > 1:
-            values = floats(plain(unique_column(batch, column.name)))[beyond]
+            values = floats(plain(unique_column(batch, column.name)))[rows[beyond]]
             score[beyond] += _distance(column, values)
-        rows = np.flatnonzero(score)
-        out[column.name] = rows, np.minimum(score[rows], _CAP)
+        some = np.flatnonzero(score)
+        out[column.name] = rows[some], np.minimum(score[some], _CAP)
     return out
 
 
@@ -140,7 +146,7 @@ def moved_columns(layout: Layout, base: Profile, batch: Profile) -> tuple[str, .
     for column in layout.features:
         if column.kind is Kind.NUMERIC:
             before, now = base.marginal(column.name)[:-2], batch.marginal(column.name)[:-2]
-            if before.sum() and now.sum() and ordered_distance(before, now).effect > _MOVED:
+            if before.sum() and now.sum() and ordered_gap(before, now).effect > _MOVED:
                 moved.append(column.name)
     return tuple(moved)
 

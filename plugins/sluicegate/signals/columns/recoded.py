@@ -121,8 +121,10 @@ class FarCount(Counter):
             last = column.n_cells - 4
             rows = np.flatnonzero((codes <= 1) | ((codes >= last) & (codes <= last + 1)))
             values = floats(plain(chunk.column(column.name)))[rows] if rows.size else np.zeros(0)
-            keys, counts = np.unique(values.view(np.uint64) >> _DROPPED, return_counts=True)
-            found[column.name] = keys, counts.astype(np.int64)
+            # 24 bits stay, which sort faster as 32.
+            short = (values.view(np.uint64) >> _DROPPED).astype(np.uint32)
+            keys, counts = np.unique(short, return_counts=True)
+            found[column.name] = keys.astype(np.uint64), counts.astype(np.int64)
         self.columns = _joined(self.columns, found)
 
     def merge(self, other: Self) -> Self:
@@ -157,10 +159,12 @@ def _joined(first: Mapping[str, Far], second: Mapping[str, Far]) -> dict[str, Fa
         if name not in out:
             out[name] = far
             continue
-        keys, at = np.unique(np.r_[out[name][0], far[0]], return_inverse=True)
-        rows = np.zeros(keys.size, dtype=np.int64)
-        np.add.at(rows, at, np.r_[out[name][1], far[1]])
-        out[name] = keys, rows
+        keys = np.concatenate([out[name][0], far[0]])
+        rows = np.concatenate([out[name][1], far[1]])
+        order = np.argsort(keys, kind="stable")  # merges what is sorted already
+        keys, rows = keys[order], rows[order]
+        starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]][: keys.size])
+        out[name] = (keys[starts], np.add.reduceat(rows, starts)) if keys.size else (keys, rows)
     return out
 
 

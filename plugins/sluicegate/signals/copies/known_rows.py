@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.profiling.ordered import ordered
 from sluicegate.profiling.packed import pack, unpack
 from sluicegate.signals.decision.budget import prediction_bound
 from sluicegate.signals.decision.tails import binomial_sf, rate_excess_p
@@ -151,7 +152,8 @@ def learn_known_rows(
 
 def _bound(keys: Hashes, kept: int) -> np.uint64 | None:
     """Return a bound that leaves at most so many different hashes, or None if all fit."""
-    distinct = np.unique(keys >> _SHIFT)
+    hashes = ordered(keys) >> _SHIFT
+    distinct = hashes[np.r_[True, hashes[1:] != hashes[:-1]][: hashes.size]]
     return None if distinct.size <= kept else np.uint64(int(distinct[kept]) << 8)
 
 

@@ -20,20 +20,43 @@ _MIN_EXPECTED = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Distance:
+class Gap:
     """A distance in [0, 1] as a share of rows.
 
     Attributes:
         effect: The distance.
         noise: What chance alone gives on average.
-        bound: Lower 95 % confidence bound of the distance.
-        p_value: Chance of at least this distance when both come from one distribution.
     """
 
     effect: float
     noise: float
+
+
+@dataclass(frozen=True, slots=True)
+class Distance(Gap):
+    """A distance, and what it means.
+
+    Attributes:
+        bound: Lower 95 % confidence bound of the distance.
+        p_value: Chance of at least this distance when both come from one distribution.
+    """
+
     bound: float
     p_value: float
+
+
+def ordered_gap(base: Counts, batch: Counts) -> Gap:
+    """Return the Kolmogorov distance of binned values, without its meaning.
+
+    Args:
+        base: int64, shape (n_bins,), at least one row.
+        batch: The other side, int64, same shape, at least one row.
+
+    Source: E K = sqrt(pi/2) ln 2, for the noise.
+    """
+    n, m = int(base.sum()), int(batch.sum())
+    gap = float(np.abs(np.cumsum(base) / n - np.cumsum(batch) / m).max())
+    return Gap(gap, 0.8687 * math.sqrt(1.0 / n + 1.0 / m))
 
 
 def ordered_distance(base: Counts, batch: Counts) -> Distance:
@@ -45,12 +68,29 @@ def ordered_distance(base: Counts, batch: Counts) -> Distance:
 
     Source: Massart 1990 (bound), Kolmogorov 1933 (p); chi-square for changes of shape.
     """
-    n, m = int(base.sum()), int(batch.sum())
-    gap = float(np.abs(np.cumsum(base) / n - np.cumsum(batch) / m).max())
-    scale = math.sqrt(1.0 / n + 1.0 / m)
+    found, scale = (
+        ordered_gap(base, batch),
+        math.sqrt(1.0 / int(base.sum()) + 1.0 / int(batch.sum())),
+    )
+    gap = found.effect
     p = cauchy_combination([kolmogorov_sf(gap / scale), chi_square_p(base, batch)])
-    # E K = sqrt(pi/2) ln 2; 1.22 is the 90 % point: one-sided 95 % for a gap of known sign.
-    return Distance(gap, 0.8687 * scale, max(0.0, gap - 1.2239 * scale), p)
+    # 1.22 is the 90 % point: one-sided 95 % for a gap of known sign.
+    return Distance(gap, found.noise, max(0.0, gap - 1.2239 * scale), p)
+
+
+def listed_gap(base: Counts, batch: Counts) -> Gap:
+    """Return the total variation of categories, without its meaning.
+
+    Args:
+        base: int64, shape (n_categories,), at least one row.
+        batch: The other side, int64, same shape, at least one row.
+    """
+    n, m = int(base.sum()), int(batch.sum())
+    p, q = base / n, batch / m
+    pooled = (base + batch) / (n + m)
+    sd = np.sqrt(pooled * (1.0 - pooled) * (1.0 / n + 1.0 / m))
+    noise = 0.5 * math.sqrt(2.0 / math.pi) * float(sd.sum())
+    return Gap(0.5 * float(np.abs(p - q).sum()), noise)
 
 
 def listed_distance(base: Counts, batch: Counts) -> Distance:
@@ -60,20 +100,14 @@ def listed_distance(base: Counts, batch: Counts) -> Distance:
         base: int64, shape (n_categories,), at least one row.
         batch: The other side, int64, same shape, at least one row.
     """
-    n, m = int(base.sum()), int(batch.sum())
-    p, q = base / n, batch / m
-    scale = 1.0 / n + 1.0 / m
-    pooled = (base + batch) / (n + m)
-    sd = np.sqrt(pooled * (1.0 - pooled) * scale)
-    noise = 0.5 * math.sqrt(2.0 / math.pi) * float(sd.sum())
-    effect = 0.5 * float(np.abs(p - q).sum())
+    found, scale = listed_gap(base, batch), 1.0 / int(base.sum()) + 1.0 / int(batch.sum())
     # A change of one row moves the distance by at most 1/n: McDiarmid 1989 bounds the rest.
     slack = math.sqrt(scale * math.log(20.0) / 2.0)
-    bound = max(0.0, effect - noise - slack)
-    return Distance(effect, noise, bound, chi_square_p(base, batch))
+    bound = max(0.0, found.effect - found.noise - slack)
+    return Distance(found.effect, found.noise, bound, chi_square_p(base, batch))
 
 
-def excess_over_noise(distances: Iterable[Distance], *, complete: bool = False) -> float:
+def excess_over_noise(distances: Iterable[Gap], *, complete: bool = False) -> float:
     """Return the largest distance to expect of one more block, beyond chance.
 
     Args:

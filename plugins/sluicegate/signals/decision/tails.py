@@ -7,6 +7,7 @@ error against scipy is below 1e-8 where the result exceeds 1e-290 (tested).
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,12 @@ from sluicegate.errors import ConfigError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TINY = 1e-300
-_EPS = 1e-15
-_MAX_TERMS = 10_000
+TINY = 1e-300
+"""What stands for 0 in a continued fraction."""
+CLOSE = 1e-15
+"""How near a continued fraction's last factor is to 1 when it is exact."""
+MAX_TERMS = 10_000
+"""Of a series or continued fraction."""
 SURE_ERRORS = 3.6
 """Standard errors by which a change must stand out to be found reliably by any test."""
 _MOST = 0.99  # of a p-value that is combined
@@ -68,22 +72,22 @@ def gamma_q(a: float, x: float) -> float:
     scale = math.exp(min(a * math.log(x) - x - math.lgamma(a), 700.0))
     if x < a + 1.0:
         term = total = 1.0 / a
-        for k in range(1, _MAX_TERMS):
+        for k in range(1, MAX_TERMS):
             term *= x / (a + k)
             total += term
-            if term < total * _EPS:
+            if term < total * CLOSE:
                 break
         return min(max(1.0 - total * scale, 0.0), 1.0)
     b = x + 1.0 - a
-    c, d = 1.0 / _TINY, 1.0 / b
+    c, d = 1.0 / TINY, 1.0 / b
     h = d
-    for k in range(1, _MAX_TERMS):
+    for k in range(1, MAX_TERMS):
         step = -k * (k - a)
         b += 2.0
         d = 1.0 / _guard(step * d + b)
         c = _guard(b + step / c)
         h *= d * c
-        if abs(d * c - 1.0) < _EPS:
+        if abs(d * c - 1.0) < CLOSE:
             break
     return min(max(h * scale, 0.0), 1.0)
 
@@ -109,7 +113,7 @@ def beta_i(a: float, b: float, x: float) -> float:
     )
     c, d = 1.0, 1.0 / _guard(1.0 - (a + b) * x / (a + 1.0))
     h = d
-    for m in range(1, _MAX_TERMS):
+    for m in range(1, MAX_TERMS):
         for step in (
             m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
             -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
@@ -117,13 +121,13 @@ def beta_i(a: float, b: float, x: float) -> float:
             d = 1.0 / _guard(1.0 + step * d)
             c = _guard(1.0 + step / c)
             h *= d * c
-        if abs(d * c - 1.0) < _EPS:
+        if abs(d * c - 1.0) < CLOSE:
             break
     return min(max(front * h / a, 0.0), 1.0)
 
 
 def _guard(value: float) -> float:
-    return value if abs(value) > _TINY else _TINY
+    return value if abs(value) > TINY else TINY
 
 
 def binomial_sf(k: int, n: int, p: float) -> float:
@@ -183,6 +187,7 @@ def binomial_lower(k: int, n: int, confidence: float = 0.95) -> float:
     return low
 
 
+@lru_cache(maxsize=1024)
 def student_quantile(p: float, df: float) -> float:
     """Return the quantile of Student's t by bisection on the exact tail.
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.distance import excess_over_noise, listed_distance
+from sluicegate.signals.decision.distance import excess_over_noise, listed_distance, listed_gap
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.definition import Signal
@@ -72,7 +72,7 @@ def _habits(split: Split) -> dict[str, float]:
         return {}
     table = split.once(block_counts)[label.name][:, :-1]
     pairs = zip(table[:-1], table.sum(axis=0) - table[:-1], strict=True)
-    found = [listed_distance(rest, own) for own, rest in pairs if own.sum() and rest.sum()]
+    found = [listed_gap(rest, own) for own, rest in pairs if own.sum() and rest.sum()]
     return {f"{CODE}:{label.name}": excess_over_noise(found, complete=split.complete)}
 
 

@@ -89,8 +89,11 @@ def probability_units(scores: Floats) -> Counts:
     Returns:
         int64, same shape.
     """
-    weights = np.exp(scores - scores.max(axis=0))
-    units: Counts = np.rint(weights / weights.sum(axis=0) * UNIT).astype(np.int64)
+    weights = scores - scores.max(axis=0)
+    np.exp(weights, out=weights)
+    weights /= weights.sum(axis=0)
+    weights *= UNIT
+    units: Counts = np.rint(weights, out=weights).astype(np.int64)
     return units
 
 

@@ -66,7 +66,7 @@ def margins_in(chunk: Chunk) -> Margins | None:
     reference = chunk.baseline.labels
     if reference is None or chunk.encoded.label is None or chunk.n_rows == 0:
         return None
-    heard, known = chunk.once(testimony_of), chunk.class_index >= 0
+    heard, known = chunk.once(testimony_of), _rows(chunk.class_index >= 0)
     classes, view = chunk.class_index[known], heard.view[known]
     cells = {name: codes[known] for name, codes in heard.cells.items()}
     scores = reference.model.scores_without(cells, chunk.plan.once(_leaves))
@@ -75,7 +75,8 @@ def margins_in(chunk: Chunk) -> Margins | None:
     for v, calibration in enumerate(reference.calibrations):
         found = margins_of(scores[v], classes)
         bins[v] = calibration.scale.bins(found, classes)
-        own[view == v] = found[view == v]
+        rows = _rows(view == v)
+        own[rows] = found[rows]
     margin[known] = own
     return Margins(
         bins,
@@ -84,6 +85,11 @@ def margins_in(chunk: Chunk) -> Margins | None:
         heard.view,
         {i: int(rows[known].sum()) for i, rows in heard.strange.items()},
     )
+
+
+def _rows(chosen: NDArray[np.bool_]) -> NDArray[np.intp] | slice:
+    """Return chosen rows as an index; if all are, without a copy."""
+    return slice(None) if chosen.all() else np.flatnonzero(chosen)
 
 
 def kept_margins(chunk: Chunk) -> NDArray[np.float32]:
@@ -144,7 +150,7 @@ class MarginCount(Counter):
         found = chunk.once(margins_in)
         if found is None:
             return
-        known = chunk.class_index >= 0
+        known = _rows(chunk.class_index >= 0)
         contributor = np.zeros(chunk.n_rows, dtype=np.int64)
         names: tuple[str | None, ...] = (None,)
         if chunk.encoded.contributor is not None:
@@ -153,9 +159,10 @@ class MarginCount(Counter):
         own, classes, view = contributor[known], chunk.class_index[known], found.view[known]
         n_views = found.bins.shape[0]
         tables, sums = [], []
+        by_view = [_rows(view == v) for v in range(n_views)]
         for v in range(2 * n_views - 1):
             # First each row in its own view, then the rows that know all without one column.
-            at, rows = (v, view == v) if v < n_views else (v - n_views + 1, view == 0)
+            at, rows = (v, by_view[v]) if v < n_views else (v - n_views + 1, by_view[0])
             tables.append(_table(own[rows], classes[rows], found.bins[at, rows], len(names), found))
             sums.append(_sums(own[rows], found.units[at][:, rows], len(names)))
         table, total = np.stack(tables, axis=1), np.stack(sums, axis=1)
@@ -227,6 +234,9 @@ def _table(
 
 
 def _sums(own: Counts, units: Counts, n_names: int) -> Counts:
+    if n_names == 1:
+        total: Counts = units.sum(axis=1)
+        return total[None]
     # Integers below 2**53 add exactly as floats.
     sums = [np.bincount(own, weights=u, minlength=n_names) for u in units]
     return np.stack(sums, axis=1).astype(np.int64)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.profiling.bins import bins_of
 from sluicegate.profiling.counts import count_pairs
 from sluicegate.profiling.packed import pack, unpack
 
@@ -66,7 +67,7 @@ class LabelScale:
         out = np.zeros(margins.size, dtype=np.uint8)
         for y in range(self.edges.shape[0]):
             rows = class_index == y
-            out[rows] = np.searchsorted(self.edges[y], margins[rows], side="right")
+            out[rows] = bins_of(self.edges[y], margins[rows])
         return out
 
     def densities(self) -> tuple[Floats, Floats]:
@@ -208,7 +209,7 @@ def learn_scale(
         as_y = margins_of(scores, np.full(class_index.size, y, dtype=np.intp))
         is_y = class_index == y
         edges[y] = _mixture_edges(as_y[is_y], as_y[~is_y])
-        as_class[y] = np.searchsorted(edges[y], as_y, side="right")
+        as_class[y] = bins_of(edges[y], as_y)
     everything = np.ones(class_index.size, dtype=bool)
     own, flipped = _count_both(as_class, class_index, everything)
     bins = as_class[class_index, np.arange(class_index.size)]

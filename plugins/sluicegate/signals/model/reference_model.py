@@ -79,10 +79,11 @@ class ReferenceModel:
 
         Cost: that of `scores`, and at most about four times as much for all features one by one.
         """
-        stacked = np.stack([cells[name] for name in self.features])
+        stacked = [cells[name] for name in self.features]
         found = np.stack(
             [
-                intercept + forest.scores(ranked(stacked, order), [own[k] for own in spared])
+                intercept
+                + forest.scores(ranked(stacked, order, forest.asked), [own[k] for own in spared])
                 for k, (order, forest, intercept) in enumerate(
                     zip(self.orders, self.forests, self.intercepts, strict=True)
                 )
@@ -188,7 +189,7 @@ def fit_model(
         intercept = float(np.log(share / (1.0 - share)))
         forests.append(
             fit_forest(
-                ranked(stacked, order),
+                np.stack(ranked(stacked, order)),
                 positive,
                 np.full(slots.size, intercept),
                 n_cells=max(c.n_cells for c in features),
@@ -202,14 +203,24 @@ def fit_model(
     return ReferenceModel(names, tuple(classes), tuple(orders), tuple(forests), tuple(intercepts))
 
 
-def ranked(stacked: Codes, order: Codes) -> Codes:
-    """Return cells by rank, uint8, shape (n_features, n_rows).
+_AS_THEY_ARE = np.arange(256, dtype=np.uint8)
+
+
+def ranked(
+    cells: Sequence[Codes] | Codes, order: Codes, features: Collection[int] | None = None
+) -> list[Codes]:
+    """Return cells by rank, uint8, shape (n_rows,), of each feature.
 
     Args:
-        stacked: Cells of the features, uint8, same shape.
+        cells: Cells of each feature, uint8, same shape.
         order: Rank of every cell, uint8, shape (n_features, 256).
+        features: Those that are asked for, None for all; the others stay as they are.
     """
-    return np.take_along_axis(order, stacked.astype(np.intp), axis=1)
+    moved = (order != _AS_THEY_ARE).any(axis=1)
+    return [
+        order[f].take(own) if moved[f] and (features is None or f in features) else own
+        for f, own in enumerate(cells)
+    ]
 
 
 def cell_ranks(column: Column, codes: Codes, target: NDArray[np.bool_] | Floats) -> Codes:

@@ -99,42 +99,46 @@ def testimony_of(chunk: Chunk) -> Testimony:
     n = chunk.n_rows
     cells = add_text_cells(chunk.encoded.cells, chunk.once(scores_of), TEXTS.of(chunk.baseline))
     known = chunk.plan.once(_known)
-    strange: dict[str, Rows] = {}
-    otherwise: dict[str, Rows] = {}  # unknown, and not because it lies outside the range
+    none = np.zeros(n, dtype=bool)
+    strange = dict.fromkeys(reference.model.features, none)
+    otherwise = none  # rows with a value that is unknown, and not because it is outside the range
     for name in reference.model.features:
         own, asked = known[name], cells.get(known[name].column)
-        there = asked is not None and name in cells
-        strange[name] = own.unknown[asked] if there else np.ones(n, dtype=bool)
-        otherwise[name] = strange[name] & ~own.outside[asked] if there else strange[name]
-    odd = _several(strange, n) & ~np.logical_or.reduce(
-        [np.zeros(n, dtype=bool), *otherwise.values()]
-    )
+        if asked is None or name not in cells:
+            strange[name] = otherwise = np.ones(n, dtype=bool)
+        elif (rows := own.unknown.take(asked)).any():
+            strange[name] = rows
+            otherwise = otherwise | (rows & ~own.outside.take(asked))
+    odd = _several([rows for rows in strange.values() if rows is not none], n) & ~otherwise
     found = dict[str, Codes]()
     for name in reference.model.features:
-        rows, usual, codes = strange[name] & ~odd, known[name].usual, cells.get(name)
+        usual, codes = known[name].usual, cells.get(name)
         if codes is None:
             codes = np.full(n, usual, dtype=np.uint8)
-        strange[name] = rows
-        found[name] = np.where(rows, np.uint8(usual), codes) if rows.any() else codes
+        if strange[name] is not none:
+            rows = strange[name] = strange[name] & ~odd
+            codes = np.where(rows, np.uint8(usual), codes)
+        found[name] = codes
     groups: list[tuple[str, ...]] = [spared.features for spared in reference.telling]
     if reference.spared is None:
         groups = [(name,) for name in reference.model.features]
+    marked = {name: rows for name, rows in strange.items() if rows is not none and rows.any()}
     strange_in = {
-        i: np.logical_or.reduce([strange[name] for name in group])
+        i: np.logical_or.reduce([marked[name] for name in group if name in marked])
         for i, group in enumerate(groups)
-        if any(strange[name].any() for name in group)
+        if any(name in marked for name in group)
     }
-    others = [strange[name] for name in set(strange).difference(*groups)]
-    view = _views(strange_in, np.logical_or.reduce([np.zeros(n, dtype=bool), *others]))
+    others = [marked[name] for name in set(marked).difference(*groups)]
+    view = _views(strange_in, np.logical_or.reduce([none, *others]))
     if reference.spared is None:  # nobody learned what the model says without a column
         view[view > 0] = SILENT
     return Testimony(found, strange_in, view)
 
 
-def _several(rows: Mapping[str, Rows], n: int) -> Rows:
+def _several(rows: Iterable[Rows], n: int) -> Rows:
     """Return the rows that are marked in more than one column."""
     times = np.zeros(n, dtype=np.int16)
-    for marked in rows.values():
+    for marked in rows:
         times += marked
     several: Rows = times > 1
     return several

@@ -134,8 +134,8 @@ class Regressor:
 
         Cost: about 1 us per row.
         """
-        stacked = np.stack([cells[name] for name in self.features])
-        return self.intercept + self.forest.score(ranked(stacked, self.order))
+        ranks = ranked([cells[name] for name in self.features], self.order, self.forest.asked)
+        return self.intercept + self.forest.score(ranks)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types; arrays are base64 of little-endian bytes."""
@@ -177,7 +177,7 @@ def fit_regressor(
     ranks = [cell_ranks(c, row, scores) for c, row in zip(features, stacked, strict=True)]
     order, mean = np.stack(ranks), float(scores.mean())
     forest = fit_forest(
-        ranked(stacked, order),
+        np.stack(ranked(stacked, order)),
         scores,
         np.full(scores.size, mean),
         n_cells=max(c.n_cells for c in features),

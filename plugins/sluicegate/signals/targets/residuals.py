@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.profiling.bins import bins_of
 from sluicegate.profiling.counts import count_pairs
 from sluicegate.profiling.packed import pack, unpack
 
@@ -68,9 +69,9 @@ class ResidualScale:
             predicted: Normal scores, float64, shape (n_rows,).
             residual: Normal score of the value less the predicted one, float64, same shape.
         """
-        group = np.searchsorted(self.bounds, predicted, side="right")
+        group = bins_of(self.bounds, predicted).astype(np.intp)
         scaled = (residual - self.centre[group]) / self.width[group]
-        return group, np.searchsorted(self.edges, scaled, side="right").astype(np.int64)
+        return group, bins_of(self.edges, scaled).astype(np.int64)
 
     def densities(self) -> Floats:
         """Return the share of each cell in its group, float64, shape (n_groups, N_CELLS)."""

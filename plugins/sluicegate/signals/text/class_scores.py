@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.profiling.bins import bins_of
 from sluicegate.profiling.columns import Column, Kind
+from sluicegate.profiling.counts import over_classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +46,10 @@ class WordWeights:
             kept: Share of its rows that was left when its own documents were scored; the
                 larger table must not make every word and pair look more common than then.
         """
-        rows = table.counts.sum(axis=1, dtype=np.float64)
-        return cls(table, table.weights(), np.log1p(kept * rows))
+        rows = over_classes(table.counts)
+        used, log_rows = np.flatnonzero(rows), np.zeros(rows.size)
+        log_rows[used] = np.log1p(kept * rows[used])
+        return cls(table, table.weights(), log_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +188,7 @@ def score_cells(
         uint8, shape (n_docs,), each.
     """
     return {
-        column.name: np.searchsorted(np.asarray(column.edges), row, side="right").astype(np.uint8)
+        column.name: bins_of(np.asarray(column.edges), row)
         for column, row in zip(score_columns(name, edges), scores, strict=True)
     }
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.profiling.counts import over_classes
 from sluicegate.profiling.packed import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Counts = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -93,14 +94,48 @@ class TokenTable:
             cell: Cell of each token, uint32, same shape.
             class_index: Class of each row, intp, shape (n_rows,); rows with -1 are not counted.
         """
-        k = self.rows.size
         known = class_index >= 0
-        self.rows += np.bincount(class_index[known], minlength=k)
+        self.rows += np.bincount(class_index[known], minlength=self.rows.size)
         owner = class_index[row]
-        used = owner >= 0
-        flat = cell[used].astype(np.int64) * k + owner[used]
+        if not known.all():
+            used = owner >= 0
+            cell, owner = cell[used], owner[used]
+        flat = cell.astype(np.int64)
+        flat *= self.rows.size
+        flat += owner
+        self._count(flat)
+
+    def add_columns(
+        self,
+        columns: Sequence[tuple[NDArray[np.bool_], NDArray[np.uint64]]],
+        class_index: NDArray[np.intp],
+    ) -> None:
+        """Count rows with one token a column in place, as `add` does.
+
+        Args:
+            columns: Whether a row has a token, bool, and its token, uint64, each of shape
+                (n_rows,).
+            class_index: Class of each row, intp, shape (n_rows,); rows with -1 are not counted.
+        """
+        known = class_index >= 0
+        self.rows += np.bincount(class_index[known], minlength=self.rows.size)
+        owner, shift = class_index.astype(np.uint64), np.uint64(64 - self.bits)
+        flat, n = np.empty(len(columns) * owner.size, dtype=np.uint64), 0
+        for there, hashes in columns:
+            own = flat[n : n + owner.size]
+            np.right_shift(hashes, shift, out=own)
+            own *= np.uint64(self.rows.size)
+            own += owner
+            used = there & known
+            if not used.all():
+                some = own[used]
+                own[: some.size] = some
+            n += int(np.count_nonzero(used))
+        self._count(flat[:n].view(np.int64))
+
+    def _count(self, flat: Counts) -> None:
         found = np.bincount(flat, minlength=self.counts.size).reshape(self.counts.shape)
-        self.counts += found.astype(np.int32)
+        np.add(self.counts, found, out=self.counts, casting="unsafe")
 
     def weights(self) -> Floats:
         """Return log-odds a token adds for each class, float64, of the shape of ``counts``.
@@ -108,17 +143,24 @@ class TokenTable:
         Smoothing is by the class's share, so an unknown token weighs nothing.
         Source: naive Bayes with Dirichlet prior; Wang and Manning 2012.
         """
+        weights = np.empty(self.counts.shape)
+        weights[:] = self._weights(np.zeros((1, self.rows.size), dtype=np.int32))
+        used = np.flatnonzero(over_classes(self.counts))  # most cells of a table hold no row
+        weights[used] = self._weights(self.counts[used])
+        return weights
+
+    def _weights(self, counts: NDArray[np.int32]) -> Floats:
         rows = np.maximum(self.rows, 1).astype(np.float64)
         share = rows / rows.sum()
-        inside = (self.counts + share) / rows
-        others = self.counts.sum(axis=1, keepdims=True) - self.counts
+        inside = (counts + share) / rows
+        others = over_classes(counts)[:, None] - counts
         outside = (others + (1.0 - share)) / (rows.sum() - rows)
         weights: Floats = np.clip(np.log(inside / outside), -_MAX_WEIGHT, _MAX_WEIGHT)
         return weights
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types; only cells that hold a row are written."""
-        used = np.flatnonzero(self.counts.any(axis=1))
+        used = np.flatnonzero(over_classes(self.counts))
         return {
             "bits": self.bits,
             "cells": pack(used, "<u4"),

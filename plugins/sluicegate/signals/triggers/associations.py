@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
+from sluicegate.profiling.counts import over_classes
 from sluicegate.signals.decision.budget import excess_bound
 from sluicegate.signals.decision.finding import Candidate
-from sluicegate.signals.decision.tails import binomial_lower, binomial_sf, rate_excess_p
+from sluicegate.signals.decision.many_tails import rate_excess_ps
+from sluicegate.signals.decision.tails import binomial_lower, binomial_sf
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
@@ -84,7 +86,7 @@ class Counted(Protocol):
 def associations(
     batch: Counted,
     base: Counted,
-    moved: NDArray[np.float64] | None = None,
+    moved: Callable[[NDArray[np.intp]], NDArray[np.float64]] | None = None,
     mixed: float = 0.0,
 ) -> list[Association]:
     """Search the table.
@@ -92,32 +94,31 @@ def associations(
     Args:
         batch: Counts of the batch.
         base: Counts of the baseline, same classes.
-        moved: How many times its share of the baseline each cell may hold without being new,
-            float64, shape (n_cells,), >= 1; None for once.
+        moved: Returns how many times its share of the baseline each of some cells, intp, may hold
+            without being new, float64, both of shape (n,), >= 1; None for once.
         mixed: Share of the new rows that may carry any one label without being tied to it.
 
     Returns:
         Associations of novel tokens, smallest p-value first.
 
-    Cost: one vectorised pass over the table, and an exact tail for each novel token.
+    Cost: one vectorised pass over the batch's table, and an exact tail for each novel token.
     """
-    k, j = batch.counts.sum(axis=1), base.counts.sum(axis=1)
+    k = over_classes(batch.counts)
     n, m = int(batch.rows.sum()), int(base.rows.sum())
     if n == 0 or m == 0:
         return []
     asked = np.flatnonzero(k >= MIN_ROWS_WITH_TOKEN)
     # A rough normal screen keeps the exact test to tokens that could matter.
-    growth = np.ones(k.size) if moved is None else moved
-    usual = n * growth[asked]
-    rate = (k[asked] + j[asked]) / (usual + m)
-    z = (k[asked] / usual - j[asked] / m) / np.sqrt(rate * (1 / usual + 1 / m))
-    close = asked[z > 1.5]
-    novelty = {
-        int(c): rate_excess_p(int(k[c]), n * float(growth[c]), int(j[c]), m) * asked.size
-        for c in close
-    }
-    novel = sorted((c for c, p in novelty.items() if p <= _NOVEL), key=lambda c: (novelty[c], c))
-    novel = novel[:_MAX_NOVEL]
+    now, before = k[asked], over_classes(base.counts[asked])
+    # It only falls with growth, so growth need not be known where it is low without any.
+    close = np.flatnonzero(_screened(now, before, np.full(asked.size, float(n)), m) > 1.5 - 1e-6)
+    growth = np.ones(close.size) if moved is None else moved(asked[close])
+    screened = _screened(now[close], before[close], n * growth, m) > 1.5
+    close, growth = close[screened], growth[screened]
+    p_values = rate_excess_ps(now[close], n * growth, before[close], m) * asked.size
+    novelty = dict(zip(asked[close].tolist(), p_values.tolist(), strict=True))
+    grown = {c: g for c, g in zip(novelty, growth.tolist(), strict=True) if novelty[c] <= _NOVEL}
+    novel = sorted(grown, key=lambda c: (novelty[c], c))[:_MAX_NOVEL]
     # What most rows hold, as the weekday of a day, is the batch, and has few others beside it.
     novel = [c for c in novel if 2 * k[c] <= n]
     prior = (batch.rows + 1.0) / (n + batch.rows.size)
@@ -125,17 +126,26 @@ def associations(
         association
         for c in novel
         for association in _of_token(
-            int(c),
+            c,
             batch,
             base,
             prior,
             novelty=novelty[c],
             n_novel=len(novel),
-            growth=0.0 if moved is None else float(growth[c]),
+            growth=0.0 if moved is None else grown[c],
             mixed=mixed,
         )
     ]
     return sorted(found, key=lambda a: (a.p_value, -a.effect, a.cell))
+
+
+def _screened(
+    now: NDArray[np.int64], before: NDArray[np.int64], usual: NDArray[np.float64], m: int
+) -> NDArray[np.float64]:
+    """Return about how many standard errors rows are more than before."""
+    rate = (now + before) / (usual + m)
+    z: NDArray[np.float64] = (now / usual - before / m) / np.sqrt(rate * (1 / usual + 1 / m))
+    return z
 
 
 def _of_token(

@@ -40,7 +40,7 @@ def _of_blocks(
     cell = whole.cells(hashes)
     whole.add(row, cell, class_index)
     block_of = split.blocks[row]
-    order = np.argsort(block_of, kind="stable")
+    order = np.argsort(block_of.astype(np.int16), kind="stable")  # which numpy sorts by radix
     ends = np.searchsorted(block_of[order], np.arange(split.n_blocks + 1))
     for block in range(split.n_blocks):
         own, tokens = whole.alike(), order[ends[block] : ends[block + 1]]

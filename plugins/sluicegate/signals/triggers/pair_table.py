@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.profiling.columns import Kind
+from sluicegate.profiling.counts import over_classes
 from sluicegate.profiling.packed import pack, unpack
 
 if TYPE_CHECKING:
@@ -75,19 +76,25 @@ class Places:
         """The same counts, shape (n_places, n_classes)."""
         return self.square.reshape(-1, self.rows.size)
 
-    def growth(self, base: Self) -> Floats:
-        """Return how much more each place may hold by what its columns grew outside it, >= 1.
+    def growth(self, base: Self, at: NDArray[np.intp]) -> Floats:
+        """Return how much more places may hold by what their columns grew outside them, >= 1.
+
+        Args:
+            base: The same places in the baseline.
+            at: Indices of places, intp, shape (n,).
 
         Returns:
-            float64, shape (n_places,).
+            float64, shape (n,).
         """
-        now, before = self.square.sum(axis=3), base.square.sum(axis=3)
+        now, before = over_classes(self.counts[at]), over_classes(base.counts[at])
         ratio = max(int(base.rows.sum()), 1) / max(int(self.rows.sum()), 1)
-        grown = np.ones(now.shape)
-        for margin, usual in zip(self.margins, base.margins, strict=True):
-            outside = (margin - now + 0.5) * ratio / (usual - before + 0.5 * ratio)
+        pair, first, second = np.unravel_index(at, self.square.shape[:3])
+        grown = np.ones(at.size)
+        lines = (pair, first, np.zeros_like(first)), (pair, np.zeros_like(second), second)
+        for margin, usual, line in zip(self.margins, base.margins, lines, strict=True):
+            outside = (margin[line] - now + 0.5) * ratio / (usual[line] - before + 0.5 * ratio)
             grown *= np.maximum(outside, 1.0)
-        return grown.ravel()
+        return grown
 
     def place(self, index: int) -> tuple[int, int, int]:
         """Return pair and groups of a place."""
@@ -133,7 +140,7 @@ class PairTable:
         """Return the rows in each square of so many neighbouring groups of both columns."""
         plane = self.counts.reshape(-1, N_GROUPS, N_GROUPS, self.rows.size)
         square = _neighbours(_neighbours(plane, 1, width), 2, width)
-        mass = plane.sum(axis=3)
+        mass = over_classes(plane)
         margins = (
             _neighbours(mass.sum(axis=2, keepdims=True), 1, width),
             _neighbours(mass.sum(axis=1, keepdims=True), 2, width),
@@ -156,7 +163,7 @@ class PairTable:
         """Return the table without cells of one row, which say nothing and fill a file."""
         return type(self)(
             self.pairs,
-            np.where(self.counts.sum(axis=2, keepdims=True) < 2, 0, self.counts),
+            np.where(over_classes(self.counts)[..., None] < 2, 0, self.counts),
             self.rows,
         )
 

@@ -18,6 +18,7 @@ three factors, Bartlett 1935.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.signals.learning import Learning, Split
     from sluicegate.signals.traces import Traces
-    from sluicegate.signals.triggers.pair_table import Pair
+    from sluicegate.signals.triggers.pair_table import Pair, Places
 
 CODE = "TRIGGER_PAIRS"
 WIDTHS: Final = (1, 2)
@@ -96,11 +97,15 @@ def crowded(batch: PairTable, base: PairTable) -> list[Crowd]:
     found = []
     for width in WIDTHS:
         now, before = batch.places(width), base.places(width)
-        for a in associations(now, before, MOVED * now.growth(before), MIXED):
+        for a in associations(now, before, partial(_moved, now, before), MIXED):
             pair, *place = now.place(a.cell)
             corrected = replace(a, p_value=min(1.0, a.p_value * len(WIDTHS)))
             found.append(Crowd(corrected, base.pairs[pair], (place[0], place[1]), width))
     return sorted(found, key=lambda c: (c.association.p_value, c.width, c.pair, c.place))
+
+
+def _moved(now: Places, before: Places, at: NDArray[np.intp]) -> NDArray[np.float64]:
+    return MOVED * now.growth(before, at)
 
 
 def findings(comparison: Comparison) -> list[Finding]:

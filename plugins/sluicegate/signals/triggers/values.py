@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sluicegate.profiling.buffers import floats, plain
 from sluicegate.profiling.columns import Kind
-from sluicegate.profiling.fingerprints import value_hashes
-from sluicegate.profiling.tokens import mix
-from sluicegate.signals.chunk import kept_classes
+from sluicegate.profiling.fingerprints import category_hashes
+from sluicegate.signals.chunk import kept_classes, numbers_of
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.counting import Counter, Counting
 from sluicegate.signals.decision.record import Family
@@ -27,7 +25,7 @@ from sluicegate.signals.triggers.token_finding import association_finding
 from sluicegate.signals.triggers.trigger_rows import holding, is_named, triggered
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -48,26 +46,26 @@ def value_tokens(of: EncodedRows) -> tuple[NDArray[np.int64], NDArray[np.uint64]
     Returns:
         Row of each, int64, and the token, uint64, shape (n_tokens,).
 
-    Cost: 60 ns per number.
+    Cost: 10 ns per value, and that of `numbers_of`.
     """
-    rows: list[NDArray[np.int64]] = []
-    hashes: list[NDArray[np.uint64]] = []
+    found = [(np.flatnonzero(there), hashed[there]) for there, hashed in _columns(of)]
+    if not found:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
+    rows, hashes = zip(*found, strict=True)
+    return np.concatenate(rows), np.concatenate(hashes)
+
+
+def _columns(of: EncodedRows) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.uint64]]]:
+    """Yield for each column which rows have a value, and a hash of each row's value."""
+    numbers = of.once(numbers_of)
     for index, column in enumerate(of.layout.features):
         codes = of.encoded.cells.get(column.name)
         if codes is None or not (column.listed or column.kind is Kind.NUMERIC):
             continue
         if column.listed:
-            hashed = mix(codes.astype(np.uint64) ^ mix(np.array([index + 1], dtype=np.uint64)))
-            present = codes != column.null_cell
+            yield codes != column.null_cell, category_hashes(codes, index)
         else:
-            values = floats(plain(of.column(column.name)))
-            hashed = value_hashes(values, codes, column, index)
-            present = codes < column.n_cells - 2
-        rows.append(np.flatnonzero(present))
-        hashes.append(hashed[present])
-    if not rows:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
-    return np.concatenate(rows), np.concatenate(hashes)
+            yield codes < column.n_cells - 2, numbers[column.name]
 
 
 def value_cells(chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
@@ -88,8 +86,11 @@ class ValueCount(Counter):
     table: TokenTable
 
     def update(self, chunk: Chunk) -> None:
-        """Count one record batch."""
-        self.table.add(*chunk.once(value_cells), chunk.class_index)
+        """Count one record batch.
+
+        Cost: 5 ns per value, and that of `numbers_of`.
+        """
+        self.table.add_columns(list(_columns(chunk)), chunk.class_index)
 
     def merge(self, other: Self) -> Self:
         """Return the count of both sets of rows."""

@@ -26,9 +26,9 @@ from sluicegate.errors import (
     EvidenceMissing,
     Expired,
     MalformedEnvelope,
-    UnreadableData,
 )
 from sluicegate.gate.limits import DEFAULT
+from sluicegate.workflow.baselines.unsigned import BASELINE_FILE, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from sluicegate.signals.baseline.rehearsal import Obstacle
     from sluicegate.signals.baseline.stored import Baseline
 
-BASELINE_FILE = "baseline.json"
 STATEMENT_FILE = "baseline.intoto.json"
 
 
@@ -156,23 +155,6 @@ def _identity(locator: str, batches: list[pa.RecordBatch]) -> str:
     return str(commit_batches(iter(batches), locator=locator).digest)
 
 
-def read_baseline(directory: Path) -> tuple[Baseline, bytes]:
-    """Read a baseline without verifying it, for checks that issue no verdict.
-
-    Returns:
-        The baseline and its exact bytes.
-
-    Raises:
-        UnreadableData: The file is missing or unreadable.
-        MalformedEnvelope: The file is not a baseline, or was edited.
-    """
-    from sluicegate.signals.baseline.stored import Baseline
-
-    path = directory / BASELINE_FILE
-    body = _read_body(path)
-    return Baseline.from_bytes(body, locator=str(path)), body
-
-
 def read_signed_baseline(
     directory: Path, source: str, trust: TrustPolicy, *, at: datetime
 ) -> SignedBaseline:
@@ -202,7 +184,7 @@ def read_signed_baseline(
     )
     inputs = _require_bound(statement, source, at=at, where=where)
     body_path = directory / BASELINE_FILE
-    body = _read_body(body_path)
+    body = read_body(body_path)
     signed = Digest("sha256", statement.subjects[0].digest.get("sha256", ""))
     if sha256_bytes(body) != signed:
         raise DigestMismatch(
@@ -242,12 +224,3 @@ def _require_bound(
             next_step="Build and sign a new baseline from recent PASSED batches.",
         )
     return inputs
-
-
-def _read_body(path: Path) -> bytes:
-    return read_named(
-        path,
-        "the baseline cannot be read",
-        error=UnreadableData,
-        next_step="Name the directory that `sluicegate baseline build` wrote, or build one.",
-    )

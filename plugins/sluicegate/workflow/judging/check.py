@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.adapters.policy_file import read_policy
 from sluicegate.adapters.reports.check_history import TYPE, read_history
-from sluicegate.adapters.reports.html_report import html_report
 from sluicegate.adapters.reports.rows import row_table
 from sluicegate.adapters.sources.tables import open_table
+from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.gate.judgement import ALONE, Compared, judge, require_usable
 from sluicegate.gate.limits import DEFAULT
 from sluicegate.signals.contributors.limits import LimitCounts
@@ -21,7 +20,8 @@ from sluicegate.signals.contributors.names import SHOWN
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.registry import OF_BATCHES, expected_findings
-from sluicegate.workflow.baselines.signed import read_baseline
+from sluicegate.workflow.baselines.unsigned import read_baseline
+from sluicegate.workflow.judging.threads import threads_for
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ class Checked:
 
     def to_html(self) -> str:
         """Return a self-contained page for a person; loads nothing."""
+        from sluicegate.adapters.reports.html_report import html_report
+
         return html_report(
             self.found,
             verdict=self.verdict.value,
@@ -133,12 +135,9 @@ def check(
 
     Example: ``sluicegate.check("july.parquet", baseline="baseline").verdict``
     """
-    rules = None if policy is None else read_policy(Path(policy))
-    if rules is not None:
-        require_usable(rules)
-        rules = rules.for_source(source)
-    reference, _body = read_baseline(Path(baseline))
-    digest = reference.digest
+    rules = None if policy is None else _rules(Path(policy), source)
+    reference, body = read_baseline(Path(baseline))
+    digest = sha256_bytes(body)
     past = None if history is None else read_history(Path(history), digest)
     contributors = None if rules is None else rules.contributors
     naming = SHOWN if rules is None else rules.naming
@@ -157,11 +156,20 @@ def check(
         history=past,
         rows=rows,
         naming=naming,
+        threads=threads_for(os.environ),
     )
     limited = () if counts is None else counts.records(reference.known_contributors)
     columns = column_records(reference, seen[0] if seen else None)
     alone = (*limited, *unjudged_records(unjudged), *columns)
-    return _decided(found, alone, rules, reference)
+    return _decided(found, alone, rules, reference, digest)
+
+
+def _rules(path: Path, source: str) -> Policy:
+    from sluicegate.adapters.policy_file import read_policy
+
+    rules = read_policy(path)
+    require_usable(rules)
+    return rules.for_source(source)
 
 
 def _counted(
@@ -181,6 +189,7 @@ def _decided(
     found_alone: tuple[SignalRecord, ...],
     rules: Policy | None,
     reference: Baseline,
+    digest: Digest,
 ) -> Checked:
     own = tuple(record for record in found.records if record.code not in ALONE)
     alone = [*found_alone, *(record for record in found.records if record.code in ALONE)]
@@ -191,7 +200,7 @@ def _decided(
         accepted=started,
         reasons=judged.reasons,
         found=replace(found, records=judged.records),
-        baseline=reference.digest,
+        baseline=digest,
         policy=None if rules is None else rules.digest,
         not_asked=() if rules is None else _not_asked(rules),
         not_applicable=() if rules is None else _not_applicable(rules, reference),

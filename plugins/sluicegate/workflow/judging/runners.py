@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.workflow.judging.gate import Evaluation, Runner
+from sluicegate.workflow.judging.threads import threads_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
     from sluicegate.gate.policy import Policy
     from sluicegate.signals.baseline.stored import Baseline
+
+_ROWS: Final = 65_536  # at once, so that what is computed of them stays small
 
 
 def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
@@ -30,11 +34,12 @@ def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Ev
 
     result = evaluate(
         baseline,
-        table.to_batches(),
+        table.to_batches(max_chunksize=_ROWS),
         tolerances=policy.tolerances,
         false_block_budget=policy.false_block_budget,
         rows=False,
         naming=policy.naming,
+        threads=threads_for(os.environ),
     )
     suite = sha256_bytes(dumps(sorted(expected_codes(baseline))))
     return Evaluation(result.records, suite)

@@ -39,3 +39,26 @@ def test_forest_finds_the_one_feature_that_decides():
     forest = _fit(2000)
     assert forest.feature[0, 0] == 0
     assert abs(int(forest.threshold[0, 0]) - 20) <= 1
+
+
+def test_scores_are_the_sum_over_trees_in_their_order_of_any_number_of_rows():
+    rng = np.random.default_rng(5)
+    forest = trees.Forest(
+        rng.integers(0, 6, (30, 4)).astype(np.int32),
+        rng.integers(0, 60, (30, 4)).astype(np.uint8),
+        rng.normal(size=(30, 16)),
+    )
+    other = forest.leaves.copy()
+    other[::3] += 1.0
+    for n in (0, 1, 20_000):
+        codes = rng.integers(0, 64, (7, n)).astype(np.uint8)
+        expected = np.zeros((2, n))
+        for tree in range(30):
+            leaf = np.zeros(n, dtype=np.intp)
+            for f, t in zip(forest.feature[tree], forest.threshold[tree], strict=True):
+                leaf = 2 * leaf + (codes[f] > t)
+            expected[0] += forest.leaves[tree][leaf]
+            expected[1] += (other[tree] - forest.leaves[tree])[leaf]
+        expected[1] += expected[0]
+        np.testing.assert_array_equal(forest.scores(codes, [other]), expected)
+        np.testing.assert_array_equal(forest.score(list(codes)), expected[0])

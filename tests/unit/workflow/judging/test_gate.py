@@ -20,7 +20,8 @@ from sluicegate.errors import (
 )
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.decision.record import Status
-from sluicegate.workflow.baselines.signed import BASELINE_FILE, STATEMENT_FILE, write_baseline
+from sluicegate.workflow.baselines.signed import STATEMENT_FILE, write_baseline
+from sluicegate.workflow.baselines.unsigned import BASELINE_FILE
 
 
 def kinds(site) -> list[str]:
