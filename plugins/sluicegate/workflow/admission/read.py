@@ -8,7 +8,7 @@ are hashed in memory, large ones while they are copied to a file without a name
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -22,10 +22,12 @@ from sluicegate.workflow.sealing.sealed_rows import refuse_layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pandas as pd
     import pyarrow as pa
 
+    from sluicegate.adapters.files.formats import Part
     from sluicegate.adapters.files.table_files import TableFiles
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.digest.manifest import FileEntry
@@ -114,18 +116,16 @@ def stream_verified(
         yield from _rows(admission, (*partitions, *files), filesystem)
         return
     data, entries = _files(admission.batch, partitions, files, filesystem)
-    reader = _reader(admission, data)
-    if len(entries) > 1:
-        from sluicegate.adapters.sources.tables import glances
+    from sluicegate.adapters.sources.tables import glancing
 
-        reader.survey(glances(data, [entry.path for entry in entries]))
-    for entry in entries:
-        if entry.size_bytes <= STREAM_IN_MEMORY_BYTES:
-            yield from reader.rows_of(entry.path, data.view_verified(entry))
-        else:
-            with closing(data.copy_verified(entry)) as copy:
-                yield from reader.rows_of(entry.path, copy)
-    reader.end()
+    sealed = {entry.path: entry for entry in entries}
+
+    def verified(name: str) -> AbstractContextManager[Part]:
+        if sealed[name].size_bytes <= STREAM_IN_MEMORY_BYTES:
+            return nullcontext(data.view_verified(sealed[name]))
+        return closing(data.copy_verified(sealed[name]))
+
+    yield from _reader(admission, data).stream(list(sealed), look=glancing(data), read=verified)
 
 
 def load_verified(
