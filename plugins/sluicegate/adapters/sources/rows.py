@@ -27,7 +27,7 @@ from sluicegate.adapters.files.formats import (
     is_marker,
     is_text,
 )
-from sluicegate.adapters.sources.local import GlobFiles, LocalFiles, has_wildcard
+from sluicegate.adapters.sources.local import GlobFiles, LocalFiles, has_wildcard, real_place
 from sluicegate.credentials import without_credentials
 from sluicegate.digest import canonical
 from sluicegate.digest.file_hash import open_regular, regular_status
@@ -92,7 +92,7 @@ def read_columns(path: Path) -> CsvDialect:
     return _declared(text, str(path))
 
 
-def open_rows(location: str, *, url: Any = None) -> RowSource:
+def open_rows(location: str, *, url: Any = None, follow: bool = False) -> RowSource:
     """Open the rows that a location names.
 
     Args:
@@ -100,6 +100,7 @@ def open_rows(location: str, *, url: Any = None) -> RowSource:
         url: The same database's URL with user and password, or a function that returns it for
             the location. Without it, the database's own environment (``PGUSER``, ``PGPASSFILE``)
             names the user.
+        follow: As `open_source`, for the directory of text files.
 
     Raises:
         ConfigError: The text is not a location of rows, names an unknown column type, or holds a
@@ -107,7 +108,8 @@ def open_rows(location: str, *, url: Any = None) -> RowSource:
     """
     text = _TEXT.fullmatch(location)
     if text:
-        return _TextFiles(text[1], text[2], _declared(text[3], text[2]))
+        path = str(_real(text[2])) if follow else text[2]
+        return _TextFiles(text[1], path, _declared(text[3], text[2]))
     if not is_database(location):
         raise ConfigError(
             "the location names no rows", locator=location[:200], expected="DATABASE-URL#TABLE"
@@ -179,6 +181,13 @@ class _TextFiles:
         if not names:
             raise UnreadableData("no file to read", locator=self.path)
         return [base / name for name in names]
+
+
+def _real(path: str) -> Path:
+    if has_wildcard(path) and not Path(path).exists():
+        found = GlobFiles.parse(path)
+        return real_place(found.base) / found.pattern
+    return real_place(Path(path))
 
 
 def _text_location(scheme: str, path: str, dialect: CsvDialect) -> str:

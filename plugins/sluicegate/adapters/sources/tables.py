@@ -76,7 +76,7 @@ def open_table(
 
 
 def _rows(location: str, limits: Limits, filesystem: Any) -> Iterator[pa.RecordBatch]:
-    rows = open_rows(location, url=filesystem)
+    rows = open_rows(location, url=filesystem, follow=True)
     meter = Meter(limits, rows.location[:200])
     yield from meter.counted(rows.batches())
     if not meter.n_rows:

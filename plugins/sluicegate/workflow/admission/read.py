@@ -215,11 +215,14 @@ def _files(
     if marker := next(filter(is_marker, files), None):
         raise ConfigError("is a marker and holds no data", locator=f"{batch.source}: {marker!a}")
     if files:
-        chosen, data = batch.entries_of(files), open_source(batch.location, filesystem=filesystem)
+        chosen, data = (
+            batch.entries_of(files),
+            open_source(batch.location, filesystem=filesystem, follow=False),
+        )
         refuse_layout_of(data, files)
         return data, chosen
     sealed = batch.manifest
-    data = open_source(batch.location, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem, follow=False)
     refuse_layout_of(data, sealed.paths)
     _require_same_files(data, set(sealed.paths))
     if not partitions:

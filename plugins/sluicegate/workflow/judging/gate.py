@@ -184,7 +184,7 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
     others = [algorithm for algorithm, name in FILE_IDENTITIES.items() if name in named]
     if batch.table is not None or not others:
         return False
-    data = open_source(batch.location, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem, follow=False)
     return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
 
 

@@ -302,7 +302,7 @@ def _copy(batch: SealedBatch, out: Path, filesystem: Any) -> None:
         rows = batch_table(batch, filesystem, limits=UNLIMITED)
         pq.write_table(rows, out / "rows.parquet")
         return
-    data = open_source(batch.location, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem, follow=False)
     for entry in batch.manifest.entries:
         # A source that is one file has one entry, named ".".
         name = Path(batch.location).name if entry.path == "." else entry.path

@@ -59,7 +59,7 @@ def batch_table(
     if batch.table is not None:
         rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
         return pa.Table.from_batches(Meter(limits, batch.source).counted(rows))
-    data = open_source(batch.location, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem, follow=False)
     entries = batch.manifest.entries
     refuse_layout_of(data, [entry.path for entry in entries])
     files = TableFiles(data.location, limits, unjudged)
