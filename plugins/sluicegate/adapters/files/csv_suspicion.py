@@ -81,8 +81,9 @@ def may_be_long(numbers: pa.ChunkedArray) -> bool:
     """Return whether a column of floats may have been integers of more digits than it holds."""
     if not pa.types.is_floating(numbers.type):
         return False
-    largest = pc.max(pc.abs(numbers)).as_py()
-    return largest is not None and largest > _EXACT
+    found = pc.min_max(numbers)
+    low, high = found["min"].as_py(), found["max"].as_py()
+    return low is not None and max(-low, high) > _EXACT
 
 
 def refuse_long(name: str, texts: pa.ChunkedArray, where: str) -> None:

@@ -30,6 +30,7 @@ from sluicegate.adapters.files.formats import (
 from sluicegate.adapters.files.hive import schema_with_partitions, with_partitions
 from sluicegate.adapters.files.json_rows import json_lines
 from sluicegate.adapters.files.kept_rows import KeptRows
+from sluicegate.adapters.files.layout import merged
 from sluicegate.adapters.files.parquet_rows import BATCH_BYTES, BATCH_ROWS, parquet_rows
 from sluicegate.adapters.files.promotion import CommonSchema, added_row_bytes, fit
 from sluicegate.adapters.foreign_errors import shown
@@ -45,6 +46,7 @@ Opener = Callable[[str], AbstractContextManager[Part]]
 """Opens a file of the batch by its path inside it."""
 
 _TEXTS = frozenset({Format.CSV, Format.JSON_LINES})
+_SMALL_BYTES = 1 << 20
 _NAMED = 3
 _OTHER_FORMAT_STEP = (
     "Write its rows as Parquet, CSV or JSON lines, take it out of the batch, or let the policy's "
@@ -254,9 +256,8 @@ class TableFiles:
         self.end()
         schema = self._seen.schema
         assert schema is not None  # noqa: S101 - `end` refuses a batch without rows
-        return pa.Table.from_batches(
-            [part for where, batch in held for part in self._fitted(batch, schema, where)]
-        )
+        fitted = (part for where, batch in held for part in self._fitted(batch, schema, where))
+        return pa.Table.from_batches(list(merged(fitted)))
 
     def note(self, found: Unjudged) -> None:
         """Add a file to `unjudged`.
@@ -291,9 +292,10 @@ class TableFiles:
         )
 
     def _parquet(self, where: str, part: Part, use_threads: bool) -> Iterator[pa.RecordBatch]:
-        return parquet_rows(
-            _handle(part), where, self._meter, size_bytes=size_of(part), use_threads=use_threads
-        )
+        size = size_of(part)
+        # Of a small file, waking the threads costs more than the columns.
+        threads = use_threads and size > _SMALL_BYTES
+        return parquet_rows(_handle(part), where, self._meter, size_bytes=size, use_threads=threads)
 
     def _text(self, kind: Format, where: str, part: Part) -> list[pa.RecordBatch]:
         """Parse a whole file of text, and count its rows."""

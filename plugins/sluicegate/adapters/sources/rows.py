@@ -192,7 +192,8 @@ def _real(path: str) -> Path:
 
 def _text_location(scheme: str, path: str, dialect: CsvDialect) -> str:
     only_columns = dialect == CsvDialect(columns=dialect.columns)
-    value = dict(dialect.columns) if only_columns else dialect.to_json()
+    columns = dict(dialect.columns)
+    value = columns if only_columns else {**dialect.to_json(), "columns": columns}
     declared = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return f"{scheme}:{Path(path).absolute()}#{declared}"
 

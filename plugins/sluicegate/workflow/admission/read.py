@@ -176,7 +176,7 @@ def load_verified(
 
 
 def _reader(admission: Admission, data: ByteSource) -> TableFiles:
-    """Return a reader of the files that the verdict is about.
+    """Return a reader of the files that the verdict is about, which reads them as it says.
 
     A file that no reader knows is handed out only if the verdict names such files: then whoever
     admitted it, by policy or waiver, knew. Verdicts older than this check do not name them.
@@ -185,7 +185,8 @@ def _reader(admission: Admission, data: ByteSource) -> TableFiles:
     from sluicegate.signals.decision.record import UNJUDGED
 
     named = any(reason.code == UNJUDGED for reason in admission.issued.verdict.reasons)
-    return TableFiles(data.location, admission.limits, unjudged=[] if named else None)
+    verdict = admission.issued.verdict
+    return TableFiles(data.location, admission.limits, [] if named else None, dialect=verdict.csv)
 
 
 def _rows(

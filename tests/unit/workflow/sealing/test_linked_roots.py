@@ -17,6 +17,7 @@ from tests.unit.workflow.conftest import AT, built_site, flipped, rows, site, wr
 from sluicegate.adapters.sources.open import open_any, open_source
 from sluicegate.adapters.sources.tables import open_table
 from sluicegate.errors import DigestMismatch, UnreadableData, UnsafePath
+from sluicegate.profiling.csv_dialect import UNDECLARED
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.read import load_verified, stream_verified
 
@@ -160,9 +161,9 @@ def test_sealed_rows_behind_a_switched_link_are_still_the_sealed_ones(site, work
     point(worktrees / "current", ".worktrees/v2")
     from sluicegate.workflow.sealing.sealed_rows import batch_table
 
-    assert batch_table(batch)["id"].to_pylist() == of(2, 100)["id"].to_pylist()
+    assert batch_table(batch, dialect=UNDECLARED)["id"].to_pylist() == of(2, 100)["id"].to_pylist()
     place = worktrees / ".worktrees" / "v1"
     shutil.rmtree(place)
     place.symlink_to("v2")
     with pytest.raises((UnsafePath, DigestMismatch)):
-        batch_table(batch)
+        batch_table(batch, dialect=UNDECLARED)
