@@ -121,34 +121,35 @@ class TableFiles:
     def _survey(self, names: Iterable[str], look: Opener, read: Opener) -> None:
         common = CommonSchema()
         for name in names:
-            where = self._where(name)
+            where, rows = self._where(name), None
             with reading(where), look(name) as seen:
                 kind, _ = self._format(name, seen)
-                if not size_of(seen):
+                if not size_of(seen) or kind not in {*_TEXTS, Format.PARQUET}:
                     continue  # whoever reads the rows says so
                 if kind is Format.PARQUET:
                     schemas = _footer_schemas(seen)
-                elif kind in _TEXTS:
-                    with read(name) as part:
-                        batches = self._text(self._require(kind, name, part), where, part)
-                    self._kept.put(name, batches)
-                    self._read.append(where)
-                    schemas = [batch.schema for batch in batches]
                 else:
-                    continue
-                for schema in schemas:
-                    common.add(schema_with_partitions(schema, name), where)
+                    rows = self._rows_to_keep(kind, name, seen if look is read else read)
+                    schemas = [batch.schema for batch in rows]
+            for schema in schemas:
+                common.add(schema_with_partitions(schema, name), where)
+            if rows is not None:
+                self._read.append(where)
+                self._kept.put(name, rows)  # a full disk is no fault of the file
         self._surveyed = common.schema
 
-    def _require(self, kind: Format, name: str, part: Part) -> Format:
-        """Return what a file is, if it still is what the look at it said."""
-        if self._format(name, part)[0] is not kind:
-            raise UnreadableData(
-                "is another kind of file than a moment before",
-                locator=self._where(name),
-                next_step="Stop the writer, then run again.",
-            )
-        return kind
+    def _rows_to_keep(self, kind: Format, name: str, part: Part | Opener) -> list[pa.RecordBatch]:
+        where = self._where(name)
+        if not callable(part):
+            return self._text(kind, where, part)
+        with part(name) as opened:
+            if self._format(name, opened)[0] is not kind:
+                raise UnreadableData(
+                    "is another kind of file than a moment before",
+                    locator=where,
+                    next_step="Stop the writer, then run again.",
+                )
+            return self._text(kind, where, opened)
 
     def rows_of(
         self, name: str, part: Part, *, use_threads: bool = False
@@ -207,9 +208,8 @@ class TableFiles:
                     yield from [self._noted(batch, name) for batch in self._text(kind, where, part)]
 
     def _kept_rows(self, name: str) -> Iterator[pa.RecordBatch]:
-        with reading(self._where(name)):
-            for batch in self._kept.take(name):
-                yield self._noted(batch, name)
+        for batch in self._kept.take(name):
+            yield self._noted(batch, name)
 
     def _noted(self, batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
         """Return rows with the columns of their directories, and note which columns there are."""

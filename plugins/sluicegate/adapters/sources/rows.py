@@ -59,7 +59,7 @@ def text_location(path: str, dialect: CsvDialect) -> str:
     """Name a text file and its declared columns.
 
     Args:
-        path: ``.csv``, ``.jsonl`` or ``.ndjson``, also packed; or a directory or glob of CSV.
+        path: ``.csv``, ``.jsonl`` or ``.ndjson``, also packed; or a directory or glob of them.
         dialect: Columns in the order of the file, and how CSV is written.
 
     Raises:
@@ -67,14 +67,16 @@ def text_location(path: str, dialect: CsvDialect) -> str:
     """
     plain = PurePath(path)
     plain = plain.with_suffix("") if compression_of(path) else plain
-    scheme = {".jsonl": "jsonl", ".ndjson": "jsonl"}.get(plain.suffix.lower(), "")
-    if plain.suffix.lower() in TEXT or Path(path).is_dir():
-        scheme = "csv"
+    suffix = plain.suffix.lower()
+    scheme = "jsonl" if suffix in JSON_LINES else "csv" if suffix in TEXT else ""
+    if Path(path).is_dir():
+        names = LocalFiles(real_place(Path(path))).names()
+        scheme = "jsonl" if any(is_text(name, JSON_LINES) for name in names) else "csv"
     if not scheme or "#" in path:
         raise ConfigError(
             "columns are declared for a text file",
             locator=path,
-            expected=".csv, .jsonl, .ndjson, or a directory of .csv",
+            expected=".csv, .jsonl, .ndjson, or a directory of one of them",
         )
     return _text_location(scheme, path, dialect)
 
