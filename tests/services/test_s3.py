@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.workflow.conftest import AT, RUN, built_site, flipped, rows, site  # noqa: F401
+from tests.support.locators import csv, lines, of
+from tests.unit.workflow.conftest import (  # noqa: F401
+    AT,
+    RUN,
+    SCHEMA,
+    built_site,
+    flipped,
+    rows,
+    site,
+    write,
+)
 
 from sluicegate import load_verified, open_verified
 from sluicegate.adapters.sources.open import open_source
@@ -17,8 +28,10 @@ from sluicegate.errors import (
     UnreadableData,
     UnsafePath,
 )
+from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.read import stream_verified
+from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger
@@ -171,3 +184,40 @@ def test_command_line_digests_a_store(files, s3_options, monkeypatch, capsys):
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_options["endpoint_url"])
     assert cli.main(["digest", URL]) == 0
     assert capsys.readouterr().out.strip() == str(build_manifest(files).digest)
+
+
+def test_declared_text_in_a_store_is_judged_and_read_as_on_disk(site, s3):  # noqa: F811
+    """CSV of a dialect beside JSON lines: looked at and read through the store."""
+    dialect = {"delimiter": ";", "columns": {"time": "timestamp", "who": "string"}}
+    schema = BatchSchema.from_mapping({**SCHEMA, "csv": dialect}, locator="schema")
+    table = of(2)
+    for name, data in {
+        "a.csv": csv(table.slice(0, 1500)).replace(b",", b";"),
+        "b.jsonl": lines(table.slice(1500)),
+    }.items():
+        s3.pipe(f"training/text/{name}", data)
+    write_baseline(
+        [write(of(1, 6000), site.root / "in types of text")],
+        schema,
+        out=site.home.baseline_dir("src"),
+        at=AT,
+        source="src",
+        signer=site.signer("baseline"),
+    )
+    source = open_source("s3://training/text", filesystem=s3)
+    seal_into_ledger(
+        source, "src", evidence=site.evidence(), signer=site.signer("source"), at=AT, run=RUN
+    )
+    signers = GateSigners(site.signer("gate"), site.signer("ledger"))
+    issued, _ = gate_source(
+        site.home, "src", signers=signers, at=AT, run=RUN,
+        runner=evaluate_directly, filesystem=s3,
+    )  # fmt: skip
+    assert issued.verdict.csv == schema.csv
+    assert issued.verdict.result is Status.PASSED
+    read = {"home": site.home, "at": AT, "filesystem": s3}
+    loaded = load_verified("src", as_="arrow", **read)
+    streamed = pa.Table.from_batches(list(stream_verified("src", **read)))
+    assert loaded.combine_chunks().equals(streamed.combine_chunks())
+    assert loaded["id"].to_pylist() == table["id"].to_pylist()
+    assert loaded["x"].to_pylist() == table["x"].to_pylist()

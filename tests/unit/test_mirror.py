@@ -36,7 +36,7 @@ COVERED_BY = {
     "unit/adapters/engines/test_table.py": "adapters.engines.sql tables.cells",
     "unit/adapters/files/test_csv_dialect.py": """adapters.files.csv_rows
         adapters.files.csv_suspicion adapters.files.text_input""",
-    "unit/adapters/files/test_promotion.py": "adapters.files.layout",
+    "unit/adapters/files/test_promotion.py": "adapters.files.kept_rows adapters.files.layout",
     "unit/adapters/gx/test_gx_engines.py": "adapters.gx.accounting adapters.gx.offline_docs",
     "unit/attest/test_predicates.py": "attest.contents attest.seal_form",
     "unit/cli/administration/test_trust.py": "workflow.evidence.trust_admin",

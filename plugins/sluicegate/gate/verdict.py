@@ -17,8 +17,9 @@ from sluicegate.attest.predicates import SVR, TEST_RESULT
 from sluicegate.attest.statement import Statement, Subject
 from sluicegate.attest.timestamps import format_timestamp, parse_timestamp, require_in_force
 from sluicegate.digest.algorithms import Digest, sha256_bytes
-from sluicegate.errors import GateBlocked, MalformedEnvelope
+from sluicegate.errors import ConfigError, GateBlocked, MalformedEnvelope
 from sluicegate.gate.policy import RESULTS, Mode, Policy, Result, result_of
+from sluicegate.profiling.csv_dialect import UNDECLARED, CsvDialect
 from sluicegate.signals.decision.record import UNEVALUATED, Status
 from sluicegate.untrusted import visible
 
@@ -99,6 +100,8 @@ class Verdict:
         issued: Aware UTC.
         expires: First instant at which the verdict lets nothing start any more, aware UTC.
         reasons: What made it WARNED or FAILED, worst first; empty if it is PASSED.
+        csv: How text files of the batch were read. Whoever trusts the verdict reads the same
+            cells, and so reads them the same way.
     """
 
     result: Result
@@ -114,6 +117,7 @@ class Verdict:
     expires: datetime
     reasons: tuple[Reason, ...]
     rolling: Digest | None = None
+    csv: CsvDialect = UNDECLARED
 
     def require_passed(
         self, policy: Policy, *, at: datetime, waived: frozenset[str] = frozenset()
@@ -210,7 +214,8 @@ class Verdict:
                         for reason in self.reasons
                     ],
                 }
-                | ({} if self.rolling is None else {"rollingBaseline": str(self.rolling)}),
+                | ({} if self.rolling is None else {"rollingBaseline": str(self.rolling)})
+                | ({} if self.csv == UNDECLARED else {"csv": self.csv.to_json()}),
             },
         )
 
@@ -251,8 +256,9 @@ def verdict_from_statement(statement: Statement, *, locator: str) -> Verdict:
                 for code, column, result, message in body["reasons"]
             ),
             rolling=Digest.parse(body["rollingBaseline"]) if "rollingBaseline" in body else None,
+            csv=CsvDialect.from_mapping(body.get("csv", {}), locator=locator),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise MalformedEnvelope(
             "the statement is not a verdict",
             locator=locator,

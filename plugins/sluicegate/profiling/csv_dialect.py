@@ -83,14 +83,14 @@ class CsvDialect:
         return made
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is declared, as plain JSON types."""
+        """Return what is declared, as plain JSON types; columns are pairs and keep their order."""
         plain = UNDECLARED
         found = {key: getattr(self, key) for key in _KEYS}
         shown = {key: value for key, value in found.items() if value != getattr(plain, key)}
         if self.missing:
             shown["missing"] = list(self.missing)
         if self.columns:
-            shown["columns"] = dict(self.columns)
+            shown["columns"] = [list(pair) for pair in self.columns]
         return shown
 
     def _require_sense(self, where: str) -> None:
@@ -157,11 +157,17 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 def _columns(value: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, Mapping):
+    """Read a mapping, as people write it, or pairs, as canonical JSON keeps their order."""
+    pairs = list(value.items()) if isinstance(value, Mapping) else value
+    if not isinstance(pairs, list) or not all(
+        isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs
+    ):
         raise TypeError("columns: a mapping of names to types")
-    if not all(isinstance(text, str) for pair in value.items() for text in pair):
+    if not all(isinstance(text, str) for pair in pairs for text in pair):
         raise TypeError("columns: a name or type is no text")
-    return tuple(value.items())
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("columns: a name stands twice")
+    return tuple((name, kind) for name, kind in pairs)
 
 
 _KEYS: Final[dict[str, Any]] = {

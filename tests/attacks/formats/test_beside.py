@@ -5,10 +5,13 @@ Check, gate, the verified reads and Spark have to agree on what the rows of a di
 
 from __future__ import annotations
 
+import bz2
+import gzip
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.attacks.formats.cases import CASES, Fate, csv, parquet
+from tests.attacks.formats.cases import CASES, Fate, csv, lines, parquet
 from tests.unit.adapters.engines.test_table import digest, spark  # noqa: F401 - a fixture
 from tests.unit.workflow.conftest import AT, built_site, flipped, rows, site  # noqa: F401
 
@@ -87,6 +90,30 @@ def test_judged_rows_are_what_every_reader_gets(site, spark, name):  # noqa: F81
     own = digest([*GOOD.to_batches(), *MORE.to_batches()])
     assert reads(site) == dict.fromkeys(("open", "stream", "load", "pandas"), own)
     assert digest(frame.toArrow().to_batches()) == own
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"),
+    [("b.jsonl", bytes), ("B.NDJSON", bytes), ("b.jsonl.gz", gzip.compress),
+     ("day=1/b.ndjson.bz2", bz2.compress)],
+)  # fmt: skip
+def test_json_lines_beside_parquet_are_judged_and_handed_out(site, name, pack):  # noqa: F811
+    if "=" in name:
+        site.accept_extra_columns()
+    poisoned = put(site.root / "poison", {"a.parquet": parquet(GOOD), name: pack(lines(POISON))})
+    found = checked(site, poisoned)
+    assert (found.verdict, "LABEL_FLIPS" in reasons(found)) == (Status.FAILED, True)
+    assert gated(site, poisoned).result is Status.FAILED
+    clean = put(site.root / "more", {"a.parquet": parquet(GOOD), name: pack(lines(MORE))})
+    assert gated(site, clean).result is not Status.FAILED
+    with_home = {"home": site.home, "at": AT}
+    ids = [*GOOD["id"].to_pylist(), *MORE["id"].to_pylist()]
+    if name == "B.NDJSON":  # which sorts before a
+        ids = [*MORE["id"].to_pylist(), *GOOD["id"].to_pylist()]
+    assert load_verified("src", as_="arrow", **with_home)["id"].to_pylist() == ids
+    streamed = pa.Table.from_batches(list(stream_verified("src", **with_home)))
+    assert streamed["id"].to_pylist() == ids
+    assert {file for file, _ in open_verified("src", **with_home)} == {"a.parquet", name}
 
 
 @pytest.mark.filterwarnings("ignore")  # pyspark's own
@@ -190,7 +217,7 @@ def test_policy_may_accept_such_files_and_then_they_are_handed_out_as_bytes(site
 
 def test_verdict_of_before_such_files_were_looked_for_hands_nothing_out(site, monkeypatch):  # noqa: F811
     """As an older version judged it: what it did not know, it passed over in silence."""
-    batch = batch_of(site, CASES["JSON lines"], POISON)
+    batch = batch_of(site, CASES["tabs"], POISON)
 
     def blind(name, part, *, locator="", **given):
         kind, why = formats.format_of(name, part, locator=locator, **given)
@@ -200,9 +227,9 @@ def test_verdict_of_before_such_files_were_looked_for_hands_nothing_out(site, mo
         old.setattr("sluicegate.adapters.files.table_files.format_of", blind)
         assert gated(site, batch).result is not Status.FAILED
     for read in (open_verified, stream_verified):
-        with pytest.raises(UnreadableData, match=r"no reader knows .*b\.jsonl"):
+        with pytest.raises(UnreadableData, match=r"no reader knows .*b\.tsv"):
             list(read("src", home=site.home, at=AT))
-    with pytest.raises(UnreadableData, match=r"no reader knows .*b\.jsonl"):
+    with pytest.raises(UnreadableData, match=r"no reader knows .*b\.tsv"):
         load_verified("src", home=site.home, at=AT)
     only = {"home": site.home, "at": AT, "files": ["a.parquet"]}
     assert load_verified("src", as_="arrow", **only).equals(GOOD)

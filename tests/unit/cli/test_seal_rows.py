@@ -60,6 +60,17 @@ def test_evidence_of_rows_is_verified_without_any_data(work, capsys):
     assert cli.main(["verify", "ev", "--trust", "t.json"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.csv", "id,y\n1,a\n"), ("a.jsonl", '{"id":1,"y":"a"}\n'), ("a.NDJSON", '{"id":1}\n')],
+)
+def test_columns_are_declared_for_a_directory_of_either_text(work, name, text, capsys):
+    (work / "days" / "d=1").mkdir(parents=True)
+    (work / "days" / "d=1" / name).write_text(text, encoding="utf-8")
+    assert seal("days", "--columns", "columns.json", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 1
+
+
 @pytest.mark.parametrize("option", [["--merkle"], ["--croissant", "c.json"]])
 def test_options_for_files_are_called_wrongly_on_rows(work, option):
     assert seal("a.csv", "--columns", "columns.json", *option) == 64

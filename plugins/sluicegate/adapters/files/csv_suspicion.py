@@ -44,10 +44,13 @@ def refuse_other_dialect(head: bytes, dialect: CsvDialect, where: str) -> None:
         UnreadableData: Its lines are evidently cut by another delimiter, or it has no header.
     """
     text = head.decode("utf-8", "replace").removeprefix("\ufeff")
+    if dialect.delimiter is not None and dialect.header is not None:
+        return
+    lines = _lines(text, dialect.delimiter or ",", dialect.quote)
     if dialect.delimiter is None:
-        _refuse_delimiter(text, dialect.quote, where)
+        _refuse_delimiter(text, lines, dialect.quote, where)
     if dialect.header is None:
-        _refuse_headless(_lines(text, dialect.delimiter or ",", dialect.quote), where)
+        _refuse_headless(lines, where)
 
 
 def refuse_other_numbers(
@@ -81,8 +84,9 @@ def may_be_long(numbers: pa.ChunkedArray) -> bool:
     """Return whether a column of floats may have been integers of more digits than it holds."""
     if not pa.types.is_floating(numbers.type):
         return False
-    largest = pc.max(pc.abs(numbers)).as_py()
-    return largest is not None and largest > _EXACT
+    found = pc.min_max(numbers)
+    low, high = found["min"].as_py(), found["max"].as_py()
+    return low is not None and max(-low, high) > _EXACT
 
 
 def refuse_long(name: str, texts: pa.ChunkedArray, where: str) -> None:
@@ -105,8 +109,8 @@ def refuse_long(name: str, texts: pa.ChunkedArray, where: str) -> None:
         )
 
 
-def _refuse_delimiter(text: str, quote: str, where: str) -> None:
-    by_comma = _widths(_lines(text, ",", quote))
+def _refuse_delimiter(text: str, lines: list[list[str]], quote: str, where: str) -> None:
+    by_comma = _widths(lines)
     if len(by_comma) == 1 and max(by_comma) > 1:
         return
     for mark, name in _OTHERS.items():

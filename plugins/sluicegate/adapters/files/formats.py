@@ -5,8 +5,8 @@ judged. A marker from a short closed list holds no row, and verified reads never
 other file is unjudged, and a batch with such a file does not pass.
 
 Parquet is known by its content, whatever its name: Hive writes ``000000_0``, Impala ``b.parq``,
-pandas ``b.parquet.gzip``. Text has no such mark, so CSV is known by its suffix, and packed CSV by
-suffix and mark together.
+pandas ``b.parquet.gzip``. Text has no such mark, so CSV and JSON lines are known by their suffix,
+and packed ones by suffix and mark together.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ TEXT: Final = CSV | {".tsv", ".tab", ".txt", ".psv"}
 """Suffixes of text whose delimiter somebody declared."""
 
 JSON_LINES: Final = frozenset({".jsonl", ".ndjson"})
+"""Suffixes of text with one JSON object on each line."""
 
 _OTHERS: Final = (
     (b"PARE", b"PARE", "encrypted Parquet"),
@@ -72,6 +73,7 @@ class Format(StrEnum):
 
     PARQUET = "parquet"
     CSV = "csv"
+    JSON_LINES = "json lines"
     MARKER = "marker"
     UNKNOWN = "unknown"
 
@@ -124,7 +126,7 @@ def is_hidden(name: str) -> bool:
 
 
 def format_of(
-    name: str, part: Part, *, locator: str = "", suffixes: frozenset[str] = CSV
+    name: str, part: Part, *, locator: str = "", delimited: frozenset[str] = CSV
 ) -> tuple[Format, str]:
     """Return what a file is, and of one that is UNKNOWN the reason in words.
 
@@ -132,7 +134,7 @@ def format_of(
         name: Path inside the batch; "." for a batch that is one file.
         part: The file itself; a BinaryIO is left where it stands.
         locator: Names a batch that is one file.
-        suffixes: Of CSV: `CSV`, or `TEXT` where the delimiter is declared.
+        delimited: Suffixes of CSV: `CSV`, or `TEXT` where the delimiter is declared.
 
     Raises:
         OSError: The path cannot be read.
@@ -144,6 +146,7 @@ def format_of(
     if is_hidden(name):
         return Format.UNKNOWN, "Spark and Hive pass over this name, other readers do not"
     begin, end = _ends(part)
+    suffixes = delimited | JSON_LINES
     path = PurePosixPath(locator if name == SINGLE_FILE else name)
     suffix = path.suffix.lower()
     begins, ends = begin.startswith(PARQUET_MAGIC), end.endswith(PARQUET_MAGIC)
@@ -152,11 +155,11 @@ def format_of(
         return Format.PARQUET, ""
     if why := _why_unknown(path, begin, end, suffixes):
         return Format.UNKNOWN, why
-    return Format.CSV, ""
+    return Format.JSON_LINES if is_text(str(path), JSON_LINES) else Format.CSV, ""
 
 
 def compression_of(path: str) -> str:
-    """Return what packed a CSV file, by its name: ``gzip``, ``zstd``, ``bzip2`` or "".
+    """Return what packed a file of text, by its name: ``gzip``, ``zstd``, ``bzip2`` or "".
 
     Example:
         >>> compression_of("day=1/p.csv.gz"), compression_of("p.csv")
@@ -186,7 +189,7 @@ def _packed_text(path: PurePosixPath, suffixes: frozenset[str]) -> bool:
 
 
 def _why_unknown(path: PurePosixPath, begin: bytes, end: bytes, suffixes: frozenset[str]) -> str:
-    """Return why a file that is no Parquet is no CSV either, or ""."""
+    """Return why a file that is no Parquet is no text that is read either, or ""."""
     suffix = path.suffix.lower()
     if _packed_text(path, suffixes):
         mark, what = _PACKED[suffix]
@@ -194,7 +197,7 @@ def _why_unknown(path: PurePosixPath, begin: bytes, end: bytes, suffixes: frozen
         return "" if same else f"its name says {what} and its content does not"
     if what := _other(begin, end):
         packed = next((end for end, (_, name) in _PACKED.items() if name == what), "")
-        hint = f"; packed CSV is called *{suffix}{packed}" if packed and suffix in suffixes else ""
+        hint = f"; packed text is called *{suffix}{packed}" if packed and suffix in suffixes else ""
         return f"its content is {what}, which no reader here knows{hint}"
     if end.endswith(PARQUET_MAGIC):
         # Two readers would take two tables out of it.
@@ -216,8 +219,6 @@ def _unmarked(suffix: str) -> str:
         return "its name says Parquet, but its content does not"
     if suffix in TEXT:
         return "text whose delimiter nobody declared; section csv of the schema does"
-    if suffix in JSON_LINES:
-        return "JSON lines are read with declared columns only, as jsonl:PATH#COLUMNS"
     return "no reader here knows this kind of file"
 
 

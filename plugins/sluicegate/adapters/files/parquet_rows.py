@@ -45,15 +45,15 @@ def parquet_rows(
     Raises:
         UnreadableData: The file exceeds a limit, a value is not what its type says, or the footer
             contradicts itself.
-        pa.ArrowException: The file is not readable as Parquet.
+        pa.ArrowException: The file is not readable as Parquet, or a page has another checksum
+            than it carries.
         OSError: As `pa.ArrowException`.
         ValueError: As `pa.ArrowException`.
 
     Cost: memory for one batch and for the encoded columns of a row group. The dictionaries of
         texts are read twice.
     """
-    # Without pre-buffering, memory holds one row group of each column at most.
-    with pq.ParquetFile(where, pre_buffer=False) as file:
+    with _opened(where) as file:
         _require_sum(file.metadata, name)
         values = values_in_lists(where, file.metadata, size_bytes, name)
         meter.declare(file.metadata, values, size_bytes, name)
@@ -67,6 +67,14 @@ def parquet_rows(
         if n_rows != file.metadata.num_rows:
             _refuse_footer(name, f"{file.metadata.num_rows} rows", f"{n_rows} read")
         _require_honest(file, name)
+
+
+def _opened(where: Any, **options: Any) -> pq.ParquetFile:
+    """Open a file so that pages with a checksum are held against it; pyarrow does not by itself.
+
+    Without pre-buffering, memory holds one row group of each column at most.
+    """
+    return pq.ParquetFile(where, pre_buffer=False, page_checksum_verification=True, **options)
 
 
 def _batch_rows(where: Any, footer: pq.FileMetaData, values: Mapping[int, int]) -> int:
@@ -94,7 +102,7 @@ def _longest_texts(where: Any, footer: pq.FileMetaData) -> int:
     if not texts:
         return 0
     longest = 0
-    with pq.ParquetFile(where, metadata=footer, read_dictionary=texts, pre_buffer=False) as file:
+    with _opened(where, metadata=footer, read_dictionary=texts) as file:
         for place in range(footer.num_row_groups):
             rows = file.iter_batches(
                 batch_size=1, row_groups=[place], columns=texts, use_threads=False

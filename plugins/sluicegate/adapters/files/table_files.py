@@ -6,7 +6,8 @@ that makes a finding of it. It is never skipped in silence.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,9 @@ from sluicegate.adapters.files.formats import (
     size_of,
 )
 from sluicegate.adapters.files.hive import schema_with_partitions, with_partitions
+from sluicegate.adapters.files.json_rows import json_lines
+from sluicegate.adapters.files.kept_rows import KeptRows
+from sluicegate.adapters.files.layout import merged
 from sluicegate.adapters.files.parquet_rows import BATCH_BYTES, BATCH_ROWS, parquet_rows
 from sluicegate.adapters.files.promotion import CommonSchema, added_row_bytes, fit
 from sluicegate.adapters.foreign_errors import shown
@@ -36,12 +40,17 @@ from sluicegate.gate.limits import DEFAULT, Limits
 from sluicegate.profiling.csv_dialect import UNDECLARED, CsvDialect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+Opener = Callable[[str], AbstractContextManager[Part]]
+"""Opens a file of the batch by its path inside it."""
+
+_TEXTS = frozenset({Format.CSV, Format.JSON_LINES})
+_SMALL_BYTES = 1 << 20
 _NAMED = 3
 _OTHER_FORMAT_STEP = (
-    "Write its rows as Parquet or CSV, take it out of the batch, or let the policy's rule for "
-    "UNJUDGED accept it."
+    "Write its rows as Parquet, CSV or JSON lines, take it out of the batch, or let the policy's "
+    "rule for UNJUDGED accept it."
 )
 
 
@@ -53,7 +62,8 @@ class TableFiles:
         locator: Name of the batch, for errors.
         limits: How much may be decoded of all files together.
         unjudged: Where files that no reader knows are noted; without it they are an error.
-        dialect: How CSV files are written, where somebody declared it.
+        dialect: How CSV files are written, and types of columns of CSV and JSON lines, where
+            somebody declared them.
     """
 
     locator: str = ""
@@ -62,35 +72,84 @@ class TableFiles:
     dialect: CsvDialect = UNDECLARED
     _meter: Meter = field(init=False)
     _surveyed: pa.Schema | None = field(init=False, default=None)
+    _kept: KeptRows = field(init=False, default_factory=KeptRows)
     _seen: CommonSchema = field(init=False, default_factory=CommonSchema)
     _read: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self._meter = Meter(self.limits, self.locator)
 
-    def survey(self, files: Iterable[tuple[str, Part]]) -> None:
-        """Look at the columns of all files before the rows of any are given out.
+    def stream(
+        self, names: Sequence[str], *, look: Opener, read: Opener
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of all files in the schema that they have in common.
 
-        What is seen here only chooses the types: a file that has others when its rows are read is
-        refused, and so is a schema that the rows do not need, at the end.
+        The columns of all files are looked at before the rows of any are given out. Parquet says
+        them in its footer. Text has to be parsed, so it is read then, once, and its rows are kept
+        for their turn. What is looked at only chooses the types: a file that has other columns
+        when its rows are read is refused, and so is a schema that the rows do not need, at the
+        end.
 
         Args:
-            files: Name and content of each; Parquet is looked at in its footer.
+            names: Paths inside the batch, in the order of their rows.
+            look: Opens a file to see its format and, of Parquet, its columns.
+            read: Opens a file to read its rows: the bytes that are verified, where any are.
+
+        Yields:
+            Record batches of one schema.
 
         Raises:
-            UnreadableData: A file that cannot be read, or two whose columns contradict each other.
+            UnreadableData: As `rows_of`, or two files whose columns contradict each other, or no
+                row at all.
 
-        Cost: 0.2 ms for a Parquet file; CSV files are read whole, one after another.
+        Cost: one read of each file, and a look at each before if there are several. Text of more
+            than 64 MiB decoded waits on private disk.
         """
+        try:
+            if len(names) > 1:
+                self._survey(names, look, read)
+            for name in names:
+                if name in self._kept:
+                    yield from self._in_schema(name, self._kept_rows(name))
+                else:
+                    with read(name) as part:
+                        yield from self.rows_of(name, part)
+            self.end()
+        finally:
+            self._kept.close()
+
+    def _survey(self, names: Iterable[str], look: Opener, read: Opener) -> None:
         common = CommonSchema()
-        for name, part in files:
-            where = self._where(name)
-            with reading(where):
-                kind, _ = self._format(name, part)
-                schema = self._schema(kind, where, part)
-                if schema is not None:
-                    common.add(schema_with_partitions(schema, name), where)
+        for name in names:
+            where, rows = self._where(name), None
+            with reading(where), look(name) as seen:
+                kind, _ = self._format(name, seen)
+                if not size_of(seen) or kind not in {*_TEXTS, Format.PARQUET}:
+                    continue  # whoever reads the rows says so
+                if kind is Format.PARQUET:
+                    schemas = _footer_schemas(seen)
+                else:
+                    rows = self._rows_to_keep(kind, name, seen if look is read else read)
+                    schemas = [batch.schema for batch in rows]
+            for schema in schemas:
+                common.add(schema_with_partitions(schema, name), where)
+            if rows is not None:
+                self._read.append(where)
+                self._kept.put(name, rows)  # a full disk is no fault of the file
         self._surveyed = common.schema
+
+    def _rows_to_keep(self, kind: Format, name: str, part: Part | Opener) -> list[pa.RecordBatch]:
+        where = self._where(name)
+        if not callable(part):
+            return self._text(kind, where, part)
+        with part(name) as opened:
+            if self._format(name, opened)[0] is not kind:
+                raise UnreadableData(
+                    "is another kind of file than a moment before",
+                    locator=where,
+                    next_step="Stop the writer, then run again.",
+                )
+            return self._text(kind, where, opened)
 
     def rows_of(
         self, name: str, part: Part, *, use_threads: bool = False
@@ -104,14 +163,17 @@ class TableFiles:
             use_threads: Decode the columns of a row group at once; for callers that keep all rows.
 
         Yields:
-            Record batches in the schema of the survey; without one, in that of the first file.
+            Record batches in the schema of the first rows, or of all files in a `stream`.
 
         Raises:
             UnreadableData: Empty, truncated, no table that a reader knows, above a limit, or
                 columns that do not go with those of other files.
         """
+        yield from self._in_schema(name, self._own_rows(name, part, use_threads=use_threads))
+
+    def _in_schema(self, name: str, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         where = self._where(name)
-        for batch in self._own_rows(name, part, use_threads=use_threads):
+        for batch in batches:
             with reading(where):
                 schema = self._surveyed or self._seen.schema
                 yield from self._fitted(batch, schema or batch.schema, where)
@@ -137,17 +199,30 @@ class TableFiles:
                 self.note(Unjudged(name if name != SINGLE_FILE else where, why))
             elif kind is not Format.MARKER:
                 self._read.append(where)
-                for plain in self._plain(kind, where, part, use_threads):
-                    batch = with_partitions(plain, name)
-                    self._seen.add(batch.schema, where)
-                    yield batch
+                self._require_content(part, where)
+                if kind is Format.PARQUET:
+                    plain = self._parquet(where, part, use_threads)
+                    yield from (self._noted(batch, name) for batch in plain)
+                else:
+                    # All of them first: a column may appear in the last rows.
+                    yield from [self._noted(batch, name) for batch in self._text(kind, where, part)]
+
+    def _kept_rows(self, name: str) -> Iterator[pa.RecordBatch]:
+        for batch in self._kept.take(name):
+            yield self._noted(batch, name)
+
+    def _noted(self, batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
+        """Return rows with the columns of their directories, and note which columns there are."""
+        whole = with_partitions(batch, name)
+        self._seen.add(whole.schema, self._where(name))
+        return whole
 
     def _where(self, name: str) -> str:
         return self.locator if name == SINGLE_FILE and self.locator else name
 
     def _format(self, name: str, part: Part) -> tuple[Format, str]:
-        suffixes = CSV if self.dialect.delimiter is None else TEXT
-        return format_of(name, part, locator=self.locator, suffixes=suffixes)
+        delimited = CSV if self.dialect.delimiter is None else TEXT
+        return format_of(name, part, locator=self.locator, delimited=delimited)
 
     def accepts(self, name: str, content: bytes) -> bool:
         """Return whether a file may be handed out unread; a marker may not.
@@ -181,9 +256,8 @@ class TableFiles:
         self.end()
         schema = self._seen.schema
         assert schema is not None  # noqa: S101 - `end` refuses a batch without rows
-        return pa.Table.from_batches(
-            [part for where, batch in held for part in self._fitted(batch, schema, where)]
-        )
+        fitted = (part for where, batch in held for part in self._fitted(batch, schema, where))
+        return pa.Table.from_batches(list(merged(fitted)))
 
     def note(self, found: Unjudged) -> None:
         """Add a file to `unjudged`.
@@ -217,11 +291,27 @@ class TableFiles:
             next_step="Check the step that writes this source.",
         )
 
-    def _plain(
-        self, kind: Format, where: str, part: Part, use_threads: bool
-    ) -> Iterator[pa.RecordBatch]:
+    def _parquet(self, where: str, part: Part, use_threads: bool) -> Iterator[pa.RecordBatch]:
         size = size_of(part)
-        if not size:
+        # Of a small file, waking the threads costs more than the columns.
+        threads = use_threads and size > _SMALL_BYTES
+        return parquet_rows(_handle(part), where, self._meter, size_bytes=size, use_threads=threads)
+
+    def _text(self, kind: Format, where: str, part: Part) -> list[pa.RecordBatch]:
+        """Parse a whole file of text, and count its rows."""
+        self._meter.begin(size_of(part), where)
+        packed = compression_of(where)
+        if kind is Format.JSON_LINES:
+            columns = self.dialect.columns
+            return json_lines(part, where, columns, compression=packed, meter=self._meter)
+        table = csv_table(part, where, self.dialect, compression=packed, meter=self._meter)
+        batches: list[pa.RecordBatch] = table.to_batches(max_chunksize=BATCH_ROWS)
+        for batch in batches:
+            self._meter.count(batch, where)
+        return batches
+
+    def _require_content(self, part: Part, where: str) -> None:
+        if not size_of(part):
             raise UnreadableData(
                 "file is empty",
                 locator=where,
@@ -229,30 +319,12 @@ class TableFiles:
                 got="0 bytes",
                 next_step="Check the step that writes this source.",
             )
-        handle = _handle(part)
-        if kind is Format.PARQUET:
-            yield from parquet_rows(
-                handle, where, self._meter, size_bytes=size, use_threads=use_threads
-            )
-            return
-        self._meter.begin(size, where)
-        for batch in self._csv(where, part, self._meter).to_batches(max_chunksize=BATCH_ROWS):
-            self._meter.count(batch, where)
-            yield batch
 
-    def _csv(self, where: str, part: Part, meter: Meter) -> pa.Table:
-        packed = compression_of(where)
-        return csv_table(part, where, self.dialect, compression=packed, meter=meter)
 
-    def _schema(self, kind: Format, where: str, part: Part) -> pa.Schema | None:
-        """Return the columns of a file that has rows."""
-        if kind in {Format.UNKNOWN, Format.MARKER} or not size_of(part):
-            return None  # whoever reads the rows says so
-        if kind is Format.CSV:
-            table = self._csv(where, part, Meter(self.limits, self.locator))
-            return table.schema if table.num_rows else None
-        with pq.ParquetFile(_handle(part), pre_buffer=False) as file:
-            return file.schema_arrow if file.metadata.num_rows else None
+def _footer_schemas(part: Part) -> list[pa.Schema]:
+    """Return the columns of a Parquet file that has rows."""
+    with pq.ParquetFile(_handle(part), pre_buffer=False) as file:
+        return [file.schema_arrow] if file.metadata.num_rows else []
 
 
 def _not_judged(found: list[Unjudged], locator: str) -> UnreadableData:
@@ -260,7 +332,7 @@ def _not_judged(found: list[Unjudged], locator: str) -> UnreadableData:
     return UnreadableData(
         "no reader knows a file of this batch",
         locator=locator,
-        expected="Parquet or CSV",
+        expected="Parquet, CSV or JSON lines",
         got=", ".join(str(item) for item in found[:_NAMED]) + more,
         next_step=_OTHER_FORMAT_STEP,
     )
@@ -282,7 +354,7 @@ def reading(origin: str) -> Iterator[None]:
         raise UnreadableData(
             "file cannot be read",
             locator=origin,
-            expected="a complete Parquet or CSV file",
+            expected="a complete Parquet, CSV or JSON lines file",
             got=shown(error),
             next_step="It may be truncated or still being written; deliver it again.",
         ) from None

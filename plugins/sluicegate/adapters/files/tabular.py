@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from sluicegate.adapters.files.formats import Part, Unjudged
@@ -14,7 +15,8 @@ from sluicegate.gate.limits import DEFAULT, Limits
 from sluicegate.profiling.csv_dialect import UNDECLARED, CsvDialect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pyarrow as pa
@@ -84,20 +86,15 @@ def rows_of_paths(
         found, locator=locator, root=root, peek=lambda relative: peek_at(found[relative])
     )
     files = TableFiles(locator, limits, unjudged, dialect)
-    regular = sorted(item for item in found.items() if item[1].is_file())
-    for relative in sorted(found.keys() - dict(regular).keys()):
+    regular = {name: path for name, path in found.items() if path.is_file()}
+    for relative in sorted(found.keys() - regular.keys()):
         files.note(Unjudged(relative, "it is not a regular file"))
-    if len(regular) > 1:
-        files.survey(_parts(regular))
-    opened = _parts(regular)
-    yield from merged(batch for name, part in opened for batch in files.rows_of(name, part))
-    files.end()
 
-
-def _parts(files: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Part]]:
-    """Yield files; a small one read, which costs less than to open it for each look."""
-    for name, path in files:
+    def opened(name: str) -> AbstractContextManager[Part]:
+        """A small file is read, which costs less than to open it for each look."""
         with reading(name):
+            path = regular[name]
             small = path.stat().st_size <= _SMALL_BYTES
-            part: Part = path.read_bytes() if small else path
-        yield name, part
+            return nullcontext(path.read_bytes() if small else path)
+
+    yield from merged(files.stream(sorted(regular), look=opened, read=opened))

@@ -33,7 +33,7 @@ class LocalFiles:
     """A file, or everything below a directory.
 
     Attributes:
-        root: The file or directory; never a symlink.
+        root: The file or directory; a symlink is refused (`real_place` follows one).
     """
 
     root: Path
@@ -173,6 +173,25 @@ class GlobFiles:
 def has_wildcard(text: str) -> bool:
     """Return whether a path holds ``*``, ``?`` or ``[``."""
     return _MAGIC.search(text) is not None
+
+
+def real_place(path: Path) -> Path:
+    """Return where a directory, or the directory of a file, lies when links are followed.
+
+    A link such as git-sync's ``current`` is switched while others read. Whoever follows it once
+    reads one target to the end, and a seal names that target. A file that is a link itself stays
+    one, to be refused: its name promises another format than its target's, or other bytes.
+
+    Args:
+        path: May be missing; then it is returned, for its reader to say so.
+    """
+    try:
+        found = path.resolve()
+        if found.is_dir():
+            return found
+        return path.parent.resolve() / path.name
+    except (OSError, RuntimeError, ValueError):  # a loop, no permission, a NUL
+        return path
 
 
 def opened(path: Path) -> BinaryIO:

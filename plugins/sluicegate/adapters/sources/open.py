@@ -6,7 +6,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sluicegate.adapters.sources.local import GLOB_SCHEME, GlobFiles, LocalFiles, has_wildcard
+from sluicegate.adapters.sources.local import (
+    GLOB_SCHEME,
+    GlobFiles,
+    LocalFiles,
+    has_wildcard,
+    real_place,
+)
 from sluicegate.adapters.sources.protocol import CROISSANT_SCHEME
 from sluicegate.credentials import without_credentials
 from sluicegate.errors import ConfigError
@@ -24,6 +30,7 @@ def open_source(
     *,
     filesystem: Any = None,
     storage_options: Mapping[str, Any] | None = None,
+    follow: bool = True,
 ) -> ByteSource:
     """Open a file, directory, glob, or prefix of an object store.
 
@@ -34,6 +41,8 @@ def open_source(
             object storage gives one for a connection; or a function that returns one for the
             location. None makes one.
         storage_options: fsspec's arguments for making one, such as keys and endpoint.
+        follow: Go to where a directory on this machine lies if it is reached through a link. Not
+            for a sealed location: a seal names the place itself, so a link there is new.
 
     Returns:
         The source; nothing has been read.
@@ -47,15 +56,16 @@ def open_source(
     if text.startswith(CROISSANT_SCHEME):
         from sluicegate.adapters.sources.croissant import CroissantFiles
 
-        return CroissantFiles(Path(text.removeprefix(CROISSANT_SCHEME)))
+        document = Path(text.removeprefix(CROISSANT_SCHEME))
+        return CroissantFiles(real_place(document) if follow else document)
     if text.startswith(GLOB_SCHEME):
-        return GlobFiles.parse(text.removeprefix(GLOB_SCHEME))
+        return _glob(text.removeprefix(GLOB_SCHEME), follow)
     if scheme is None or scheme[1] in {"file", "local"}:
         path = text if scheme is None else text[scheme.end() :]
         # If a file has this very name, its star is no wildcard.
         if has_wildcard(path) and not Path(path).exists():
-            return GlobFiles.parse(path)
-        return LocalFiles(Path(path))
+            return _glob(path, follow)
+        return LocalFiles(real_place(Path(path)) if follow else Path(path))
     if without_credentials(text) != text:
         raise ConfigError(
             "the locator holds credentials",
@@ -78,8 +88,13 @@ def open_any(location: str | Path, *, filesystem: Any = None) -> Source:
     from sluicegate.adapters.sources.rows import is_rows, open_rows
 
     if is_rows(str(location)):
-        return open_rows(str(location), url=filesystem)
+        return open_rows(str(location), url=filesystem, follow=True)
     return open_source(location, filesystem=filesystem)
+
+
+def _glob(pattern: str, follow: bool) -> GlobFiles:
+    found = GlobFiles.parse(pattern)
+    return GlobFiles(real_place(found.base), found.pattern) if follow else found
 
 
 def _open_store(url: str, filesystem: Any, options: dict[str, Any]) -> ByteSource:

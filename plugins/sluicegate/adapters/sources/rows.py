@@ -27,7 +27,7 @@ from sluicegate.adapters.files.formats import (
     is_marker,
     is_text,
 )
-from sluicegate.adapters.sources.local import GlobFiles, LocalFiles, has_wildcard
+from sluicegate.adapters.sources.local import GlobFiles, LocalFiles, has_wildcard, real_place
 from sluicegate.credentials import without_credentials
 from sluicegate.digest import canonical
 from sluicegate.digest.file_hash import open_regular, regular_status
@@ -59,7 +59,7 @@ def text_location(path: str, dialect: CsvDialect) -> str:
     """Name a text file and its declared columns.
 
     Args:
-        path: ``.csv``, ``.jsonl`` or ``.ndjson``, also packed; or a directory or glob of CSV.
+        path: ``.csv``, ``.jsonl`` or ``.ndjson``, also packed; or a directory or glob of them.
         dialect: Columns in the order of the file, and how CSV is written.
 
     Raises:
@@ -67,14 +67,16 @@ def text_location(path: str, dialect: CsvDialect) -> str:
     """
     plain = PurePath(path)
     plain = plain.with_suffix("") if compression_of(path) else plain
-    scheme = {".jsonl": "jsonl", ".ndjson": "jsonl"}.get(plain.suffix.lower(), "")
-    if plain.suffix.lower() in TEXT or Path(path).is_dir():
-        scheme = "csv"
+    suffix = plain.suffix.lower()
+    scheme = "jsonl" if suffix in JSON_LINES else "csv" if suffix in TEXT else ""
+    if Path(path).is_dir():
+        names = LocalFiles(real_place(Path(path))).names()
+        scheme = "jsonl" if any(is_text(name, JSON_LINES) for name in names) else "csv"
     if not scheme or "#" in path:
         raise ConfigError(
             "columns are declared for a text file",
             locator=path,
-            expected=".csv, .jsonl, .ndjson, or a directory of .csv",
+            expected=".csv, .jsonl, .ndjson, or a directory of one of them",
         )
     return _text_location(scheme, path, dialect)
 
@@ -92,7 +94,7 @@ def read_columns(path: Path) -> CsvDialect:
     return _declared(text, str(path))
 
 
-def open_rows(location: str, *, url: Any = None) -> RowSource:
+def open_rows(location: str, *, url: Any = None, follow: bool = False) -> RowSource:
     """Open the rows that a location names.
 
     Args:
@@ -100,6 +102,7 @@ def open_rows(location: str, *, url: Any = None) -> RowSource:
         url: The same database's URL with user and password, or a function that returns it for
             the location. Without it, the database's own environment (``PGUSER``, ``PGPASSFILE``)
             names the user.
+        follow: As `open_source`, for the directory of text files.
 
     Raises:
         ConfigError: The text is not a location of rows, names an unknown column type, or holds a
@@ -107,7 +110,8 @@ def open_rows(location: str, *, url: Any = None) -> RowSource:
     """
     text = _TEXT.fullmatch(location)
     if text:
-        return _TextFiles(text[1], text[2], _declared(text[3], text[2]))
+        path = str(_real(text[2])) if follow else text[2]
+        return _TextFiles(text[1], path, _declared(text[3], text[2]))
     if not is_database(location):
         raise ConfigError(
             "the location names no rows", locator=location[:200], expected="DATABASE-URL#TABLE"
@@ -181,9 +185,17 @@ class _TextFiles:
         return [base / name for name in names]
 
 
+def _real(path: str) -> Path:
+    if has_wildcard(path) and not Path(path).exists():
+        found = GlobFiles.parse(path)
+        return real_place(found.base) / found.pattern
+    return real_place(Path(path))
+
+
 def _text_location(scheme: str, path: str, dialect: CsvDialect) -> str:
     only_columns = dialect == CsvDialect(columns=dialect.columns)
-    value = dict(dialect.columns) if only_columns else dialect.to_json()
+    columns = dict(dialect.columns)
+    value = columns if only_columns else {**dialect.to_json(), "columns": columns}
     declared = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return f"{scheme}:{Path(path).absolute()}#{declared}"
 

@@ -52,10 +52,10 @@ class SqlRows:
 
     @property
     def place(self) -> str:
-        """URL without user, password and options; a file's path is absolute."""
+        """URL without user, password and options; a file's path is absolute, links followed."""
         parts = urlsplit(self.url)
         if parts.scheme in {"sqlite", "duckdb"}:
-            return f"{parts.scheme}:///{Path(parts.path.removeprefix('/')).absolute()}"
+            return f"{parts.scheme}:///{Path(parts.path.removeprefix('/')).resolve()}"
         return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
 
     @property

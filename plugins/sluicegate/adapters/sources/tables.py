@@ -18,13 +18,13 @@ from sluicegate.gate.limits import DEFAULT
 from sluicegate.profiling.csv_dialect import UNDECLARED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-    from typing import BinaryIO
 
     import pyarrow as pa
 
     from sluicegate.adapters.files.formats import Unjudged
+    from sluicegate.adapters.files.table_files import Opener
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.gate.limits import Limits
     from sluicegate.profiling.csv_dialect import CsvDialect
@@ -75,20 +75,8 @@ def open_table(
         yield from _stored(source, files)
 
 
-def glances(source: ByteSource, names: Iterable[str]) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield each file opened, unverified, and close it before the next.
-
-    Args:
-        source: Where they lie.
-        names: Of the files to open, in this order.
-    """
-    for name in names:
-        with closing(source.glance(name)) as file:
-            yield name, file
-
-
 def _rows(location: str, limits: Limits, filesystem: Any) -> Iterator[pa.RecordBatch]:
-    rows = open_rows(location, url=filesystem)
+    rows = open_rows(location, url=filesystem, follow=True)
     meter = Meter(limits, rows.location[:200])
     yield from meter.counted(rows.batches())
     if not meter.n_rows:
@@ -100,8 +88,14 @@ def _stored(source: ByteSource, files: TableFiles) -> Iterator[pa.RecordBatch]:
     if source.place is not None:
         source.manifest()  # a Croissant document promises digests
     refuse_table_layout(names, locator=source.location, root=source.place, peek=source.peek)
-    if len(names) > 1:
-        files.survey(glances(source, names))
-    opened = glances(source, names)
-    yield from merged(batch for name, file in opened for batch in files.rows_of(name, file))
-    files.end()
+    look = glancing(source)
+    yield from merged(files.stream(names, look=look, read=look))
+
+
+def glancing(source: ByteSource) -> Opener:
+    """Return what opens a file of a source unverified, and closes it.
+
+    Args:
+        source: Where the files lie.
+    """
+    return lambda name: closing(source.glance(name))

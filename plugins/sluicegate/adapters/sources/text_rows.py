@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import pyarrow as pa
@@ -16,19 +14,17 @@ from sluicegate.adapters.files.csv_rows import missing_as_null, parse_options
 from sluicegate.adapters.files.csv_suspicion import refuse_other_dialect
 from sluicegate.adapters.files.declared import DeclaredSchema, refuse_value
 from sluicegate.adapters.files.formats import size_of
+from sluicegate.adapters.files.json_rows import NOT_DECLARED, declared_value, json_objects
 from sluicegate.adapters.files.text_input import HEAD_BYTES, refuse_other_encoding, utf8_text
-from sluicegate.digest.canonical import loads
-from sluicegate.errors import MalformedEnvelope, SchemaMismatch, UnreadableData
+from sluicegate.errors import SchemaMismatch, UnreadableData
 from sluicegate.profiling.csv_dialect import UNDECLARED, UTF_8, CsvDialect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
 BATCH_ROWS: Final = 65_536
-MAX_LINE_BYTES: Final = 16 * 1024 * 1024  # a longer JSON line is an attack or a mistake
 _WRONG_LENGTH: Final = re.compile(r"CSV parse error: Row #(\d+): Expected \d+ columns")
-_EXACT_FLOAT: Final = 2**53  # above it, a float may differ from the integer with the same text
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +137,8 @@ class JsonLinesRows:
     def _batches(self, lines: Any) -> Iterator[pa.RecordBatch]:
         waiting: list[dict[str, Any]] = []
         number = 0
-        while line := lines.readline(MAX_LINE_BYTES + 1):
-            number += 1
-            waiting.append(self._row(line, number))
+        for number, value, _size in json_objects(lines, self.locator):
+            waiting.append(self._row(value, number))
             if len(waiting) == BATCH_ROWS:
                 yield pa.RecordBatch.from_pylist(waiting, schema=self.schema.arrow)
                 waiting = []
@@ -152,15 +147,15 @@ class JsonLinesRows:
         if waiting:
             yield pa.RecordBatch.from_pylist(waiting, schema=self.schema.arrow)
 
-    def _row(self, line: bytes, number: int) -> dict[str, Any]:
-        place = f"{self.locator} row {number}"
-        value = loads(line, locator=place, max_bytes=MAX_LINE_BYTES)
-        if not isinstance(value, dict):
-            raise MalformedEnvelope("line is not a JSON object", locator=place)
+    def _row(self, value: dict[str, Any], number: int) -> dict[str, Any]:
         declared = dict(self.schema.columns)
         if not value.keys() <= declared.keys():
             n_extra = len(value.keys() - declared.keys())
-            raise SchemaMismatch("object has undeclared keys", locator=place, got=f"{n_extra} keys")
+            raise SchemaMismatch(
+                "object has undeclared keys",
+                locator=f"{self.locator} row {number}",
+                got=f"{n_extra} keys",
+            )
         return {
             name: None if item is None else self._value(item, name, declared[name], number)
             for name, item in value.items()
@@ -168,8 +163,8 @@ class JsonLinesRows:
 
     def _value(self, item: Any, name: str, kind: str, number: int) -> Any:
         try:
-            return _READERS[kind.partition("(")[0]](item, kind)
-        except (ValueError, TypeError, OverflowError, InvalidOperation):
+            return declared_value(item, kind)
+        except NOT_DECLARED:
             refuse_value(self.locator, number, name, kind)
 
 
@@ -179,57 +174,3 @@ def _opened(
     meter = Meter(locator=locator)
     meter.begin(size_of(data), locator)
     return utf8_text(data, locator, compression=compression, encoding=encoding, meter=meter)
-
-
-def _exactly(kind: type) -> Callable[[Any, str], Any]:
-    def read(item: Any, _kind: str) -> Any:
-        if type(item) is not kind:  # bool is an int to Python
-            raise TypeError
-        return item
-
-    return read
-
-
-def _float(item: Any, _kind: str) -> float:
-    if type(item) is float or (type(item) is int and abs(item) <= _EXACT_FLOAT):
-        return float(item)
-    raise TypeError
-
-
-def _date(item: Any, _kind: str) -> date:
-    if len(item) != 10:
-        raise ValueError
-    return date.fromisoformat(item)
-
-
-def _timestamp(item: Any, _kind: str) -> datetime:
-    if type(item) is not str:
-        raise TypeError
-    if not item.endswith("Z") or "T" not in item:
-        raise ValueError
-    return datetime.fromisoformat(item).astimezone(UTC)
-
-
-def _decimal(item: Any, kind: str) -> Decimal:
-    """Read a decimal from a JSON string; readers make binary floating point of JSON numbers."""
-    if type(item) is not str:
-        raise TypeError
-    precision, scale = (int(part) for part in kind[len("decimal(") : -1].split(","))
-    number = Decimal(item)
-    _sign, digits, exponent = number.as_tuple()
-    if not isinstance(exponent, int) or -exponent > scale:
-        raise ValueError
-    if len(digits) + exponent > precision - scale:
-        raise ValueError
-    return number
-
-
-_READERS: Final[dict[str, Callable[[Any, str], Any]]] = {
-    "string": _exactly(str),
-    "int64": _exactly(int),
-    "bool": _exactly(bool),
-    "float64": _float,
-    "date": _date,
-    "timestamp": _timestamp,
-    "decimal": _decimal,
-}

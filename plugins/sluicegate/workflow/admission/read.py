@@ -8,7 +8,7 @@ are hashed in memory, large ones while they are copied to a file without a name
 from __future__ import annotations
 
 import os
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -22,10 +22,12 @@ from sluicegate.workflow.sealing.sealed_rows import refuse_layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import pandas as pd
     import pyarrow as pa
 
+    from sluicegate.adapters.files.formats import Part
     from sluicegate.adapters.files.table_files import TableFiles
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.digest.manifest import FileEntry
@@ -114,18 +116,16 @@ def stream_verified(
         yield from _rows(admission, (*partitions, *files), filesystem)
         return
     data, entries = _files(admission.batch, partitions, files, filesystem)
-    reader = _reader(admission, data)
-    if len(entries) > 1:
-        from sluicegate.adapters.sources.tables import glances
+    from sluicegate.adapters.sources.tables import glancing
 
-        reader.survey(glances(data, [entry.path for entry in entries]))
-    for entry in entries:
-        if entry.size_bytes <= STREAM_IN_MEMORY_BYTES:
-            yield from reader.rows_of(entry.path, data.view_verified(entry))
-        else:
-            with closing(data.copy_verified(entry)) as copy:
-                yield from reader.rows_of(entry.path, copy)
-    reader.end()
+    sealed = {entry.path: entry for entry in entries}
+
+    def verified(name: str) -> AbstractContextManager[Part]:
+        if sealed[name].size_bytes <= STREAM_IN_MEMORY_BYTES:
+            return nullcontext(data.view_verified(sealed[name]))
+        return closing(data.copy_verified(sealed[name]))
+
+    yield from _reader(admission, data).stream(list(sealed), look=glancing(data), read=verified)
 
 
 def load_verified(
@@ -176,7 +176,7 @@ def load_verified(
 
 
 def _reader(admission: Admission, data: ByteSource) -> TableFiles:
-    """Return a reader of the files that the verdict is about.
+    """Return a reader of the files that the verdict is about, which reads them as it says.
 
     A file that no reader knows is handed out only if the verdict names such files: then whoever
     admitted it, by policy or waiver, knew. Verdicts older than this check do not name them.
@@ -185,7 +185,8 @@ def _reader(admission: Admission, data: ByteSource) -> TableFiles:
     from sluicegate.signals.decision.record import UNJUDGED
 
     named = any(reason.code == UNJUDGED for reason in admission.issued.verdict.reasons)
-    return TableFiles(data.location, admission.limits, unjudged=[] if named else None)
+    verdict = admission.issued.verdict
+    return TableFiles(data.location, admission.limits, [] if named else None, dialect=verdict.csv)
 
 
 def _rows(
@@ -215,11 +216,14 @@ def _files(
     if marker := next(filter(is_marker, files), None):
         raise ConfigError("is a marker and holds no data", locator=f"{batch.source}: {marker!a}")
     if files:
-        chosen, data = batch.entries_of(files), open_source(batch.location, filesystem=filesystem)
+        chosen, data = (
+            batch.entries_of(files),
+            open_source(batch.location, filesystem=filesystem, follow=False),
+        )
         refuse_layout_of(data, files)
         return data, chosen
     sealed = batch.manifest
-    data = open_source(batch.location, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem, follow=False)
     refuse_layout_of(data, sealed.paths)
     _require_same_files(data, set(sealed.paths))
     if not partitions:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    import pyarrow as pa
+
     from sluicegate.ledger.store import LedgerRecord
     from sluicegate.workflow.evidence.batch import SealedBatch
     from sluicegate.workflow.evidence.verified import Evidence
@@ -118,7 +120,11 @@ def uses_of(evidence: Evidence, source: str, asked: Asked, *, at: datetime) -> U
         read of each batch.
     """
     sealed = {str(v.batch.digest): v.batch for v in versions(evidence, source, at=at)}
-    meant = [(source, digest) for digest, batch in sealed.items() if _is_meant(batch, asked)]
+    meant = [
+        (source, digest)
+        for digest, batch in sealed.items()
+        if _is_meant(evidence, batch, asked, at=at)
+    ]
     touched, found, unverified = set(meant), {}, []
     for index, what in _said(evidence, at=at):
         if isinstance(what, SluicegateError):
@@ -132,12 +138,18 @@ def uses_of(evidence: Evidence, source: str, asked: Asked, *, at: datetime) -> U
     return Uses(tuple(meant), tuple(found.values()), tuple(unverified))
 
 
-def _is_meant(batch: SealedBatch, asked: Asked) -> bool:
+def _is_meant(evidence: Evidence, batch: SealedBatch, asked: Asked, *, at: datetime) -> bool:
     if asked.digest is not None and asked.digest != str(batch.digest):
         return False
     if asked.file is not None and not _holds_file(batch, asked.file):
         return False
-    return asked.column is None or _holds_value(batch, asked.column, asked.value or "")
+    if asked.column is None:
+        return True
+    from sluicegate.workflow.sealing.sealed_rows import batch_table, judged_dialect
+
+    dialect = judged_dialect(evidence, batch, at=at)
+    table = batch_table(batch, dialect=dialect, limits=UNLIMITED, unjudged=[])
+    return _holds_value(table, asked.column, asked.value or "")
 
 
 def _holds_file(batch: SealedBatch, file: str) -> bool:
@@ -147,14 +159,11 @@ def _holds_file(batch: SealedBatch, file: str) -> bool:
     return any({entry.path, str(entry.digest)} & wanted for entry in batch.manifest.entries)
 
 
-def _holds_value(batch: SealedBatch, column: str, value: str) -> bool:
+def _holds_value(table: pa.Table, column: str, value: str) -> bool:
     """Return whether a row has the value; a batch without the column has no such row."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from sluicegate.workflow.sealing.sealed_rows import batch_table
-
-    table = batch_table(batch, limits=UNLIMITED, unjudged=[])
     if column not in table.column_names:
         return False
     try:

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from sluicegate.attest.keys import Signer
     from sluicegate.attest.trust import TrustPolicy
     from sluicegate.gate.limits import Limits
+    from sluicegate.profiling.csv_dialect import CsvDialect
     from sluicegate.profiling.schema import BatchSchema
     from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.workflow.evidence.batch import SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
     from sluicegate.workflow.evidence.verified import Evidence
 
@@ -232,13 +234,15 @@ def _build(
     from sluicegate.adapters.files.promotion import as_one
     from sluicegate.adapters.sources.tables import open_table
     from sluicegate.signals.baseline.build import build_baseline
-    from sluicegate.workflow.sealing.sealed_rows import batch_table
+    from sluicegate.workflow.sealing.sealed_rows import batch_table, judged_dialect
 
     def parts() -> Iterator[tuple[str, list[pa.RecordBatch]]]:
         for digest in inputs:
             batch = evidence.seal_of(source, digest, at=now)
             # It passed, so whoever wrote the policy accepts what no reader knows.
-            table = batch_table(batch, fs, limits=limits, unjudged=[])
+            dialect = judged_dialect(evidence, batch, at=now)
+            _require_same_dialect(batch, dialect, schema)
+            table = batch_table(batch, fs, dialect=dialect, limits=limits, unjudged=[])
             yield f"{source}@{digest.short}", table.to_batches()
 
     return build_baseline(
@@ -249,6 +253,18 @@ def _build(
         golden=None if golden is None else open_table(golden, limits=limits, dialect=schema.csv),
         valid_for=ttl,
     )
+
+
+def _require_same_dialect(batch: SealedBatch, judged: CsvDialect, schema: BatchSchema) -> None:
+    """Return if a baseline would read a batch as the verdict on it did."""
+    from sluicegate.workflow.sealing.sealed_rows import has_text
+
+    if has_text(batch) and judged != schema.csv:
+        raise ConfigError(
+            "the batch was judged with another section csv than the schema has",
+            locator=f"{batch.source}@{batch.digest.short}",
+            next_step="Promote with the section csv of its verdict, or judge it again.",
+        )
 
 
 def _complete(

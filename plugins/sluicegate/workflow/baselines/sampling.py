@@ -8,7 +8,7 @@ from sluicegate.adapters.files.named_file import writing
 from sluicegate.errors import ConfigError, SchemaMismatch
 from sluicegate.gate.promotion import Lane
 from sluicegate.workflow.baselines.in_force import baselines_in_force
-from sluicegate.workflow.sealing.sealed_rows import batch_table
+from sluicegate.workflow.sealing.sealed_rows import batch_table, judged_dialect
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -52,7 +52,12 @@ def write_weights(
         raise ConfigError(what, locator=source if limits is None else str(out))
     baseline = baselines_in_force(home, evidence, source, at=at)[Lane.ANCHORED].baseline
     newest = evidence.latest_seal(source, at=at)
-    table = batch_table(newest, limits=policy.for_source(source).limits, unjudged=[])
+    table = batch_table(
+        newest,
+        dialect=judged_dialect(evidence, newest, at=at),
+        limits=policy.for_source(source).limits,
+        unjudged=[],
+    )
     if baseline.schema.contributor not in table.schema.names:
         raise SchemaMismatch(
             "nothing says who delivered a row, so no row can weigh less",

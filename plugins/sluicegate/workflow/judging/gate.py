@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.keys import Signer
     from sluicegate.gate.judgement import Judgement
     from sluicegate.gate.policy import Policy
+    from sluicegate.profiling.csv_dialect import CsvDialect
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.workflow.baselines.signed import SignedBaseline
@@ -122,7 +123,8 @@ def gate_source(
             )
     _require_fresh(evidence, batch, baselines, policy, at=at, then=then)
     unjudged: list[Unjudged] = []
-    table = batch_table(batch, filesystem, limits=policy.limits, unjudged=unjudged)
+    dialect = _dialect(baselines, source)
+    table = batch_table(batch, filesystem, dialect=dialect, limits=policy.limits, unjudged=unjudged)
     compared, suite = _compare(runner, table, baselines, policy)
     first = baselines[Lane.ANCHORED]
     alone = [*unjudged_records(unjudged), *column_records(first.baseline, table.schema)]
@@ -136,6 +138,8 @@ def gate_source(
     if then < at:
         run = {**run, AS_OF: format_timestamp(then)}
     verdict = _verdict(batch, baselines, policy, judged, suite, at=at, run=run)
+    if batch.table is None:
+        verdict = replace(verdict, csv=dialect)
     if (again := same_verdict(evidence, verdict, at=at)) is not None:
         return again, batch
     envelopes = _sign(verdict, batch, judged, policy, signers.gate)
@@ -146,6 +150,18 @@ def gate_source(
     used = [("baseline", baselines[lane].envelope) for lane in reversed(Lane) if lane in baselines]
     evidence.append(source, batch.digest, [*used, *envelopes])
     return evidence.verdict_of(source, batch.digest, at=at), batch
+
+
+def _dialect(baselines: Mapping[Lane, SignedBaseline], source: str) -> CsvDialect:
+    """Return how the baselines read CSV: one way, for a batch is read once."""
+    declared = {lane: signed.baseline.schema.csv for lane, signed in baselines.items()}
+    if len(set(declared.values())) > 1:
+        raise ConfigError(
+            "the rolling baseline reads CSV otherwise than the anchored one",
+            locator=f"{source}: section csv of the schemas",
+            next_step="Build both with the same section csv, and run the gate again.",
+        )
+    return declared[Lane.ANCHORED]
 
 
 def _require_fresh(
@@ -184,7 +200,7 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
     others = [algorithm for algorithm, name in FILE_IDENTITIES.items() if name in named]
     if batch.table is not None or not others:
         return False
-    data = open_source(batch.location, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem, follow=False)
     return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
 
 

@@ -112,7 +112,7 @@ def judge_model(
         compare_models,
         leakage_record,
     )
-    from sluicegate.workflow.sealing.sealed_rows import batch_table
+    from sluicegate.workflow.sealing.sealed_rows import batch_table, judged_dialect
 
     source = model_source(contest.name)
     policy = (read_policy(home.policy) if policy is None else policy).for_source(source)
@@ -120,7 +120,7 @@ def judge_model(
     evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
     golden_batch = evidence.latest_seal(contest.golden, at=at)
     require_free(evidence, contest.golden, golden_batch.digest, at=at)
-    golden = batch_table(golden_batch, filesystem, limits=policy.limits)
+    golden = batch_table(golden_batch, filesystem, dialect=contest.schema.csv, limits=policy.limits)
     labels, slices = (
         _labels(golden, contest.schema),
         _slices(golden, rules.slices, contest.schema.contributor, policy.naming),
@@ -146,8 +146,12 @@ def judge_model(
         require_free(evidence, name, batch.digest, at=at)
     rows = (
         batch_table(
-            batch, filesystem, limits=policy.limits, unjudged=[]
-        )  # their own verdicts name such files
+            batch,
+            filesystem,
+            dialect=judged_dialect(evidence, batch, at=at),
+            limits=policy.limits,
+            unjudged=[],  # their own verdicts name such files
+        )
         for batch in trained.values()
     )
     leaked = _leaked(golden, rows, contest.schema)

@@ -18,6 +18,7 @@ from sluicegate.errors import EvidenceMissing, UnreadableData
 from sluicegate.gate.custody import Custody, CustodyChange
 from sluicegate.gate.limits import UNLIMITED
 from sluicegate.ledger.entry import Kind
+from sluicegate.profiling.csv_dialect import UNDECLARED
 from sluicegate.workflow.admission.admit import require_admissible
 from sluicegate.workflow.evidence.custody import open_quarantine
 from sluicegate.workflow.evidence.folder import export_folder
@@ -175,9 +176,10 @@ def seal_remainder(
     """
     import pyarrow.parquet as pq
 
-    from sluicegate.workflow.sealing.sealed_rows import batch_table
+    from sluicegate.workflow.sealing.sealed_rows import batch_table, judged_dialect
 
-    table = batch_table(batch, filesystem, limits=UNLIMITED, unjudged=[])
+    dialect = judged_dialect(evidence, batch, at=at)
+    table = batch_table(batch, filesystem, dialect=dialect, limits=UNLIMITED, unjudged=[])
     flagged = _flags(rows)
     n_flagged = sum(flagged)
     if len(flagged) != table.num_rows or not 0 < n_flagged < len(flagged):
@@ -299,10 +301,10 @@ def _copy(batch: SealedBatch, out: Path, filesystem: Any) -> None:
         from sluicegate.workflow.sealing.sealed_rows import batch_table
 
         out.mkdir(mode=0o700)
-        rows = batch_table(batch, filesystem, limits=UNLIMITED)
+        rows = batch_table(batch, filesystem, dialect=UNDECLARED, limits=UNLIMITED)
         pq.write_table(rows, out / "rows.parquet")
         return
-    data = open_source(batch.location, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem, follow=False)
     for entry in batch.manifest.entries:
         # A source that is one file has one entry, named ".".
         name = Path(batch.location).name if entry.path == "." else entry.path

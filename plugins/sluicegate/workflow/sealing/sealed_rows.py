@@ -11,11 +11,13 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.adapters.sources.rows import open_rows
-from sluicegate.errors import DigestMismatch
+from sluicegate.errors import DigestMismatch, EvidenceMissing
 from sluicegate.gate.limits import DEFAULT, UNLIMITED
+from sluicegate.profiling.csv_dialect import UNDECLARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     import pyarrow as pa
@@ -24,14 +26,17 @@ if TYPE_CHECKING:
     from sluicegate.adapters.sources.protocol import ByteSource, RowSource
     from sluicegate.attest.sealed_table import SealedTable
     from sluicegate.gate.limits import Limits
+    from sluicegate.profiling.csv_dialect import CsvDialect
     from sluicegate.tables.table_digest import TableCommitment
     from sluicegate.workflow.evidence.batch import SealedBatch
+    from sluicegate.workflow.evidence.verified import Evidence
 
 
 def batch_table(
     batch: SealedBatch,
     filesystem: Any = None,
     *,
+    dialect: CsvDialect,
     limits: Limits = DEFAULT,
     unjudged: list[Unjudged] | None = None,
 ) -> pa.Table:
@@ -41,6 +46,8 @@ def batch_table(
         batch: Verified.
         filesystem: fsspec file system with credentials, or a function of the location that
             returns one; for a database the same with its URL.
+        dialect: How text files are written: of the baseline that judges them, or else as they
+            were judged (`judged_dialect`). Sealed rows need none.
         limits: How much may be decoded.
         unjudged: Where files that no reader knows are noted; without it they are an error.
 
@@ -59,11 +66,49 @@ def batch_table(
     if batch.table is not None:
         rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
         return pa.Table.from_batches(Meter(limits, batch.source).counted(rows))
-    data = open_source(batch.location, filesystem=filesystem)
+    data = open_source(batch.location, filesystem=filesystem, follow=False)
     entries = batch.manifest.entries
     refuse_layout_of(data, [entry.path for entry in entries])
-    files = TableFiles(data.location, limits, unjudged)
+    files = TableFiles(data.location, limits, unjudged, dialect)
     return files.table((entry.path, data.view_verified(entry)) for entry in entries)
+
+
+def has_text(batch: SealedBatch) -> bool:
+    """Return whether a batch holds files of text, which a dialect is about.
+
+    Args:
+        batch: Verified.
+    """
+    from sluicegate.adapters.files.formats import JSON_LINES, TEXT, is_text
+
+    if batch.table is not None:
+        return False
+    # A source that is one file has the name of its location.
+    names = (*batch.manifest.paths, batch.location)
+    return any(is_text(name, TEXT | JSON_LINES) for name in names)
+
+
+def judged_dialect(evidence: Evidence, batch: SealedBatch, *, at: datetime) -> CsvDialect:
+    """Return how the text files of a batch were read when it was judged.
+
+    Args:
+        evidence: Ledger and trust policy.
+        batch: Verified.
+        at: Aware UTC; keys must be valid then.
+
+    Returns:
+        What the newest verdict says; the defaults for a batch that was never judged, or that
+        holds no text.
+
+    Raises:
+        VerificationError: The verdict does not hold.
+    """
+    if not has_text(batch):
+        return UNDECLARED
+    try:
+        return evidence.verdict_of(batch.source, batch.digest, at=at).verdict.csv
+    except EvidenceMissing:
+        return UNDECLARED
 
 
 def refuse_layout_of(data: ByteSource, paths: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.engines.table_commitment import commit_batches
 from sluicegate.adapters.files.table_files import TableFiles
-from sluicegate.adapters.sources.tables import glances
+from sluicegate.adapters.sources.tables import glancing
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.seal_form import read_seal
 from sluicegate.attest.seal_form import table_statement as _statement
@@ -178,11 +178,12 @@ def _cells(changes: int) -> int:
 
 def _sealed_batches(source: ByteSource, manifest: Manifest) -> Iterator[pa.RecordBatch]:
     files = TableFiles(source.location, UNLIMITED, unjudged=[])  # the gate makes a finding of these
-    if len(manifest.entries) > 1:
-        files.survey(glances(source, [entry.path for entry in manifest.entries]))
-    for entry in manifest.entries:
-        with source.copy_verified(entry) as copy:
-            yield from files.rows_of(entry.path, copy)
+    entries = {entry.path: entry for entry in manifest.entries}
+    yield from files.stream(
+        list(entries),
+        look=glancing(source),
+        read=lambda name: source.copy_verified(entries[name]),
+    )
 
 
 def table_statement(source: str, manifest: Manifest, record: TableRecord) -> Statement:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sluicegate.adapters.sources.local import real_place
 from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest.sealed_table import SealedTable
 from sluicegate.digest.manifest import require_same
@@ -55,7 +56,7 @@ def size_of(contents: Contents) -> str:
 
 def _parts(files: MerkleFiles, data: Path | str, only: Sequence[str]) -> str:
     if only:
-        n_parts = verify_files(Path(data), files.index, files.parts.part, only)
+        n_parts = verify_files(real_place(Path(data)), files.index, files.parts.part, only)
         return f"{len(only)} of {size_of(files)} match, {n_parts} parts read"
     found = open_source(data)
     now = found.manifest(files.index.algorithm)

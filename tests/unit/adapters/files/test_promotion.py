@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluicegate.adapters.files import kept_rows
 from sluicegate.adapters.files.promoted_types import promoted
 from sluicegate.adapters.files.promotion import CommonSchema, as_one, fit
 from sluicegate.adapters.files.table_files import TableFiles
@@ -184,24 +186,51 @@ def test_names_that_repeat_are_read_alone_and_refused_beside_other_columns(tmp_p
 
 def test_loaded_and_streamed_rows_have_one_schema(tmp_path):
     write(tmp_path, a=pa.table({"x": [1]}), b=pa.table({"x": [0.5], "z": ["t"]}))
-    parts = [(path.name, path.read_bytes()) for path in sorted(tmp_path.iterdir())]
-    streamed = TableFiles()
-    streamed.survey(parts)
-    rows = [batch for part in parts for batch in streamed.rows_of(*part)]
-    streamed.end()
-    assert pa.Table.from_batches(rows).equals(TableFiles().table(parts))
+    parts = {path.name: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+    opened = lambda name: nullcontext(parts[name])  # noqa: E731
+    rows = list(TableFiles().stream(list(parts), look=opened, read=opened))
+    assert pa.Table.from_batches(rows).equals(TableFiles().table(parts.items()))
 
 
-def test_file_whose_columns_change_after_the_survey_is_refused(tmp_path):
-    seen = pa.BufferOutputStream()
+def test_file_whose_columns_change_after_the_look_is_refused():
+    seen, read_later = pa.BufferOutputStream(), pa.BufferOutputStream()
     pq.write_table(pa.table({"x": [1], "z": [1]}), seen)
-    read_later = pa.BufferOutputStream()
     pq.write_table(pa.table({"x": [1]}), read_later)
-    files = TableFiles("batch")
-    files.survey([("a.parquet", seen.getvalue().to_pybytes())])
-    list(files.rows_of("a.parquet", read_later.getvalue().to_pybytes()))
+    stream = TableFiles("batch").stream(
+        ["a.parquet", "b.parquet"],
+        look=lambda _: nullcontext(seen.getvalue().to_pybytes()),
+        read=lambda _: nullcontext(read_later.getvalue().to_pybytes()),
+    )
     with pytest.raises(UnreadableData, match="other columns than a moment before"):
-        files.end()
+        list(stream)
+
+
+def test_file_whose_kind_changes_after_the_look_is_refused():
+    stream = TableFiles("batch").stream(
+        ["a.csv", "b.csv"],
+        look=lambda _: nullcontext(b"x\n1\n"),
+        read=lambda _: nullcontext(b"PAR1, and no longer text, PAR1"),
+    )
+    with pytest.raises(UnreadableData, match=r"a\.csv: is another kind of file"):
+        list(stream)
+
+
+@pytest.mark.parametrize("in_memory", [1 << 20, 0])
+def test_text_is_parsed_once_and_keeps_the_order_of_its_files(monkeypatch, in_memory):
+    """Where it waits, in memory or on disk, does not show."""
+    monkeypatch.setattr(kept_rows, "_MEMORY_BYTES", in_memory)
+    files = {f"{n}.csv": b"x,t\n%d,a\n" % n for n in range(5)}
+    files["5.jsonl"] = b'{"x":5.5,"t":"a"}\n'
+    opened = []
+
+    def read(name):
+        opened.append(name)
+        return nullcontext(files[name])
+
+    look = lambda name: nullcontext(files[name])  # noqa: E731
+    rows = pa.Table.from_batches(list(TableFiles().stream(list(files), look=look, read=read)))
+    assert rows["x"].to_pylist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.5]
+    assert opened == list(files)
 
 
 def test_columns_that_a_small_file_adds_to_a_long_one_count_against_the_limit(tmp_path):

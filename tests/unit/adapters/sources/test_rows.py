@@ -105,11 +105,15 @@ def test_json_value_of_another_type_is_refused_by_row(line):
 @pytest.mark.parametrize(
     "line",
     ['{"id":1,"id":2}', '{"x":NaN}', '{"x":Infinity}', '{"x":1e999}', '{"id":9223372036854775808}',
-     "[1]", "{", '{"name":"\\ud800"}', ""],
+     "[1]", "{", '{"name":"\\ud800"}'],
 )  # fmt: skip
 def test_json_that_parsers_disagree_on_is_refused_by_row(line):
     with pytest.raises(MalformedEnvelope, match="row 2"):
         table(jsonl('{"id":1}', line, '{"id":3}'))
+
+
+def test_empty_line_of_json_is_no_row():
+    assert table(jsonl('{"id":1}', "", '{"id":3}', " ")).num_rows == 2
 
 
 @pytest.mark.parametrize(

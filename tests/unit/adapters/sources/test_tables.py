@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from contextlib import closing
 
-import fsspec
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 import pytest
-from tests.unit.workflow.conftest import AT, SCHEMA, built_site, rows, site  # noqa: F401
+from tests.support.locators import COLUMNS, of, put
+from tests.unit.workflow.conftest import AT, SCHEMA, built_site, site  # noqa: F401
 
 from sluicegate.adapters.sources.tables import open_table
 from sluicegate.errors import ConfigError, UnreadableData, UnsafePath
@@ -24,71 +20,9 @@ from sluicegate.workflow.sealing.sealed_rows import rows_of
 
 pytestmark = pytest.mark.slow  # many baselines, each of its own rows
 
-COLUMNS = {
-    "id": "string", "time": "timestamp", "who": "string", "x": "float64", "y": "float64",
-    **{f"w{i}": "float64" for i in range(4)}, "label": "int64",
-}  # fmt: skip
-
-
-def of(seed, n=3000):
-    """The made-up source in the types that every kind of locator has."""
-    table = rows(seed, n)
-    place = table.schema.get_field_index("time")
-    zoned = table["time"].cast(pa.timestamp("us", "UTC"))
-    table = table.set_column(place, "time", zoned)
-    return table.set_column(table.num_columns - 1, "label", table["label"].cast(pa.int64()))
-
-
-def as_text(table):
-    place = table.schema.get_field_index("time")
-    return table.set_column(
-        place, "time", pc.strftime(table["time"], format="%Y-%m-%dT%H:%M:%SZ").cast(pa.string())
-    )
-
-
-def put(root, table):
-    """Write one table in every form; return locators by what they are."""
-    root.mkdir()
-    half = table.num_rows // 2
-    (root / "files").mkdir()
-    for name, part in {"a": table.slice(0, half), "b": table.slice(half)}.items():
-        pq.write_table(part, root / "files" / f"{name}.parquet")
-        (root / "csv").mkdir(exist_ok=True)
-        pa_csv.write_csv(as_text(part), root / "csv" / f"{name}.csv")
-    lines = "".join(json.dumps(row) + "\n" for row in as_text(table).to_pylist())
-    (root / "p.jsonl").write_text(lines)
-    declared = json.dumps(COLUMNS)
-    database = root / "a.db"
-    with closing(sqlite3.connect(database)) as connection:
-        names = ", ".join(
-            f"{name} {'TEXT' if kind in {'string', 'timestamp'} else 'REAL'}"
-            for name, kind in COLUMNS.items()
-        )
-        connection.execute(f"CREATE TABLE t ({names})")
-        marks = ", ".join("?" * len(COLUMNS))
-        values = [tuple(row.values()) for row in as_text(table).to_pylist()]
-        connection.executemany(f"INSERT INTO t VALUES ({marks})", values)
-        connection.commit()
-    memory = fsspec.filesystem("memory")
-    for path in (root / "files").iterdir():
-        memory.pipe(f"/{root.name}/{path.name}", path.read_bytes())
-    return {
-        "directory": str(root / "files"),
-        "file://": f"file://{root}/files",
-        "glob:": f"glob:{root}/files/*.parquet",
-        "glob without scheme": f"{root}/files/*.parquet",
-        "store": f"memory://{root.name}",
-        "csv: of a directory": f"csv:{root}/csv#{declared}",
-        "csv: of a glob": f"csv:{root}/csv/*.csv#{declared}",
-        "jsonl:": f"jsonl:{root}/p.jsonl#{declared}",
-        "sqlite:": f"sqlite:///{database}#t",
-        "sqlite: query": f"sqlite:///{database}#SELECT * FROM t ORDER BY rowid",
-    }
-
-
 KINDS = [
     "directory", "file://", "glob:", "glob without scheme", "store", "csv: of a directory",
-    "csv: of a glob", "jsonl:", "sqlite:", "sqlite: query",
+    "csv: of a glob", "jsonl:", "jsonl: of a directory", "sqlite:", "sqlite: query",
 ]  # fmt: skip
 
 
