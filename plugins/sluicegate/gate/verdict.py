@@ -19,6 +19,7 @@ from sluicegate.attest.timestamps import format_timestamp, parse_timestamp, requ
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import GateBlocked, MalformedEnvelope
 from sluicegate.gate.policy import RESULTS, Mode, Policy, Result, result_of
+from sluicegate.gate.pool import Pool
 from sluicegate.signals.decision.record import UNEVALUATED, Status
 from sluicegate.untrusted import visible
 
@@ -99,6 +100,8 @@ class Verdict:
         issued: Aware UTC.
         expires: First instant at which the verdict lets nothing start any more, aware UTC.
         reasons: What made it WARNED or FAILED, worst first; empty if it is PASSED.
+        pool: The earlier batches that a batch of few rows was judged together with; None for a
+            batch that was judged alone.
     """
 
     result: Result
@@ -114,6 +117,7 @@ class Verdict:
     expires: datetime
     reasons: tuple[Reason, ...]
     rolling: Digest | None = None
+    pool: Pool | None = None
 
     def require_passed(
         self, policy: Policy, *, at: datetime, waived: frozenset[str] = frozenset()
@@ -172,12 +176,12 @@ class Verdict:
         return joined(self.reasons)
 
     def summary(self) -> str:
-        """Return the three worst reasons in one line, and how many more there are."""
-        if not self.reasons:
-            return "no signal fired"
+        """Return the three worst reasons in one line, how many more there are, and the pool."""
         told = self.told
         more = f" (and {len(told) - 3} more)" if len(told) > 3 else ""
-        return "; ".join(reason.message for reason in told[:3]) + more
+        text = "; ".join(reason.message for reason in told[:3]) or "no signal fired"
+        pooled = "" if self.pool is None else f" ({self.pool.text})"
+        return f"{text}{more}{pooled}"
 
     def to_statement(self, subjects: tuple[Subject, ...], test_result: Digest) -> Statement:
         """Return the Simple Verification Result statement.
@@ -210,7 +214,8 @@ class Verdict:
                         for reason in self.reasons
                     ],
                 }
-                | ({} if self.rolling is None else {"rollingBaseline": str(self.rolling)}),
+                | ({} if self.rolling is None else {"rollingBaseline": str(self.rolling)})
+                | ({} if self.pool is None else {"pool": self.pool.to_json()}),
             },
         )
 
@@ -251,6 +256,7 @@ def verdict_from_statement(statement: Statement, *, locator: str) -> Verdict:
                 for code, column, result, message in body["reasons"]
             ),
             rolling=Digest.parse(body["rollingBaseline"]) if "rollingBaseline" in body else None,
+            pool=Pool.from_json(body["pool"]) if "pool" in body else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MalformedEnvelope(
