@@ -59,7 +59,10 @@ def parser(description: str, results: Path) -> argparse.ArgumentParser:
 
 
 def measured(
-    units: Sequence[U], run: Callable[[U], list[Record]], arguments: argparse.Namespace
+    units: Sequence[U],
+    run: Callable[[U], list[Record]],
+    arguments: argparse.Namespace,
+    deciding: Sequence[str] = (),
 ) -> tuple[dict[str, Line], str]:
     """Run what is missing or stale; return all results by unit, and the digest of today's code.
 
@@ -67,8 +70,9 @@ def measured(
         units: What to run, in this order.
         run: Measures one unit; it must be importable in a new process.
         arguments: As `parser` returns them. A quick run neither reads nor writes results.
+        deciding: Code of the package that decides here, beyond `DECIDING`.
     """
-    code = code_digest()
+    code = code_digest(deciding)
     names = {unit.name for unit in units}
     kept = {} if arguments.quick else read(arguments.results)
     results = {name: line for name, line in kept.items() if name in names}
@@ -88,10 +92,10 @@ def publish(text: str, arguments: argparse.Namespace) -> None:
         print(text)
 
 
-def code_digest() -> str:
+def code_digest(more: Sequence[str] = ()) -> str:
     """Identify the code that decides, so that results of other code are measured again."""
     digest = hashlib.sha256()
-    for part in DECIDING:
+    for part in (*DECIDING, *more):
         path = CODE / part
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(f"{file.relative_to(CODE).as_posix()}\0".encode())

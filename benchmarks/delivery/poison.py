@@ -27,10 +27,14 @@ _ENOUGH = 20
 
 def flips(source: Source, batch: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame | None:
     """Labels of one contributor are exchanged; measured ones are mirrored at their median."""
-    if source.label is None:
-        return None
+    return None if source.label is None else flips_of(source, batch, _by_one(batch, rng), rng)
+
+
+def flips_of(
+    source: Source, batch: pd.DataFrame, rows: NDArray[np.intp], rng: np.random.Generator
+) -> pd.DataFrame | None:
+    """Exchange the labels of some rows; None where there is one class only."""
     out = batch.copy()
-    rows = _by_one(batch, rng)
     if source.measured:
         y = batch["y"].to_numpy(float)
         out.loc[rows, "y"] = (2 * np.median(y) - y[rows]).astype(batch["y"].dtype)

@@ -2,6 +2,7 @@
 
     python benchmarks/delivery/run.py --quick                   about two minutes, printed
     python benchmarks/delivery/run.py --write docs/delivery.md  about half an hour of one core
+    python benchmarks/delivery/run.py --small --write docs/small-batches.md  about half an hour, too
 
 Results are kept: a second call runs only units that are missing or were measured with other code,
 and stops after ``--minutes``. Sources and patterns: `sources`, `patterns`.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))  # what benchmarks share
@@ -18,20 +20,52 @@ sys.path.append(str(HERE.parent))  # what benchmarks share
 from measure import Unit, run  # noqa: E402
 from patterns import PLANS  # noqa: E402
 from report import report  # noqa: E402
+from small import REACHES, Small  # noqa: E402
+from small import run as run_small  # noqa: E402
+from small_report import small_report  # noqa: E402
 from sources import SOURCES  # noqa: E402
 from units import measured, parser, publish  # noqa: E402
+
+from sluicegate.gate.pool import WANTED_ROWS  # noqa: E402
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from units import Record
+
+
+_POOLING = ("gate/pool.py", "workflow/judging/gate.py", "workflow/judging/pooling.py")
 
 
 def main() -> None:
     """Run what is missing, then write or print the report."""
     options = parser(__doc__.splitlines()[0], HERE / "results.jsonl")
     options.add_argument("--source", choices=sorted(SOURCES), help="this one only")
+    options.add_argument("--small", action="store_true", help="batches of twelve rows instead")
     arguments = options.parse_args()
     names = ["stops", "births"] if arguments.quick else list(SOURCES)
     names = [arguments.source] if arguments.source else names
-    units = [Unit(name, plan) for plan in PLANS for name in names]
-    results, code = measured(units, run, arguments)
-    text = report(
+    if not arguments.small:
+        units = [Unit(name, plan) for plan in PLANS for name in names]
+        _measure(units, run, report, arguments)
+        return
+    if arguments.results == HERE / "results.jsonl":
+        arguments.results = HERE / "small.jsonl"
+    reaches = sorted(REACHES, key=lambda wanted: wanted != WANTED_ROWS)  # ours first
+    small = [Small(name, wanted) for wanted in reaches for name in names]
+    _measure(small, run_small, small_report, arguments, *_POOLING)
+
+
+def _measure(
+    units: list[Any],
+    run_one: Callable[[Any], list[Record]],
+    write: Callable[..., str],
+    arguments: argparse.Namespace,
+    *deciding: str,
+) -> None:
+    results, code = measured(units, run_one, arguments, deciding)
+    text = write(
         [r for line in results.values() for r in line["records"]],
         n_units=len(units),
         done=len(results),

@@ -56,9 +56,9 @@ never judges a month that it holds.
 
 ## By day
 
-Each day of April and May (by UTC), judged by January to March: {_blocked(days[0])} of {len(days[0])} are
-blocked as they are{_why(days[0])}. Of the ten days nearest to 900 flights, with 3 % of the labels of all
-rows turned round by one carrier, are blocked: {_by_carrier(days[1])}.
+Each day of April and May (by UTC), judged by January to March: {_blocked(days[0])} of
+{len(days[0])} are blocked as they are{_why(days[0])}. Of the ten days nearest to 900 flights, with
+3 % of all labels turned round by one carrier, are blocked: {_by_carrier(days[1])}.
 
 ## What blocks or warns in a month as it is
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.cli.options import Subparsers, command, say, table
 from sluicegate.errors import Outcome
 
 if TYPE_CHECKING:
     import argparse
+
+
+_SMALL: Final = (
+    "so few rows are not judged alone: `sluicegate gate` judges them together with the batches "
+    "before them, which its ledger knows"
+)
 
 
 def register(commands: Subparsers) -> None:
@@ -48,6 +54,7 @@ def register(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Judge the batch, print and write the result; 0 if training may start, 1 if not."""
     from sluicegate.adapters.files.named_file import write_named, writing
+    from sluicegate.signals.comparison import MIN_ROWS
     from sluicegate.workflow.admission.stopped import reason_lines
     from sluicegate.workflow.judging.check import check
 
@@ -76,6 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
     lines += [
         f"  does not apply, the baseline has nothing for it: {k}" for k in done.not_applicable
     ]
+    if done.found.n_rows < MIN_ROWS:
+        lines.append(f"  {_SMALL}")
     lines.append(f"  tolerances are those of {done.found.blocks} of the baseline")
     say(lines)
     return 0 if done.accepted else Outcome.CHECKED_AND_BAD.value

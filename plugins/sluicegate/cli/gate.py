@@ -93,12 +93,14 @@ def run(arguments: argparse.Namespace) -> int:
             "index": issued.index,
             "envelope": str(issued.envelope),
             "reasons": [reason.message for reason in verdict.reasons],
+            **({} if verdict.pool is None else {"pool": verdict.pool.to_json()}),
         },
         [
             (
                 f"{verdict.result.value}  {batch.source}@{batch.digest.short}"
                 f"  ledger entry {issued.index}"
             ),
+            *([] if verdict.pool is None else [f"  {verdict.pool.text}"]),
             *reason_lines(verdict.reasons),
         ],
         as_json=arguments.json,

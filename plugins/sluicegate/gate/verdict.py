@@ -19,6 +19,7 @@ from sluicegate.attest.timestamps import format_timestamp, parse_timestamp, requ
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import ConfigError, GateBlocked, MalformedEnvelope
 from sluicegate.gate.policy import RESULTS, Mode, Policy, Result, result_of
+from sluicegate.gate.pool import Pool
 from sluicegate.profiling.csv_dialect import UNDECLARED, CsvDialect
 from sluicegate.signals.decision.record import UNEVALUATED, Status
 from sluicegate.untrusted import visible
@@ -102,6 +103,8 @@ class Verdict:
         reasons: What made it WARNED or FAILED, worst first; empty if it is PASSED.
         csv: How text files of the batch were read. Whoever trusts the verdict reads the same
             cells, and so reads them the same way.
+        pool: The earlier batches that a batch of few rows was judged together with; None for a
+            batch that was judged alone.
     """
 
     result: Result
@@ -118,6 +121,7 @@ class Verdict:
     reasons: tuple[Reason, ...]
     rolling: Digest | None = None
     csv: CsvDialect = UNDECLARED
+    pool: Pool | None = None
 
     def require_passed(
         self, policy: Policy, *, at: datetime, waived: frozenset[str] = frozenset()
@@ -176,12 +180,12 @@ class Verdict:
         return joined(self.reasons)
 
     def summary(self) -> str:
-        """Return the three worst reasons in one line, and how many more there are."""
-        if not self.reasons:
-            return "no signal fired"
+        """Return the three worst reasons in one line, how many more there are, and the pool."""
         told = self.told
         more = f" (and {len(told) - 3} more)" if len(told) > 3 else ""
-        return "; ".join(reason.message for reason in told[:3]) + more
+        text = "; ".join(reason.message for reason in told[:3]) or "no signal fired"
+        pooled = "" if self.pool is None else f" ({self.pool.text})"
+        return f"{text}{more}{pooled}"
 
     def to_statement(self, subjects: tuple[Subject, ...], test_result: Digest) -> Statement:
         """Return the Simple Verification Result statement.
@@ -215,7 +219,8 @@ class Verdict:
                     ],
                 }
                 | ({} if self.rolling is None else {"rollingBaseline": str(self.rolling)})
-                | ({} if self.csv == UNDECLARED else {"csv": self.csv.to_json()}),
+                | ({} if self.csv == UNDECLARED else {"csv": self.csv.to_json()})
+                | ({} if self.pool is None else {"pool": self.pool.to_json()}),
             },
         )
 
@@ -257,6 +262,7 @@ def verdict_from_statement(statement: Statement, *, locator: str) -> Verdict:
             ),
             rolling=Digest.parse(body["rollingBaseline"]) if "rollingBaseline" in body else None,
             csv=CsvDialect.from_mapping(body.get("csv", {}), locator=locator),
+            pool=Pool.from_json(body["pool"]) if "pool" in body else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise MalformedEnvelope(

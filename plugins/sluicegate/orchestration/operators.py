@@ -222,6 +222,8 @@ class TrainingGateOperator(_SluicegateOperator):
         verdict.require_passed(policy, at=at)
         for reason in verdict.told:
             self.log.warning("%s %s", reason.result, reason.message)
+        if verdict.pool is not None:
+            self.log.info("%s", verdict.pool.text)
         self.log.info("verdict %s on %s@%s", verdict.result, batch.source, batch.digest)
         self._announce(context, pointer)
         return pointer

@@ -161,4 +161,4 @@ class Comparison:
     def too_few(self) -> str:
         """Return why the batch is too small to judge, or ""."""
         n = self.profile.n_rows
-        return f"{n} rows in the batch, at least {MIN_ROWS} needed" if n < MIN_ROWS else ""
+        return f"{n} rows, at least {MIN_ROWS} needed" if n < MIN_ROWS else ""

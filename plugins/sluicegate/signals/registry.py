@@ -73,6 +73,9 @@ FLOORS: Final[Mapping[str, float]] = {
 OF_BATCHES: Final = tuple(signal for signal in SIGNALS if signal.scope is Scope.BATCH)
 """The signals that hold a batch against a baseline."""
 
+OF_POOLS: Final = frozenset(signal.code for signal in OF_BATCHES if signal.min_rows > 1)
+"""Codes of those that one row cannot answer: small batches are pooled for them."""
+
 OF_POLICIES: Final = tuple(signal for signal in SIGNALS if signal.scope is not Scope.MODEL)
 """The signals that a policy's rules may name."""
 

@@ -8,14 +8,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from sluicegate.attest import dsse
-from sluicegate.attest.statement import Statement
-from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest
-from sluicegate.errors import EvidenceMissing, GateBlocked, SluicegateError, UntrustedKey
+from sluicegate.errors import GateBlocked, SluicegateError
 from sluicegate.gate.policy import Mode
 from sluicegate.gate.promotion import Lane
-from sluicegate.gate.verdict import verdict_from_statement
 from sluicegate.ledger.entry import Kind
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.evidence.custody import require_free
@@ -31,9 +27,9 @@ if TYPE_CHECKING:
 def require_passed_batch(evidence: Evidence, source: str, digest: Digest, *, at: datetime) -> None:
     """Return if a batch may stand behind a baseline: judged PASSED, enforced, not set aside.
 
-    A verdict still says what the batch was if only the verdict or its key has expired since. A
-    revoked key says nothing. Nobody asks which baseline judged the batch: after the key of a
-    baseline was revoked, a successor must be built from batches that it passed.
+    `Evidence.past_verdict_of` says which verdict counts. Nobody asks which baseline judged the
+    batch: after the key of a baseline was revoked, a successor must be built from batches that it
+    passed.
 
     Args:
         evidence: Ledger and trust policy.
@@ -48,16 +44,7 @@ def require_passed_batch(evidence: Evidence, source: str, digest: Digest, *, at:
     """
     where = f"{source}@{digest.short}"
     require_free(evidence, source, digest, at=at)
-    found = next(evidence.ledger.find(Kind.VERDICT, source, digest, limit=1), None)
-    if found is None:
-        raise EvidenceMissing("the batch was never judged", locator=where)
-    record = evidence.ledger.get_verified(found.index)
-    payload = dsse.Envelope.from_bytes(record.envelope, locator=where).payload
-    claimed = verdict_from_statement(Statement.from_bytes(payload), locator=where)
-    statement = evidence.statement(record, Role.GATE, at=min(claimed.issued, at), asked=at)
-    verdict = verdict_from_statement(statement, locator=where)
-    if (verdict.source, verdict.digest) != (source, digest):
-        raise UntrustedKey("the verdict is about another batch", locator=where)
+    verdict = evidence.past_verdict_of(source, digest, at=at)
     if verdict.result is not Status.PASSED or verdict.mode is not Mode.ENFORCE:
         raise GateBlocked(
             verdict,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from sluicegate.attest.dsse import Envelope
 from sluicegate.attest.predicates import Provenance, provenance_from_statement
 from sluicegate.attest.seal_form import contents_from_statement, read_seal
+from sluicegate.attest.statement import Statement
 from sluicegate.attest.trust import Role, TrustPolicy
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import BadProof, EvidenceMissing, Expired
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from sluicegate.attest.statement import Statement
+    from sluicegate.gate.verdict import Verdict
     from sluicegate.ledger.log import Ledger
     from sluicegate.ledger.store import LedgerRecord
     from sluicegate.workflow.evidence.certified import Certified
@@ -78,19 +79,22 @@ class Evidence:
             )
         return self.sealed_by(record, at=at)
 
-    def seal_of(self, source: str, digest: Digest, *, at: datetime) -> SealedBatch:
+    def seal_of(
+        self, source: str, digest: Digest, *, at: datetime, asked: datetime | None = None
+    ) -> SealedBatch:
         """Return the newest seal of one exact batch.
 
         Args:
             source: Name of the source.
             digest: Identity of the batch.
             at: Aware UTC; keys must be valid then.
+            asked: When revocations are judged, if later.
 
         Raises:
             EvidenceMissing: This batch was never sealed.
             VerificationError: The seal does not hold.
         """
-        return self.sealed_by(self._about("provenance", source, digest), at=at)
+        return self.sealed_by(self._about("provenance", source, digest), at=at, asked=asked)
 
     def provenance_of(self, source: str, digest: Digest | None, *, at: datetime) -> Provenance:
         """Return the newest provenance of a batch, or of a source if no batch is named.
@@ -141,6 +145,33 @@ class Evidence:
             record.index,
             named_test_result(statement),
         )
+
+    def past_verdict_of(self, source: str, digest: Digest, *, at: datetime) -> Verdict:
+        """Return what the newest verdict on a batch says, if only time has passed since.
+
+        A verdict still says what the batch was after it, or its key, has expired. A revoked key
+        says nothing.
+
+        Args:
+            source: Name of the source.
+            digest: Identity of the batch.
+            at: Aware UTC; revocations until then count.
+
+        Raises:
+            EvidenceMissing: This batch was never judged.
+            VerificationError: The verdict does not hold.
+        """
+        found = next(self.ledger.find(Kind.VERDICT, source, digest, limit=1), None)
+        if found is None:
+            raise EvidenceMissing("the batch was never judged", locator=f"{source}@{digest.short}")
+        record = self.ledger.get_verified(found.index)
+        payload = Envelope.from_bytes(record.envelope, locator=_locator(record)).payload
+        claimed = verdict_from_statement(Statement.from_bytes(payload), locator=_locator(record))
+        statement = self.statement(record, Role.GATE, at=min(claimed.issued, at), asked=at)
+        verdict = verdict_from_statement(statement, locator=_locator(record))
+        if (verdict.source, verdict.digest) != (source, digest):
+            raise BadProof("the verdict is about another batch", locator=_locator(record))
+        return verdict
 
     def append(self, source: str, subject: Digest, envelopes: Iterable[tuple[str, bytes]]) -> None:
         """Append envelopes about one subject in one durable step.

@@ -17,14 +17,17 @@ from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest, sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.errors import ConfigError, EvidenceMissing
 from sluicegate.gate.judgement import Compared, asks, judge, require_usable
+from sluicegate.gate.pool import both
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF, Verdict, test_result_statement
+from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.record import SEQUENCE
 from sluicegate.workflow.admission.freshness import require_fresh_seal
 from sluicegate.workflow.baselines.in_force import baselines_in_force
 from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.judging.over_time import sequence_records
 from sluicegate.workflow.judging.partitions import Part, part_records
+from sluicegate.workflow.judging.pooling import gather, left_by
 from sluicegate.workflow.judging.reruns import same_verdict
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 from sluicegate.workflow.sealing.sealed_rows import batch_table
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from sluicegate.attest.keys import Signer
     from sluicegate.gate.judgement import Judgement
     from sluicegate.gate.policy import Policy
+    from sluicegate.gate.pool import Pool
+    from sluicegate.gate.verdict import Reason
     from sluicegate.profiling.csv_dialect import CsvDialect
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
     from sluicegate.workflow.evidence.verified import Evidence
+    from sluicegate.workflow.judging.pooling import Gathered
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,8 @@ def gate_source(
         SluicegateError: The batch could not be judged. Then no verdict exists and nothing trains.
 
     Cost:
-        One verified read of the batch, its profile, and two signatures.
+        One verified read of the batch, its profile, and two signatures. For a batch of fewer than
+        `MIN_ROWS` rows also `gather`, and the profile of up to some 250 rows; twice if they fail.
     """
     rules = read_policy(home.policy) if policy is None else policy
     policy = rules.for_source(source)
@@ -114,32 +121,52 @@ def gate_source(
         batch = evidence.seal_of(source, digest, at=at)
     then = at if as_of is None else min(as_of, at)
     baselines = baselines_in_force(home, evidence, source, at=at, as_of=then)
-    for lane, baseline in baselines.items():
-        if _is_among(batch, baseline.inputs, filesystem):
-            raise ConfigError(
-                f"the batch is part of the {lane} baseline that would judge it",
-                locator=f"{source}@{batch.digest.short}",
-                next_step="Judge it against a baseline built from other batches.",
-            )
+    _refuse_own(batch, baselines, source, filesystem)
     _require_fresh(evidence, batch, baselines, policy, at=at, then=then)
     unjudged: list[Unjudged] = []
     dialect = _dialect(baselines, source)
     table = batch_table(batch, filesystem, dialect=dialect, limits=policy.limits, unjudged=unjudged)
-    compared, suite = _compare(runner, table, baselines, policy)
     first = baselines[Lane.ANCHORED]
+    gathered = None
+    if table.num_rows < MIN_ROWS:
+        gathered = gather(
+            evidence,
+            policy,
+            batch,
+            table,
+            anchored=first.baseline.digest,
+            is_input=lambda b: any(_is_among(b, s.inputs, filesystem) for s in baselines.values()),
+            row_id=first.baseline.schema.id,
+            at=at,
+            filesystem=filesystem,
+            dialect=dialect,
+        )
+    compared, suite = _compare(runner, table, baselines, policy, gathered)
     alone = [*unjudged_records(unjudged), *column_records(first.baseline, table.schema)]
     alone += _limits(table, first, policy)
     if parts is not None:
         alone += part_records(evidence, rules, batch, parts, at=at)
     if asks(policy, SEQUENCE):
         anchored, own = first.baseline.digest, compared[0].records
-        alone += sequence_records(evidence, policy, batch, anchored, own, at=at, then=then)
+        alone += sequence_records(
+            evidence,
+            policy,
+            batch,
+            anchored,
+            own,
+            pool=None if gathered is None else gathered.pool,
+            at=at,
+            then=then,
+        )
     judged = judge(policy, compared, alone)
     if then < at:
         run = {**run, AS_OF: format_timestamp(then)}
     verdict = _verdict(batch, baselines, policy, judged, suite, at=at, run=run)
     if batch.table is None:
         verdict = replace(verdict, csv=dialect)
+    if gathered is not None:
+        pool = _judged_pool(gathered, judged, runner, baselines, policy)
+        verdict = replace(verdict, pool=pool)
     if (again := same_verdict(evidence, verdict, at=at)) is not None:
         return again, batch
     envelopes = _sign(verdict, batch, judged, policy, signers.gate)
@@ -150,6 +177,19 @@ def gate_source(
     used = [("baseline", baselines[lane].envelope) for lane in reversed(Lane) if lane in baselines]
     evidence.append(source, batch.digest, [*used, *envelopes])
     return evidence.verdict_of(source, batch.digest, at=at), batch
+
+
+def _refuse_own(
+    batch: SealedBatch, baselines: Mapping[Lane, SignedBaseline], source: str, filesystem: Any
+) -> None:
+    """Refuse a batch that a baseline was built from."""
+    for lane, baseline in baselines.items():
+        if _is_among(batch, baseline.inputs, filesystem):
+            raise ConfigError(
+                f"the batch is part of the {lane} baseline that would judge it",
+                locator=f"{source}@{batch.digest.short}",
+                next_step="Judge it against a baseline built from other batches.",
+            )
 
 
 def _dialect(baselines: Mapping[Lane, SignedBaseline], source: str) -> CsvDialect:
@@ -205,21 +245,48 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
 
 
 def _compare(
-    runner: Runner, table: pa.Table, baselines: Mapping[Lane, SignedBaseline], policy: Policy
+    runner: Runner,
+    table: pa.Table,
+    baselines: Mapping[Lane, SignedBaseline],
+    policy: Policy,
+    gathered: Gathered | None = None,
 ) -> tuple[list[Compared], Digest]:
-    """Compare with each baseline; they share the budget of false blocks."""
-    from sluicegate.signals.registry import expected_findings
+    """Compare with each baseline, and a pool beside the batch; all share the budget."""
+    from sluicegate.signals.registry import OF_POOLS, expected_findings
 
-    shared = replace(policy, false_block_budget=policy.false_block_budget / len(baselines))
+    pooled = None if gathered is None or gathered.earlier is None else gathered.rows
+    n_runs = len(baselines) * (1 if pooled is None else 2)
+    shared = replace(policy, false_block_budget=policy.false_block_budget / n_runs)
     compared, suites = [], []
     for lane in (lane for lane in Lane if lane in baselines):
         baseline = baselines[lane].baseline
         found = runner(table, baseline, shared)
-        own = found.records if lane is Lane.ANCHORED else tuple(map(_of_rolling, found.records))
+        records = found.records
+        if pooled is not None:
+            records = both(records, runner(pooled, baseline, shared).records, OF_POOLS)
+        own = records if lane is Lane.ANCHORED else tuple(map(_of_rolling, records))
         compared.append(Compared(own, expected_findings(baseline)))
         suites.append(found.suite)
     suite = suites[0] if len(set(suites)) == 1 else sha256_bytes(dumps([str(s) for s in suites]))
     return compared, suite
+
+
+def _judged_pool(
+    gathered: Gathered,
+    judged: Judgement,
+    runner: Runner,
+    baselines: Mapping[Lane, SignedBaseline],
+    policy: Policy,
+) -> Pool:
+    """Return the pool as the verdict tells it."""
+
+    def without() -> Sequence[Reason]:
+        assert gathered.earlier is not None  # noqa: S101 - or nobody asks
+        # At the level of the pool, which shares the budget with the batch.
+        alike = replace(policy, false_block_budget=policy.false_block_budget / 2)
+        return judge(policy, _compare(runner, gathered.earlier, baselines, alike)[0]).reasons
+
+    return replace(gathered.pool, left=left_by(gathered, judged, policy, without))
 
 
 def _limits(table: pa.Table, anchored: SignedBaseline, policy: Policy) -> tuple[SignalRecord, ...]:

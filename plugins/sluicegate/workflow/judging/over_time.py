@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.policy import Policy
+    from sluicegate.gate.pool import Pool
     from sluicegate.gate.verdict import Verdict
     from sluicegate.signals.labels.excess import Step
     from sluicegate.workflow.evidence.batch import SealedBatch
@@ -40,6 +41,7 @@ def sequence_records(
     baseline: Digest,
     records: Sequence[SignalRecord],
     *,
+    pool: Pool | None = None,
     at: datetime,
     then: datetime,
 ) -> tuple[SignalRecord, ...]:
@@ -51,6 +53,7 @@ def sequence_records(
         batch: The batch that is judged.
         baseline: The anchored one.
         records: Findings of this batch.
+        pool: What it was judged together with, if it is small.
         at: Aware UTC; keys must be valid then.
         then: The batch is judged as this day would have; batches of later days do not count.
 
@@ -63,21 +66,33 @@ def sequence_records(
     from sluicegate.signals.labels.sequence import sequence_record
 
     try:
-        past = _past(evidence, batch, baseline, at=at, then=then)
+        past = _past(evidence, batch, baseline, pool, at=at, then=then)
     except SluicegateError as error:
         return (_blind(f"an earlier verdict cannot be verified: [{error.code}] {error.what}"),)
-    own = _anchored(records)
-    budget, naming = policy.false_block_budget, policy.naming
+    own, naming = _anchored(records), policy.naming
+    # Pools that share no row can be cut in as many ways as one has batches; each is a sequence.
+    budget = policy.false_block_budget / (1 if pool is None else 1 + len(pool.batches))
     return (sequence_record(own, past, alpha=budget, overrides=policy.tolerances, naming=naming),)
 
 
 def _past(
-    evidence: Evidence, batch: SealedBatch, baseline: Digest, *, at: datetime, then: datetime
+    evidence: Evidence,
+    batch: SealedBatch,
+    baseline: Digest,
+    pool: Pool | None,
+    *,
+    at: datetime,
+    then: datetime,
 ) -> list[Step | None]:
-    """Return what each earlier batch added, oldest first. The newest verdict on a batch counts."""
+    """Return what each earlier batch added, oldest first. The newest verdict on a batch counts.
+
+    The verdict on a small batch speaks of a pool. Rows count once, so of pools that have a batch in
+    common the newest counts.
+    """
     from sluicegate.signals.labels.sequence import step_of
 
     steps: dict[str, Step | None] = {}
+    told = _batches(batch.digest, pool)
     found = evidence.ledger.find(Kind.VERDICT, batch.source, limit=N_VERDICTS)
     for index in [record.index for record in found]:
         record = evidence.ledger.get_verified(index)
@@ -87,7 +102,9 @@ def _past(
         if name in steps or verdict.digest == batch.digest:
             continue
         steps[name] = None
-        if _counts(verdict, baseline, then):
+        its = _batches(verdict.digest, verdict.pool)
+        if _counts(verdict, baseline, then) and not its & told:
+            told |= its
             named = str(statement.predicate["sluicegate"]["testResult"])
             steps[name] = step_of(_anchored(kept_records(evidence, named, at=at)))
     return list(reversed(steps.values()))
@@ -97,6 +114,10 @@ def _counts(verdict: Verdict, baseline: Digest, then: datetime) -> bool:
     as_of = verdict.run.get(AS_OF)
     day = verdict.issued if as_of is None else parse_timestamp(as_of)
     return verdict.result is not Status.FAILED and verdict.baseline == baseline and day <= then
+
+
+def _batches(digest: Digest, pool: Pool | None) -> set[Digest]:
+    return {digest, *(() if pool is None else pool.batches)}
 
 
 def _anchored(records: Iterable[SignalRecord]) -> list[SignalRecord]:

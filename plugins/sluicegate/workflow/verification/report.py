@@ -12,6 +12,7 @@ from sluicegate.errors import Outcome, SluicegateError
 
 if TYPE_CHECKING:
     from sluicegate.attest.public_key import PublicKey
+    from sluicegate.digest.algorithms import Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Found:
         version: Version of the source, if the check is about one.
         time: When the statement was made, as its signer says.
         superseded: Whether it is only told, and decides nothing any more.
+        batches: Digests of other batches, if the check is about some.
     """
 
     detail: str
@@ -54,6 +56,7 @@ class Found:
     version: int | None = None
     time: str = ""
     superseded: bool = False
+    batches: tuple[Digest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class ReportedCheck:
             **({"signers": signers} if signers else {}),
             **({} if found.version is None else {"version": found.version}),
             **({"time": found.time} if found.time else {}),
+            **({"batches": list(map(str, found.batches))} if found.batches else {}),
             **({"superseded": True} if found.superseded else {}),
         }
 

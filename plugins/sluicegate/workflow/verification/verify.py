@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.contents import Contents
     from sluicegate.attest.statement import Statement
     from sluicegate.digest.algorithms import Digest
+    from sluicegate.gate.pool import Pool
     from sluicegate.workflow.verification.lines import Line
 
 _NOTHING_MORE = Demands()
@@ -119,6 +120,7 @@ class _Verification:
         self._contents: Contents | None = None
         self._lines = read_lines(folder)
         self._gone: frozenset[int] = frozenset()
+        self._pool: Pool | None = None
 
     def run(self, data: Path | str | None, only: Sequence[str] = ()) -> Report:
         self._check("seal", self._seal)
@@ -126,6 +128,8 @@ class _Verification:
             self._gone = superseded(self._lines, str(self._contents.digest))
             for line in self._lines:
                 self._check(f"statement {line.number}", partial(self._statement, line))
+            if self._pool is not None:
+                self._check("pool", partial(_named, self._pool))
             self._check("custody", self._custody)
             if self._folder.proofs or self._demands.ledger:
                 self._check("ledger", self._in_ledger)
@@ -274,6 +278,7 @@ class _Verification:
         said = f"{verdict.result} under policy {verdict.policy.short}: {verdict.summary()}"
         if line.number in self._gone:
             return said
+        self._pool = verdict.pool
         if verdict.result is Status.FAILED and self._folder.waivers:
             from sluicegate.workflow.verification.waivers import require_waived
 
@@ -313,3 +318,10 @@ class _Verification:
     def _data(self, data: Path | str, only: Sequence[str]) -> Found:
         assert self._contents is not None  # noqa: S101 - run() orders the steps
         return Found(detail=compare(self._contents, data, only))
+
+
+def _named(pool: Pool) -> Found:
+    """Name what the verdict rests on besides the batch; each has evidence of its own."""
+    names = ", ".join(map(str, pool.batches)) or "no other batch"
+    detail = f"{pool.n_rows} rows; the verdict rests on this batch and on {names}"
+    return Found(detail=detail, batches=pool.batches)
