@@ -1,4 +1,4 @@
-"""What an attacker does to a small table; each case is a function of a scene of detection's attacks.
+"""What an attacker does to a small table; each case takes a scene of detection's attacks.
 
 Rows *in range* lie within what the baseline holds in every column, and are extreme together. The
 *pairs* of two columns come with one label. *Collisions* are rows with equal or nearly equal
@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from attacks import (
     Poisoned,
@@ -25,17 +24,18 @@ from attacks import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pandas as pd
     from numpy.typing import NDArray
 
 _OUTER = (0.005, 0.05)
 """Quantiles between which an extreme value lies, from either end."""
 _BAND = 0.05
 _NEAR = 0.01
-_STRETCH = 2.0
+_STRETCH = 3.0
 
 
 def extreme_rows(scene: Scene) -> Poisoned:
-    """Every number lies among the outer twentieth of its column, on either side."""
+    """Every number lies in the outer twentieth of its column, on either side."""
     frame, rows = scene.batch, scene.pick()
     for name in _many_valued(scene):
         far = scene.rng.uniform(*_OUTER, rows.size)
@@ -58,7 +58,7 @@ def contrary_rows(scene: Scene) -> Poisoned:
 
 
 def stretched_rows(scene: Scene) -> Poisoned:
-    """Rows moved to twice their distance from the centre, but not beyond the baseline's range."""
+    """Rows moved to three times their distance from the centre, not beyond the range."""
     frame, rows = scene.batch, scene.pick()
     for name in scene.numeric:
         known = scene.drawn.baseline[name]

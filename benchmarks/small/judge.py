@@ -76,8 +76,8 @@ def _records(unit: Unit, drawn: Drawn, baseline: Baseline) -> Iterator[Record]:
         for family, attacks in FAMILIES.items():
             rate, limit = RATE, None
             if family == FLIPS:
-                limit = 1.0 if baseline.labels is None else information_limit(
-                    baseline.labels, N_BATCH
+                limit = (
+                    1.0 if baseline.labels is None else information_limit(baseline.labels, N_BATCH)
                 )
                 rate = _TIMES_LIMIT * limit
             for attack in attacks:

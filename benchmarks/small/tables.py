@@ -33,8 +33,11 @@ _COLUMNS = 9
 
 @dataclass(frozen=True)
 class Drawn:
-    """One baseline and the disjoint batches that are held against it; ``golden`` of a split is
-    what neither has.
+    """One baseline, and the disjoint batches that are held against it.
+
+    Attributes:
+        source: The table.
+        batches: With the one baseline each; ``golden`` is what neither has.
     """
 
     source: Source

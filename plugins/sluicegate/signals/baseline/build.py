@@ -96,9 +96,10 @@ def build_baseline(
         batch=whole,
         encoded=encoded,
         classes=modelled_classes(encoded.slot, layout.n_slots - 2) if modelled else (),
-        blocks=assign_blocks(table.num_rows, time_order(table, schema), rng),
+        blocks=assign_blocks(table.num_rows, order := time_order(table, schema), rng),
         golden=golden,
         seed=seed,
+        drawn=order is None,
     )
     labels, clean, unlabelled = _labels(learning)
     return Baseline(
@@ -201,12 +202,9 @@ def time_order(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None
 
 
 def _tolerances(learning: Learning) -> dict[str, float]:
-    whole = whole_split(learning)
-    return {
-        key: share
-        for signal in SIGNALS
-        for key, share in {**signal.budgets(learning), **signal.habits(whole)}.items()
-    }
+    whole, moved = whole_split(learning), 0.0 if learning.drawn else 1.0
+    habits = {k: moved * v for signal in SIGNALS for k, v in signal.habits(whole).items()}
+    return {**habits, **{k: v for s in SIGNALS for k, v in s.budgets(learning).items()}}
 
 
 def _labels(learning: Learning) -> tuple[LabelReference | None, CleanRows | None, str]:
@@ -231,6 +229,7 @@ def _labels(learning: Learning) -> tuple[LabelReference | None, CleanRows | None
     if isinstance(found, str):
         return None, None, found
     reference, clean = found
+    reference = reference.at_rest() if learning.drawn else reference
     second = learn_second_opinion(
         layout,
         encoded,
