@@ -65,7 +65,7 @@ COVERED_BY = {
     "unit/signals/copies/test_conflicts.py": "signals.copies.conflict_count",
     "unit/signals/counters/test_counter.py": "signals.counters.counting signals.counters.reference",
     "unit/signals/labels/test_sequence.py": "signals.decision.tolerance",
-    "unit/signals/test_signals.py": """signals.columns.extremes signals.copies.golden
+    "unit/signals/test_signals.py": """signals.copies.golden
         signals.model.margin_count signals.model.reference_model
         signals.triggers.block_habits""",
     "unit/signals/text/test_word_evidence.py": "signals.text.token_count signals.text.views",

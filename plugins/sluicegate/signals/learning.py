@@ -31,12 +31,15 @@ class Learning(EncodedRows):
             does between its blocks by itself is what a batch may do.
         golden: Rows that must never appear in training; None without a golden set.
         seed: Decides everything that is random.
+        drawn: Whether the blocks were drawn at random, for want of a time: then they differ by
+            chance alone, and teach no budget.
     """
 
     classes: tuple[int, ...]
     blocks: NDArray[np.int64]
     golden: Sequence[pa.RecordBatch] | None
     seed: int
+    drawn: bool = False
 
     @property
     def class_index(self) -> NDArray[np.intp]:

@@ -100,9 +100,10 @@ def build_baseline(
         batch=whole,
         encoded=encoded,
         classes=modelled_classes(encoded.slot, layout.n_slots - 2) if modelled else (),
-        blocks=assign_blocks(table.num_rows, time_order(table, schema), rng),
+        blocks=assign_blocks(table.num_rows, order := time_order(table, schema), rng),
         golden=golden,
         seed=seed,
+        drawn=order is None,
     )
     labels, clean, unlabelled = _labels(learning)
     moving = _ahead(table, learning, created, models=models) if ahead else None
@@ -208,7 +209,7 @@ def time_order(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None
 def _ahead(table: pa.Table, learning: Learning, created: datetime, *, models: bool) -> Ahead | None:
     """Return what holds later rows against earlier ones; None without times or with few rows."""
     schema = learning.layout.schema
-    if learning.n_blocks < MIN_BLOCKS or time_order(table, schema) is None:
+    if learning.n_blocks < MIN_BLOCKS or learning.drawn:
         return None
     later = learning.blocks >= learning.n_blocks // 2
     past = build_baseline(
@@ -223,12 +224,9 @@ def _ahead(table: pa.Table, learning: Learning, created: datetime, *, models: bo
 
 
 def _tolerances(learning: Learning, ahead: Ahead | None) -> dict[str, float]:
-    whole = whole_split(learning)
-    between = {
-        key: share
-        for signal in SIGNALS
-        for key, share in {**signal.budgets(learning), **signal.habits(whole)}.items()
-    }
+    whole, moved = whole_split(learning), 0.0 if learning.drawn else 1.0
+    habits = {k: moved * v for signal in SIGNALS for k, v in signal.habits(whole).items()}
+    between = {**habits, **{k: v for s in SIGNALS for k, v in s.budgets(learning).items()}}
     return between if ahead is None else between | ahead.of(whole)
 
 
@@ -254,6 +252,7 @@ def _labels(learning: Learning) -> tuple[LabelReference | None, CleanRows | None
     if isinstance(found, str):
         return None, None, found
     reference, clean = found
+    reference = reference.at_rest() if learning.drawn else reference
     second = learn_second_opinion(
         layout,
         encoded,

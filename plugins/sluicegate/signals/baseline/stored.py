@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sluicegate.profiling.schema import BatchSchema
 
-TYPE = "https://sluicegate.dev/baseline-profile/v2"
+TYPE = "https://sluicegate.dev/baseline-profile/v3"
 _MAX_BYTES = 256 * 1024 * 1024
 _KEYS = frozenset(
     {

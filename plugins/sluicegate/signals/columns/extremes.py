@@ -1,4 +1,4 @@
-"""How extreme rows are: the baseline's limits, and the rows of a batch beyond them."""
+"""How far out rows are: the baseline's limits, and the rows of a batch beyond them."""
 
 from __future__ import annotations
 
@@ -9,32 +9,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.profiling.buffers import floats, plain
-from sluicegate.profiling.columns import Column, Kind
-from sluicegate.profiling.layout import Encoded, Layout, unique_column
+from sluicegate.profiling.columns import Kind
+from sluicegate.profiling.layout import unique_column
 from sluicegate.profiling.packed import pack, unpack
+from sluicegate.signals.columns.scatter import Scatter, cell_scores, outward
 from sluicegate.signals.counting import Counter, Counting, natural
 from sluicegate.signals.decision.budget import prediction_bound
 from sluicegate.signals.decision.distance import ordered_gap
+from sluicegate.signals.decision.tails import binomial_sf
 from sluicegate.signals.section import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Mapping, Sequence
 
-    import pyarrow as pa
-
+    from sluicegate.profiling.columns import Column
     from sluicegate.profiling.counts import Profile
+    from sluicegate.profiling.layout import Layout
     from sluicegate.signals.baseline.stored import Baseline
-    from sluicegate.signals.chunk import Chunk, Plan
+    from sluicegate.signals.chunk import Chunk, EncodedRows, Plan
+    from sluicegate.signals.columns.scatter import Positions
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.learning import Learning, Split
 
 Floats = NDArray[np.float64]
-Extremes = dict[str, tuple[NDArray[np.intp], Floats]]
-"""Rows that are extreme in each column, and how much."""
 QUANTILES = (0.995, 0.999)
-_TAIL_CAP = 3.0  # about the outer 0.5 % of a column, beyond the outer tenth
 _MOVED = 0.25
-_CAP = 50.0  # of one column: a single absurd value is enough, more adds nothing
+_CHANCE = 0.05
+_MOST_ROWS = 40_000  # from which a scatter is learned: more tell it no better
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,96 +43,19 @@ class Limits:
     """What is far out in a baseline.
 
     Attributes:
-        limits: Quantiles of extremeness; empty without numeric features.
+        limits: Quantiles of the distance; empty without numeric features.
         rows: Baseline rows beyond each.
+        scatter: What distances are measured by.
     """
 
     limits: tuple[float, ...]
     rows: tuple[int, ...]
+    scatter: Scatter
 
 
-def tail_scores(column: Column, counts: NDArray[np.int64]) -> Floats:
-    """Return -log of the two-sided tail of every cell, float64, shape (256,).
-
-    Args:
-        column: A binned column.
-        counts: Baseline rows by cell, int64, shape (n_cells,).
-    """
-    scores = np.zeros(256)
-    inside = counts[: column.n_cells - 2].astype(np.float64)
-    total = inside.sum()
-    if total:
-        low = (np.cumsum(inside) - inside / 2 + 0.5) / (total + 1.0)
-        tail = np.clip(2.0 * np.minimum(low, 1.0 - low), 1.0 / (total + 1.0), 1.0)
-        # Only the outer tenth counts: the middle of twenty columns must not add up.
-        scores[: inside.size] = np.clip(-np.log(tail) + np.log(0.1), 0.0, _TAIL_CAP)
-    return scores
-
-
-def extremes(
-    layout: Layout, encoded: Encoded, batch: pa.RecordBatch, tables: Mapping[str, Floats]
-) -> Extremes:
-    """Return each column's extreme rows, intp, and how much, float64, both of shape (n_extreme,).
-
-    Args:
-        layout: Columns.
-        encoded: The batch as cells.
-        batch: The batch, for the distance of values outside the range.
-        tables: `tail_scores` of the columns that count, float64, shape (256,).
-    """
-    out: Extremes = {}
-    for column in layout.features:
-        codes = encoded.cells.get(column.name)
-        if codes is None or column.name not in tables or column.kind is not Kind.NUMERIC:
-            continue
-        table = tables[column.name]
-        scored = table != 0.0
-        if len(column.edges) > 1:
-            scored[[0, column.n_cells - 3]] = True
-        rows = np.flatnonzero(scored.take(codes))
-        own = codes[rows]
-        score = table[own]
-        beyond = np.flatnonzero((own == 0) | (own == column.n_cells - 3))
-        if beyond.size and len(column.edges) > 1:
-            values = floats(plain(unique_column(batch, column.name)))[rows[beyond]]
-            score[beyond] += _distance(column, values)
-        some = np.flatnonzero(score)
-        out[column.name] = rows[some], np.minimum(score[some], _CAP)
-    return out
-
-
-def extremeness(found: Extremes, n_rows: int, skipped: Container[str] = ()) -> Floats:
-    """Return each row's extremeness, float64, shape (n_rows,).
-
-    Args:
-        found: What `extremes` returned: intp and float64, shape (n_extreme,), by column.
-        n_rows: Number of rows.
-        skipped: Columns that moved as a whole.
-    """
-    out = np.zeros(n_rows)
-    for name, (rows, scores) in found.items():
-        if name not in skipped:
-            out[rows] += scores
-    return out
-
-
-def outermost(found: Extremes, n_rows: int, limit: float) -> tuple[int, Extremes]:
-    """Return how many rows lie beyond a limit, and like ``found`` only these, renumbered.
-
-    Leaving columns out later makes rows less extreme, so no other row can pass the limit then.
-
-    Args:
-        found: What `extremes` returned: intp and float64, shape (n_extreme,), by column.
-        n_rows: Number of rows.
-        limit: The smallest limit that counts.
-    """
-    far = extremeness(found, n_rows) > limit
-    number = np.cumsum(far) - 1
-    kept = {}
-    for name, (rows, scores) in found.items():
-        inside = far[rows]
-        kept[name] = number[rows[inside]], scores[inside]
-    return int(far.sum()), kept
+def numbers(layout: Layout) -> list[Column]:
+    """Return the numeric features."""
+    return [c for c in layout.features if c.kind is Kind.NUMERIC]
 
 
 def moved_columns(layout: Layout, base: Profile, batch: Profile) -> tuple[str, ...]:
@@ -143,76 +67,87 @@ def moved_columns(layout: Layout, base: Profile, batch: Profile) -> tuple[str, .
         batch: Counts of the batch.
     """
     moved = []
-    for column in layout.features:
-        if column.kind is Kind.NUMERIC:
-            before, now = base.marginal(column.name)[:-2], batch.marginal(column.name)[:-2]
-            if before.sum() and now.sum() and ordered_gap(before, now).effect > _MOVED:
-                moved.append(column.name)
+    for column in numbers(layout):
+        before, now = base.marginal(column.name)[:-2], batch.marginal(column.name)[:-2]
+        if before.sum() and now.sum() and ordered_gap(before, now).effect > _MOVED:
+            moved.append(column.name)
     return tuple(moved)
 
 
-def _distance(column: Column, values: Floats) -> Floats:
-    """Distance outside the range in units of the middle 80 % of the baseline."""
-    edges = np.asarray(column.edges)
-    a, b = edges[len(edges) // 10], edges[-1 - len(edges) // 10]
-    width = max(float(b - a), (float(edges[-1]) - float(edges[0])) / 10.0, 1e-300)
-    outside = np.maximum(edges[0] - values, values - edges[-1])
-    distance: Floats = 10.0 * np.clip(outside / width, 0.0, 1e6)
-    return distance
+def _scores(plan: Plan) -> list[Positions]:
+    profile = plan.baseline.profile
+    return [cell_scores(c, profile.marginal(c.name)) for c in numbers(plan.baseline.layout)]
 
 
-def _tails(plan: Plan) -> dict[str, Floats]:
-    baseline = plan.baseline
-    binned = (c for c in baseline.layout.features if c.binned)
-    return {c.name: tail_scores(c, baseline.profile.marginal(c.name)) for c in binned}
+def positions_of(chunk: Chunk) -> Positions:
+    """Return the normal scores of rows, float32, shape (n_columns, n_rows)."""
+    tables, columns = chunk.plan.once(_scores), numbers(chunk.layout)
+    out = np.zeros((len(columns), chunk.n_rows), dtype=np.float32)
+    for i, (column, table) in enumerate(zip(columns, tables, strict=True)):
+        codes = chunk.encoded.cells.get(column.name)
+        if codes is None:
+            continue
+        np.take(table, codes, out=out[i])
+        beyond = np.flatnonzero((codes == 0) | (codes == column.n_cells - 3))
+        if beyond.size and len(column.edges) > 1:
+            values = _values(chunk, column)[beyond]
+            low, high = column.edges[0], column.edges[-1]
+            out[i, beyond] = outward(column, out[i, beyond], values, low, high)
+    return out
 
 
-def extremes_of(chunk: Chunk) -> Extremes:
-    """Return each column's extreme rows, intp, and how much, float64, both shape (n_extreme,)."""
-    return extremes(chunk.layout, chunk.encoded, chunk.batch, chunk.plan.once(_tails))
+def outermost_of(chunk: Chunk) -> tuple[NDArray[np.intp], Positions]:
+    """Return the rows beyond the lowest limit, and their normal scores.
+
+    Leaving columns out later brings rows nearer, so no other row can pass a limit then.
+
+    Returns:
+        intp, shape (n_far,), and float32, shape (n_columns, n_far).
+    """
+    reference, positions = LIMITS.of(chunk.baseline), positions_of(chunk)
+    far = np.flatnonzero(reference.scatter.distance(positions) > min(reference.limits))
+    return far, positions[:, far]
 
 
 @dataclass(slots=True, eq=False)
 class OutermostCount(Counter):
     """Rows beyond the lowest limit: only these may be outliers, whichever columns are left out.
 
-    Memory grows with the rows far out, 16 bytes for each of their columns.
+    Memory grows with the rows far out, 4 bytes for each numeric column.
 
     Attributes:
-        parts: How many such rows each record batch has, and their extremes: intp and float64, shape
-            (n_extreme,), by column.
+        scatter: What distances are measured by.
+        parts: Normal scores of such rows of each record batch, float32, shape (n_columns, n_far).
     """
 
-    parts: list[tuple[int, Extremes]] = field(default_factory=list)
+    scatter: Scatter
+    parts: list[Positions] = field(default_factory=list)
 
     def update(self, chunk: Chunk) -> None:
         """Count one record batch."""
-        lowest = min(LIMITS.of(chunk.baseline).limits)
-        self.parts.append(outermost(chunk.once(extremes_of), chunk.n_rows, lowest))
+        self.parts.append(chunk.once(outermost_of)[1])
 
     def merge(self, other: Self) -> Self:
         """Return the rows of both."""
-        return type(self)([*self.parts, *other.parts])
+        return type(self)(self.scatter, [*self.parts, *other.parts])
 
     def beyond(self, limits: tuple[float, ...], skipped: Container[str]) -> tuple[int, ...]:
         """Return how many rows lie beyond each limit.
 
         Args:
-            limits: Of extremeness, none below the lowest of the baseline.
+            limits: Of the distance, none below the lowest of the baseline.
             skipped: Columns that moved as a whole.
         """
-        scores = [extremeness(found, n, skipped) for n, found in self.parts]
-        return tuple(sum(int((s > limit).sum()) for s in scores) for limit in limits)
+        far = self.scatter.distance(self._joined(), skipped)
+        return tuple(int((far > limit).sum()) for limit in limits)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        n_rows, found = self._joined()
+        joined = self._joined()
         return {
-            "n_rows": n_rows,
-            "columns": {
-                name: [pack(rows, "<i8"), pack(scores, "<f8")]
-                for name, (rows, scores) in found.items()
-            },
+            "scatter": self.scatter.to_json(),
+            "n_rows": joined.shape[1],
+            "positions": pack(joined, "<f4"),
         }
 
     @classmethod
@@ -222,29 +157,15 @@ class OutermostCount(Counter):
         Raises:
             ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
         """
-        n_rows, found = natural(value["n_rows"]), {}
-        for name, (rows, scores) in value["columns"].items():
-            at = unpack(rows, "<i8", (-1,)).astype(np.intp)
-            far = unpack(scores, "<f8", at.shape)
-            if (np.diff(at) <= 0).any() or (at < 0).any() or (at >= n_rows).any():
-                raise ValueError("rows far out are not in order")
-            if not ((far > 0.0) & (far <= _CAP)).all():
-                raise ValueError("extremeness is out of range")
-            found[str(name)] = at, far
-        return cls([(n_rows, found)] if n_rows else [])
+        scatter, n_rows = Scatter.from_json(value["scatter"]), natural(value["n_rows"])
+        positions = unpack(value["positions"], "<f4", (len(scatter.names), n_rows))
+        if not np.isfinite(positions).all():
+            raise ValueError("a position is not finite")
+        return cls(scatter, [positions] if n_rows else [])
 
-    def _joined(self) -> tuple[int, Extremes]:
-        start, columns = 0, dict[str, list[tuple[NDArray[np.intp], Floats]]]()
-        for n_rows, found in self.parts:
-            for name, (rows, scores) in found.items():
-                if rows.size:
-                    columns.setdefault(name, []).append((rows + start, scores))
-            start += n_rows
-        joined = {
-            name: (np.concatenate([r for r, _ in found]), np.concatenate([s for _, s in found]))
-            for name, found in columns.items()
-        }
-        return start, joined
+    def _joined(self) -> Positions:
+        none = np.zeros((len(self.scatter.names), 0), dtype=np.float32)
+        return np.concatenate([none, *self.parts], axis=1)
 
 
 def moved(comparison: Comparison) -> tuple[str, ...]:
@@ -260,23 +181,97 @@ class _Learned:
 
 
 def learned_limits(learning: Learning) -> _Learned:
-    """Score every block by the tails of the others: a new batch is not in its own tails."""
-    numbers = [c for c in learning.layout.features if c.kind is Kind.NUMERIC]
-    if not numbers:
-        return _Learned(Limits((), ()), np.zeros(learning.n_rows, dtype=bool))
-    scores, cells, blocks = np.zeros(learning.n_rows), learning.encoded.cells, learning.blocks
+    """Measure every block by the others, their ranges included: a new batch is not in its own."""
+    columns = numbers(learning.layout)
+    names, n = tuple(c.name for c in columns), learning.n_rows
+    if not columns:
+        nothing = Scatter((), np.zeros((0, 0)))
+        return _Learned(Limits((), (), nothing), np.zeros(n, dtype=bool))
+    ranges = [_Ranges.of(learning, column) for column in columns]
+    distance = np.zeros(n)
     for block in range(learning.n_blocks):
-        inside = blocks == block
-        tails = {
-            c.name: tail_scores(c, np.bincount(cells[c.name][~inside], minlength=c.n_cells))
-            for c in numbers
-        }
-        far = extremes(learning.layout, learning.encoded, learning.batch, tails)
-        scores[inside] = extremeness(far, learning.n_rows)[inside]
-    ordered = np.sort(scores)
-    limits = tuple(float(ordered[min(int(q * ordered.size), ordered.size - 1)]) for q in QUANTILES)
-    rows = tuple(int((scores > limit).sum()) for limit in limits)
-    return _Learned(Limits(limits, rows), scores > limits[0])
+        inside = learning.blocks == block
+        tables = [
+            cell_scores(c, np.bincount(r.codes[~inside], minlength=c.n_cells))
+            for c, r in zip(columns, ranges, strict=True)
+        ]
+        scatter = Scatter.of(names, _sampled(ranges, tables, np.flatnonzero(~inside)))
+        held = np.stack(
+            [r.held(c, t, block) for c, r, t in zip(columns, ranges, tables, strict=True)]
+        )
+        distance[inside] = scatter.distance(held)
+    ordered = np.sort(distance)
+    # A shade more than the row at the quantile, whose equals must not pass it by rounding.
+    limits = tuple(float(ordered[min(int(q * n), n - 1)]) * (1.0 + 1e-6) for q in QUANTILES)
+    rows = tuple(int((distance > limit).sum()) for limit in limits)
+    every = [
+        cell_scores(c, np.bincount(r.codes, minlength=c.n_cells))
+        for c, r in zip(columns, ranges, strict=True)
+    ]
+    scatter = Scatter.of(names, _sampled(ranges, every, np.arange(n)))
+    return _Learned(Limits(limits, rows, scatter), distance > limits[0])
+
+
+def _sampled(
+    ranges: Sequence[_Ranges], tables: Sequence[Positions], rows: NDArray[np.intp]
+) -> Positions:
+    rows = rows[:: max(1, rows.size // _MOST_ROWS)]
+    return np.stack([t[r.codes[rows]] for r, t in zip(ranges, tables, strict=True)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    """A column of the baseline, and the range of each block's others.
+
+    Attributes:
+        codes: Cells, uint8, shape (n_rows,).
+        values: float64, same shape.
+        blocks: Block of each row, int64, same shape.
+        low: Smallest value in all other blocks, float64, shape (n_blocks,).
+        high: Largest, same shape.
+    """
+
+    codes: NDArray[np.uint8]
+    values: Floats
+    blocks: NDArray[np.int64]
+    low: Floats
+    high: Floats
+
+    @classmethod
+    def of(cls, learning: Learning, column: Column) -> Self:
+        codes, values = learning.encoded.cells[column.name], _values(learning, column)
+        some, blocks, k = codes < column.n_cells - 2, learning.blocks, learning.n_blocks
+        low, high = np.full(k, np.inf), np.full(k, -np.inf)
+        np.minimum.at(low, blocks[some], values[some])
+        np.maximum.at(high, blocks[some], values[some])
+        others = [np.arange(k) != block for block in range(k)]
+        return cls(
+            codes,
+            values,
+            blocks,
+            np.array([low[o].min(initial=np.inf) for o in others]),
+            np.array([high[o].max(initial=-np.inf) for o in others]),
+        )
+
+    def held(self, column: Column, table: Positions, block: int) -> Positions:
+        """Return the normal scores of a block's rows as the others see them, float32."""
+        inside = self.blocks == block
+        codes, values = self.codes[inside].copy(), self.values[inside]
+        low, high = self.low[block], self.high[block]
+        known = codes < column.n_cells - 2
+        if low <= high:
+            codes[known & (values < low)] = 0
+            codes[known & (values > high)] = column.n_cells - 3
+        scores: Positions = table[codes]
+        beyond = np.flatnonzero(known & ((values < low) | (values > high)))
+        if beyond.size and low <= high:
+            scores[beyond] = outward(column, scores[beyond], values[beyond], low, high)
+        return scores
+
+
+def _values(rows: EncodedRows, column: Column) -> Floats:
+    values: Floats = floats(plain(unique_column(rows.batch, column.name)))
+    return values
 
 
 def share_of_extremes(split: Split) -> float | None:
@@ -286,26 +281,50 @@ def share_of_extremes(split: Split) -> float | None:
         return None
     usual, blocks = float(learned.far.mean()), split.blocks[inside]
     rows = np.bincount(blocks, minlength=split.n_blocks)
-    shares = np.bincount(blocks, weights=learned.far[inside], minlength=split.n_blocks) / rows
+    found = np.bincount(blocks[learned.far[inside]], minlength=split.n_blocks)
+    if chance_explains(found, rows):
+        return 0.0
     noise = usual * (1 - usual) / rows
-    return prediction_bound(shares - usual, noise, complete=split.complete)
+    return prediction_bound(found / rows - usual, noise, complete=split.complete)
+
+
+def chance_explains(found: NDArray[np.int64], rows: NDArray[np.int64]) -> bool:
+    """Return whether no block has more of some rows than chance gives one of so many.
+
+    Of a handful of rows in a few blocks, one block often has most: that is no habit.
+
+    Args:
+        found: Rows of each block that count, int64, shape (n_blocks,).
+        rows: All rows of each, int64, same shape, > 0.
+    """
+    total, n = int(found.sum()), int(rows.sum())
+    shares = zip(found.tolist(), rows.tolist(), strict=True)
+    least = min((binomial_sf(k, total, r / n) for k, r in shares if r < n), default=1.0)
+    return least * rows.size > _CHANCE
 
 
 def _learn(learning: Learning) -> Limits:
     return learning.once(learned_limits).limits
 
 
-def _start(_: Baseline) -> OutermostCount:
-    return OutermostCount()
+def _start(baseline: Baseline) -> OutermostCount:
+    return OutermostCount(LIMITS.of(baseline).scatter)
+
+
+def _read(value: Mapping[str, Any]) -> Limits:
+    limits = tuple(float(v) for v in value["extreme_limits"])
+    rows = tuple(int(v) for v in value["extreme_rows"])
+    return Limits(limits, rows, Scatter.from_json(value["extreme_scatter"]))
 
 
 LIMITS: Section[Limits] = Section(
     "extremes",
     _learn,
-    lambda limits: {"extreme_limits": list(limits.limits), "extreme_rows": list(limits.rows)},
-    lambda value: Limits(
-        tuple(float(v) for v in value["extreme_limits"]),
-        tuple(int(v) for v in value["extreme_rows"]),
-    ),
+    lambda known: {
+        "extreme_limits": list(known.limits),
+        "extreme_rows": list(known.rows),
+        "extreme_scatter": known.scatter.to_json(),
+    },
+    _read,
 )
 OUTERMOST = Counting("outermost rows", OutermostCount, _start)

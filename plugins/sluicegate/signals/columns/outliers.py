@@ -1,15 +1,15 @@
 """OUTLIERS: rows are not more extreme than this source's extremes.
 
-Null hypothesis: the share of rows beyond the baseline's 99.5 % and 99.9 % quantiles of extremeness
-is not larger than in the baseline. Minimum n: 50. Extremeness of a row is the sum over numeric
-columns of -log of the two-sided tail of its cell, at most 3 a column, plus ten times the distance
-outside the baseline's range in units of its middle: one column that drifts a little beyond its old
-maximum is drift, a row far out or odd in several columns is an outlier. Fitted on the baseline
-alone, because dense poison would hide in a fit on both. A column of which more than a quarter of
-the mass moved is left out: that is a season, DRIFT says so, and calling every row of a summer an
-outlier would help nobody. If one column alone makes rows outliers, the finding is about it, and a
-second one is about all others. Corrected over both limits. Missing values are not extreme.
-Source: Fisher 1932 (sum of log p); HBOS, Goldstein and Dengel 2012.
+Null hypothesis: the share of rows beyond the baseline's 99.5 % and 99.9 % quantiles of the distance
+is not larger than in the baseline, whose every block is measured by the others as a batch is by all
+of them. Minimum n: 50. The distance is that of all numeric columns together (`scatter`): one column
+that drifts a little beyond its old maximum is drift; a row far out, odd in several columns, or
+against what goes together is an outlier. Fitted on the baseline alone, because dense poison would
+hide in a fit on both. A column of which more than a quarter of the mass moved is left out: that is
+a season, DRIFT says so, and calling every row of a summer an outlier would help nobody. If one
+column alone makes rows outliers, the finding is about it, and a second one is about all others.
+Corrected over both limits. Rows at a limit are not beyond it. Missing values are not extreme.
+Source: see `scatter`; calibration on rows held out, Vovk 2013 (cross-conformal prediction).
 """
 
 from __future__ import annotations
@@ -22,9 +22,8 @@ from sluicegate.profiling.columns import Kind
 from sluicegate.signals.columns.extremes import (
     LIMITS,
     OUTERMOST,
-    extremeness,
-    extremes_of,
     moved,
+    outermost_of,
     share_of_extremes,
 )
 from sluicegate.signals.comparison import MIN_ROWS
@@ -128,13 +127,14 @@ def _habits(split: Split) -> dict[str, float]:
 
 def _rows(traces: Traces, record: SignalRecord) -> NDArray[np.float64]:
     """Name the rows beyond the highest limit."""
-    left_out = record.evidence["left_out"]
-    found = [
-        extremeness(part, n, left_out)
-        for part, n in zip(traces.of(extremes_of), traces.sizes, strict=True)
-    ]
-    far = np.concatenate([np.zeros(0), *found]) > LIMITS.of(traces.baseline).limits[-1]
-    return excess_share(record, far)
+    left_out, reference = record.evidence["left_out"], LIMITS.of(traces.baseline)
+    flags = []
+    for (rows, positions), n in zip(traces.of(outermost_of), traces.sizes, strict=True):
+        far = np.zeros(n, dtype=bool)
+        beyond = reference.scatter.distance(positions, left_out) > reference.limits[-1]
+        far[rows[beyond]] = True
+        flags.append(far)
+    return excess_share(record, np.concatenate([np.zeros(0, dtype=bool), *flags]))
 
 
 SIGNAL = Signal(
@@ -142,7 +142,7 @@ SIGNAL = Signal(
     family=Family.CONTAMINATION,
     floor=0.002,
     moves=True,
-    asks="rows far outside, or odd in several columns",
+    asks="rows far outside, odd in several columns, or against what goes together",
     demand="The share of rows far from all rows of the baseline must stay within tolerance.",
     needs="a numeric feature",
     min_rows=MIN_ROWS,
@@ -152,6 +152,6 @@ SIGNAL = Signal(
     counters=(OUTERMOST,),
     habits=_habits,
     findings=findings,
-    keeps=(extremes_of,),
+    keeps=(outermost_of,),
     rows=_rows,
 )

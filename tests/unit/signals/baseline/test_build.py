@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -120,6 +121,32 @@ def test_pretty_printed_file_is_refused(baseline):
     pretty = json.dumps(json.loads(baseline.to_bytes()), indent=1).encode()
     with pytest.raises(MalformedEnvelope, match="canonical"):
         Baseline.from_bytes(pretty)
+
+
+def test_parts_drawn_at_random_teach_no_budget():
+    """Without times they differ by chance, which p-values know; with times they may be seasons."""
+    rng = np.random.default_rng(1)
+    rows = {
+        "x": rng.normal(size=800) + np.repeat([0.0, 2.0, 0.0, 2.0], 200),
+        "y": np.where(np.repeat([0.1, 0.6, 0.1, 0.6], 200) > rng.random(800), "a", "b"),
+        "at": pa.array(np.arange(800) * 3_600_000, pa.timestamp("ms")),
+    }
+    timed, drawn = (
+        build_baseline(
+            pa.table({k: v for k, v in rows.items() if k != left_out}).to_batches(),
+            BatchSchema(label="y", timestamp=None if left_out else "at"),
+            created=CREATED,
+            seed=1,
+        )
+        for left_out in ("", "at")
+    )
+    assert timed.tolerances["DRIFT_NUMERIC:x"] > 0.1
+    assert timed.labels is not None
+    assert max(timed.labels.whole.habits.budgets) > 0.0
+    assert {v for k, v in drawn.tolerances.items() if k.startswith("DRIFT")} == {0.0}
+    assert drawn.labels is not None
+    for calibration in drawn.labels.calibrations:
+        assert not any((*calibration.habits.budgets, *calibration.habits.moves))
 
 
 def test_too_few_rows_make_no_baseline():
