@@ -22,7 +22,8 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.read import load_verified, open_verified, stream_verified
 from sluicegate.workflow.auditing.uses import Asked, uses_of
 from sluicegate.workflow.baselines.promotion import propose
-from sluicegate.workflow.baselines.signed import read_baseline, write_baseline
+from sluicegate.workflow.baselines.signed import write_baseline
+from sluicegate.workflow.baselines.unsigned import read_baseline
 from sluicegate.workflow.judging import gate
 from sluicegate.workflow.judging.check import check
 from sluicegate.workflow.sealing.sealed_rows import batch_table, judged_dialect

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from sluicegate.signals.text.token_table import TokenTable
 
 
-def _older(comparison: Comparison, batch: TokenTable) -> tuple[NDArray[np.float64] | None, float]:
+def _older(
+    comparison: Comparison,
+) -> tuple[Callable[[NDArray[np.intp]], NDArray[np.float64]] | None, float]:
     """Return what the age of the baseline explains: how far tokens grew, and share of one label.
 
     What a source says more often after a year has its own mix of labels. Of a fresh baseline
@@ -36,7 +38,7 @@ def _older(comparison: Comparison, batch: TokenTable) -> tuple[NDArray[np.float6
     share = min((comparison.aged - 1.0) / (MOVED - 1.0), 1.0)
     if share == 0.0:
         return None, 0.0
-    return np.full(batch.counts.shape[0], min(comparison.aged, MOVED)), share * MIXED
+    return (lambda cells: np.full(cells.size, min(comparison.aged, MOVED))), share * MIXED
 
 
 def association_finding(
@@ -67,7 +69,7 @@ def association_finding(
     n = int(batch.rows.sum())
     if reason := comparison.lacking_labels(n, lacking):
         return not_evaluated(signal, reason, column=column)
-    found = associations(batch, base, *_older(comparison, batch))
+    found = associations(batch, base, *_older(comparison))
     tolerance = comparison.tolerance(signal, column)
     return Finding(
         signal=signal,
