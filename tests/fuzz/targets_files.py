@@ -25,6 +25,7 @@ from sluicegate.digest.manifest import FileEntry, Manifest
 from sluicegate.digest.merkle_manifest import MerkleManifest, Part
 from sluicegate.profiling.columns import infer_column
 from sluicegate.profiling.counts import Profile
+from sluicegate.profiling.csv_dialect import CsvDialect
 from sluicegate.profiling.layout import Layout
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import Baseline, build_baseline
@@ -145,4 +146,14 @@ FILES = {
     "parquet": _rows("x.parquet", _parquet()),
     "parquet with lists": _rows("x.parquet", _lists()),
     "csv": _rows("x.csv", b"x,kind\n0.5,a\n"),
+    "json lines": _rows(
+        "x.jsonl", b'{"x":0.5,"at":"2026-03-01T12:00:00Z","v":[{"k":[]}]}\n{"x":1,"on":null}\n'
+    ),
+    "verdict's dialect": Target(
+        lambda data: CsvDialect.from_mapping(canonical.loads(data, locator="x"), locator="x"),
+        canonical.dumps({"columns": [["b", "int64"], ["a", "string"]], "missing": ["-"]}),
+        lambda data: canonical.dumps(
+            CsvDialect.from_mapping(canonical.loads(data, locator="x"), locator="x").to_json()
+        ),
+    ),
 }

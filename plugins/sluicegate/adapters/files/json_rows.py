@@ -162,6 +162,7 @@ class _Found:
             SchemaMismatch: A value is not of its declared type.
         """
         names = dict.fromkeys(key for _, row in rows for key in row) | self.declared
+        names = names or dict.fromkeys(self._kinds)
         if not names:
             _refuse("the rows have no column", self.where, "a key in some row")
         if len(names | self._kinds.keys()) > _MAX_COLUMNS:

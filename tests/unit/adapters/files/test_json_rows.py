@@ -159,6 +159,12 @@ def test_type_does_not_change_where_a_block_ends(tmp_path, monkeypatch):
     assert (found.num_rows, found["z"].null_count) == (26, 25)
 
 
+def test_rows_without_any_key_are_rows_of_nulls(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_rows, "BATCH_ROWS", 2)
+    found = read(put(tmp_path, '{"a":1}\n{}\n{}\n{}\n{"a":2}\n'))
+    assert found["a"].to_pylist() == [1, None, None, None, 2]
+
+
 def test_declared_types_are_exact(tmp_path):
     text = '{"zip":"04103","on":"2026-04-01","at":"2026-04-01T10:00:00Z","sum":"1.50","f":1}\n'
     kinds = declared(zip="string", on="date", at="timestamp", sum="decimal(9,2)", f="float64")
