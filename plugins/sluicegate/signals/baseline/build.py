@@ -208,13 +208,12 @@ def time_order(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None
 
 def _ahead(table: pa.Table, learning: Learning, created: datetime, *, models: bool) -> Ahead | None:
     """Return what holds later rows against earlier ones; None without times or with few rows."""
-    schema = learning.layout.schema
     if learning.n_blocks < MIN_BLOCKS or learning.drawn:
         return None
     later = learning.blocks >= learning.n_blocks // 2
     past = build_baseline(
         table.take(np.flatnonzero(~later).tolist()).to_batches(),
-        schema,
+        replace(learning.layout.schema, ignore=()),  # it is left out of the table already
         created=created,
         seed=learning.seed,
         models=models,
