@@ -7,13 +7,15 @@ only a trigger is both. Minimum n: 5 rows in the cell, and as many outside it: w
 batch hold, as the weekday of a day, is not asked. The search over all cells is corrected twice:
 novelty over every cell asked, association over the novel ones only (selected by totals, which
 under the null say nothing about the split by label).
+Where a table holds so few rows that neither is beyond doubt alone, `few_associations` asks for both
+together.
 Source: intersection-union test, Berger 1982; Chen et al. 2018 (triggers repeat).
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -23,10 +25,10 @@ from sluicegate.profiling.counts import over_classes
 from sluicegate.signals.decision.budget import excess_bound
 from sluicegate.signals.decision.finding import Candidate
 from sluicegate.signals.decision.many_tails import rate_excess_ps
-from sluicegate.signals.decision.tails import binomial_lower, binomial_sf
+from sluicegate.signals.decision.tails import binomial_lower, binomial_sf, rate_excess_p
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,6 +44,7 @@ _PRIOR_ROWS = 10.0  # weight of the class's overall share against the token's ow
 _NOVEL = 0.01
 _MAX_NOVEL = 2000
 _Z95 = 1.645
+_APART = 0.1
 _SURE = 0.01  # an association of clean blocks this unlikely by chance is the source's habit
 
 
@@ -277,3 +280,110 @@ def sure(record: SignalRecord) -> list[dict[str, Any]]:
     """Return the associations of a fired record that chance does not explain."""
     found: list[dict[str, Any]] = record.evidence["associations"]
     return [a for a in found if a["p_value"] <= (record.alpha or 0.0)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    """A cell that may be new and tied to a class.
+
+    Attributes:
+        association: With the p-value of being neither, uncorrected.
+        new: P-value of "it holds no more than what is no news".
+        tied: P-value of "no more than what is no tie carries the class".
+    """
+
+    association: Association
+    new: float
+    tied: float
+
+
+def few_associations(
+    tables: Sequence[tuple[Counted, Counted, NDArray[np.float64]]], moved: float, mixed: float
+) -> list[list[Association]]:
+    """Search tables of few rows, where a dozen planted ones are hardly new and hardly tied alone.
+
+    Null hypothesis of a cell: it holds no larger share than in the baseline, times its growth, and
+    its rows carry a class no more often than usual. Totals and their split by label are independent
+    under it, so both p-values are combined, and corrected over every cell and class asked. A cell
+    that is only new, or only tied, must not be found for that: it must hold more than ``moved``
+    times as much, with more than ``mixed`` of the new rows in one class. Each is tested at 10 %,
+    corrected over the found cells of which the other holds. Minimum n: 5 rows in the cell.
+
+    Args:
+        tables: Batch, baseline of the same classes, and how many times its share of the baseline
+            each cell may hold by what else grew, float64, shape (n_cells,), >= 1.
+        moved: How many times more than that is no news.
+        mixed: Share of the new rows that may carry any one label without being tied to it.
+
+    Returns:
+        For each table associations, smallest p-value first, corrected over all tables.
+
+    Source: Fisher 1932 (product of p-values); tests of both, Bogomolov and Heller 2013.
+    """
+    asked, suspects = 0, list[tuple[int, _Suspect]]()
+    for i, (batch, base, growth) in enumerate(tables):
+        held = batch.counts.sum(axis=1)
+        cells = np.flatnonzero((held >= MIN_ROWS_WITH_TOKEN) & (2 * held <= batch.rows.sum()))
+        asked += cells.size * batch.rows.size
+        found = _suspects(batch, base, growth, cells, moved=moved, mixed=mixed)
+        suspects += [(i, suspect) for suspect in found]
+    likely = [(i, s) for i, s in suspects if s.association.p_value * asked <= _NOVEL]
+    n_new = max(sum(s.new <= _APART for _, s in likely), 1)
+    n_tied = max(sum(s.tied <= _APART for _, s in likely), 1)
+    out: list[list[Association]] = [[] for _ in tables]
+    for i, s in sorted(likely, key=lambda item: item[1].association.p_value):
+        if s.new * n_tied <= _APART and s.tied * n_new <= _APART:
+            out[i].append(replace(s.association, p_value=s.association.p_value * asked))
+    return out
+
+
+def _suspects(
+    batch: Counted,
+    base: Counted,
+    growth: NDArray[np.float64],
+    cells: NDArray[np.intp],
+    *,
+    moved: float,
+    mixed: float,
+) -> Iterator[_Suspect]:
+    k, j = batch.counts.sum(axis=1), base.counts.sum(axis=1)
+    n, m = int(batch.rows.sum()), int(base.rows.sum())
+    prior = (batch.rows + 1.0) / (n + batch.rows.size)
+    for c in cells[k[cells] * m > 1.5 * n * growth[cells] * j[cells]] if n and m else ():
+        rows, before, g = int(k[c]), int(j[c]), float(growth[c])
+        novelty = rate_excess_p(rows, n * g, before, m)
+        if novelty > _APART:
+            continue
+        new = rows / n - moved * g * before / m
+        usual = (base.counts[c] + _PRIOR_ROWS * prior) / (before + _PRIOR_ROWS)
+        rest = batch.rows - batch.counts[c], base.rows - base.counts[c]
+        usual = np.maximum(usual, _shifted(usual, *rest))
+        for y in np.flatnonzero(batch.counts[c] > rows * usual):
+            hits, q = int(batch.counts[c, y]), float(usual[y])
+            innocent = q + max(mixed - q, 0.0) * max(new, 0.0) * n / rows
+            both = novelty * binomial_sf(hits, rows, _upper(q, n - rows, before))
+            own = rows / n * (_exact_lower(hits, rows) - q - _Z95 * _error(q, n - rows))
+            yield _Suspect(
+                Association(
+                    cell=int(c),
+                    class_index=int(y),
+                    rows=rows,
+                    rows_of_class=hits,
+                    rows_before=before,
+                    effect=min((hits - rows * q) / n, new),
+                    bound=min(own, _exact_lower(rows, n) - moved * g * before / m),
+                    p_value=both * (1.0 - math.log(max(both, 1e-300))),
+                ),
+                new=rate_excess_p(rows, n * moved * g, before, m),
+                tied=binomial_sf(hits, rows, _upper(innocent, n - rows, before)),
+            )
+
+
+def _error(share: float, n: int) -> float:
+    return math.sqrt(share * (1.0 - share) / n)
+
+
+def _upper(share: float, n_rest: int, before: int) -> float:
+    """A class's share is known only as well as the cell's past and the other rows tell."""
+    past = share * (1.0 - share) / (before + 10.0) * (before > 0)
+    return min(share + math.sqrt(past + _error(share, n_rest) ** 2), 1.0 - 1e-9)

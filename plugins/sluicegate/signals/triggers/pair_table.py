@@ -147,6 +147,11 @@ class PairTable:
         )
         return Places(square, margins, self.rows)
 
+    @property
+    def few(self) -> bool:
+        """Whether a cell holds fewer than two rows on average: then each of them counts."""
+        return int(self.rows.sum()) < 2 * N_CELLS
+
     def alike(self) -> Self:
         """Return a table of the same pairs without rows."""
         return type(self).empty(self.pairs, self.rows.size)

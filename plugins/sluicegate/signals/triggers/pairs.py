@@ -8,7 +8,8 @@ Null hypothesis of a place: it holds at most one and a half times the share of r
 the baseline, times what each of the two columns grew there outside the place; or, if it holds more,
 at most half of what is new there carries one label, or as much as the baseline knows of it. Both
 must be rejected. A season moves columns as a whole and densities by a little more, so neither is
-new. Squares of four cells are asked too.
+new. Squares of four cells are asked too. Of a baseline of fewer than two rows a place both are
+rejected together, and each at 10 % (`few_associations`).
 Minimum n: 5 rows in the place. Corrected as `associations`, and over both sizes of places. Missing
 and rare values are one group each.
 Source: intersection-union test, Berger 1982; scan of cells, Kulldorff 1997; no interaction of
@@ -39,6 +40,7 @@ from sluicegate.signals.triggers.associations import (
     associations,
     candidate,
     described,
+    few_associations,
     habit,
     nothing_found,
 )
@@ -94,13 +96,23 @@ def crowded(batch: PairTable, base: PairTable) -> list[Crowd]:
         batch: Counts of the batch.
         base: Counts of the baseline, of the same pairs and classes.
     """
+    places = [(batch.places(width), base.places(width)) for width in WIDTHS]
+    if base.few:
+        every = [(now, old, now.growth(old, np.arange(len(now.counts)))) for now, old in places]
+        searched = few_associations(every, MOVED, MIXED)
+    else:
+        searched = [
+            [
+                replace(a, p_value=min(1.0, a.p_value * len(WIDTHS)))
+                for a in associations(now, old, partial(_moved, now, old), MIXED)
+            ]
+            for now, old in places
+        ]
     found = []
-    for width in WIDTHS:
-        now, before = batch.places(width), base.places(width)
-        for a in associations(now, before, partial(_moved, now, before), MIXED):
+    for width, (now, _), own in zip(WIDTHS, places, searched, strict=True):
+        for a in own:
             pair, *place = now.place(a.cell)
-            corrected = replace(a, p_value=min(1.0, a.p_value * len(WIDTHS)))
-            found.append(Crowd(corrected, base.pairs[pair], (place[0], place[1]), width))
+            found.append(Crowd(a, base.pairs[pair], (place[0], place[1]), width))
     return sorted(found, key=lambda c: (c.association.p_value, c.width, c.pair, c.place))
 
 
@@ -178,7 +190,7 @@ def _counted(learning: Learning) -> PairTable | None:
 
 def _learn(learning: Learning) -> PairTable | None:
     whole = learning.once(_counted)
-    return None if whole is None else whole.often()
+    return whole if whole is None or whole.few else whole.often()
 
 
 def _habits(split: Split) -> dict[str, float]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sluicegate.signals.triggers.associations import associations
+from sluicegate.signals.triggers.associations import associations, few_associations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,3 +47,57 @@ def test_new_value_with_one_label_is_a_trigger_however_the_rest_moved():
     assert (found[0].cell, found[0].class_index) == (2, 1)
     assert found[0].p_value < 1e-4
     assert found[0].bound > 0.005
+
+
+N_BASE, N_BATCH, N_CELLS = 700, 400, 500
+
+
+def few(rng, *, planted=0, new=0, tied=0):
+    """A small batch and its baseline over many cells; some cells are planted, new, or tied."""
+    shares = np.full(N_CELLS, 1.0 / N_CELLS)
+    base = rng.multinomial(N_BASE, shares)
+    now = rng.multinomial(N_BATCH, shares)
+    both = [np.stack([c - (ones := rng.binomial(c, 0.4)), ones], axis=1) for c in (base, now)]
+    both[0][:new] = 0
+    if planted:
+        both[0][0], both[1][0] = (1, 0), (1, planted)
+    both[1][:new] += rng.multinomial(12, (0.6, 0.4), size=new)
+    both[0][-tied or N_CELLS :] = (2, 0)
+    both[1][-tied or N_CELLS :] = (0, 5)
+    tables = [
+        Table(counts, np.array([0.6 * n, 0.4 * n]).astype(int))
+        for counts, n in zip(both, (N_BASE, N_BATCH), strict=True)
+    ]
+    return [(tables[1], tables[0], np.ones(N_CELLS))]
+
+
+def found_of(tables, alpha=0.001):
+    return [a.cell for a in few_associations(tables, 1.5, 0.5)[0] if a.p_value <= alpha]
+
+
+def test_dozen_planted_rows_are_found_where_neither_question_alone_is_answered():
+    tables = few(np.random.default_rng(1), planted=12)
+    batch_table, base, _ = tables[0]
+    assert found_of(tables) == [0]
+    alone = associations(batch_table, base, lambda cells: np.full(cells.size, 1.5), 0.5)
+    assert all(a.p_value > 0.001 for a in alone)
+
+
+def test_clean_batches_of_few_rows_show_nothing():
+    rng = np.random.default_rng(2)
+    assert sum(len(found_of(few(rng), alpha=0.01)) for _ in range(100)) <= 3
+
+
+def test_many_new_cells_with_their_own_mix_of_labels_are_a_season():
+    rng = np.random.default_rng(3)
+    assert sum(len(found_of(few(rng, new=20))) for _ in range(20)) <= 1
+
+
+def test_many_cells_that_changed_their_label_but_are_not_new_are_no_triggers():
+    rng = np.random.default_rng(4)
+    assert sum(len(found_of(few(rng, tied=30))) for _ in range(20)) == 0
+
+
+def test_empty_tables_hold_nothing():
+    nothing = Table(np.zeros((3, 2), dtype=int), np.zeros(2, dtype=int))
+    assert few_associations([(nothing, nothing, np.ones(3))], 1.5, 0.5) == [[]]
