@@ -68,8 +68,8 @@ def build_baseline(
         valid_for: How long the baseline may be used.
         models: Whether to model the label, which takes most of the time. Without, signals that
             need a model of it cannot be evaluated.
-        ahead: Whether to learn from its second half what a source moves on by, which builds a
-            baseline of the first half too.
+        ahead: Whether to learn what the source does in blocks of natural lengths, and from the
+            second half what it moves on by, which builds a baseline of the first half without.
 
     Raises:
         ConfigError: ``created`` is naive, or the schema names a column that is not there.
@@ -117,7 +117,7 @@ def build_baseline(
         labels=labels,
         unlabelled=unlabelled,
         sections={section.name: section.learn(learning) for section in SECTIONS},
-        habits=learn_habits(learning, clean, moving),
+        habits=learn_habits(learning, clean, moving) if ahead else (),
     )
 
 

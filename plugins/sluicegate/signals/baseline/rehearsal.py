@@ -84,7 +84,6 @@ def _held_out(
         created=baseline.created,
         seed=baseline.seed,
         models=False,
-        ahead=False,
     )
     return _judged(small, _rows(table, blocks == here).slice(0, _MOST_ROWS))
 
