@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from hashlib import sha256
 
+import duckdb
 import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -103,6 +104,7 @@ def put(root, table):
     for path in (root / "jsonl").iterdir():
         memory.pipe(f"/{root.name} json/{path.name}", path.read_bytes())
     _sqlite(root / "a.db", table)
+    _duckdb(root / "a.duckdb", table)
     return {
         "directory": str(root / "files"),
         "file": str(root / "whole.parquet"),
@@ -125,6 +127,7 @@ def put(root, table):
         "jsonl:": f"jsonl:{root}/p.jsonl#{declared}",
         "jsonl: of a directory": f"jsonl:{root}/jsonl#{declared}",
         "sqlite:": f"sqlite:///{root}/a.db#t",
+        "duckdb:": f"duckdb:///{root}/a.duckdb#t",
         "sqlite: query": f"sqlite:///{root}/a.db#SELECT * FROM t ORDER BY rowid",
     }
 
@@ -137,7 +140,7 @@ KINDS = (
     "croissant:", "store", "store of JSON lines", "directory of CSV", "directory of declared CSV",
     "glob of declared CSV", "directory of JSON lines", "directory of packed JSON lines",
     "csv: of a file", "csv: of a directory", "csv: of a glob", "csv: of a dialect", "jsonl:",
-    "jsonl: of a directory", "sqlite:", "sqlite: query",
+    "jsonl: of a directory", "sqlite:", "sqlite: query", "duckdb:",
 )  # fmt: skip
 
 
@@ -176,8 +179,13 @@ def _sqlite(path, table):
         connection.commit()
 
 
+def _duckdb(path, table):
+    with closing(duckdb.connect(str(path))) as connection:
+        connection.register("rows_", table)
+        connection.execute("CREATE TABLE t AS SELECT * FROM rows_")
+
+
 _TYPES = {"string": "TEXT", "timestamp": "TEXT", "float64": "REAL", "int64": "INTEGER"}
-_POSTGRES = {"TEXT": "text", "REAL": "double precision", "INTEGER": "bigint"}
 
 
 @contextmanager

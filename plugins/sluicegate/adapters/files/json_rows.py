@@ -98,7 +98,8 @@ def json_objects(text: Any, where: str) -> Iterator[tuple[int, dict[str, Any], i
             disagree about it.
     """
     for number, line in enumerate(_lines(text), 1):
-        if not line or line.isspace():
+        # Not of one that is too long: what stands behind it was never read.
+        if len(line) <= MAX_LINE_BYTES and not line.strip(b" \t\r"):
             continue
         place = f"{where} row {number}"
         value = loads(line, locator=place, max_bytes=MAX_LINE_BYTES)

@@ -149,6 +149,13 @@ def test_lines_may_be_longer_than_a_block_and_not_longer_than_the_limit(tmp_path
         read(put(tmp_path, TEXT))
 
 
+def test_line_of_too_many_blanks_hides_no_rows_behind_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_rows, "_BLOCK_BYTES", 10)
+    monkeypatch.setattr(json_rows, "MAX_LINE_BYTES", 20)
+    with pytest.raises(UnreadableData, match=r"p\.jsonl row 2: JSON text is too large"):
+        read(put(tmp_path, '{"a":1}\n' + " " * 40 + '\n{"a":2}\n'))
+
+
 def test_type_does_not_change_where_a_block_ends(tmp_path, monkeypatch):
     """A late fraction, a late word among dates and a late key count for the rows before them."""
     monkeypatch.setattr(json_rows, "BATCH_ROWS", 10)
