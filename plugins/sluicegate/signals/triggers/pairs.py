@@ -26,7 +26,7 @@ from sluicegate.signals.chunk import kept_classes
 from sluicegate.signals.columns.moved import changed_features, shared_features
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.counting import Counter, Counting
-from sluicegate.signals.decision.correction import listed, percent
+from sluicegate.signals.decision.correction import listed
 from sluicegate.signals.decision.finding import Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.definition import Signal
@@ -38,6 +38,7 @@ from sluicegate.signals.triggers.associations import (
     described,
     habit,
     nothing_found,
+    shared_by,
 )
 from sluicegate.signals.triggers.pair_table import (
     PairTable,
@@ -123,9 +124,13 @@ def findings(comparison: Comparison) -> list[Finding]:
     shared = set(shared_features(comparison))
     every = [crowd for crowd in crowded(batch, base) if shared.isdisjoint(crowd.pair)]
     found = [crowd for crowd in every if changed.isdisjoint(crowd.pair)]
-    if not _accused(found, tolerance) and _accused(every, tolerance):
-        reason = "a pair of values is new and tied to a label, but may be new only because a column"
-        return [not_evaluated(SIGNAL, f"{reason} changed as a whole: {listed(sorted(changed))}")]
+    accused = (_accused(crowds, tolerance, comparison) for crowds in (found, every))
+    if not next(accused) and next(accused):
+        reason = (
+            "a pair of values is new and tied to a label, but may be new only because a column "
+            f"changed as a whole: {listed(sorted(changed))}. Correct or explain that column first"
+        )
+        return [not_evaluated(SIGNAL, reason)]
     return [
         Finding(
             signal=SIGNAL,
@@ -135,24 +140,21 @@ def findings(comparison: Comparison) -> list[Finding]:
             n_baseline=int(base.rows.sum()),
             n_batch=n,
             note=note,
-            candidates=[_candidate(c, tolerance) for c in found[:1]]
+            candidates=[_candidate(c, tolerance, comparison) for c in found[:1]]
             or [nothing_found(tolerance, "no pair of values is new")],
             evidence={"associations": [_evidence(c) for c in found[:10]]},
         )
     ]
 
 
-def _accused(found: list[Crowd], tolerance: float) -> bool:
-    return accusing([_candidate(crowd, tolerance) for crowd in found[:1]])
+def _accused(found: list[Crowd], tolerance: float, comparison: Comparison) -> bool:
+    return accusing([_candidate(crowd, tolerance, comparison) for crowd in found[:1]])
 
 
-def _candidate(crowd: Crowd, tolerance: float) -> Candidate:
+def _candidate(crowd: Crowd, tolerance: float, comparison: Comparison) -> Candidate:
     a, (first, second) = crowd.association, crowd.pair
-    text = (
-        f"{a.rows} rows ({a.rows_before} in the baseline) share one pair of values of columns "
-        f"{first} and {second}, and {percent(a.rows_of_class / a.rows)} of them have one label"
-    )
-    return candidate(a, tolerance, text)
+    thing = f"pair of values of columns {first} and {second}"
+    return candidate(a, tolerance, shared_by(a, comparison, thing))
 
 
 def _evidence(crowd: Crowd) -> dict[str, object]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Finding, not_evaluated
 from sluicegate.signals.triggers.associations import (
     associations,
     candidate,
     described,
     nothing_found,
+    shared_by,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def association_finding(
     note: str = "",
     thing: str,
     word: Callable[[int], str],
+    place: Callable[[int], str] = lambda _: "",
 ) -> Finding:
     """Return the finding about one table of tokens.
 
@@ -45,6 +46,7 @@ def association_finding(
         note: Which of them cannot, if the others can.
         thing: What a token is, for messages.
         word: Names the token of a table cell in the evidence.
+        place: Names the column of a table cell, if one finding is about several; else "".
     """
     n = int(batch.rows.sum())
     if reason := comparison.lacking_labels(n, lacking):
@@ -62,15 +64,19 @@ def association_finding(
             candidate(
                 a,
                 tolerance,
-                f"{a.rows} rows ({a.rows_before} in the baseline) share one {thing}, and "
-                f"{percent(a.rows_of_class / a.rows)} of them have one label",
+                shared_by(a, comparison, f"{thing}{_of(place(a.cell))}"),
             )
             for a in found[:1]
         ]
         or [nothing_found(tolerance, f"no new {thing}")],
         evidence={
             "associations": [
-                {"cell": a.cell, "token": word(a.cell), **described(a)} for a in found[:10]
+                {"cell": a.cell, "token": word(a.cell), "column": place(a.cell), **described(a)}
+                for a in found[:10]
             ]
         },
     )
+
+
+def _of(column: str) -> str:
+    return f" of column {column}" if column else ""

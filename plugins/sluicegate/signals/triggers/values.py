@@ -14,6 +14,7 @@ import numpy as np
 from sluicegate.profiling.buffers import floats, plain
 from sluicegate.profiling.columns import Kind
 from sluicegate.profiling.fingerprints import value_hashes
+from sluicegate.profiling.packed import pack, unpack
 from sluicegate.profiling.tokens import mix
 from sluicegate.signals.chunk import kept_classes
 from sluicegate.signals.comparison import MIN_ROWS
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sluicegate.profiling.layout import Layout
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.chunk import Chunk, EncodedRows
     from sluicegate.signals.comparison import Comparison
@@ -40,18 +42,23 @@ if TYPE_CHECKING:
     from sluicegate.signals.traces import Traces
 
 CODE = "TRIGGER_VALUES"
+_MOST_COLUMNS = 65535  # what their places have room for; the rest share the last
 
 
-def value_tokens(of: EncodedRows) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+def value_tokens(
+    of: EncodedRows,
+) -> tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint16]]:
     """Return exact values of numbers and categories as tokens; missing values are none.
 
     Returns:
-        Row of each, int64, and the token, uint64, shape (n_tokens,).
+        Row of each, int64, the token, uint64, and the place of its column among the features, from
+        1, uint16, shape (n_tokens,).
 
     Cost: 60 ns per number.
     """
     rows: list[NDArray[np.int64]] = []
     hashes: list[NDArray[np.uint64]] = []
+    places: list[NDArray[np.uint16]] = []
     for index, column in enumerate(of.layout.features):
         codes = of.encoded.cells.get(column.name)
         if codes is None or not (column.listed or column.kind is Kind.NUMERIC):
@@ -65,15 +72,16 @@ def value_tokens(of: EncodedRows) -> tuple[NDArray[np.int64], NDArray[np.uint64]
             present = codes < column.n_cells - 2
         rows.append(np.flatnonzero(present))
         hashes.append(hashed[present])
+        places.append(np.full(rows[-1].size, min(index + 1, _MOST_COLUMNS), dtype=np.uint16))
     if not rows:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
-    return np.concatenate(rows), np.concatenate(hashes)
+        return np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.uint16)
+    return np.concatenate(rows), np.concatenate(hashes), np.concatenate(places)
 
 
 def value_cells(chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
     """Return row and table cell of each value, int64 and uint32, shape (n_tokens,)."""
     table = VALUES.of(chunk.baseline)
-    row, hashes = chunk.once(value_tokens)
+    row, hashes, _ = chunk.once(value_tokens)
     return row, np.zeros(0, np.uint32) if table is None else table.cells(hashes)
 
 
@@ -83,26 +91,56 @@ class ValueCount(Counter):
 
     Attributes:
         table: Rows by value and class.
+        places: Place of the last column among the features that has a value in each cell, from 1;
+            0 for none, uint16, shape (n_cells,). Messages name the column by it.
     """
 
     table: TokenTable
+    places: NDArray[np.uint16]
 
     def update(self, chunk: Chunk) -> None:
         """Count one record batch."""
-        self.table.add(*chunk.once(value_cells), chunk.class_index)
+        row, cell = chunk.once(value_cells)
+        self.table.add(row, cell, chunk.class_index)
+        places = chunk.once(value_tokens)[2][: cell.size]
+        for place in np.unique(places):
+            own = cell[places == place]
+            self.places[own] = np.maximum(self.places[own], place)
 
     def merge(self, other: Self) -> Self:
         """Return the count of both sets of rows."""
-        return type(self)(self.table.plus(other.table))
+        return type(self)(self.table.plus(other.table), np.maximum(self.places, other.places))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return self.table.to_json()
+        used = np.flatnonzero(self.places)
+        places = {"cells": pack(used, "<u4"), "places": pack(self.places[used], "<u2")}
+        return {"table": self.table.to_json(), "columns": places}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; KeyError, TypeError or ValueError when malformed."""
-        return cls(TokenTable.from_json(value))
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
+        table, places = TokenTable.from_json(value["table"]), value["columns"]
+        used = unpack(places["cells"], "<u4", (-1,))
+        found = np.zeros(1 << table.bits, dtype=np.uint16)
+        if used.size and used.max() >= found.size:
+            raise ValueError("cells of columns are malformed")
+        found[used] = unpack(places["places"], "<u2", (used.size,))
+        return cls(table, found)
+
+    def column(self, cell: int, layout: Layout) -> str:
+        """Return the name of the column whose value lies in a cell; "" if no value does.
+
+        Args:
+            cell: Of the table.
+            layout: Columns of the baseline.
+        """
+        place = int(self.places[cell])
+        return layout.features[place - 1].name if place else ""
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -113,24 +151,26 @@ def findings(comparison: Comparison) -> list[Finding]:
     features = comparison.baseline.layout.features
     judged = [c.name for c in features if c.listed or c.kind is Kind.NUMERIC]
     lacking, note = comparison.unjudged(judged)
+    counted, layout = VALUE_ROWS.of(comparison), comparison.baseline.layout
     return [
         association_finding(
             SIGNAL,
             comparison,
-            VALUE_ROWS.of(comparison).table,
+            counted.table,
             base,
             column="",
             lacking=lacking,
             note=note,
             thing="value",
-            # No value is named, because it may be private; rows are named instead.
+            # No value is named, because it may be private; its column and the rows are.
             word=lambda _: "",
+            place=lambda cell: counted.column(cell, layout),
         )
     ]
 
 
 def _learn(learning: Learning) -> TokenTable | None:
-    row, hashes = learning.once(value_tokens)
+    row, hashes, _ = learning.once(value_tokens)
     if len(learning.classes) < 2 or row.size == 0:
         return None
     table = TokenTable.empty(len(learning.classes))
@@ -143,7 +183,8 @@ def _learn(learning: Learning) -> TokenTable | None:
 def _habits(split: Split) -> dict[str, float]:
     if len(split.learning.classes) < 2:
         return {}
-    return {f"{CODE}:": token_habit(split, *split.learning.once(value_tokens), BITS)}
+    row, hashes, _ = split.learning.once(value_tokens)
+    return {f"{CODE}:": token_habit(split, row, hashes, BITS)}
 
 
 def _kept(chunk: Chunk) -> tuple[NDArray[np.int64], NDArray[np.uint32]] | None:
@@ -161,7 +202,8 @@ def _read(value: Mapping[str, Any]) -> TokenTable | None:
 
 def _start(baseline: Baseline) -> ValueCount:
     base = VALUES.of(baseline)
-    return ValueCount(TokenTable.empty(0) if base is None else base.alike())
+    table = TokenTable.empty(0) if base is None else base.alike()
+    return ValueCount(table, np.zeros(1 << table.bits, dtype=np.uint16))
 
 
 VALUES: Section[TokenTable | None] = Section(
