@@ -7,6 +7,7 @@ texts, missing ones left out. Values that share a cell of the table count as one
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -52,7 +53,7 @@ def value_tokens(
 
     Returns:
         Row of each, int64, the token, uint64, and the place of its column among the features, from
-        1, uint16, shape (n_tokens,).
+        1, uint16, never decreasing, shape (n_tokens,).
 
     Cost: 60 ns per number.
     """
@@ -103,9 +104,11 @@ class ValueCount(Counter):
         row, cell = chunk.once(value_cells)
         self.table.add(row, cell, chunk.class_index)
         places = chunk.once(value_tokens)[2][: cell.size]
-        for place in np.unique(places):
-            own = cell[places == place]
-            self.places[own] = np.maximum(self.places[own], place)
+        # Tokens come column by column.
+        starts = np.flatnonzero(np.diff(places, prepend=np.uint16(0))).tolist()
+        for start, end in pairwise([*starts, places.size]):
+            own = cell[start:end]
+            self.places[own] = np.maximum(self.places[own], places[start])
 
     def merge(self, other: Self) -> Self:
         """Return the count of both sets of rows."""
