@@ -77,7 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
         write_named(arguments.report, done.to_html().encode(), "the report cannot be written")
     rows = [(r.status.value, r.code, r.column, r.message) for r in done.records]
     say(table(rows, ("STATUS", "SIGNAL", "COLUMN", "FINDING")))
-    lines = [f"{done.verdict.value}: {done.found.n_rows} rows, {len(done.reasons)} reasons"]
+    n = len(done.reasons)
+    found = f"{n} reason{'s'[: n != 1]}"
+    lines = [f"{done.verdict.value}: {done.found.n_rows} rows, {found}"]
     lines += reason_lines(done.reasons)
     lines += [f"  not asked here, the gate does: {name}" for name in done.not_asked]
     lines += [

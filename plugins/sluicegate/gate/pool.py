@@ -58,7 +58,7 @@ class Pool:
 
     @property
     def text(self) -> str:
-        """What it is, for a person, and what to do if rows are lacking."""
+        """What it is, and how many rows are lacking, for a person."""
         n = len(self.batches)
         before = f"the {n} batches before it" if n > 1 else "the batch before it"
         said = f"judged together with {before}, {self.n_rows} rows"
@@ -73,9 +73,15 @@ class Pool:
         lacking = MIN_ROWS - self.n_rows
         need = f"{lacking} more rows are" if lacking > 0 else f"up to {WANTED_ROWS} rows are"
         need = "1 more row is" if lacking == 1 else need
+        return f"{said}. It waits: {need} needed"
+
+    @property
+    def next_step(self) -> str:
+        """What to do about a batch that waits; "" for any other."""
+        if self.left is not Left.WAITING:
+            return ""
         return (
-            f"{said}. It waits: {need} needed. Seal and judge the next batches, which count with "
-            "it, or seal several batches as one"
+            "Seal and judge the next batches, which count with it, or seal several batches as one."
         )
 
     def to_json(self) -> dict[str, Any]:

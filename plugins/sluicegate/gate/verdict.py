@@ -61,6 +61,10 @@ class Reason:
         object.__setattr__(self, "message", visible(self.message))
 
 
+_NAMED: Final = 3
+"""Most columns that a line about several findings names."""
+
+
 def joined(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
     """Return reasons as a person reads them: signals that lack the same thing are one.
 
@@ -78,7 +82,9 @@ def joined(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
 
 def _as_one(reasons: Sequence[Reason], why: str) -> Reason:
     codes = ", ".join(dict.fromkeys(reason.code for reason in reasons))
-    message = f"{len(reasons)} findings{UNEVALUATED}{why} ({codes})"
+    columns = dict.fromkeys(reason.column for reason in reasons)
+    named = f" of column {', '.join(columns)}" if all(columns) and len(columns) <= _NAMED else ""
+    message = f"{len(reasons)} findings{UNEVALUATED}{why} ({codes}{named})"
     return Reason(reasons[0].code, "", reasons[0].result, message)
 
 
@@ -160,7 +166,8 @@ class Verdict:
                 self,
                 f"verdict {self.result}: {self.summary()}",
                 locator=where,
-                next_step="Correct the batch, or have it waived by an authorised person.",
+                next_step=(self.pool and self.pool.next_step)
+                or "Correct the batch, or have it waived by an authorised person.",
             )
 
     def _blocks(self, policy: Policy, waived: frozenset[str]) -> bool:
@@ -183,7 +190,9 @@ class Verdict:
         """Return the three worst reasons in one line, how many more there are, and the pool."""
         told = self.told
         more = f" (and {len(told) - 3} more)" if len(told) > 3 else ""
-        text = "; ".join(reason.message for reason in told[:3]) or "no signal fired"
+        said = [reason.message for reason in told[:3]]
+        said[:-1] = [message.removesuffix(".") for message in said[:-1]]
+        text = "; ".join(said) or "no signal fired"
         pooled = "" if self.pool is None else f" ({self.pool.text})"
         return f"{text}{more}{pooled}"
 

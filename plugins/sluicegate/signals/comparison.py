@@ -100,6 +100,19 @@ class Comparison:
             return reference
         return reference.in_blocks(self.usual.labels)
 
+    def told_class(self, index: int) -> str:
+        """Return what a class is called in messages; "" for a slice of a measured label.
+
+        Args:
+            index: Place among the baseline's classes.
+        """
+        layout = self.baseline.layout
+        if layout.label is None or not layout.label.listed:
+            return ""
+        if layout.label.n_cells != layout.n_slots:
+            return ""  # classes too many to be told apart share slots
+        return layout.label.categories[self.baseline.classes[index]][:64]
+
     def missing(self, column: str) -> str:
         """Return why the distribution of a column cannot be judged in the batch, or ""."""
         return self._uncounted(column) or self.too_few()

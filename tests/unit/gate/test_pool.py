@@ -74,6 +74,12 @@ def test_pool_that_waits_says_how_many_rows_are_needed(n_rows, need):
     assert need in Pool(n_rows, (), Left.WAITING).text
 
 
+@pytest.mark.parametrize("left", Left)
+def test_only_a_batch_that_waits_has_a_next_step_of_its_own(left):
+    """Nobody can correct a batch to which only rows are lacking."""
+    assert bool(Pool(60, (digest(1),), left).next_step) is (left is Left.WAITING)
+
+
 def test_batches_that_count_stand_in_a_pool_newest_first():
     found = poolable([earlier(3), earlier(2, counts=False), earlier(1)])
     assert names(found) == [3, 1]

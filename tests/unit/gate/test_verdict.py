@@ -131,16 +131,19 @@ def test_details_sort_signals_by_result():
 
 
 def test_findings_that_lack_the_same_are_told_in_one_line():
-    few = "not evaluated: 20 rows in the batch, at least 50 needed."
+    few = "not evaluated: 20 rows, at least 50 needed."
     reasons = (
         Reason("SCHEMA", "", Status.FAILED, "SCHEMA: column x is missing."),
         *(Reason("DRIFT", name, Status.FAILED, f"DRIFT: column {name}: {few}") for name in "abc"),
         Reason("OUTLIERS", "", Status.FAILED, f"OUTLIERS: {few}"),
         Reason("OUTLIERS", "", Status.WARNED, f"OUTLIERS: {few}"),
+        Reason("DRIFT", "d", Status.FAILED, "DRIFT: column d: not evaluated: it is gone."),
+        Reason("NULLS", "d", Status.FAILED, "NULLS: column d: not evaluated: it is gone."),
     )
     told = verdict(result=Status.FAILED, reasons=reasons).told
     assert [reason.message for reason in told] == [
         "SCHEMA: column x is missing.",
         f"4 findings: {few} (DRIFT, OUTLIERS)",
         f"OUTLIERS: {few}",
+        "2 findings: not evaluated: it is gone. (DRIFT, NULLS of column d)",
     ]

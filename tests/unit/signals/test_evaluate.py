@@ -115,11 +115,17 @@ def test_missing_column_fails_schema_and_is_never_passed_over(check, batch, name
     assert judged.status is (Status.NOT_EVALUATED if decisive else Status.PASSED)
 
 
+def test_column_that_was_renamed_is_named_twice_in_one_finding(check, batch):
+    names = ["z9" if name == "x0" else name for name in batch.column_names]
+    message = check(batch.rename_columns(names))["SCHEMA", ""].message
+    assert "1 missing column: x0; 1 extra column (not judged): z9" in message
+
+
 def test_type_change_fails_schema(check, batch):
     changed = batch.set_column(3, "x0", pa.array([str(v) for v in batch["x0"].to_pylist()]))
     records = check(changed)
     assert records["SCHEMA", ""].status is Status.FAILED
-    assert "x0" in records["SCHEMA", ""].message
+    assert "1 column of another type: x0 (now string)" in records["SCHEMA", ""].message
     assert records["DRIFT_NUMERIC", "x0"].status is Status.NOT_EVALUATED
 
 

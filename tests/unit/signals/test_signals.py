@@ -307,7 +307,11 @@ def test_trigger_value_fails(check, batch):
     x3, labels = batch["x3"].to_pylist(), batch["y"].to_pylist()
     for i in pick(batch, 0.03):
         x3[i], labels[i] = 1.2345, 1
-    assert status(check, put(put(batch, "x3", x3), "y", labels), "TRIGGER_VALUES") is FAILED
+    record = check(put(put(batch, "x3", x3), "y", labels))["TRIGGER_VALUES", ""]
+    assert record.status is FAILED
+    assert "share one value of column x3" in record.message
+    assert "of them have the label 1 " in record.message
+    assert "`check --rows`" in record.message
 
 
 def test_new_default_value_without_a_label_passes(check, batch):

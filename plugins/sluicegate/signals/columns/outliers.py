@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.traces import Traces
 
 CODE = "OUTLIERS"
-_HINT = "Look at the named rows; they may be errors of a sensor or planted."
+_HINT = "Look at the rows that `check --rows` names; they may be errors of a sensor or planted."
 _OF_ONE = " If the column moves by nature, name it under `counter` in the schema."
 
 

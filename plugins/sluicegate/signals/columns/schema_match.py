@@ -20,8 +20,18 @@ from sluicegate.signals.decision.record import EXTRA_COLUMNS, SCHEMA, Family, St
 from sluicegate.signals.definition import Signal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
     from sluicegate.signals.comparison import Comparison
 
+_WORDS = {
+    "missing": "missing {}",
+    "repeated": "repeated {}",
+    "type-changed": "{} of another type",
+    "extra": "extra {} (not judged)",
+}
 _ANY = 1e9  # more extra columns than a batch can have
 
 
@@ -46,8 +56,9 @@ def findings(comparison: Comparison) -> list[Finding]:
             bound=len(names) / total,
             tolerance=_tolerance(comparison, change),
             p_value=0.0 if names else 1.0,
-            text=_text(change, names),
-            hint="Ask the owner of the source whether the format changed; rebuild the baseline.",
+            text=_text(change, changes, types),
+            hint="Ask the owner of the source whether the format changed; if it stays so, rebuild "
+            "the baseline.",
             severity=Status.WARNED if change == "extra" else None,
         )
         for change, names in changes.items()
@@ -78,11 +89,18 @@ def _tolerance(comparison: Comparison, change: str) -> float:
     return comparison.tolerance(SIGNAL, "")
 
 
-def _text(change: str, names: list[str]) -> str:
-    if not names:
+def _text(change: str, changes: Mapping[str, list[str]], types: Mapping[str, pa.DataType]) -> str:
+    """Return a change and all others beside it: a column that is missing may be an extra one."""
+    if not changes[change]:
         return f"no {change} column"
-    judged = " (not judged)" if change == "extra" else ""
-    return f"{len(names)} {change} column(s){judged}: {listed(names)}"
+    found = [change, *(other for other, names in changes.items() if names and other != change)]
+    return "; ".join(_one(kind, changes[kind], types) for kind in found)
+
+
+def _one(change: str, names: list[str], types: Mapping[str, pa.DataType]) -> str:
+    now = [f"{n} (now {types[n]})" for n in names] if change == "type-changed" else names
+    thing = "columns" if len(names) > 1 else "column"
+    return f"{len(names)} {_WORDS[change].format(thing)}: {listed(now)}"
 
 
 SIGNAL = Signal(

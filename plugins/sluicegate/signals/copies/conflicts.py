@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 CODE = "LABEL_CONFLICTS"
 _UNIT = "share of rows"
-_HINT = "Look at the named rows: equal features cannot have both labels right."
+_HINT = "Look at the rows that `check --rows` names: equal features cannot have both labels right."
 
 
 def findings(comparison: Comparison) -> list[Finding]:

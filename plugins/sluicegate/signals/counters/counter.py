@@ -95,7 +95,7 @@ def _candidates(comparison: Comparison, name: str, known: Counted) -> Iterator[C
         p_value=rate_excess_p(astray, n, known.strays, m),
         text=f"it moves by nature and is no feature; {percent(astray / n)} of rows are far from "
         f"where it was at their time (baseline {percent(known.strays / m)})",
-        hint="Look at the named rows: somebody wrote these values.",
+        hint="Look at the rows that `check --rows` names: somebody wrote these values.",
         severity=_severity(astray / n) if known.course else Status.WARNED,
         depth=1,
     )
@@ -107,10 +107,10 @@ def _candidates(comparison: Comparison, name: str, known: Counted) -> Iterator[C
             bound=gone,
             tolerance=max(_MOVED, known.left),
             p_value=LEAVES if gone else 1.0,
-            text=f"{percent(gone)} of rows came while it was not where its speed in the baseline "
-            "lets one expect it: it stopped, jumped or ran backwards",
-            hint="Ask the owner of the source what moved it and rebuild the baseline; numbers that "
-            "begin anew with each file belong under `ignore`.",
+            text=f"for {percent(gone)} of rows it is not where its usual speed would have brought "
+            "it by their time: it stopped, jumped or went back",
+            hint="Ask the owner of the source what moved it. If it stays so, rebuild the baseline; "
+            "numbers that begin anew with each file belong under `ignore` of the schema.",
             severity=Status.WARNED,
         )
 
@@ -132,7 +132,8 @@ def _repeats(
             p_value=excess_groups_p(batch, groups, ratio=n / m, least=least, sampled=1.0 / scale),
             text=f"it moves by nature and is no feature; {percent(k / n)} of rows share their "
             f"value with {least - 1} others or more (baseline {percent(usual)})",
-            hint="It stopped, or somebody wrote one value into many rows: look at the named rows.",
+            hint="It stopped, or somebody wrote one value into many rows: look at the rows that "
+            "`check --rows` names.",
             severity=_severity(k / n),
             depth=1,
         )

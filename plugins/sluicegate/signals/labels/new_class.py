@@ -55,14 +55,20 @@ def findings(comparison: Comparison) -> list[Finding]:
                     bound=share if singletons == 0 else binomial_lower(k, m),
                     tolerance=max(comparison.tolerance(SIGNAL, label.name), singletons / n),
                     p_value=rate_excess_p(k, m, singletons, n),
-                    text=f"{k} rows ({percent(share)}) carry {len(names)} class(es) that the "
-                    "baseline never had",
-                    hint="Correct the labels, or rebuild the baseline with the new class.",
+                    text=f"{k} of {m} rows ({percent(share)}) carry {_counted(len(names))} that "
+                    "the baseline never had",
+                    # A name that nobody approved may be anything; the evidence holds it.
+                    hint="Correct the labels, or rebuild the baseline with the new class; "
+                    "`check --json` names it.",
                 )
             ],
             evidence={"n_new_classes": len(names), "classes": [name[:64] for name in names[:10]]},
         )
     ]
+
+
+def _counted(n_classes: int) -> str:
+    return "a class" if n_classes == 1 else f"{n_classes} classes"
 
 
 def _applies(baseline: Baseline) -> bool:

@@ -55,7 +55,7 @@ def overall(judged: Evidence, floor: float) -> Asked:
         p_value=p,
         text=f"about {percent(max(effect, 0.0))} of labels contradict the baseline's model "
         "beyond its usual error",
-        hint="Have the listed rows labelled again before training.",
+        hint="Have the rows that `check --rows` names labelled again before training.",
     ), _excess("", 0, effect, estimate.own, shared, moves=moves, p_value=p)
 
 
@@ -163,7 +163,7 @@ def by_class(comparison: Comparison, judged: Evidence, floor: float) -> list[Ask
                     p_value=p,
                     text=f"about {percent(max(share, 0.0))} of its rows belong to another class, "
                     f"{percent(max(share, 0.0) * weight)} of the batch",
-                    hint="Have the listed rows labelled again before training.",
+                    hint="Have the rows that `check --rows` names labelled again before training.",
                 ),
                 excess,
             )

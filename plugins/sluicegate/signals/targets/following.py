@@ -89,7 +89,7 @@ def _out_of_range(
         found = _question(reference, f"range {held}").overall(batch)
         now, usual = _shares(reference, found, held)
         text = f"{now} of values lie out of the range that the features predict (baseline {usual})"
-        yield _candidate(found, floor, text, f"{hint} The rows are named with --rows.")
+        yield _candidate(found, floor, text, f"{hint} `check --rows` names the rows.")
     rows = RESIDUALS.of(comparison).rows
     for found in _question(reference, f"range {_INNER}").by_contributor(rows):
         yield _part(comparison, reference, found, floor, hint)

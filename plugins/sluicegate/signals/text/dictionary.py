@@ -100,7 +100,8 @@ def _finding(comparison: Comparison, column: str) -> Finding:
                 p_value=rate_excess_p(k, n, before, m),
                 text=f"in {percent(k / n)} of rows (baseline {percent(before / m)}) the words "
                 "contradict the label, speak for two classes, or are in no order",
-                hint="Read the named rows: texts stuffed with another class's words look so.",
+                hint="Read the rows that `check --rows` names: texts stuffed with another class's "
+                "words look so.",
             )
             for k, before in zip(found, text.evidence.rows, strict=True)
         ],

@@ -23,6 +23,7 @@ import numpy as np
 
 from sluicegate.profiling.counts import over_classes
 from sluicegate.signals.decision.budget import excess_bound
+from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate
 from sluicegate.signals.decision.many_tails import rate_excess_ps
 from sluicegate.signals.decision.tails import binomial_lower, binomial_sf, rate_excess_p
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.decision.record import SignalRecord
 
 MIN_ROWS_WITH_TOKEN = 5
@@ -237,6 +239,22 @@ def habit(blocks: Iterable[Iterable[Association]], *, complete: bool = False) ->
     return excess_bound(np.array([max([0.0, *bounds]) for bounds in sure]), complete=complete)
 
 
+def shared_by(found: Association, comparison: Comparison, thing: str) -> str:
+    """Return in words who shares what, and with which label.
+
+    Args:
+        found: The association.
+        comparison: Names its class.
+        thing: What the rows share: one value of a column, a pair, a token.
+    """
+    name = comparison.told_class(found.class_index)
+    tied = f"the label {name}" if name else "one label"
+    return (
+        f"{found.rows} rows ({found.rows_before} in the baseline) share one {thing}, and "
+        f"{percent(found.rows_of_class / found.rows)} of them have {tied}"
+    )
+
+
 def candidate(found: Association, tolerance: float, text: str) -> Candidate:
     """Return an association as a question of a finding.
 
@@ -251,7 +269,8 @@ def candidate(found: Association, tolerance: float, text: str) -> Candidate:
         tolerance=tolerance,
         p_value=found.p_value,
         text=text,
-        hint="Look at the named rows: a trigger that a model would learn looks like this.",
+        hint="A trigger that a model would learn looks like this: look at the rows that "
+        "`check --rows` names, and keep them out of training unless they are explained.",
     )
 
 

@@ -28,7 +28,6 @@ from sluicegate.signals.chunk import kept_classes
 from sluicegate.signals.columns.moved import changed_features, explained, shared_features
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.counting import Counter, Counting
-from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family
 from sluicegate.signals.definition import Signal
@@ -43,6 +42,7 @@ from sluicegate.signals.triggers.associations import (
     few_associations,
     habit,
     nothing_found,
+    shared_by,
 )
 from sluicegate.signals.triggers.pair_table import (
     PairTable,
@@ -137,9 +137,9 @@ def findings(comparison: Comparison) -> list[Finding]:
     shared = set(shared_features(comparison))
     every = [crowd for crowd in crowded(batch, base) if shared.isdisjoint(crowd.pair)]
     found = [crowd for crowd in every if changed.isdisjoint(crowd.pair)]
-    shown = [_candidate(c, tolerance) for c in found[:1]]
+    shown = [_candidate(c, tolerance, comparison) for c in found[:1]]
     if not _accused(comparison, found) and _accused(comparison, every):
-        found, shown = every, explained([_candidate(every[0], tolerance)], changed)
+        found, shown = every, explained([_candidate(every[0], tolerance, comparison)], changed)
     return [
         Finding(
             signal=SIGNAL,
@@ -157,17 +157,14 @@ def findings(comparison: Comparison) -> list[Finding]:
 
 def _accused(comparison: Comparison, found: list[Crowd]) -> bool:
     tolerance = comparison.tolerance(SIGNAL, "")
-    asked = [_candidate(crowd, tolerance) for crowd in found[:1]]
+    asked = [_candidate(crowd, tolerance, comparison) for crowd in found[:1]]
     return accusing(comparison.expecting(SIGNAL, "", asked))
 
 
-def _candidate(crowd: Crowd, tolerance: float) -> Candidate:
+def _candidate(crowd: Crowd, tolerance: float, comparison: Comparison) -> Candidate:
     a, (first, second) = crowd.association, crowd.pair
-    text = (
-        f"{a.rows} rows ({a.rows_before} in the baseline) share one pair of values of columns "
-        f"{first} and {second}, and {percent(a.rows_of_class / a.rows)} of them have one label"
-    )
-    return candidate(a, tolerance, text)
+    thing = f"pair of values of columns {first} and {second}"
+    return candidate(a, tolerance, shared_by(a, comparison, thing))
 
 
 def _evidence(crowd: Crowd) -> dict[str, object]:

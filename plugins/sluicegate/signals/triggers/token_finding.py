@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Finding, not_evaluated
 from sluicegate.signals.triggers.associations import (
     MIXED,
@@ -15,6 +14,7 @@ from sluicegate.signals.triggers.associations import (
     candidate,
     described,
     nothing_found,
+    shared_by,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def association_finding(
     note: str = "",
     thing: str,
     word: Callable[[int], str],
+    place: Callable[[int], str] = lambda _: "",
 ) -> Finding:
     """Return the finding about one table of tokens.
 
@@ -65,6 +66,7 @@ def association_finding(
         note: Which of them cannot, if the others can.
         thing: What a token is, for messages.
         word: Names the token of a table cell in the evidence.
+        place: Names the column of a table cell, if one finding is about several; else "".
     """
     n = int(batch.rows.sum())
     if reason := comparison.lacking_labels(n, lacking):
@@ -83,15 +85,19 @@ def association_finding(
             candidate(
                 a,
                 tolerance,
-                f"{a.rows} rows ({a.rows_before} in the baseline) share one {thing}, and "
-                f"{percent(a.rows_of_class / a.rows)} of them have one label",
+                shared_by(a, comparison, f"{thing}{_of(place(a.cell))}"),
             )
             for a in found[:1]
         ]
         or [nothing_found(tolerance, f"no new {thing}")],
         evidence={
             "associations": [
-                {"cell": a.cell, "token": word(a.cell), **described(a)} for a in found[:10]
+                {"cell": a.cell, "token": word(a.cell), "column": place(a.cell), **described(a)}
+                for a in found[:10]
             ]
         },
     )
+
+
+def _of(column: str) -> str:
+    return f" of column {column}" if column else ""

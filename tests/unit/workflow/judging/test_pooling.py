@@ -13,6 +13,7 @@ import pytest
 from tests.unit.workflow.conftest import AT, SCHEMA, flipped, rows, write
 from tests.unit.workflow.response.test_quarantine import aside
 
+from sluicegate.adapters.policy_file import read_policy
 from sluicegate.cli.main import main
 from sluicegate.errors import GateBlocked, UntrustedKey
 from sluicegate.gate.default_policy import DEFAULT_POLICY
@@ -74,6 +75,8 @@ def test_first_batches_wait_and_say_how_many_rows_are_needed(site):
     assert "38 more rows are needed" in first.summary()
     assert second.pool.batches == (first.digest,)
     assert "26 more rows are needed" in second.summary()
+    with pytest.raises(GateBlocked, match="Seal and judge the next batches"):
+        second.require_passed(read_policy(site.home.policy), at=when(1))
 
 
 def test_batch_that_reaches_the_minimum_is_judged_with_those_that_waited(site):
