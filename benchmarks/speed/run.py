@@ -1,7 +1,7 @@
 """This checkout beside another one: CPU, wall time and memory of the same commands, as ratios.
 
     python benchmarks/speed/run.py --against ../other                 a few minutes, printed
-    python benchmarks/speed/run.py --against ../other --write docs/performance-speed.md
+    python benchmarks/speed/run.py --against ../other --write PAGE
 
 The other checkout needs an environment of its own in `.venv`, as `make ready` makes it. Each
 command is run by one and by the other in turns, each against baselines that it built itself, so
@@ -181,7 +181,7 @@ def main() -> None:
 
 _PAGE = """# Speed beside an earlier version
 
-Written by `python benchmarks/speed/run.py --against CHECKOUT --write docs/performance-speed.md`,
+Written by `python benchmarks/speed/run.py --against CHECKOUT --write PAGE`,
 where CHECKOUT is commit {other} with an environment of its own.
 
 Median of {rounds} rounds in turns, {cores} cores, Python {python}, load average {before:.1f} at the
