@@ -82,6 +82,8 @@ _NOTES = """## What bounds it
 - **Start-up** is about 0.8 CPU s of a check and 0.45 of the bare loop (a batch of 1,000 rows takes
   that), so at 1,000,000 rows a third of the check is spent before the first row, and the ratio to
   the bare loop is worse there than at ten times the rows.
+- `benchmarks/speed/run.py --against CHECKOUT` runs the same commands of two versions in turns and
+  prints their ratios, which the load of a machine changes less than seconds.
 - **Memory** does not grow with clean rows. What it needs is one record batch as it is decoded, the
   row group it comes from, the libraries (about 130 MB) and, with a label, tables of a few
   megabytes.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sluicegate.attest.contents import IDENTITIES
 from sluicegate.cli.options import (
     Installation,
     Subparsers,
@@ -68,6 +67,8 @@ def digest_of(text: str | None) -> Digest | None:
     Raises:
         ConfigError: The text is not a digest that identifies a batch.
     """
+    from sluicegate.attest.contents import IDENTITIES
+
     if text is None:
         return None
     algorithm, _, value = text.rpartition(":")
