@@ -202,6 +202,7 @@ def time_order(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None
 
 
 def _tolerances(learning: Learning) -> dict[str, float]:
+    """Learn budgets; parts drawn at random teach none, except of the label model's own errors."""
     whole, moved = whole_split(learning), 0.0 if learning.drawn else 1.0
     habits = {k: moved * v for signal in SIGNALS for k, v in signal.habits(whole).items()}
     return {**habits, **{k: v for s in SIGNALS for k, v in s.budgets(learning).items()}}
@@ -229,7 +230,6 @@ def _labels(learning: Learning) -> tuple[LabelReference | None, CleanRows | None
     if isinstance(found, str):
         return None, None, found
     reference, clean = found
-    reference = reference.at_rest() if learning.drawn else reference
     second = learn_second_opinion(
         layout,
         encoded,
