@@ -223,6 +223,7 @@ def _ahead(table: pa.Table, learning: Learning, created: datetime, *, models: bo
 
 
 def _tolerances(learning: Learning, ahead: Ahead | None) -> dict[str, float]:
+    """Learn budgets; parts drawn at random teach none, except of the label model's own errors."""
     whole, moved = whole_split(learning), 0.0 if learning.drawn else 1.0
     habits = {k: moved * v for signal in SIGNALS for k, v in signal.habits(whole).items()}
     between = {**habits, **{k: v for s in SIGNALS for k, v in s.budgets(learning).items()}}
@@ -251,7 +252,6 @@ def _labels(learning: Learning) -> tuple[LabelReference | None, CleanRows | None
     if isinstance(found, str):
         return None, None, found
     reference, clean = found
-    reference = reference.at_rest() if learning.drawn else reference
     second = learn_second_opinion(
         layout,
         encoded,

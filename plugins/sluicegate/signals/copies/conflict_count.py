@@ -9,7 +9,7 @@ import numpy as np
 
 from sluicegate.profiling.packed import pack, unpack
 from sluicegate.signals.chunk import prints_of
-from sluicegate.signals.copies.conflict_reference import CONFLICTS, TABLES, row_hashes
+from sluicegate.signals.copies.conflict_reference import CONFLICTS, row_hashes, tables_of
 from sluicegate.signals.copies.known_rows import packed
 from sluicegate.signals.copies.pair_counts import KEPT, PairCounts
 from sluicegate.signals.counting import Counter, Counting, natural
@@ -35,7 +35,7 @@ class ConflictCount(Counter):
     """Rows of a batch that have a label.
 
     Attributes:
-        tables: One count for each of `TABLES`; none if the baseline has no reference.
+        tables: One count for each of `tables_of`; none if the baseline has no reference.
     """
 
     tables: tuple[PairCounts, ...]
@@ -46,7 +46,7 @@ class ConflictCount(Counter):
         if label is None:
             return
         rows = cells != label.null_cell
-        for table, count in zip(TABLES, self.tables, strict=True):
+        for table, count in zip(tables_of(chunk.baseline.n_rows), self.tables, strict=True):
             count.add(packed(row_hashes(prints[table]), cells)[rows])
 
     def merge(self, other: Self) -> Self:

@@ -23,8 +23,22 @@ if TYPE_CHECKING:
     from sluicegate.signals.copies.known_rows import Hashes
     from sluicegate.signals.learning import Learning, Split
 
-TABLES: Final = (0, 2)
-"""Which tables of fingerprints are compared: equal rows, near-equal rows."""
+_NEAR: Final = 2
+_NEAR_OF_FEW: Final = 3
+_FEW: Final = 2_000
+
+
+def tables_of(n_rows: int) -> tuple[int, int]:
+    """Return which tables of fingerprints are compared: equal rows, near-equal rows.
+
+    Of few rows hardly any share even coarse cells by nature, and fine ones part what is near.
+
+    Args:
+        n_rows: Rows of the baseline.
+    """
+    return (0, _NEAR_OF_FEW if n_rows < _FEW else _NEAR)
+
+
 WITHIN: Final = ("equal rows of the batch", "near-equal rows of the batch")
 AGAINST: Final = ("equal rows of the baseline", "near-equal rows of the baseline")
 
@@ -69,10 +83,22 @@ class ConflictTable:
         grown = -math.expm1(math.log1p(-min(colliding, 1.0 - 1e-12)) * n / m)
         return thinned / m * grown / colliding * n
 
+    @property
+    def conflicts(self) -> float:
+        """Conflicts among the rows of the baseline."""
+        return sum(halves for _, _, halves in self.spectrum)
+
+    def exposure(self, n: int) -> float:
+        """Return how many times its own conflicts to expect among n rows, at most its number.
+
+        What nobody has seen would be pairs, of which there are as many as the square of the rows.
+        """
+        return self.expected(n) / self.conflicts if self.conflicts else (n / self.n_rows) ** 2
+
     def disagreement(self, least: int = 50) -> float:
         """Return conflicts per row that shares its features; 0 of fewer than ``least`` rows."""
         rows = sum(size * number for size, number, _ in self.spectrum if size > 1)
-        return sum(halves for _, _, halves in self.spectrum) / rows if rows >= least else 0.0
+        return self.conflicts / rows if rows >= least else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -122,7 +148,7 @@ def usual_rate(known: KnownRows, t: int) -> float:
 
     Args:
         known: The baseline's side.
-        t: Place of the table among `TABLES`.
+        t: Place of the table among `tables_of`.
     """
     if t == 0:
         return max(known.contradicted / known.met if known.met else 0.0, NATURAL)
@@ -143,7 +169,7 @@ def learned_conflicts(learning: Learning) -> tuple[tuple[ConflictTable, ...], di
         return (), {}
     rows, prints = np.flatnonzero(encoded.label < len(label.categories)), learning.once(prints_of)
     tables, budgets = [], {}
-    for table, within, against in zip(TABLES, WITHIN, AGAINST, strict=True):
+    for table, within, against in zip(tables_of(learning.n_rows), WITHIN, AGAINST, strict=True):
         hashes, cells = row_hashes(prints[table][rows]), encoded.label[rows]
         known, budgets[against] = learn_known_rows(hashes, cells, blocks[rows])
         learned = ConflictTable(_spectrum(packed(hashes, cells)), known)
@@ -161,7 +187,7 @@ def conflict_habits(split: Split) -> dict[str, float]:
     known = label < len(learning.layout.label.categories)
     rows, prints = np.flatnonzero(known & (split.blocks >= 0)), learning.once(prints_of)
     blocks = split.blocks[rows]
-    for i, (learned, table) in enumerate(zip(tables, TABLES, strict=True)):
+    for i, (learned, table) in enumerate(zip(tables, tables_of(learning.n_rows), strict=True)):
         hashes, cells = row_hashes(prints[table][rows]), label[rows]
         _, budgets[AGAINST[i]] = learn_known_rows(hashes, cells, blocks)
         budgets[WITHIN[i]] = _budget(learned, packed(hashes, cells), blocks)

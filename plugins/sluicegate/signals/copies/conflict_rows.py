@@ -11,10 +11,10 @@ from sluicegate.signals.copies.conflict_count import LABELS_BY_PRINT, kept_label
 from sluicegate.signals.copies.conflict_reference import (
     AGAINST,
     CONFLICTS,
-    TABLES,
     WITHIN,
     expected_within,
     row_hashes,
+    tables_of,
     usual_rate,
 )
 from sluicegate.signals.copies.known_rows import packed
@@ -47,7 +47,7 @@ def conflict_probability(traces: Traces, record: SignalRecord) -> Floats:
         return out
     rows = np.flatnonzero(cells != label.null_cell)
     fired = record.evidence.get("fired", [])
-    for t, table in enumerate(TABLES):
+    for t, table in enumerate(tables_of(traces.baseline.n_rows)):
         keys = packed(row_hashes(prints[table][rows]), cells[rows])
         if WITHIN[t] in fired:
             out[rows] = np.maximum(out[rows], _within(traces, t, keys, traces.ranking[rows]))

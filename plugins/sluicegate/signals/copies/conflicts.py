@@ -1,14 +1,16 @@
 """LABEL_CONFLICTS: rows with equal or near-equal features carry equal labels, as they used to.
 
 Null hypotheses: rows of the batch that share their features disagree as rarely as in a baseline
-sample of the batch's size; rows whose features the baseline knows contradict its label as rarely
-as one block of the baseline contradicts the others. Minimum n: 50 rows. "Equal" is table 0 of
-`fingerprints`, "near-equal" table 2; texts by their words. What is expected is rarefied from the
-baseline's groups, and where the batch has more equal rows than that, grows with them: copies alone
-are no conflict. Beyond 32,768 different rows a sample of whole groups estimates (`pair_counts`),
-whose error enters bound and p-value. Corrected over both tables, inside the batch and against the
-baseline. Rows without a label are left out. Where a column moved or went missing as a whole, rows
-may look alike that are not: then an accusation only warns.
+sample of the batch's size; rows whose features the baseline knows contradict its label as rarely as
+one block of the baseline contradicts the others. Minimum n: 50 rows. "Equal" is table 0 of
+`fingerprints`, "near-equal" table 2, or 3 beside fewer than 2,000 rows; texts by their words. What
+is expected is rarefied from the baseline's groups, and where the batch has more equal rows than
+that, grows with them: copies alone are no conflict. Where the baseline showed no neighbours that
+disagree, they may as often as its label model errs about either. Beyond 32,768 different rows a
+sample of whole groups estimates (`pair_counts`), whose error enters bound and p-value. Corrected
+over both tables, inside the batch and against the baseline. Rows without a label are left out.
+Where a column moved or went missing as a whole, rows may look alike that are not: then an
+accusation only warns.
 Source: rarefaction, Hurlbert 1971; disagreement of pairs, Simpson 1949; conditional test of two
 rates, Przyborowski and Wilenski 1940.
 """
@@ -27,7 +29,6 @@ from sluicegate.signals.copies.conflict_count import LABELS_BY_PRINT, kept_label
 from sluicegate.signals.copies.conflict_reference import (
     AGAINST,
     CONFLICTS,
-    TABLES,
     WITHIN,
     conflict_habits,
     expected_within,
@@ -43,6 +44,7 @@ from sluicegate.signals.definition import Signal
 
 if TYPE_CHECKING:
     from sluicegate.signals.comparison import Comparison
+    from sluicegate.signals.copies.conflict_reference import ConflictTable
     from sluicegate.signals.copies.pair_counts import Meeting
     from sluicegate.signals.learning import Split
 
@@ -66,8 +68,8 @@ def findings(comparison: Comparison) -> list[Finding]:
     found = [count.conflicts() for count in counts]
     met = [count.meet(table.known) for count, table in zip(counts, reference, strict=True)]
     candidates = [
-        *(_within(comparison, t, n) for t in range(len(TABLES))),
-        *(_against(comparison, t, n, met[t]) for t in range(len(TABLES))),
+        *(_within(comparison, t, n) for t in range(len(counts))),
+        *(_against(comparison, t, n, met[t]) for t in range(len(counts))),
     ]
     expected = comparison.expecting(SIGNAL, label.name, candidates)
     if accusing(expected) and (changed := changed_features(comparison)):
@@ -100,7 +102,7 @@ def _within(comparison: Comparison, t: int, n: int) -> Candidate:
     expected = expected_within(table, n, found.rows)
     excess = found.conflicts - expected
     spread = math.sqrt(found.conflicts + expected * n / m + 1.0 + found.error**2)
-    p_value = rate_excess_p(int(found.conflicts), n, math.ceil(expected * m / n), m)
+    p_value = _within_p(table, found.conflicts, n, expected)
     if found.error:
         p_value = max(p_value, normal_sf(excess / spread))
     return Candidate(
@@ -114,6 +116,14 @@ def _within(comparison: Comparison, t: int, n: int) -> Candidate:
         hint=_HINT,
         question=WITHIN[t],
     )
+
+
+def _within_p(table: ConflictTable, conflicts: float, n: int, expected: float) -> float:
+    m = table.n_rows
+    if n <= m and expected <= table.expected(n):
+        return rate_excess_p(int(conflicts), table.exposure(n), math.ceil(table.conflicts), 1.0)
+    # Copies alone are no conflict: they meet more often than a sample of the baseline would.
+    return rate_excess_p(int(conflicts), n, math.ceil(expected * m / n), m)
 
 
 def _against(comparison: Comparison, t: int, n: int, met: Meeting) -> Candidate:
@@ -150,9 +160,18 @@ def _against_p(comparison: Comparison, t: int, met: Meeting) -> float:
 
 
 def _chance(comparison: Comparison) -> float:
-    """How often two rows disagree whose features say nothing."""
+    """How often two rows with equal features disagree, at most.
+
+    As often as any two rows; or, where one of both is what the label model is wrong about, at most
+    twice as often as that.
+    """
     counts = comparison.baseline.profile.label_counts()[:-1].astype(np.float64)
-    return float(1.0 - ((counts / max(counts.sum(), 1.0)) ** 2).sum())
+    any_two = float(1.0 - ((counts / max(counts.sum(), 1.0)) ** 2).sum())
+    reference = comparison.baseline.labels
+    if reference is None:
+        return any_two
+    e, rows = reference.whole.error, max(int(reference.whole.scale.own.sum()), 1)
+    return min(any_two, 2.0 * (e + 3.0 * math.sqrt((e * (1.0 - e) + 1.0 / rows) / rows)))
 
 
 def _habits(split: Split) -> dict[str, float]:

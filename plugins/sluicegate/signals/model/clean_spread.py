@@ -64,10 +64,6 @@ class LabelHabits:
             skew=tuple(replace(larger, between=known.between) for larger, known in pairs),
         )
 
-    def at_rest(self) -> Self:
-        """Return the same without movement between blocks; contributors differ as they do."""
-        return replace(self, budgets=(0.0,) * len(self.budgets), moves=(0.0,) * len(self.moves))
-
     def plus(self, other: Self) -> Self:
         """Return what both do together."""
         return type(self)(

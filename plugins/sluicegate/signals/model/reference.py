@@ -122,15 +122,6 @@ class LabelReference:
         )
         return replace(self, whole=replace(self.whole, habits=habits), spared=spared)
 
-    def at_rest(self) -> Self:
-        """Return the same for blocks that were drawn at random: labels do nothing by themselves."""
-        spared = self.spared and tuple(
-            replace(s, calibration=replace(s.calibration, habits=s.calibration.habits.at_rest()))
-            for s in self.spared
-        )
-        whole = replace(self.whole, habits=self.whole.habits.at_rest())
-        return replace(self, whole=whole, spared=spared)
-
     def leaves(self) -> tuple[Leaves, ...]:
         """Return the model's leaves without each telling column.
 

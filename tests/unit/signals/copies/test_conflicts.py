@@ -11,8 +11,8 @@ from tests.unit.signals.conftest import CREATED, make_rows, put
 
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
-from sluicegate.signals.copies.conflict_reference import AGAINST, WITHIN
-from sluicegate.signals.copies.known_rows import packed
+from sluicegate.signals.copies.conflict_reference import AGAINST, WITHIN, ConflictTable, tables_of
+from sluicegate.signals.copies.known_rows import KnownRows, packed
 from sluicegate.signals.copies.pair_counts import PairCounts, group_conflicts
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.evaluate import evaluate
@@ -161,3 +161,51 @@ def test_sample_of_groups_estimates_their_conflicts():
     assert sampled.level == 4
     assert abs(estimate.conflicts - truth.conflicts) < 4 * estimate.error
     assert estimate.error < 0.2 * truth.conflicts
+
+
+def few(n, seed):
+    """Nine numbers that tell the label, as a small source has them."""
+    rng = np.random.default_rng(seed)
+    values = {f"x{i}": rng.normal(size=n) for i in range(9)}
+    label = np.where(values["x0"] + values["x1"] > 0, "a", "b")
+    return {"id": [f"{seed}-{i}" for i in range(n)], **values, "y": label}
+
+
+@pytest.fixture(scope="module")
+def small():
+    return build_baseline(
+        pa.table(few(700, 1)).to_batches(),
+        BatchSchema(id="id", label="y"),
+        created=CREATED,
+        seed=1,
+    )
+
+
+@pytest.mark.parametrize("known", ["batch", "baseline"])
+def test_dozen_near_copies_with_the_other_label_are_found_in_a_small_table(small, known):
+    data, rng = few(400, 2), np.random.default_rng(3)
+    source = data if known == "batch" else few(700, 1)
+    for i in range(9):
+        data[f"x{i}"][:12] = source[f"x{i}"][100:112] + 0.005 * rng.normal(size=12)
+    data["y"][:12] = np.where(source["y"][100:112] == "a", "b", "a")
+    record, _ = judge(small, pa.table(data))
+    assert record.status is Status.FAILED
+    assert {WITHIN[1] if known == "batch" else AGAINST[1]} <= set(record.evidence["fired"])
+
+
+def test_small_tables_that_are_clean_show_no_conflicts(small):
+    statuses = {judge(small, pa.table(few(400, seed)))[0].status for seed in range(10, 30)}
+    assert statuses == {Status.PASSED}
+
+
+def test_near_rows_of_few_are_told_by_coarser_cells():
+    assert tables_of(1_999) == (0, 3)
+    assert tables_of(2_000) == (0, 2)
+
+
+def test_conflicts_that_nobody_has_seen_would_be_pairs():
+    nothing = KnownRows(np.zeros(0, np.uint64), 1.0, 0, 0)
+    assert ConflictTable(((1, 800, 0.0),), nothing).exposure(400) == pytest.approx(0.25)
+    pairs = ConflictTable(((1, 600, 0.0), (2, 100, 50.0)), nothing)
+    assert pairs.exposure(400) == pytest.approx(0.25)
+    assert pairs.exposure(800) == pytest.approx(1.0)
