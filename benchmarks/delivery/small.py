@@ -44,7 +44,7 @@ CLEAN: Final = 24
 """Clean batches of a source that are judged, after those that wait."""
 
 POISONED: Final = 20
-REACHES: Final = (50, 100, 200)
+REACHES: Final = (50, 200)
 """Rows of a pool to compare."""
 
 _MOST_WAITING = 20

@@ -134,9 +134,9 @@ def _reaches(by_reach: dict[str, list[Record]]) -> str:
         _, _, n, blocked, _, *found = _row("**all**", records)
         rows.append([wanted, n, blocked, *found])
     text = (
-        "The same with pools that reach less far, or further. In a pool of hardly 50 rows a column "
-        "with missing values has fewer than 50, and what is left without the newest batch cannot "
-        "be judged. A longer pool hides what a single batch brings.\n\n"
+        "The same with pools that reach less far. In a pool of hardly 50 rows a column with "
+        "missing values has fewer than 50, and what is left without the newest batch cannot be "
+        "judged, so every failure spends the whole pool.\n\n"
     )
     head = ("rows of a pool", "clean", "blocked", *_CASES.values())
     return f"## Why {WANTED_ROWS} rows\n\n" + text + table(head, rows)
