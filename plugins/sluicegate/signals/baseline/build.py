@@ -17,7 +17,7 @@ from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.label_kind import label_role
 from sluicegate.profiling.layout import Layout, encode_batch, without_index
 from sluicegate.profiling.projection import Projection, learn_projection, project
-from sluicegate.signals.baseline.ahead import MIN_BLOCKS, Ahead
+from sluicegate.signals.baseline.later import MIN_BLOCKS, Later
 from sluicegate.signals.baseline.splits import learn_habits
 from sluicegate.signals.baseline.stored import Baseline
 from sluicegate.signals.contributors.shares import contributors_of
@@ -54,7 +54,7 @@ def build_baseline(
     golden: Iterable[pa.RecordBatch] | None = None,
     valid_for: timedelta = VALID_FOR,
     models: bool = True,
-    ahead: bool = True,
+    later: bool = True,
 ) -> Baseline:
     """Build a baseline from clean, trusted rows.
 
@@ -68,7 +68,7 @@ def build_baseline(
         valid_for: How long the baseline may be used.
         models: Whether to model the label, which takes most of the time. Without, signals that
             need a model of it cannot be evaluated.
-        ahead: Whether to learn what the source does in blocks of natural lengths, and from the
+        later: Whether to learn what the source does in blocks of natural lengths, and from the
             second half what it moves on by, which builds a baseline of the first half without.
 
     Raises:
@@ -106,7 +106,7 @@ def build_baseline(
         drawn=order is None,
     )
     labels, clean, unlabelled = _labels(learning)
-    moving = _ahead(table, learning, created, models=models) if ahead else None
+    moving = _later(table, learning, created, models=models) if later else None
     return Baseline(
         layout=layout,
         profile=profile,
@@ -117,7 +117,7 @@ def build_baseline(
         labels=labels,
         unlabelled=unlabelled,
         sections={section.name: section.learn(learning) for section in SECTIONS},
-        habits=learn_habits(learning, clean, moving) if ahead else (),
+        habits=learn_habits(learning, clean, moving) if later else (),
     )
 
 
@@ -206,28 +206,28 @@ def time_order(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None
     return primitive(pc.cast(ranks, pa.int64()), np.int64)  # type: ignore[return-value]
 
 
-def _ahead(table: pa.Table, learning: Learning, created: datetime, *, models: bool) -> Ahead | None:
+def _later(table: pa.Table, learning: Learning, created: datetime, *, models: bool) -> Later | None:
     """Return what holds later rows against earlier ones; None without times or with few rows."""
     if learning.n_blocks < MIN_BLOCKS or learning.drawn:
         return None
-    later = learning.blocks >= learning.n_blocks // 2
+    second = learning.blocks >= learning.n_blocks // 2
     past = build_baseline(
-        table.take(np.flatnonzero(~later).tolist()).to_batches(),
+        table.take(np.flatnonzero(~second).tolist()).to_batches(),
         replace(learning.layout.schema, ignore=()),  # it is left out of the table already
         created=created,
         seed=learning.seed,
         models=models,
-        ahead=False,
+        later=False,
     )
-    return Ahead(past, table, later)
+    return Later(past, table, second)
 
 
-def _tolerances(learning: Learning, ahead: Ahead | None) -> dict[str, float]:
+def _tolerances(learning: Learning, later: Later | None) -> dict[str, float]:
     """Learn budgets; parts drawn at random teach none, except of the label model's own errors."""
     whole, moved = whole_split(learning), 0.0 if learning.drawn else 1.0
     habits = {k: moved * v for signal in SIGNALS for k, v in signal.habits(whole).items()}
     between = {**habits, **{k: v for s in SIGNALS for k, v in s.budgets(learning).items()}}
-    return between if ahead is None else between | ahead.of(whole)
+    return between if later is None else between | later.of(whole)
 
 
 def _labels(learning: Learning) -> tuple[LabelReference | None, CleanRows | None, str]:

@@ -16,7 +16,7 @@ from sluicegate.signals.registry import SIGNALS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sluicegate.signals.baseline.ahead import Ahead
+    from sluicegate.signals.baseline.later import Later
     from sluicegate.signals.learning import Learning
     from sluicegate.signals.model.clean_spread import CleanRows
 
@@ -28,14 +28,14 @@ _SHORTER = 1.5  # times shorter than the parts of the baseline blocks must be, t
 
 
 def learn_habits(
-    learning: Learning, clean: CleanRows | None, ahead: Ahead | None
+    learning: Learning, clean: CleanRows | None, later: Later | None
 ) -> tuple[Habits, ...]:
     """Learn what the source does between blocks of time and of columns.
 
     Args:
         learning: All baseline rows.
         clean: Rows on which the label model was calibrated; None without a model.
-        ahead: What later blocks do to earlier rows; None without times.
+        later: What later blocks do to earlier rows; None without times.
 
     Cost: each way to split at most `MAX_SPLIT` passes over the counts.
     """
@@ -45,8 +45,8 @@ def learn_habits(
         if clean is not None:
             labels = clean.habits(split.blocks[clean.rows], complete=split.complete)
         tolerances = {k: share for s in SIGNALS for k, share in s.habits(split).items()}
-        if ahead is not None and not column:
-            tolerances |= ahead.of(split)
+        if later is not None and not column:
+            tolerances |= later.of(split)
         constant = () if column else _constant(split)
         found.append(Habits(column, length, split.n_blocks, constant, tolerances, labels))
     return tuple(found)

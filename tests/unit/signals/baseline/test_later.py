@@ -73,7 +73,7 @@ def test_without_times_nothing_can_come_later():
 
 
 def test_it_can_be_left_out():
-    assert not [key for key in built(0.02, ahead=False).tolerances if ".next." in key]
+    assert not [key for key in built(0.02, later=False).tolerances if ".next." in key]
 
 
 def test_it_survives_the_file(moving):

@@ -35,7 +35,7 @@ MIN_BLOCKS: Final = 8
 _MOST_BLOCKS: Final = 12
 
 
-class Ahead:
+class Later:
     """Blocks of the second half of a baseline, held against its first half.
 
     Args:
@@ -97,4 +97,4 @@ def _bounds(finding: Finding) -> Iterator[tuple[str, float]]:
         yield key, max(candidate.bound, 0.0) if sure else 0.0
 
 
-__all__ = ["MIN_BLOCKS", "Ahead"]
+__all__ = ["MIN_BLOCKS", "Later"]
