@@ -28,7 +28,8 @@ come within the 180 days for which a baseline is valid, or a year where it stays
 trips are drawn among those that fit their month and weekday; the hours of tests are drawn.
 In-sample, because signals were designed while looking at them: {in_sample}.
 The others were named before a signal was changed, and of what blocked them only codes were counted
-and the data read, to write this page. To reach: at most 1 in 100 clean batches blocked over all, at most 3 in 100 in the worst cell, and 1 in 10 warned.
+and the data read, to write this page. To reach: at most 1 in 100 clean batches blocked over all, at
+most 3 in 100 in the worst cell, and 1 in 10 warned.
 """
 
 _WHY = """## Blocked, and why
