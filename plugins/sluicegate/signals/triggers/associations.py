@@ -47,6 +47,7 @@ _NOVEL = 0.01
 _MAX_NOVEL = 2000
 _Z95 = 1.645
 _APART = 0.1
+_SHOWN = 0.005  # from here a cell counts as new, or as tied
 _SURE = 0.01  # an association of clean blocks this unlikely by chance is the source's habit
 
 
@@ -324,9 +325,10 @@ def few_associations(
     Null hypothesis of a cell: it holds no larger share than in the baseline, times its growth, and
     its rows carry a class no more often than usual. Totals and their split by label are independent
     under it, so both p-values are combined, and corrected over every cell and class asked. A cell
-    that is only new, or only tied, must not be found for that: it must hold more than ``moved``
-    times as much, with more than ``mixed`` of the new rows in one class. Each is tested at 10 %,
-    corrected over the found cells of which the other holds. Minimum n: 5 rows in the cell.
+    that is only new, or only tied, must not be found for that: where features decide the label,
+    every cell is tied. It must hold more than ``moved`` times as much, with more than ``mixed`` of
+    the new rows in one class. Each is tested at 10 %, corrected over all cells that show the other.
+    Minimum n: 5 rows in the cell.
 
     Args:
         tables: Batch, baseline of the same classes, and how many times its share of the baseline
@@ -346,13 +348,14 @@ def few_associations(
         asked += cells.size * batch.rows.size
         found = _suspects(batch, base, growth, cells, moved=moved, mixed=mixed)
         suspects += [(i, suspect) for suspect in found]
-    likely = [(i, s) for i, s in suspects if s.association.p_value * asked <= _NOVEL]
-    n_new = max(sum(s.new <= _APART for _, s in likely), 1)
-    n_tied = max(sum(s.tied <= _APART for _, s in likely), 1)
+    n_new = len({(i, s.association.cell) for i, s in suspects if s.new <= _SHOWN})
+    n_tied = sum(s.tied <= _SHOWN for _, s in suspects)
     out: list[list[Association]] = [[] for _ in tables]
-    for i, s in sorted(likely, key=lambda item: item[1].association.p_value):
-        if s.new * n_tied <= _APART and s.tied * n_new <= _APART:
-            out[i].append(replace(s.association, p_value=s.association.p_value * asked))
+    for i, s in sorted(suspects, key=lambda item: item[1].association.p_value):
+        p_value = s.association.p_value * asked
+        shown = max(s.new, s.tied) <= _SHOWN
+        if p_value <= _NOVEL and shown and max(s.new * n_tied, s.tied * n_new) <= _APART:
+            out[i].append(replace(s.association, p_value=p_value))
     return out
 
 
@@ -368,34 +371,62 @@ def _suspects(
     k, j = batch.counts.sum(axis=1), base.counts.sum(axis=1)
     n, m = int(batch.rows.sum()), int(base.rows.sum())
     prior = (batch.rows + 1.0) / (n + batch.rows.size)
-    for c in cells[k[cells] * m > 1.5 * n * growth[cells] * j[cells]] if n and m else ():
+    for c in cells if n and m else ():
         rows, before, g = int(k[c]), int(j[c]), float(growth[c])
-        novelty = rate_excess_p(rows, n * g, before, m)
-        if novelty > _APART:
-            continue
         new = rows / n - moved * g * before / m
         usual = (base.counts[c] + _PRIOR_ROWS * prior) / (before + _PRIOR_ROWS)
         rest = batch.rows - batch.counts[c], base.rows - base.counts[c]
         usual = np.maximum(usual, _shifted(usual, *rest))
-        for y in np.flatnonzero(batch.counts[c] > rows * usual):
-            hits, q = int(batch.counts[c, y]), float(usual[y])
-            innocent = q + max(mixed - q, 0.0) * max(new, 0.0) * n / rows
-            both = novelty * binomial_sf(hits, rows, _upper(q, n - rows, before))
-            own = rows / n * (_exact_lower(hits, rows) - q - _Z95 * _error(q, n - rows))
-            yield _Suspect(
+        innocent = usual + np.maximum(mixed - usual, 0.0) * max(new, 0.0) * n / rows
+        # Far from being tied it is neither found nor counted.
+        far = batch.counts[c] - rows * innocent > np.sqrt(rows * innocent * (1.0 - innocent))
+        novelty = rate_excess_p(rows, n * moved * g, before, m) if new > 0.0 else 1.0
+        for y in np.flatnonzero(far | ((novelty <= _SHOWN) & (batch.counts[c] > rows * usual))):
+            yield _suspect(
                 Association(
                     cell=int(c),
                     class_index=int(y),
                     rows=rows,
-                    rows_of_class=hits,
+                    rows_of_class=int(batch.counts[c, y]),
                     rows_before=before,
-                    effect=min((hits - rows * q) / n, new),
-                    bound=min(own, _exact_lower(rows, n) - moved * g * before / m),
-                    p_value=both * (1.0 - math.log(max(both, 1e-300))),
+                    effect=0.0,
+                    bound=0.0,
+                    p_value=1.0,
                 ),
-                new=rate_excess_p(rows, n * moved * g, before, m),
-                tied=binomial_sf(hits, rows, _upper(innocent, n - rows, before)),
+                usual=float(usual[y]),
+                innocent=float(innocent[y]),
+                new=novelty,
+                growth=g,
+                moved=moved,
+                sizes=(n, m),
             )
+
+
+def _suspect(
+    a: Association,
+    *,
+    usual: float,
+    innocent: float,
+    new: float,
+    growth: float,
+    moved: float,
+    sizes: tuple[int, int],
+) -> _Suspect:
+    (n, m), rest = sizes, sizes[0] - a.rows
+    tied = binomial_sf(a.rows_of_class, a.rows, _upper(innocent, rest, a.rows_before))
+    if max(new, tied) > _SHOWN:
+        return _Suspect(a, new, tied)
+    both = rate_excess_p(a.rows, n * growth, a.rows_before, m)
+    both *= binomial_sf(a.rows_of_class, a.rows, _upper(usual, rest, a.rows_before))
+    past = moved * growth * a.rows_before / m
+    own = _exact_lower(a.rows_of_class, a.rows) - usual - _Z95 * _error(usual, rest)
+    found = replace(
+        a,
+        effect=min((a.rows_of_class - a.rows * usual) / n, a.rows / n - past),
+        bound=min(own * a.rows / n, _exact_lower(a.rows, n) - past),
+        p_value=both * (1.0 - math.log(max(both, 1e-300))),
+    )
+    return _Suspect(found, new, tied)
 
 
 def _error(share: float, n: int) -> float:
