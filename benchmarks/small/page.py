@@ -22,10 +22,11 @@ of work done{cut}.
 
 Real tables from wheels, about a thousand rows, eight or nine numbers and a class, no times, no
 contributors. A random half is the baseline (at most 800 rows), disjoint batches of {n_batch} come
-from the rest. Poison replaces 3 % of a batch, twelve rows. *Found* means that the verdict is
-FAILED. The **held-out** tables ({held}) were named in `benchmarks/small/tables.py` before any
-result on them was seen; the others ({development}) are for development. To reach on the held-out
-ones: 0.8 of the batches of each kind of attack, and at most 1 in 100 clean batches blocked.
+from the rest. Poison replaces 3 % of a batch, twelve rows. *Found* means that a signal fired and
+the verdict is FAILED. The **held-out** tables ({held}) were named in `benchmarks/small/tables.py`
+before any result on them was seen; the others ({development}) are for development. To reach on the
+held-out ones: 0.8 of the batches of each kind of attack, and at most 1 in 100 clean batches
+blocked.
 
 *Extreme rows* have every number of many values in the outer twentieth of its column; *contrary
 rows* break the strongest pair of columns; *stretched rows* lie three times as far from the centre,
@@ -40,11 +41,22 @@ _WHY = """## Missed, and why
 
 Read after the numbers were known; nothing was tuned on them.
 
-- Seven hundred rows cannot show that twelve are new beyond doubt: if half of twelve lie beyond all
-  rows of the baseline, chance explains them at the level that clean batches demand. So rows that
-  are only stretched, or contrary in columns that hardly go together, are missed.
-- Noise of a hundredth of a standard deviation is no near copy in a column with a long tail: most of
-  its rows lie nearer to each other than that.
+- **Judged twice.** The first run on the held-out tables (12 baselines with attacks, 40 without)
+  found 0.60 of the rows in range, 0.64 of the triggers, 0.71 of the collisions and 0.88 of the
+  flips, and blocked 24 of 312 clean batches: six of `pitches` by `TRIGGER_PAIRS`, which was a
+  fault in how its search was corrected where features decide the label, and 18 of `tumours` by
+  `LABEL_FLIPS`. The fault was mended, at the cost of triggers; nothing else was changed. So
+  `pitches` is no longer unseen in what concerns `TRIGGER_PAIRS`.
+- The features of `tumours` tell little of its label. `LABEL_FLIPS` applies at the size of the
+  baseline and "could not be computed" among 400 rows, which blocks. That is not new, and not
+  mended.
+- Seven hundred rows cannot show that twelve are new beyond doubt: if half of twelve lie beyond
+  all rows of the baseline, chance explains them at the level that clean batches demand. So rows
+  that are only stretched, or contrary in columns that hardly go together, are missed; and so are
+  extreme ones where half of the columns are whole numbers of few values, which they leave alone
+  (`tumours`).
+- Noise of a hundredth of a standard deviation is no near copy in a column with a long tail: most
+  of its rows lie nearer to each other than that.
 - A band of a twentieth of the rows in each of two columns covers up to nine places of the plane.
 """
 

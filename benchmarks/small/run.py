@@ -22,7 +22,7 @@ from page import page  # noqa: E402
 from tables import DEVELOPMENT, HELD_OUT, TABLES  # noqa: E402
 from units import measured, parser, publish  # noqa: E402
 
-ATTACKED, CLEAN = 12, 40
+ATTACKED, CLEAN = 10, 20
 """Baselines of each table: with attacks, and with clean batches alone."""
 
 
