@@ -320,7 +320,7 @@ def changed_baseline(place, good, change):
 
 
 def test_baseline_of_another_version_asks_for_a_rebuild(place, good):
-    copy = changed_baseline(place, good, lambda b: b.replace(b"profile/v2", b"profile/v1"))
+    copy = changed_baseline(place, good, lambda b: b.replace(b"profile/v3", b"profile/v1"))
     said = place.check(rows(2), copy)
     said.require_refused("CONFIG")
     assert "unknown version" in said.text

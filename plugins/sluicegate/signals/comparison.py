@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.model.reference import LabelReference
 
 _NAMED = 3
+_OLD = math.sqrt(2.0)  # half a length after the end of a baseline is twice its half from the middle
 MIN_ROWS = 50
 """Below this many rows of a batch no distribution is judged."""
 
@@ -88,9 +90,9 @@ class Comparison:
         return known.get(key, 0.0)
 
     @property
-    def aged(self) -> float:
-        """How many times further the source may have moved on than within its baseline, >= 1."""
-        return 1.0 if self.usual is None else self.usual.aged
+    def old(self) -> bool:
+        """Whether the batch begins later than half the baseline's length after its end."""
+        return self.usual is not None and self.usual.aged >= _OLD
 
     @property
     def labels(self) -> LabelReference | None:

@@ -162,7 +162,7 @@ def usual_for(comparison: Comparison) -> Usual:
 def _older(usual: Usual, aged: float) -> Usual:
     return replace(
         usual,
-        tolerances=_capped(usual, {k: _further(k, v, aged) for k, v in usual.tolerances.items()}),
+        tolerances=_capped({}, {k: _further(k, v, aged) for k, v in usual.tolerances.items()}),
         labels=None if usual.labels is None else usual.labels.times(aged),
         aged=aged,
     )
@@ -230,21 +230,19 @@ def _at_least(habits: Habits, other: Usual) -> tuple[dict[str, float], LabelHabi
     Triggers are apart: days differ from each other within a week, and so tie values to labels that
     within a day nothing does.
     """
-    larger = {
-        k: v if k.startswith("TRIGGER_") else max(v, other.tolerances.get(k, 0.0))
-        for k, v in _bounds(habits)
-    }
-    return _capped(other, larger), _labels(habits, other, LabelHabits.at_least)
+    longer = {k: v for k, v in other.tolerances.items() if not k.startswith("TRIGGER_")}
+    larger = {k: max(v, longer.get(k, 0.0)) for k, v in _bounds(habits)}
+    return _capped(longer, larger), _labels(habits, other, LabelHabits.at_least)
 
 
 def _plus(habits: Habits, other: Usual) -> tuple[dict[str, float], LabelHabits | None]:
     sums = {k: v + other.tolerances.get(k, 0.0) for k, v in _bounds(habits)}
-    return _capped(other, sums), _labels(habits, other, LabelHabits.plus)
+    return _capped(other.tolerances, sums), _labels(habits, other, LabelHabits.plus)
 
 
-def _capped(other: Usual, shares: Mapping[str, float]) -> dict[str, float]:
+def _capped(known: Mapping[str, float], shares: Mapping[str, float]) -> dict[str, float]:
     return {
-        **other.tolerances,
+        **known,
         **{k: v if ".density." in k else min(v, 1.0) for k, v in shares.items()},
     }
 

@@ -128,7 +128,7 @@ def test_check_prints_each_reason_and_how_to_leave_out_what_the_baseline_lacks(
     policy.write_text(policy.read_text(encoding="utf-8") + more, encoding="utf-8")
     arguments = [str(work / "batch.parquet"), "--baseline", str(work / "b")]
     assert cli.main(["check", *arguments, "--policy", str(policy)]) == 1
-    _, _, shown = capsys.readouterr().out.partition("FAILED: 500 rows, 1 reasons\n")
+    _, _, shown = capsys.readouterr().out.partition("FAILED: 500 rows, 1 reason\n")
     reason, hint, *rest = shown.splitlines()
     assert reason == "  FAILED  LEAKAGE: expected, and nobody evaluated it"
     assert "`required: false`" in hint

@@ -102,6 +102,8 @@ def _column(comparison: Comparison, column: Column, signal: Signal) -> Finding:
         base = present(column, comparison.baseline.profile.marginal(column.name))
         batch = present(column, comparison.profile.marginal(column.name))
         n, m = int(base.sum()), int(batch.sum())
+        if not n or not m:
+            reason = f"{n} values in the baseline and {m} in the batch"
     if reason:
         return not_evaluated(signal, reason, column=column.name)
     if n < MIN_ROWS or m < MIN_ROWS:

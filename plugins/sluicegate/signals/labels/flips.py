@@ -11,7 +11,6 @@ whole (`evidence`). Source: see `questions`.
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 CODE = "LABEL_FLIPS"
 _CONTRIBUTOR = 2  # depth of the questions about one of them
 _PEERS = 4  # contributors of whom none stands out; of fewer one could be most of the batch
-_OLD = math.sqrt(2.0)  # a batch that begins half a baseline's length after its end
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -97,7 +95,7 @@ def _together(comparison: Comparison, found: list[Candidate]) -> list[Candidate]
     Whoever flips labels is one of several who deliver; a world that has moved moves everybody.
     """
     each = [c for c in found if c.depth == _CONTRIBUTOR]
-    if comparison.aged < _OLD or len(each) < _PEERS or accusing(each):
+    if not comparison.old or len(each) < _PEERS or accusing(each):
         return found
     most = max(c.effect for c in each)
     hint = (

@@ -204,8 +204,8 @@ def by_contributor(comparison: Comparison, judged: Evidence, floor: float) -> li
     out = []
     for i in np.flatnonzero(rows >= _MIN_ROWS):
         excess, weight = found[i].excess, rows[i] / rows.sum()
-        # Where the labels of all others moved too, chance decides how many of its own did.
-        everybody = min(max(found[i].rest_shift, 0.0), 1.0)
+        # Where a world moved the labels of all others too, chance decides how many of its own did.
+        everybody = min(max(found[i].rest_shift, 0.0), 1.0) if comparison.old else 0.0
         error = math.sqrt(found[i].error ** 2 + everybody * (1.0 - everybody) / counted[i])
         bound = (excess - _Z95 * error) * weight
         spreads = [c.habits.spread.of(names[i], found[i].rest_shift) for c in calibrations]

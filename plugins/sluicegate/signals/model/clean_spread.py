@@ -22,6 +22,7 @@ Counts = NDArray[np.int64]
 UNIT = 65536
 """Probabilities are summed as integers of 1/65536: exact in any order and partition."""
 _MIN_BLOCK_ROWS = 10
+_APART = 1.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,17 @@ class LabelHabits:
     def times(self, factor: float) -> Self:
         """Return what blocks do that lie so many times further apart.
 
+        How one contributor differs from the others grows little: the world moves for all of them.
+
         Args:
             factor: At least 1.
         """
+        apart = min(factor, _APART)
         return type(self)(
             tuple(factor * v for v in self.budgets),
             tuple(factor**2 * v for v in self.moves),
-            _times(self.spread, factor),
-            tuple(_times(s, factor) for s in self.skew),
+            _times(self.spread, apart),
+            tuple(_times(s, apart) for s in self.skew),
         )
 
     def to_json(self) -> dict[str, Any]:

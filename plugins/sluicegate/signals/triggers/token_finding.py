@@ -33,12 +33,11 @@ def _older(
     """Return what the age of the baseline explains: how far tokens grew, and share of one label.
 
     What a source says more often after a year has its own mix of labels. Of a fresh baseline
-    nothing is explained; of one that is twice as old as it is long all that `pairs` explains.
+    nothing is explained, of an old one all that `pairs` explains.
     """
-    share = min((comparison.aged - 1.0) / (MOVED - 1.0), 1.0)
-    if share == 0.0:
+    if not comparison.old:
         return None, 0.0
-    return (lambda cells: np.full(cells.size, min(comparison.aged, MOVED))), share * MIXED
+    return (lambda cells: np.full(cells.size, MOVED)), MIXED
 
 
 def association_finding(
