@@ -17,7 +17,7 @@ from sluicegate.digest.scan import hash_listings
 from sluicegate.digest.verified_copy import copy_verified
 from sluicegate.digest.verified_file import read_verified, view_verified
 from sluicegate.digest.walk import Listing, list_files, walk
-from sluicegate.errors import ConfigError, UnreadableData
+from sluicegate.errors import ConfigError, UnreadableData, UnsafePath
 
 if TYPE_CHECKING:
     from sluicegate.digest.manifest import FileEntry
@@ -41,7 +41,7 @@ class LocalFiles:
     @property
     def location(self) -> str:
         """Absolute path."""
-        return str(self.root.resolve())
+        return os.path.realpath(self.root)  # of links in a circle too
 
     def names(self) -> list[str]:
         """List the files."""
@@ -192,6 +192,24 @@ def real_place(path: Path) -> Path:
         return path.parent.resolve() / path.name
     except (OSError, RuntimeError, ValueError):  # a loop, no permission, a NUL
         return path
+
+
+def sealed_place(path: Path) -> Path:
+    """Return a place that a seal names, if it still is one.
+
+    Args:
+        path: May be missing; then it is returned, for its reader to say so.
+
+    Raises:
+        UnsafePath: It has become a link.
+    """
+    if path.is_symlink():
+        raise UnsafePath(
+            "is a symbolic link",
+            locator=str(path),
+            next_step="Seal what it leads to: a seal names the place itself.",
+        )
+    return path
 
 
 def opened(path: Path) -> BinaryIO:

@@ -12,6 +12,7 @@ from sluicegate.adapters.sources.local import (
     LocalFiles,
     has_wildcard,
     real_place,
+    sealed_place,
 )
 from sluicegate.adapters.sources.protocol import CROISSANT_SCHEME
 from sluicegate.credentials import without_credentials
@@ -65,7 +66,7 @@ def open_source(
         # If a file has this very name, its star is no wildcard.
         if has_wildcard(path) and not Path(path).exists():
             return _glob(path, follow)
-        return LocalFiles(real_place(Path(path)) if follow else Path(path))
+        return LocalFiles((real_place if follow else sealed_place)(Path(path)))
     if without_credentials(text) != text:
         raise ConfigError(
             "the locator holds credentials",
