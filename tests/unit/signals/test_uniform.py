@@ -121,10 +121,7 @@ def test_every_signal_but_exact_facts_gives_a_p_value(p_values):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "code",
-    [code for code in sorted({signal.code for signal in OF_BATCHES} - EXACT)],
-)
+@pytest.mark.parametrize("code", sorted({signal.code for signal in OF_BATCHES} - EXACT))
 def test_p_values_of_clean_batches_are_not_too_small(p_values, code):
     p = np.array(p_values[code])
     assert smaller(p) <= critical(p.size)
