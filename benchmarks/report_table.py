@@ -16,6 +16,20 @@ SHOWN = 20  # fewer batches without a miss do not show a rate of 0.85
 _ENOUGH = 60  # fewer splits say nothing about one in a hundred
 
 
+def shortfall(n_units: int, done: int, n_old: int) -> str:
+    """Say what a report lacks, to go on a sentence with; "" for nothing.
+
+    Args:
+        n_units: How many units there are.
+        done: How many of them have results.
+        n_old: How many of those were measured with other code.
+    """
+    cut = "" if done == n_units else "; **incomplete**, numbers rest on fewer cases than planned"
+    if n_old:
+        cut += f"; {n_old} units were measured with an earlier version of the signals"
+    return cut
+
+
 def is_found(record: Record) -> bool:
     """Return whether a signal that blocks fired."""
     return bool(record["fired"])

@@ -84,6 +84,32 @@ def measured(
     return results, code
 
 
+def reported(
+    units: Sequence[U],
+    run: Callable[[U], list[Record]],
+    write_up: Callable[..., str],
+    arguments: argparse.Namespace,
+    deciding: Sequence[str] = (),
+) -> None:
+    """Run what is missing or stale, and publish a report of all.
+
+    Args:
+        units: As for `measured`.
+        run: As for `measured`.
+        write_up: Makes text of records, ``n_units``, ``done`` and ``n_old``.
+        arguments: As for `measured`.
+        deciding: As for `measured`.
+    """
+    results, code = measured(units, run, arguments, deciding)
+    text = write_up(
+        [r for line in results.values() for r in line["records"]],
+        n_units=len(units),
+        done=len(results),
+        n_old=sum(line["code"] != code for line in results.values()),
+    )
+    publish(text, arguments)
+
+
 def publish(text: str, arguments: argparse.Namespace) -> None:
     """Write the report where the arguments say, or print it."""
     if arguments.write is not None:

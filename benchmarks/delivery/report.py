@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from report_table import grouped, is_found, table, upper_bound
+from report_table import grouped, is_found, shortfall, table, upper_bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,9 +61,7 @@ def report(records: list[Record], *, n_units: int, done: int, n_old: int) -> str
         done: How many of them have results.
         n_old: How many of those were measured with other code.
     """
-    cut = "" if done == n_units else "; **incomplete**, numbers rest on fewer cases than planned"
-    if n_old:
-        cut += f"; {n_old} units were measured with an earlier version of the signals"
+    cut = shortfall(n_units, done, n_old)
     clean = [r for r in records if r["case"] == "clean"]
     poisoned = [r for r in records if r["case"] != "clean"]
     return "\n".join(

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))  # what benchmarks share
@@ -24,16 +23,9 @@ from small import REACHES, Small  # noqa: E402
 from small import run as run_small  # noqa: E402
 from small_report import small_report  # noqa: E402
 from sources import SOURCES  # noqa: E402
-from units import measured, parser, publish  # noqa: E402
+from units import parser, reported  # noqa: E402
 
 from sluicegate.gate.pool import WANTED_ROWS  # noqa: E402
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
-
-    from units import Record
-
 
 _POOLING = ("gate/pool.py", "workflow/judging/gate.py", "workflow/judging/pooling.py")
 
@@ -48,30 +40,13 @@ def main() -> None:
     names = [arguments.source] if arguments.source else names
     if not arguments.small:
         units = [Unit(name, plan) for plan in PLANS for name in names]
-        _measure(units, run, report, arguments)
+        reported(units, run, report, arguments)
         return
     if arguments.results == HERE / "results.jsonl":
         arguments.results = HERE / "small.jsonl"
     reaches = sorted(REACHES, key=lambda wanted: wanted != WANTED_ROWS)  # ours first
     small = [Small(name, wanted) for wanted in reaches for name in names]
-    _measure(small, run_small, small_report, arguments, *_POOLING)
-
-
-def _measure(
-    units: list[Any],
-    run_one: Callable[[Any], list[Record]],
-    write: Callable[..., str],
-    arguments: argparse.Namespace,
-    *deciding: str,
-) -> None:
-    results, code = measured(units, run_one, arguments, deciding)
-    text = write(
-        [r for line in results.values() for r in line["records"]],
-        n_units=len(units),
-        done=len(results),
-        n_old=sum(line["code"] != code for line in results.values()),
-    )
-    publish(text, arguments)
+    reported(small, run_small, small_report, arguments, _POOLING)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from report_table import grouped, table, upper_bound
+from report_table import grouped, shortfall, table, upper_bound
 from small import CLEAN, POISONED, REACHES, ROWS
 
 from sluicegate.gate.pool import WANTED_ROWS
@@ -64,9 +64,7 @@ def small_report(records: list[Record], *, n_units: int, done: int, n_old: int) 
         done: How many of them have results.
         n_old: How many of those were measured with other code.
     """
-    cut = "" if done == n_units else "; **incomplete**"
-    if n_old:
-        cut += f"; {n_old} units were measured with an earlier version of the signals"
+    cut = shortfall(n_units, done, n_old)
     head = _HEAD.format(
         done=done,
         n_units=n_units,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from report_clean import clean_section, control_section, ramp_section, sizes_section
 from report_found import by_rate, found_section, peer_section, ranking_section, row_section
-from report_table import at_rate_and_size
+from report_table import at_rate_and_size, shortfall
 
 if TYPE_CHECKING:
     from units import Record
@@ -48,10 +48,8 @@ _NOT_BUILT = """## Missed, and why
 def report(records: list[Record], *, n_units: int, n_old: int) -> str:
     """Return Markdown."""
     done = len({r["unit"] for r in records})
-    cut = "" if done == n_units else "; **incomplete**, numbers rest on fewer cases than planned"
+    cut = shortfall(n_units, done, n_old)
     missing = sorted({r["source"] for r in records if r["part"] == "missing"})
-    if n_old:
-        cut += f"; {n_old} units were measured with an earlier version of the signals"
     parts = [_HEAD.format(done=done, n_units=n_units, cut=cut)]
     if missing:
         parts.append(f"Left out, because their wheels are not installed: {', '.join(missing)}.\n")

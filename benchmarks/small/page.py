@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cases import FAMILIES
 from judge import FLIPS
-from report_table import case_name, grouped, is_found, mark, table, upper_bound
+from report_table import case_name, grouped, is_found, mark, shortfall, table, upper_bound
 from tables import DEVELOPMENT, HELD_OUT, N_BATCH
 
 if TYPE_CHECKING:
@@ -70,9 +70,7 @@ def page(records: list[Record], *, n_units: int, done: int, n_old: int) -> str:
         done: How many of them have results.
         n_old: How many of those were measured with other code.
     """
-    cut = "" if done == n_units else "; **incomplete**, numbers rest on fewer cases than planned"
-    if n_old:
-        cut += f"; {n_old} units were measured with an earlier version of the signals"
+    cut = shortfall(n_units, done, n_old)
     head = _HEAD.format(
         done=done,
         n_units=n_units,

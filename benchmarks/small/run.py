@@ -20,7 +20,7 @@ sys.path.append(str(HERE.parent / "detection"))  # its attacks
 from judge import Unit, run  # noqa: E402
 from page import page  # noqa: E402
 from tables import DEVELOPMENT, HELD_OUT, TABLES  # noqa: E402
-from units import measured, parser, publish  # noqa: E402
+from units import parser, reported  # noqa: E402
 
 ATTACKED, CLEAN = 10, 20
 """Baselines of each table: with attacks, and with clean batches alone."""
@@ -35,14 +35,7 @@ def main() -> None:
     attacked, clean = (2, 5) if arguments.quick else (ATTACKED, CLEAN)
     units = [Unit(name, seed) for seed in range(1, 1 + attacked) for name in names]
     units += [Unit(name, seed, False) for seed in range(1000, 1000 + clean) for name in names]
-    results, code = measured(units, run, arguments)
-    text = page(
-        [r for line in results.values() for r in line["records"]],
-        n_units=len(units),
-        done=len(results),
-        n_old=sum(line["code"] != code for line in results.values()),
-    )
-    publish(text, arguments)
+    reported(units, run, page, arguments)
 
 
 if __name__ == "__main__":
