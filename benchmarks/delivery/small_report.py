@@ -42,7 +42,8 @@ _WHY = """## Blocked, and why
 Read after the numbers were known; nothing was tuned on it.
 
 - Ratings hardly follow the features: of 200 rows nobody could tell half of the labels flipped, so
-  `LABEL_FLIPS` could not be computed, as in [delivery](delivery.md). A policy may excuse it.
+  `LABEL_FLIPS` could not be computed. It is judged since, with what can be told of them; that is
+  not in the numbers.
 - Room rates repeat by nature and move with the season, and are blocked in larger batches too.
 - Tests come from an epidemic that grows, beside a baseline of 492 rows.
 - After a pool that failed as a whole the next batches wait again until 50 rows are together. They
