@@ -8,6 +8,8 @@ contributor as before. It finds values that one contributor raised or lowered; i
 of one size moved, it warns, because prices rise. Minimum n: 50 values; contributors and groups with
 fewer than 10 are not asked. Both are corrected over all that are asked. Equal values share the
 middle of their ranks; missing and infinite values are left out, because COMPLETENESS judges them.
+Where a feature moved as a whole, the baseline never saw what it predicts there: values out of range
+over all rows then warn; a contributor's are still held against the rest of the batch.
 The model needs no skill: without any, both judge the values alone.
 Source: `residuals` (ranges), `scores` (Mann and Whitney), `contrast` (contributors),
 `tails.mean_excess_p` (p-value).
@@ -20,9 +22,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.signals.columns.moved import changed_features, explained
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
+from sluicegate.signals.decision.finding import Candidate, Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.targets.questions import Question
@@ -85,11 +88,15 @@ def _out_of_range(
     comparison: Comparison, label: Column, reference: TargetReference, batch: Counts
 ) -> Iterator[Candidate]:
     floor, hint = comparison.tolerance(RANGE, label.name), "Check their unit, sign and row."
+    overall = []
     for held in RANGES:
         found = _question(reference, f"range {held}").overall(batch)
         now, usual = _shares(reference, found, held)
         text = f"{now} of values lie out of the range that the features predict (baseline {usual})"
-        yield _candidate(found, floor, text, f"{hint} `check --rows` names the rows.")
+        overall.append(_candidate(found, floor, text, f"{hint} `check --rows` names the rows."))
+    if accusing(overall) and (changed := changed_features(comparison)):
+        overall = explained(overall, changed)  # a winter's values are not those of a summer
+    yield from overall
     rows = RESIDUALS.of(comparison).rows
     for found in _question(reference, f"range {_INNER}").by_contributor(rows):
         yield _part(comparison, reference, found, floor, hint)
