@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 MIN_ROWS_WITH_TOKEN = 5
 MOVED: Final = 1.5
 """A share may grow this much, of a pair beyond its columns, without being new."""
-_COMMON: Final = 0.05
+_COMMON: Final = 0.02
 """What so large a share of the baseline holds is known to everybody: it is new from `MOVED` on."""
 MIXED: Final = 0.5
 """This share of what is new in a place may carry one label: what a source begins to deliver has
