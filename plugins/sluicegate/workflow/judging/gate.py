@@ -13,7 +13,7 @@ from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest import dsse
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
-from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest, sha256_bytes
+from sluicegate.digest.algorithms import Digest, files_under, sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.errors import ConfigError, EvidenceMissing
 from sluicegate.gate.judgement import Compared, asks, judge, require_usable
@@ -145,7 +145,7 @@ def gate_source(
     alone = [*unjudged_records(unjudged), *column_records(first.baseline, table.schema)]
     alone += _limits(table, first, policy)
     if parts is not None:
-        alone += part_records(evidence, rules, batch, parts, at=at)
+        alone += part_records(evidence, rules, batch, parts, at=at, filesystem=filesystem)
     if asks(policy, SEQUENCE):
         anchored, own = first.baseline.digest, compared[0].records
         alone += sequence_records(
@@ -237,7 +237,7 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
     if str(batch.digest) in inputs:
         return True
     named = {name.partition(":")[0] for name in inputs} - {batch.digest.algorithm}
-    others = [algorithm for algorithm, name in FILE_IDENTITIES.items() if name in named]
+    others = [algorithm for name in sorted(named) if (algorithm := files_under(name))]
     if batch.table is not None or not others:
         return False
     data = open_source(batch.location, filesystem=filesystem, follow=False)
