@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.assets import announce, verified_asset
 from sluicegate.orchestration.batches import (
     Asked,
     awaited,
@@ -231,4 +231,4 @@ class TrainingGateOperator(_SluicegateOperator):
 
     def _announce(self, context: Mapping[str, Any], pointer: dict[str, str]) -> None:
         if self.announce:
-            context["outlet_events"][verified_asset(self.source)].extra = pointer
+            announce(context, self.source, pointer)
