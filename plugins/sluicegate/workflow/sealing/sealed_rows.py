@@ -8,6 +8,7 @@ another state of the database.
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.adapters.sources.rows import open_rows
@@ -30,6 +31,42 @@ if TYPE_CHECKING:
     from sluicegate.tables.table_digest import TableCommitment
     from sluicegate.workflow.evidence.batch import SealedBatch
     from sluicegate.workflow.evidence.verified import Evidence
+
+
+def way_to(batch: SealedBatch, filesystem: Any = None) -> Any:
+    """Return by which file system or database URL a batch is read.
+
+    Args:
+        batch: Verified.
+        filesystem: What the caller has: a file system or URL, a function of the location that
+            returns one or None, or None.
+
+    Returns:
+        That, or what the connection gives that the seal names.
+    """
+    if filesystem is not None or batch.connection is None:
+        return filesystem
+    from sluicegate.adapters.sources.connection import filesystem_as_sealed
+
+    return partial(filesystem_as_sealed, conn_id=batch.connection)
+
+
+def files_of(batch: SealedBatch, filesystem: Any = None) -> ByteSource:
+    """Open the files of a sealed batch where its seal says they are.
+
+    Args:
+        batch: Verified; not rows of a table.
+        filesystem: As `way_to`.
+
+    Returns:
+        The files, not yet verified.
+
+    Raises:
+        ConfigError: As `open_source`.
+    """
+    from sluicegate.adapters.sources.open import open_source
+
+    return open_source(batch.location, filesystem=way_to(batch, filesystem), follow=False)
 
 
 def batch_table(
@@ -61,12 +98,11 @@ def batch_table(
 
     from sluicegate.adapters.files.bounds import Meter
     from sluicegate.adapters.files.table_files import TableFiles
-    from sluicegate.adapters.sources.open import open_source
 
     if batch.table is not None:
-        rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
+        rows = verified_rows(open_rows(batch.location, url=way_to(batch, filesystem)), batch.table)
         return pa.Table.from_batches(Meter(limits, batch.source).counted(rows))
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     entries = batch.manifest.entries
     refuse_layout_of(data, [entry.path for entry in entries])
     files = TableFiles(data.location, limits, unjudged, dialect)
