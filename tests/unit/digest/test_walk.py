@@ -181,7 +181,7 @@ def test_comb_deeper_than_the_kept_descriptors_is_listed_whole(root):
     shutil.rmtree(root / "b")
     before = _n_open()
     assert [file.path for file in walk(root)] == sorted(expected)
-    assert _n_open() == before
+    assert _n_open() <= before  # others may close what they forgot meanwhile
 
 
 def _n_open():
@@ -196,4 +196,4 @@ def test_descriptors_are_closed_after_success_and_refusal(root):
         build_manifest(root)
     with pytest.raises(UnsafePath), open_directory(root, ("b", "link")):
         pass
-    assert _n_open() == before
+    assert _n_open() <= before  # others may close what they forgot meanwhile
