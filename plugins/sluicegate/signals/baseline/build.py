@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluicegate.errors import ConfigError, InsufficientData, SchemaMismatch
-from sluicegate.profiling.buffers import plain, primitive
+from sluicegate.profiling.buffers import plain, positions, primitive
 from sluicegate.profiling.columns import infer_column
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.label_kind import label_role
@@ -212,7 +212,7 @@ def _later(table: pa.Table, learning: Learning, created: datetime, *, models: bo
         return None
     second = learning.blocks >= learning.n_blocks // 2
     past = build_baseline(
-        table.take(np.flatnonzero(~second).tolist()).to_batches(),
+        table.take(positions(~second)).to_batches(),
         replace(learning.layout.schema, ignore=()),  # it is left out of the table already
         created=created,
         seed=learning.seed,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
+from sluicegate.profiling.buffers import positions
 from sluicegate.signals.baseline.build import build_baseline, time_order
 from sluicegate.signals.decision.budget import assign_blocks
 from sluicegate.signals.decision.record import SignalRecord, Status
@@ -89,7 +90,7 @@ def _held_out(
 
 
 def _rows(table: pa.Table, chosen: NDArray[np.bool_]) -> pa.Table:
-    return table.take(np.flatnonzero(chosen).tolist())
+    return table.take(positions(chosen))
 
 
 def _judged(baseline: Baseline, table: pa.Table) -> tuple[SignalRecord, ...]:
