@@ -396,7 +396,7 @@ def size_of(contents: Contents) -> tuple[str, int]:
         return "rows", contents.n_rows
     if isinstance(contents, MerkleFiles):
         return "files", contents.n_files
-    return "files", len(contents.entries)
+    return "files", len(contents.files)
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
+from sluicegate.profiling.buffers import positions
 from sluicegate.profiling.columns import Kind
 from sluicegate.profiling.counts import joint_counts
 from sluicegate.signals.chunk import EncodedRows, Once, classes_of
@@ -134,5 +135,5 @@ def chosen_rows(table: pa.Table, chosen: NDArray[np.bool_]) -> pa.Table:
         mask = chosen[start : start + batch.num_rows]
         start += batch.num_rows
         if mask.any():
-            parts.append(batch.filter(pa.array(mask)))
+            parts.append(batch.take(positions(mask)))
     return pa.Table.from_batches(parts, table.schema)
