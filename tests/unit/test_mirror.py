@@ -32,6 +32,7 @@ COVERED_BY = {
     "e2e/test_audit_walkthrough.py": "cli.administration.airflow_login",
     "faults/ledger/test_postgres.py": """adapters.ledgers.postgres_errors
         adapters.ledgers.postgres_sql ledger.group""",
+    "services/test_home_in_s3.py": "cli.administration.home",
     "services/test_url_list.py": "cli.fetch",
     "unit/adapters/engines/test_profiles.py": "adapters.engines.profile_sql profiling.packed",
     "unit/adapters/engines/test_table.py": "adapters.engines.sql tables.cells",

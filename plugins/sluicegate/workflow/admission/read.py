@@ -233,17 +233,19 @@ def _admission(source: str, home: SluiceHome | None, at: datetime | None) -> Adm
 
 def _same_home(admitted: SluiceHome, asked: SluiceHome | None) -> SluiceHome:
     """Return the installation that admitted the task; no other one may read."""
-    if asked is not None and (asked.root.resolve(), asked.ledger_url) != (
-        admitted.root.resolve(),
-        admitted.ledger_url,
-    ):
+    if asked is not None and _installation(asked) != _installation(admitted):
         raise ConfigError(
             "another installation than the one that admitted this task",
-            locator=str(asked.root),
-            expected=str(admitted.root),
+            locator=asked.place,
+            expected=admitted.place,
             next_step="Leave `home` out in a guarded task.",
         )
     return admitted
+
+
+def _installation(home: SluiceHome) -> tuple[object, ...]:
+    # Of a published home another release is the same installation.
+    return (home.published or home.root.resolve(), home.ledger_url)
 
 
 def _require_same_files(data: ByteSource, sealed: set[str]) -> None:

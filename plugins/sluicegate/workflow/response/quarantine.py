@@ -266,6 +266,7 @@ def _keep(
     filesystem: Any,
 ) -> Path:
     """Copy bytes that match the seal, whole or not at all."""
+    home.require_directory("the bytes of a batch that is set aside")
     root = home.root / QUARANTINE
     kept = root / f"{batch.source}@{batch.digest.hex}"
     if kept.exists():
