@@ -86,8 +86,11 @@ class Scatter:
         """Yield each column that counts, and the distances without it, to the bit.
 
         Args:
-            positions: As `distance`.
-            skipped: As `distance`; left out of all.
+            positions: float32, shape (n_columns, n_rows).
+            skipped: Columns that do not count for any.
+
+        Yields:
+            Its name, and squared distances, float64, shape (n_rows,).
 
         Cost: for each column a run of columns, and not all of them.
         """

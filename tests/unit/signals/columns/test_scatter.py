@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.profiling.columns import Column, Kind
-from sluicegate.signals.columns import scatter
+from sluicegate.signals.columns import scatter as module
 from sluicegate.signals.columns.scatter import Scatter, cell_scores, outward
 
 NAMES = ("a", "b", "c")
@@ -130,7 +130,7 @@ def test_long_tail_goes_on_a_little_without_being_far():
 
 def test_distances_without_each_column_are_those_without_it(monkeypatch):
     """To the bit: only the run of columns that holds it is measured again."""
-    monkeypatch.setattr(scatter, "_TOGETHER", 3)
+    monkeypatch.setattr(module, "_TOGETHER", 3)
     rng = np.random.default_rng(5)
     names = tuple(f"c{i}" for i in range(8))
     rows = rng.normal(size=(8, 60)).astype(np.float32)
