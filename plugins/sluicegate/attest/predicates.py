@@ -5,15 +5,15 @@ Specified in docs/formats/predicates.md and docs/formats/seal.md.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.attest.contents import identity_of, subject_of
+from sluicegate.attest.resources import manifest_of, predicate_of, resources_text
 from sluicegate.attest.statement import Statement, Subject
 from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
-from sluicegate.digest import canonical
-from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest
-from sluicegate.digest.manifest import Manifest
+from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import ConfigError, MalformedEnvelope
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.attest.contents import Contents
-    from sluicegate.digest.scan import HashedFile
+    from sluicegate.digest.manifest import Manifest
 
 OMS_SIGNATURE: Final = "https://model_signing/signature/v1.0"
 """Seal of files: OpenSSF Model Signing 1.0."""
@@ -41,11 +41,7 @@ SVR: Final = "https://in-toto.io/attestation/svr/v0.2"
 TEST_RESULT: Final = "https://in-toto.io/attestation/test-result/v0.1"
 """Details of a verdict: in-toto Test Result."""
 
-
-# The parameters of Model Signing that change its digest. We refuse symlinks and ignored paths, so
-# a seal never covers less than the directory that it names.
-def _serialization(algorithm: str) -> dict[str, Any]:
-    return {"method": "files", "hash_type": algorithm, "allow_symlinks": False}
+_CONNECTION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +53,7 @@ class Provenance:
         digest: Identity of the batch.
         version: Position among the seals of this source, from 1; it never falls.
         location: Where the data can be read again.
+        connection: Airflow connection by which they were read, or None.
         sealed_at: When it was sealed, aware UTC.
         run: Who ran it: orchestrator, DAG, run and task ids.
         code_version: Version of the code that sealed.
@@ -71,6 +68,15 @@ class Provenance:
     run: Mapping[str, str]
     code_version: str
     inputs: tuple[Subject, ...] = ()
+    connection: str | None = None
+
+
+def is_connection(text: str) -> bool:
+    """Return whether a text may be the id of an Airflow connection, and so be signed and shown.
+
+    Narrower than Airflow, which allows slashes and colons: a URL with a password would pass.
+    """
+    return bool(_CONNECTION.fullmatch(text))
 
 
 def seal_payload(source: str, manifest: Manifest) -> bytes:
@@ -81,21 +87,17 @@ def seal_payload(source: str, manifest: Manifest) -> bytes:
         manifest: Its files.
 
     Returns:
-        Canonical bytes of a Model Signing 1.0 statement, with the size of each file as an extra
-        field.
+        Canonical bytes of a Model Signing 1.0 statement, with the size of each file, or the
+        names of empty files beside shards, as extra fields.
 
     Cost: linear; about 1 microsecond for each file.
     """
-    empty = Statement(
-        (subject_of(source, manifest),),
-        OMS_SIGNATURE,
-        {"serialization": _serialization(manifest.algorithm), "resources": []},
-    ).to_bytes()
-    # Tens of thousands of objects of one form are written as text, five times faster than as
-    # values. A quote inside a value is escaped, so this key stands in the text once.
+    subjects = (subject_of(source, manifest),)
+    empty = Statement(subjects, OMS_SIGNATURE, predicate_of(manifest)).to_bytes()
+    # A quote inside a value is escaped, so this key stands in the text once.
     head, found, tail = empty.partition(_NO_RESOURCES)
     assert found  # noqa: S101 - written above
-    return b"".join((head, _NO_RESOURCES[:-1], _resources(manifest), b"]", tail))
+    return b"".join((head, _NO_RESOURCES[:-1], resources_text(manifest), b"]", tail))
 
 
 def seal_statement(source: str, manifest: Manifest) -> Statement:
@@ -111,23 +113,6 @@ def seal_statement(source: str, manifest: Manifest) -> Statement:
 _NO_RESOURCES: Final = b'"resources":[]'
 
 
-def _resources(manifest: Manifest) -> bytes:
-    before = f'{{"algorithm":"{manifest.algorithm}","digest":"'
-    files = manifest.oms_files()
-    names = [path for path, _, _ in files]
-    text = "".join(names)
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        quoted = [f'"{name}"' for name in names]
-    else:
-        quoted = [canonical.dumps(name).decode("utf-8") for name in names]
-    return ",".join(
-        [
-            f'{before}{value}","name":{name},"size":{size}}}'
-            for name, (_, value, size) in zip(quoted, files, strict=True)
-        ]
-    ).encode("utf-8")
-
-
 def manifest_from_statement(statement: Statement, *, locator: str) -> Manifest:
     """Read the manifest out of a verified seal.
 
@@ -139,34 +124,13 @@ def manifest_from_statement(statement: Statement, *, locator: str) -> Manifest:
         The manifest that was signed.
 
     Raises:
-        MalformedEnvelope: It is no seal of files, it allows symlinks or ignored paths, its
-            algorithm is unknown, a resource is named twice or out of order, or a digest
-            contradicts the resources.
+        MalformedEnvelope: It is no seal of files, `manifest_of` refuses its predicate, or a
+            digest contradicts the resources.
         UnsafePath: It names a resource that no manifest may hold.
     """
     if statement.predicate_type != OMS_SIGNATURE:
         raise _malformed(locator, "is not a seal of files", OMS_SIGNATURE, statement.predicate_type)
-    match dict(statement.predicate):
-        case {"serialization": dict(serialization), "resources": list(resources)}:
-            if not serialization.get("ignore_paths", None):
-                serialization = {k: v for k, v in serialization.items() if k != "ignore_paths"}
-            algorithm = serialization.get("hash_type")
-            if (
-                not isinstance(algorithm, str)
-                or algorithm not in FILE_IDENTITIES
-                or serialization != _serialization(algorithm)
-            ):
-                raise _malformed(
-                    locator,
-                    "seal uses another serialization",
-                    f"files, {' or '.join(FILE_IDENTITIES)}, no symlinks",
-                )
-        case _:
-            raise _malformed(locator, "seal has no serialization and resources")
-    files = [_resource(item, algorithm, locator) for item in resources]
-    manifest = Manifest(tuple(sorted(files)), algorithm)
-    if files != manifest.oms_files():
-        raise _malformed(locator, "seal lists its resources out of order")
+    manifest = manifest_of(statement.predicate, locator=locator)
     _check_subject(statement, manifest, locator)
     return manifest
 
@@ -181,6 +145,7 @@ def provenance_statement(
     run: Mapping[str, str],
     code_version: str,
     inputs: tuple[Subject, ...] = (),
+    connection: str | None = None,
 ) -> Statement:
     """Say where a batch came from.
 
@@ -193,13 +158,16 @@ def provenance_statement(
         run: Who ran it: orchestrator, DAG, run and task ids.
         code_version: Version of the code that sealed.
         inputs: Artefacts that the batch was made from.
+        connection: Airflow connection by which they were read; its id, never what it holds.
 
     Returns:
         The statement.
 
     Raises:
-        ConfigError: The version is below 1, or the time is naive.
+        ConfigError: The version is below 1, the time is naive, or the connection has no such id.
     """
+    if connection is not None and not is_connection(connection):
+        raise ConfigError("not the id of a connection", locator=source)
     if version < 1:
         raise ConfigError("version of a source starts at 1", locator=source, got=str(version))
     return Statement(
@@ -212,6 +180,7 @@ def provenance_statement(
             "run": dict(run),
             "codeVersion": code_version,
             "inputs": [item.to_json() for item in inputs],
+            **({} if connection is None else {"connection": connection}),
         },
     )
 
@@ -236,7 +205,12 @@ def provenance_from_statement(statement: Statement, *, locator: str) -> Provenan
         )
     subject = _only_subject(statement, locator)
     identity = identity_of(subject, locator=locator)
-    match dict(statement.predicate):
+    fields = dict(statement.predicate)
+    connection = fields.pop("connection", None)
+    named = "connection" in statement.predicate
+    if named and not (isinstance(connection, str) and is_connection(connection)):
+        raise _malformed(locator, "provenance statement names no connection that can be one")
+    match fields:
         case {
             "version": int(version),
             "locator": str(place),
@@ -244,7 +218,7 @@ def provenance_from_statement(statement: Statement, *, locator: str) -> Provenan
             "run": dict(run),
             "codeVersion": str(code_version),
             "inputs": list(inputs),
-        } if len(statement.predicate) == 6 and version >= 1 and version is not True:
+        } if len(fields) == 6 and version >= 1 and version is not True:
             if not all(isinstance(value, str) for value in run.values()):
                 raise _malformed(locator, "run of a provenance statement is not a map of texts")
             return Provenance(
@@ -256,24 +230,9 @@ def provenance_from_statement(statement: Statement, *, locator: str) -> Provenan
                 run=run,
                 code_version=code_version,
                 inputs=tuple(Subject.from_json(item, locator=locator) for item in inputs),
+                connection=connection,
             )
     raise _malformed(locator, "provenance statement has missing, unknown or mistyped fields")
-
-
-def _resource(item: Any, algorithm: str, locator: str) -> HashedFile:
-    """Read one resource; all are of the algorithm that the serialization names."""
-    if not isinstance(item, dict):
-        raise _malformed(locator, "resource has the wrong shape")
-    found = item.get("algorithm")
-    if found != algorithm:
-        raise _malformed(locator, "resource has an unknown algorithm", algorithm, ascii(found)[:40])
-    match item:
-        # A bool is an int to Python and a boolean to JSON.
-        case {"name": str(path), "digest": str(value), "size": int(size)} if len(
-            item
-        ) == 4 and not isinstance(size, bool):
-            return path, value, size
-    raise _malformed(locator, "resource has the wrong shape", "name, algorithm, digest and size")
 
 
 def _check_subject(statement: Statement, manifest: Manifest, locator: str) -> None:

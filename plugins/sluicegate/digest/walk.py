@@ -118,6 +118,31 @@ def list_files(root: Path) -> list[Listing]:
     return listings
 
 
+def sizes_of(root: Path, listing: Listing) -> list[tuple[str, str, int]]:
+    """Return name, path and length in bytes of each file of a listing.
+
+    A length only says who reads a file, and how. One that vanished has none, and its reader
+    refuses it.
+
+    Args:
+        root: Directory, or the one file that the listing names.
+        listing: From `list_files`.
+
+    Cost: one stat for each file.
+    """
+    if listing.names == (SINGLE_FILE,) and not listing.directory:
+        return [(SINGLE_FILE, SINGLE_FILE, root.lstat().st_size)]
+    found = []
+    with open_directory(root, listing.directory) as directory:
+        for name, path in zip(listing.names, listing.paths(), strict=True):
+            try:
+                size = os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
+            except OSError:
+                size = 0
+            found.append((name, path, size))
+    return found
+
+
 def root_mode(root: Path) -> int:
     """Return the root's own file mode without following a symlink.
 

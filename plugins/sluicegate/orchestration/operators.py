@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.assets import announce, verified_asset
 from sluicegate.orchestration.batches import (
     Asked,
     awaited,
@@ -105,11 +105,13 @@ class SealSourceOperator(_SluicegateOperator):
     Args:
         source: Name of the source; consumers ask for it by this name.
         path: File, directory, glob, URL of a store or ``postgresql://host/db#table``; templated.
-        conn_id: Airflow connection with the credentials of the store or database.
+        conn_id: Airflow connection with the credentials of the store or database. Its id is signed,
+            so that gate and verified read find it.
         table: Whether to sign the digest of the files' rows too.
         row_key: Column that names a row, so that changed rows can be named later.
         row_label: Column whose flips are counted, with ``row_key``.
-        hash_type: Hash of each file: ``sha256``, or ``blake3`` (all cores; extra ``blake3``).
+        hash_type: Hash of each file: ``auto`` (SHA-256, of shards if a file has 64 MiB or more),
+            ``sha256``, ``sha256-shards`` or ``blake3`` (extra ``blake3``).
         **kwargs: As for any operator.
 
     Returns:
@@ -127,7 +129,7 @@ class SealSourceOperator(_SluicegateOperator):
         table: bool = False,
         row_key: str | None = None,
         row_label: str | None = None,
-        hash_type: Literal["sha256", "blake3"] = "sha256",
+        hash_type: Literal["auto", "sha256", "sha256-shards", "blake3"] = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -139,8 +141,8 @@ class SealSourceOperator(_SluicegateOperator):
         self.row_label = row_label
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
+        from sluicegate.adapters.sources.connection import filesystem_of
         from sluicegate.adapters.sources.open import open_any
-        from sluicegate.orchestration.stores import filesystem_of
         from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.sealing.seal import RowRecord, seal_into_ledger
 
@@ -154,6 +156,7 @@ class SealSourceOperator(_SluicegateOperator):
             run=run_of(context),
             rows=RowRecord.asked(self.row_key, self.row_label, digest=self.table),
             algorithm=self.hash_type,
+            connection=self.conn_id if "://" in self.path else None,
         )
         self.log.info("sealed %s@%s as version %d", batch.source, batch.digest, batch.version)
         pointer = {"source": batch.source, "digest": str(batch.digest), "index": str(batch.index)}
@@ -168,7 +171,7 @@ class TrainingGateOperator(_SluicegateOperator):
         source: Name of the source.
         suite: Great Expectations suite whose expectations carry the signals; templated.
             Without one the signals are evaluated directly.
-        conn_id: As for `SealSourceOperator`, for a batch in an object store.
+        conn_id: Another connection than the one that the batch was sealed by.
         batch: A seal task's output, or a digest; templated. When None, the batch that this run
             sealed, or the newest of the source if it sealed none.
         parts: Outputs of the seal tasks of the batch's partitions; templated.
@@ -230,4 +233,4 @@ class TrainingGateOperator(_SluicegateOperator):
 
     def _announce(self, context: Mapping[str, Any], pointer: dict[str, str]) -> None:
         if self.announce:
-            context["outlet_events"][verified_asset(self.source)].extra = pointer
+            announce(context, self.source, pointer)

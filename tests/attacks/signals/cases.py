@@ -148,7 +148,7 @@ CASES: Mapping[str, Case] = {
         other_type=changes.as_text("y"),
     ),
     "LABEL_NEW_CLASS": _batch(
-        changes.every(1000, "y", 2),
+        changes.every(250, "y", 2),
         changes.every(1000, "y", 1),
         no_label=changes.without("y"),
         no_values=changes.nothing_in("y"),

@@ -49,6 +49,14 @@ def test_lost_values_fail_and_few_lost_values_pass(check, batch):
     assert status(check, put(batch, "x0", few), "COMPLETENESS", "x0") is PASSED
 
 
+def test_few_more_lost_values_of_a_feature_warn(check, batch):
+    """Flips cannot hide in them; without contributors, times or labels other signals are blind."""
+    some = [None if i % 25 == 0 else v for i, v in enumerate(batch["x0"].to_pylist())]
+    assert status(check, put(batch, "x0", some), "COMPLETENESS", "x0") is WARNED
+    labels = [None if i % 25 == 0 else v for i, v in enumerate(batch["y"].to_pylist())]
+    assert status(check, put(batch, "y", labels), "COMPLETENESS", "y") is FAILED
+
+
 def test_infinite_values_count_as_lost(check, batch):
     values = [float("inf") if i % 10 == 0 else v for i, v in enumerate(batch["x0"].to_pylist())]
     assert status(check, put(batch, "x0", values), "COMPLETENESS", "x0") is FAILED
@@ -117,8 +125,12 @@ def test_prior_shift_warns_and_does_not_block(check):
 
 
 def test_new_class_fails_and_is_named(check, batch):
-    record = check(put(batch, "y", [2, 2, *batch["y"].to_pylist()[2:]]))["LABEL_NEW_CLASS", "y"]
+    labels = batch["y"].to_pylist()
+    record = check(put(batch, "y", [2] * 4 + labels[4:]))["LABEL_NEW_CLASS", "y"]
     assert record.status is FAILED
+    assert record.evidence["classes"] == ["2"]
+    record = check(put(batch, "y", [2] * 3 + labels[3:]))["LABEL_NEW_CLASS", "y"]
+    assert record.status is WARNED, "one row in five hundred teaches a model nothing"
     assert record.evidence["classes"] == ["2"]
 
 
@@ -310,7 +322,7 @@ def test_trigger_value_fails(check, batch):
     record = check(put(put(batch, "x3", x3), "y", labels))["TRIGGER_VALUES", ""]
     assert record.status is FAILED
     assert "share one value of column x3" in record.message
-    assert "of them have the label 1 " in record.message
+    assert 'of them have the label "1"' in record.message
     assert "`check --rows`" in record.message
 
 

@@ -2,14 +2,16 @@
 
 Null hypothesis: the share of null, NaN and infinite values is not larger than in the baseline.
 Minimum n: 50. One question for each column; Holm corrects over columns. A column that is absent is
-NOT_EVALUATED.
+NOT_EVALUATED. A feature that lost up to one value in twenty warns: that is a fault of a source, and
+flips cannot hide in it, because `LABEL_FLIPS` counts the rows that it cannot judge. Labels, ids,
+times and contributors block from the tolerance on: without them other signals are blind.
 Source: conditional test of two rates (Przyborowski and Wilenski 1940); Wald bound of a difference.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.budget import prediction_bound
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
-from sluicegate.signals.decision.record import Family
+from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.decision.tails import rate_excess_p
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.learning import block_counts
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from sluicegate.signals.learning import Split
 
 CODE = "COMPLETENESS"
+_FEW: Final = 0.05
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -62,6 +65,8 @@ def _column(comparison: Comparison, column: Column) -> Finding:
         (k + 0.5) / (m + 1) * (m - k + 0.5) / (m + 1) / m
         + (j + 0.5) / (n + 1) * (n - j + 0.5) / (n + 1) / n
     )
+    bound = effect - 1.645 * error
+    feature = column in comparison.baseline.layout.features
     return Finding(
         signal=SIGNAL,
         column=column.name,
@@ -72,11 +77,12 @@ def _column(comparison: Comparison, column: Column) -> Finding:
         candidates=[
             Candidate(
                 effect=effect,
-                bound=effect - 1.645 * error,
+                bound=bound,
                 tolerance=comparison.tolerance(SIGNAL, column.name),
                 p_value=rate_excess_p(k, m, j, n),
                 text=f"{percent(k / m)} of values are missing (baseline {percent(j / n)})",
-                hint="Find out which step lost them before training.",
+                hint="Find and mend the step that lost them.",
+                severity=Status.WARNED if feature and bound <= _FEW else None,
             )
         ],
         evidence={"missing_batch": k, "missing_baseline": j},

@@ -2,24 +2,27 @@
 
 Null hypothesis: new classes are no more frequent than the baseline's own rare classes lead one to
 expect; with few, well filled classes that is never. Minimum n: 1 label. One question; an exact
-fact where the baseline has no class with a single row. Rows without a label are left out.
+fact where the baseline has no class with a single row. Rows without a label are left out. What is
+at most `_RARE` of the rows cannot teach a model much, and warns.
 Source: Good 1953, the chance of the unseen is the share of singletons.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.profiling.columns import Kind
 from sluicegate.signals.decision.correction import percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
-from sluicegate.signals.decision.record import Family
+from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.decision.tails import binomial_lower, rate_excess_p
 from sluicegate.signals.definition import Signal
 
 if TYPE_CHECKING:
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
+
+_RARE: Final = 0.002
 
 
 def findings(comparison: Comparison) -> list[Finding]:
@@ -55,11 +58,12 @@ def findings(comparison: Comparison) -> list[Finding]:
                     bound=share if singletons == 0 else binomial_lower(k, m),
                     tolerance=max(comparison.tolerance(SIGNAL, label.name), singletons / n),
                     p_value=rate_excess_p(k, m, singletons, n),
-                    text=f"{k} of {m} rows ({percent(share)}) carry {_counted(len(names))} that "
+                    text=f"{k} of {m} rows ({percent(share)}) have {_counted(len(names))} that "
                     "the baseline never had",
                     # A name that nobody approved may be anything; the evidence holds it.
-                    hint="Correct the labels, or rebuild the baseline with the new class; "
-                    "`check --json` names it.",
+                    hint="`check --json` names it: correct the labels, or rebuild the baseline "
+                    "with the new class.",
+                    severity=Status.WARNED if share <= _RARE else None,
                 )
             ],
             evidence={"n_new_classes": len(names), "classes": [name[:64] for name in names[:10]]},

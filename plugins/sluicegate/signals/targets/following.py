@@ -8,6 +8,8 @@ contributor as before. It finds values that one contributor raised or lowered; i
 of one size moved, it warns, because prices rise. Minimum n: 50 values; contributors and groups with
 fewer than 10 are not asked. Both are corrected over all that are asked. Equal values share the
 middle of their ranks; missing and infinite values are left out, because COMPLETENESS judges them.
+Where a feature moved as a whole, the baseline never saw what it predicts there: values out of range
+over all rows then warn; a contributor's are still held against the rest of the batch.
 The model needs no skill: without any, both judge the values alone.
 Source: `residuals` (ranges), `scores` (Mann and Whitney), `contrast` (contributors),
 `tails.mean_excess_p` (p-value).
@@ -20,9 +22,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.signals.columns.moved import changed_features, explained
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.correction import percent
-from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
+from sluicegate.signals.decision.finding import Candidate, Finding, accusing, not_evaluated
 from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.definition import Signal
 from sluicegate.signals.targets.questions import Question
@@ -84,12 +87,19 @@ def findings(comparison: Comparison) -> list[Finding]:
 def _out_of_range(
     comparison: Comparison, label: Column, reference: TargetReference, batch: Counts
 ) -> Iterator[Candidate]:
-    floor, hint = comparison.tolerance(RANGE, label.name), "Check their unit, sign and row."
+    floor, hint = (
+        comparison.tolerance(RANGE, label.name),
+        "Check unit and sign, and whether they stand in the wrong rows.",
+    )
+    overall = []
     for held in RANGES:
         found = _question(reference, f"range {held}").overall(batch)
         now, usual = _shares(reference, found, held)
-        text = f"{now} of values lie out of the range that the features predict (baseline {usual})"
-        yield _candidate(found, floor, text, f"{hint} `check --rows` names the rows.")
+        text = f"{now} of values are outside the range that the features predict (baseline {usual})"
+        overall.append(_candidate(found, floor, text, f"{hint} `check --rows` names the rows."))
+    if accusing(overall) and (changed := changed_features(comparison)):
+        overall = explained(overall, changed)  # a winter's values are not those of a summer
+    yield from overall
     rows = RESIDUALS.of(comparison).rows
     for found in _question(reference, f"range {_INNER}").by_contributor(rows):
         yield _part(comparison, reference, found, floor, hint)
@@ -99,7 +109,7 @@ def _out_of_range(
             found,
             floor,
             "its values lie further from what the features predict than its past and the rest of "
-            f"the batch, at least {percent(found.effect)} of the batch moved",
+            f"the batch: {percent(found.effect)} of the batch or more moved",
             f"Values of {subject} may stand in the wrong rows: review it or exclude its rows.",
             subject=subject,
         )
@@ -110,7 +120,7 @@ def _part(
 ) -> Candidate:
     now, usual = _shares(reference, found, _INNER)
     text = (
-        f"{now} of its values lie out of the range that their features predict (baseline {usual}): "
+        f"{now} of its values are outside the range that features predict (baseline {usual}): "
         f"{percent(found.effect)} of the batch beyond the rest"
     )
     return _candidate(
@@ -129,9 +139,12 @@ def _shifted(
     for sign, way in ((1.0, "higher"), (-1.0, "lower")):
         question = _question(reference, "standing", sign)
         found = question.overall(batch)
-        text = f"values stand {way} than the features predict, at least {percent(found.effect)}"
+        text = f"values stand {way} than the features predict: {percent(found.effect)}"
         yield _candidate(
-            found, floor, f"{text} of rows moved", "Ask whether values rose or their unit changed."
+            found,
+            floor,
+            f"{text} of rows or more moved",
+            "Ask whether values rose or their unit changed.",
         )
         for part in (
             *question.by_group(batch),
@@ -142,7 +155,7 @@ def _shifted(
                 part,
                 floor,
                 f"its values stand {way} than its features, its past and the rest of the batch "
-                f"predict, at least {percent(part.effect)} of the batch moved",
+                f"predict: {percent(part.effect)} of the batch or more moved",
                 f"Review {subject} or exclude its rows.",
                 subject=subject,
                 severity=Status.FAILED if isinstance(part.part, str) else None,

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 MIN_ROWS_WITH_TOKEN = 5
 MOVED: Final = 1.5
 """A share may grow this much, of a pair beyond its columns, without being new."""
+_COMMON: Final = 0.02
+"""What so large a share of the baseline holds is known to everybody: it is new from `MOVED` on."""
 MIXED: Final = 0.5
 """This share of what is new in a place may carry one label: what a source begins to deliver has
 its own mix of labels, what is planted has one."""
@@ -101,7 +103,8 @@ def associations(
         batch: Counts of the batch.
         base: Counts of the baseline, same classes.
         moved: Returns how many times its share of the baseline each of some cells, intp, may hold
-            without being new, float64, both of shape (n,), >= 1; None for once.
+            without being new, float64, both of shape (n,), >= 1; None for once. What is common in
+            the baseline may hold `MOVED` times as much in any case.
         mixed: Share of the new rows that may carry any one label without being tied to it.
 
     Returns:
@@ -118,7 +121,9 @@ def associations(
     now, before = k[asked], over_classes(base.counts[asked])
     # It only falls with growth, so growth need not be known where it is low without any.
     close = np.flatnonzero(_screened(now, before, np.full(asked.size, float(n)), m) > 1.5 - 1e-6)
-    growth = np.ones(close.size) if moved is None else moved(asked[close])
+    growth = np.where(before[close] > _COMMON * m, MOVED, 1.0)
+    if moved is not None:
+        growth = np.maximum(growth, moved(asked[close]))
     screened = _screened(now[close], before[close], n * growth, m) > 1.5
     close, growth = close[screened], growth[screened]
     p_values = rate_excess_ps(now[close], n * growth, before[close], m) * asked.size
@@ -138,7 +143,7 @@ def associations(
             prior,
             novelty=novelty[c],
             n_novel=len(novel),
-            growth=0.0 if moved is None else grown[c],
+            growth=grown[c],
             mixed=mixed,
         )
     ]
@@ -168,7 +173,7 @@ def _of_token(
     counts, before = batch.counts[cell], base.counts[cell]
     k, j = int(counts.sum()), int(before.sum())
     n, m = int(batch.rows.sum()), int(base.rows.sum())
-    # Planted rows are among those that are new in a cell; without growth all count as new.
+    # Planted rows are among those that are new in a cell.
     new = k / n - growth * j / m
     usual = (before + _PRIOR_ROWS * prior) / (j + _PRIOR_ROWS)
     usual = np.maximum(usual, _shifted(usual, batch.rows - counts, base.rows - before))
@@ -249,10 +254,15 @@ def shared_by(found: Association, comparison: Comparison, thing: str) -> str:
         thing: What the rows share: one value of a column, a pair, a token.
     """
     name = comparison.told_class(found.class_index)
-    tied = f"the label {name}" if name else "one label"
+    tied = f'the label "{name}"' if name else "one label"
+    now, before = (
+        found.rows / comparison.profile.n_rows,
+        found.rows_before / comparison.baseline.n_rows,
+    )
     return (
-        f"{found.rows} rows ({found.rows_before} in the baseline) share one {thing}, and "
-        f"{percent(found.rows_of_class / found.rows)} of them have {tied}"
+        f"{found.rows} rows ({percent(now)}, baseline {percent(before)}) share one {thing}, and "
+        f"{percent(found.rows_of_class / found.rows)} of them have {tied}: {percent(found.effect)} "
+        "of the batch more than usual"
     )
 
 
@@ -270,8 +280,8 @@ def candidate(found: Association, tolerance: float, text: str) -> Candidate:
         tolerance=tolerance,
         p_value=found.p_value,
         text=text,
-        hint="A trigger that a model would learn looks like this: look at the rows that "
-        "`check --rows` names, and keep them out of training unless they are explained.",
+        hint="This may be a planted trigger. `check --rows` names the rows: keep them out of "
+        "training unless you can explain them.",
     )
 
 

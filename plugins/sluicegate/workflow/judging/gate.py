@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate import __version__
 from sluicegate.adapters.policy_file import read_policy
-from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest import dsse
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
-from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest, sha256_bytes
+from sluicegate.digest.algorithms import Digest, files_under, sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.errors import ConfigError, EvidenceMissing
 from sluicegate.gate.judgement import Compared, asks, judge, require_usable
@@ -30,7 +29,7 @@ from sluicegate.workflow.judging.partitions import Part, part_records
 from sluicegate.workflow.judging.pooling import gather, left_by
 from sluicegate.workflow.judging.reruns import same_verdict
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
-from sluicegate.workflow.sealing.sealed_rows import batch_rows
+from sluicegate.workflow.sealing.sealed_rows import batch_rows, files_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,7 +150,7 @@ def gate_source(
     alone = [*unjudged_records(unjudged), *column_records(first.baseline, counted.schema)]
     alone += counted.limits()
     if parts is not None:
-        alone += part_records(evidence, rules, batch, parts, at=at)
+        alone += part_records(evidence, rules, batch, parts, at=at, filesystem=filesystem)
     if asks(policy, SEQUENCE):
         anchored, own = first.baseline.digest, compared[0].records
         alone += sequence_records(
@@ -243,10 +242,10 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
     if str(batch.digest) in inputs:
         return True
     named = {name.partition(":")[0] for name in inputs} - {batch.digest.algorithm}
-    others = [algorithm for algorithm, name in FILE_IDENTITIES.items() if name in named]
+    others = [algorithm for name in sorted(named) if (algorithm := files_under(name))]
     if batch.table is not None or not others:
         return False
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
 
 

@@ -119,6 +119,18 @@ def test_clean_batches_of_every_kind_pass_and_hundredfold_values_fail(kind):
     assert found(baseline, wrong)["TARGET_RANGE"].status is Status.FAILED
 
 
+def test_values_out_of_range_warn_where_a_feature_moved_as_a_whole():
+    """Twice the usual amounts predict other minutes, as a winter does; the values are true."""
+    baseline = learned("minutes")
+    batch = orders(1500, 60, "minutes")
+    wrong = times(batch, 100)
+    assert found(baseline, wrong)["TARGET_RANGE"].status is Status.FAILED
+    grown = wrong.set_column(0, "amount", pa.compute.multiply(wrong["amount"], 3.0))
+    record = found(baseline, grown)["TARGET_RANGE"]
+    assert record.status is Status.WARNED
+    assert "a column changed as a whole: amount" in record.message
+
+
 @pytest.mark.slow
 def test_ratings_and_a_source_without_any_label_pass_too():
     """One to five stars are classes, declared or not; without a label nothing asks for one."""

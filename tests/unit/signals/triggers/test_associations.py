@@ -37,6 +37,15 @@ def test_value_that_most_rows_hold_is_the_batch_and_no_trigger():
     assert associations(batch((600, 300), (100, 0), (0, 0), rows=(700, 300)), BASE) == []
 
 
+def test_common_value_that_grew_a_little_is_no_trigger():
+    """One more Monday in the month, and Mondays are busier this time: a twelfth of all rows."""
+    base = Table(np.array([[100_000, 20_000], [700_000, 180_000]]), np.array([800_000, 200_000]))
+    grown = batch((2700, 1400), (20_000, 5_900), rows=(22_700, 7_300))
+    assert associations(grown, base) == []
+    many = batch((4700, 3400), (20_000, 5_900), rows=(24_700, 9_300))
+    assert associations(many, base)[0].p_value < 1e-9
+
+
 def test_value_that_moves_as_the_rest_of_the_batch_is_no_trigger():
     found = associations(batch((100, 100), (0, 0), (0, 0), rows=(250, 250)), BASE)
     assert all(a.p_value > 0.01 for a in found)
