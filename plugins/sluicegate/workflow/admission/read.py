@@ -90,7 +90,7 @@ def stream_verified(
     at: datetime | None = None,
     filesystem: Any = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of an admitted batch with bounded memory.
+    """Yield the rows of an admitted batch, which nobody holds all together.
 
     Args:
         source: Name of the source.
@@ -101,14 +101,19 @@ def stream_verified(
         filesystem: As `open_verified`.
 
     Yields:
-        Record batches of at most 65,536 rows, files in manifest order. No row of a file is
-        yielded before all its bytes matched.
+        Record batches of one schema and at most 65,536 rows, files in manifest order. No row of a
+        file is yielded before all its bytes matched, but a later file may turn out to be another
+        than the sealed one: what was made of the rows before it counts only after the last.
 
     Raises:
         SluicegateError: As `open_verified`; UnreadableData if the bytes are no table.
 
     Cost:
-        As `open_verified`, and one write of every file above 32 MiB; memory for a row group.
+        As `open_verified`, and one write of every file above 32 MiB to the temporary directory.
+        Memory for 64 MiB of small files, a row group of Parquet or one file of text.
+
+    Example:
+        ``for batch in sluicegate.stream_verified("flights"): model.partial_fit(batch)``
     """
     admission = _admission(source, home, at)
     if admission.batch.table is not None:
