@@ -21,6 +21,7 @@ COVERED_BY = {
     "airflow/test_instance.py": "cli.demo.airflow_env cli.demo.processes",
     "airflow/test_layouts.py": "orchestration.plugin",
     "airflow/test_sealed_chain.py": "orchestration.operators_sealed",
+    "airflow/test_stores.py": "adapters.sources.connection",
     "attacks/labels/test_broken_features.py": "signals.model.evidence signals.labels.questions",
     "attacks/formats/test_bounds.py": "adapters.files.parquet_rows gate.limits",
     "attacks/signals/test_every_signal.py": """signals.arrival.burst_rows

@@ -12,12 +12,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from sluicegate.adapters.files.formats import is_marker
-from sluicegate.adapters.sources.open import open_source
 from sluicegate.errors import ConfigError, ManifestMismatch
 from sluicegate.workflow.admission.admit import Admission, admit_training
 from sluicegate.workflow.admission.admitted import Admitted
 from sluicegate.workflow.evidence.home import SluiceHome
-from sluicegate.workflow.sealing.sealed_rows import refuse_layout_of, verified_stream
+from sluicegate.workflow.sealing.sealed_rows import (
+    files_of,
+    refuse_layout_of,
+    verified_stream,
+    way_to,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +56,8 @@ def open_verified(
         home: Paths of the installation. When None, the one that admitted the task; outside a
             guarded task, the environment's.
         at: Aware UTC; now when None.
-        filesystem: fsspec file system with credentials, for a batch in an object store.
+        filesystem: fsspec file system with credentials, for a batch in an object store. When None,
+            that of the Airflow connection by which the batch was sealed.
 
     Yields:
         Path inside the batch and its bytes, in manifest order. Markers such as ``_SUCCESS`` are
@@ -136,7 +141,8 @@ def load_verified(
         files: As `open_verified`.
         home: As `open_verified`.
         at: Aware UTC; now when None.
-        filesystem: fsspec file system with credentials, for a batch in an object store.
+        filesystem: fsspec file system with credentials, for a batch in an object store. When None,
+            that of the Airflow connection by which the batch was sealed.
         session: SparkSession for ``spark``; DuckDB connection for ``duckdb``, a new one when
             None.
 
@@ -185,7 +191,7 @@ def _rows(
     if partitions:
         raise ConfigError("a table has no partitions or files", locator=batch.source)
     assert batch.table is not None  # noqa: S101 - the callers ask
-    rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
+    rows = verified_rows(open_rows(batch.location, url=way_to(batch, filesystem)), batch.table)
     return Meter(admission.limits, batch.source).counted(rows)
 
 
@@ -201,14 +207,11 @@ def _files(
     if marker := next(filter(is_marker, files), None):
         raise ConfigError("is a marker and holds no data", locator=f"{batch.source}: {marker!a}")
     if files:
-        chosen, data = (
-            batch.entries_of(files),
-            open_source(batch.location, filesystem=filesystem, follow=False),
-        )
+        chosen, data = batch.entries_of(files), files_of(batch, filesystem)
         refuse_layout_of(data, files)
         return data, chosen
     sealed = batch.manifest
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     refuse_layout_of(data, sealed.paths)
     _require_same_files(data, set(sealed.paths))
     if not partitions:
