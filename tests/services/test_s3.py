@@ -168,6 +168,62 @@ def test_batch_in_the_store_is_sealed_judged_and_read(in_store, s3):
     assert sum(batch.num_rows for batch in streamed) == 3000
 
 
+@pytest.mark.airflow
+def test_verified_read_and_gate_find_the_credentials_of_the_seal(site, s3, monkeypatch):  # noqa: F811
+    """The training code names no file system: the seal says by which connection it read."""
+    from airflow.sdk.io import store
+
+    monkeypatch.setattr(store, "_STORE_CACHE", {})
+    store.attach(protocol="s3", conn_id="objects", fs=s3)
+    s3.put(str(site.clean / "part.parquet"), "training/flights/month=04/part.parquet")
+    site.accept_extra_columns()
+    sealed = seal_into_ledger(
+        open_source("s3://training/flights", filesystem=s3),
+        "src",
+        evidence=site.evidence(),
+        signer=site.signer("source"),
+        at=AT,
+        run=RUN,
+        connection="objects",
+    )
+    assert (sealed.location, sealed.connection) == ("s3://training/flights", "objects")
+    signers = GateSigners(site.signer("gate"), site.signer("ledger"))
+    issued, _ = gate_source(
+        site.home, "src", signers=signers, at=AT, run=RUN, runner=evaluate_directly
+    )
+    assert issued.verdict.result is not Status.FAILED
+    assert len(load_verified("src", home=site.home, at=AT)) == 3000
+    (name, data), *more = open_verified("src", home=site.home, at=AT)
+    assert (name, data, more) == (
+        "month=04/part.parquet", (site.clean / "part.parquet").read_bytes(), [],
+    )  # fmt: skip
+    s3.pipe("training/flights/month=04/part.parquet", b"poison")
+    with pytest.raises(DigestMismatch):
+        load_verified("src", home=site.home, at=AT)
+
+
+def test_check_and_baseline_build_read_a_store(s3, s3_options, tmp_path, monkeypatch, capsys):
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_ENDPOINT_URL": s3_options["endpoint_url"],
+    }.items():
+        monkeypatch.setenv(name, value)
+    pq.write_table(rows(1), tmp_path / "one.parquet")
+    pq.write_table(rows(2), tmp_path / "two.parquet")
+    s3.put(str(tmp_path / "one.parquet"), "training/built/one.parquet")
+    s3.put(str(tmp_path / "two.parquet"), "training/later/two.parquet")
+    (tmp_path / "schema.yaml").write_text("".join(f"{k}: {v}\n" for k, v in SCHEMA.items()))
+    out = str(tmp_path / "baseline")
+    schema = str(tmp_path / "schema.yaml")
+    build = ["baseline", "build", "s3://training/built", "--schema", schema, "--out", out]
+    assert cli.main(build) == 0
+    assert cli.main(["check", "s3://training/later", "--baseline", out]) in {0, 1}
+    said = capsys.readouterr()
+    assert "3000 rows" in said.out
+    assert said.err == ""
+
+
 def test_label_flip_in_the_store_is_found_by_the_verified_read(in_store, s3, tmp_path):
     pq.write_table(flipped(rows(2), "c1"), tmp_path / "bad.parquet")
     s3.put(str(tmp_path / "bad.parquet"), "training/flights/month=04/part.parquet")

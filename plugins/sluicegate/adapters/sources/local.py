@@ -50,7 +50,7 @@ class LocalFiles:
 
     def names(self) -> list[str]:
         """List the files."""
-        return [found.path for found in walk(self.root)]
+        return walk(self.root)
 
     def sizes(self) -> dict[str, int]:
         """Look at the files."""

@@ -13,15 +13,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from sluicegate.adapters.files.formats import is_marker
-from sluicegate.adapters.sources.open import open_source
 from sluicegate.errors import ConfigError, ManifestMismatch
 from sluicegate.workflow.admission.admit import Admission, admit_training
 from sluicegate.workflow.admission.admitted import Admitted
 from sluicegate.workflow.evidence.home import SluiceHome
 from sluicegate.workflow.sealing.sealed_rows import (
+    files_of,
     refuse_layout_of,
     verified_files,
     verified_stream,
+    way_to,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def open_verified(
         home: Paths of the installation. When None, the one that admitted the task; outside a
             guarded task, the environment's.
         at: Aware UTC; now when None.
-        filesystem: fsspec file system with credentials, for a batch in an object store.
+        filesystem: fsspec file system with credentials, for a batch in an object store. When None,
+            that of the Airflow connection by which the batch was sealed.
 
     Yields:
         Path inside the batch and its bytes, in manifest order. Markers such as ``_SUCCESS`` are
@@ -151,7 +153,8 @@ def load_verified(
             by shards nothing else is read; any other file is read whole.
         home: As `open_verified`.
         at: Aware UTC; now when None.
-        filesystem: fsspec file system with credentials, for a batch in an object store.
+        filesystem: fsspec file system with credentials, for a batch in an object store. When None,
+            that of the Airflow connection by which the batch was sealed.
         session: SparkSession for ``spark``; DuckDB connection for ``duckdb``, a new one when
             None.
 
@@ -220,7 +223,7 @@ def _rows(
     if partitions:
         raise ConfigError("a table has no partitions or files", locator=batch.source)
     assert batch.table is not None  # noqa: S101 - the callers ask
-    rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
+    rows = verified_rows(open_rows(batch.location, url=way_to(batch, filesystem)), batch.table)
     counted = Meter(admission.limits, batch.source).counted(rows)
     wanted = _checked(columns)
     if wanted is None:
@@ -242,14 +245,11 @@ def _files(
     if marker := next(filter(is_marker, files), None):
         raise ConfigError("is a marker and holds no data", locator=f"{batch.source}: {marker!a}")
     if files:
-        chosen, data = (
-            batch.entries_of(files),
-            open_source(batch.location, filesystem=filesystem, follow=False),
-        )
+        chosen, data = batch.entries_of(files), files_of(batch, filesystem)
         refuse_layout_of(data, files)
         return data, chosen
     sealed = batch.manifest
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     refuse_layout_of(data, sealed.paths)
     _require_same_files(data, set(sealed.paths))
     if not partitions:
@@ -271,17 +271,19 @@ def _admission(source: str, home: SluiceHome | None, at: datetime | None) -> Adm
 
 def _same_home(admitted: SluiceHome, asked: SluiceHome | None) -> SluiceHome:
     """Return the installation that admitted the task; no other one may read."""
-    if asked is not None and (asked.root.resolve(), asked.ledger_url) != (
-        admitted.root.resolve(),
-        admitted.ledger_url,
-    ):
+    if asked is not None and _installation(asked) != _installation(admitted):
         raise ConfigError(
             "another installation than the one that admitted this task",
-            locator=str(asked.root),
-            expected=str(admitted.root),
+            locator=asked.place,
+            expected=admitted.place,
             next_step="Leave `home` out in a guarded task.",
         )
     return admitted
+
+
+def _installation(home: SluiceHome) -> tuple[object, ...]:
+    # Of a published home another release is the same installation.
+    return (home.published or home.root.resolve(), home.ledger_url)
 
 
 def _require_same_files(data: ByteSource, sealed: set[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from sluicegate.adapters.sources.rows import open_rows
@@ -41,6 +42,42 @@ IN_MEMORY_BYTES: Final = 32 << 20
 sealed by shards, else through disk when rows stream."""
 
 
+def way_to(batch: SealedBatch, filesystem: Any = None) -> Any:
+    """Return by which file system or database URL a batch is read.
+
+    Args:
+        batch: Verified.
+        filesystem: What the caller has: a file system or URL, a function of the location that
+            returns one or None, or None.
+
+    Returns:
+        That, or what the connection gives that the seal names.
+    """
+    if filesystem is not None or batch.connection is None:
+        return filesystem
+    from sluicegate.adapters.sources.connection import filesystem_as_sealed
+
+    return partial(filesystem_as_sealed, conn_id=batch.connection)
+
+
+def files_of(batch: SealedBatch, filesystem: Any = None) -> ByteSource:
+    """Open the files of a sealed batch where its seal says they are.
+
+    Args:
+        batch: Verified; not rows of a table.
+        filesystem: As `way_to`.
+
+    Returns:
+        The files, not yet verified.
+
+    Raises:
+        ConfigError: As `open_source`.
+    """
+    from sluicegate.adapters.sources.open import open_source
+
+    return open_source(batch.location, filesystem=way_to(batch, filesystem), follow=False)
+
+
 def batch_table(
     batch: SealedBatch,
     filesystem: Any = None,
@@ -69,11 +106,10 @@ def batch_table(
     import pyarrow as pa
 
     from sluicegate.adapters.files.table_files import TableFiles
-    from sluicegate.adapters.sources.open import open_source
 
     if batch.table is not None:
         return pa.Table.from_batches(_table_rows(batch, filesystem, limits))
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     entries = batch.manifest.entries
     refuse_layout_of(data, [entry.path for entry in entries])
     files = TableFiles(data.location, limits, unjudged, dialect)
@@ -109,12 +145,11 @@ def batch_rows(
     """
     from sluicegate.adapters.files.layout import merged
     from sluicegate.adapters.files.table_files import TableFiles
-    from sluicegate.adapters.sources.open import open_source
 
     if batch.table is not None:
         yield from _table_rows(batch, filesystem, limits)
         return
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     entries = batch.manifest.entries
     refuse_layout_of(data, [entry.path for entry in entries])
     files = TableFiles(data.location, limits, unjudged, dialect)
@@ -221,7 +256,7 @@ def _table_rows(batch: SealedBatch, filesystem: Any, limits: Limits) -> Iterator
     from sluicegate.adapters.files.bounds import Meter
 
     assert batch.table is not None  # noqa: S101 - the callers ask
-    rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
+    rows = verified_rows(open_rows(batch.location, url=way_to(batch, filesystem)), batch.table)
     return Meter(limits, batch.source).counted(rows)
 
 
