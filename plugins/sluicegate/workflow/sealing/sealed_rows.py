@@ -10,15 +10,16 @@ from __future__ import annotations
 import tempfile
 from contextlib import closing, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from sluicegate.adapters.sources.rows import open_rows
+from sluicegate.digest.verified_ranges import RUN_BYTES
 from sluicegate.errors import DigestMismatch, EvidenceMissing
 from sluicegate.gate.limits import DEFAULT, UNLIMITED
 from sluicegate.profiling.csv_dialect import UNDECLARED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.verified import Evidence
 
 IN_MEMORY_BYTES: Final = 32 << 20
-"""Files up to this size are verified in memory when rows stream; larger ones through disk."""
+"""Files up to this size are verified whole in memory; larger ones range by range if they were
+sealed by shards, else through disk when rows stream."""
 
 
 def way_to(batch: SealedBatch, filesystem: Any = None) -> Any:
@@ -111,7 +113,8 @@ def batch_table(
     entries = batch.manifest.entries
     refuse_layout_of(data, [entry.path for entry in entries])
     files = TableFiles(data.location, limits, unjudged, dialect)
-    return files.table((entry.path, data.view_verified(entry)) for entry in entries)
+    with closing(verified_files(data, entries)) as opened:
+        return files.table(opened)
 
 
 def batch_rows(
@@ -156,7 +159,10 @@ def batch_rows(
 def verified_stream(
     data: ByteSource, entries: Sequence[FileEntry], files: TableFiles
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of sealed files, each only after all bytes of its file matched.
+    """Yield the rows of sealed files, each only after the bytes of its file matched.
+
+    Of a file in shards above 32 MiB these are the bytes that the rows were read from, of any other
+    all of them.
 
     Args:
         data: Where the files lie.
@@ -166,8 +172,9 @@ def verified_stream(
     Raises:
         SluicegateError: As `batch_table`.
 
-    Cost: one read and one hash of each file, and one write of those above 32 MiB to private disk;
-        memory for 32 MiB of files beside what `TableFiles.stream` takes.
+    Cost: one read and one hash of each file, and one write of those above 32 MiB to private disk
+        that were not sealed by shards; memory for 32 MiB of files, or 64 MiB of one in shards,
+        beside what `TableFiles.stream` takes.
     """
     sealed = {entry.path: entry for entry in entries}
     held: dict[str, bytes] = {}
@@ -178,7 +185,7 @@ def verified_stream(
         nonlocal room
         entry = sealed[name]
         if name not in held:
-            if entry.size_bytes > room:
+            if entry.size_bytes > room or by_ranges(entry, files.columns):
                 return closing(data.glance(name))
             room -= entry.size_bytes
             held[name] = data.read_verified(entry)
@@ -189,11 +196,60 @@ def verified_stream(
         if name in held:
             room += sealed[name].size_bytes
             return nullcontext(held.pop(name))
-        if sealed[name].size_bytes <= IN_MEMORY_BYTES:
-            return nullcontext(data.view_verified(sealed[name]))
-        return closing(data.copy_verified(sealed[name]))
+        return verified_file(data, sealed[name], files.columns)
 
     yield from files.stream(list(sealed), look=look, read=read)
+
+
+def by_ranges(entry: FileEntry, columns: Sequence[str] | None) -> bool:
+    """Return whether a file is read range by range and never whole.
+
+    Args:
+        entry: In a verified manifest.
+        columns: The only columns that are wanted; None for all.
+    """
+    # Of a small file the ranges of some columns are most of the shards.
+    smallest = IN_MEMORY_BYTES if columns is None else 2 * RUN_BYTES
+    return bool(entry.shards) and entry.size_bytes > smallest
+
+
+def verified_file(
+    data: ByteSource, entry: FileEntry, columns: Sequence[str] | None, *, whole: bool = False
+) -> AbstractContextManager[Part]:
+    """Open a sealed file for a reader of rows.
+
+    Args:
+        data: Where the file lies.
+        entry: Its entry in a verified manifest.
+        columns: The only columns that are wanted; None for all.
+        whole: Verify in memory what can only be verified whole; else large files on private disk.
+
+    Raises:
+        SluicegateError: As `batch_table`.
+    """
+    if by_ranges(entry, columns):
+        return cast("AbstractContextManager[BinaryIO]", data.ranges_verified(entry))
+    if whole or entry.size_bytes <= IN_MEMORY_BYTES:
+        return nullcontext(data.view_verified(entry))
+    return closing(data.copy_verified(entry))
+
+
+def verified_files(
+    data: ByteSource, entries: Iterable[FileEntry], columns: Sequence[str] | None = None
+) -> Generator[tuple[str, Part]]:
+    """Yield sealed files one by one, open until the next, for a reader that keeps all rows.
+
+    Args:
+        data: Where the files lie.
+        entries: Theirs in a verified manifest.
+        columns: The only columns that are wanted; None for all.
+
+    Raises:
+        SluicegateError: As `batch_table`.
+    """
+    for entry in entries:
+        with verified_file(data, entry, columns, whole=True) as part:
+            yield entry.path, part
 
 
 def _table_rows(batch: SealedBatch, filesystem: Any, limits: Limits) -> Iterator[pa.RecordBatch]:
