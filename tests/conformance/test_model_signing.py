@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from sluicegate.attest.predicates import seal_statement
 from sluicegate.attest.statement import Statement
 from sluicegate.digest.manifest import build_manifest
 
@@ -131,3 +132,63 @@ def test_root_digest_is_the_one_model_signing_computes(directory, tmp_path, sign
     assert [item["name"] for item in statement.predicate["resources"]] == [
         path for path, _, _ in manifest.oms_files()
     ]
+
+
+SHARDS = "sha256-shards-100000"
+
+
+def _sharded(tmp_path, signer, source, n_bytes):
+    """Return the statement that model_signing itself signs with its shard serialization."""
+    import model_signing.hashing
+    import model_signing.signing
+
+    key, signature = tmp_path / "key.pem", tmp_path / "theirs.json"
+    key.write_bytes(signer.private_pem())
+    hashing = model_signing.hashing.Config().use_shard_serialization(shard_size=n_bytes)
+    config = model_signing.signing.Config().use_elliptic_key_signer(private_key=key)
+    config.set_hashing_config(hashing).sign(source, signature)
+    envelope = json.loads(signature.read_bytes())["dsseEnvelope"]
+    return Statement.from_bytes(base64.b64decode(envelope["payload"]))
+
+
+@pytest.mark.parametrize("n_bytes", [1, 15, 1 << 20, 1_000_000_000])
+def test_shards_are_those_of_model_signing(directory, tmp_path, signer, n_bytes):
+    if n_bytes < 100:
+        (directory / "big.bin").write_bytes(bytes(range(40)))
+    theirs = _sharded(tmp_path, signer, directory, n_bytes)
+    manifest = build_manifest(directory, algorithm=f"sha256-shards-{n_bytes}")
+    ours = seal_statement("flights", manifest)
+    assert ours.predicate["resources"] == theirs.predicate["resources"]
+    assert ours.predicate["serialization"].items() <= theirs.predicate["serialization"].items()
+    assert ours.subjects[0].digest["sha256"] == theirs.subjects[0].digest["sha256"]
+
+
+@pytest.mark.parametrize("name", ["", "big.bin"])
+def test_a_flipped_byte_in_any_shard_is_rejected(directory, seal, public_key_file, name):
+    source = directory / name
+    bundle = seal(source, SHARDS)
+    _verify(bundle, source, public_key_file)
+    target = source if name else directory / "big.bin"
+    size = target.stat().st_size
+    for position in [*range(7, size, 100_000), 99_999, 100_000, size - 1]:
+        _flip(target, position)
+        with pytest.raises(ValueError, match="Hash mismatch"):
+            _verify(bundle, source, public_key_file)
+        _flip(target, position)
+    _verify(bundle, source, public_key_file)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "big.bin").write_bytes((root / "big.bin").read_bytes()[:-1]),
+        lambda root: (root / "big.bin").write_bytes((root / "big.bin").read_bytes() + b"x"),
+        lambda root: (root / "big.bin").rename(root / "big.txt"),
+        lambda root: (root / "new.csv").write_bytes(b"1"),
+    ],
+)
+def test_changed_files_of_a_seal_by_shards_are_rejected(directory, seal, public_key_file, change):
+    bundle = seal(directory, SHARDS)
+    change(directory)
+    with pytest.raises(ValueError, match="mismatch"):
+        _verify(bundle, directory, public_key_file)

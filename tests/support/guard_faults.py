@@ -331,8 +331,8 @@ class FaultySource:
         return self.site.root / "sources" / self.name / name
 
 
-def _nan_p_value(table, baseline, policy):
+def _nan_p_value(batches, baselines, policy):
     """Stand in for a signal whose statistics broke: NaN is no answer."""
-    found = evaluate_directly(table, baseline, policy)
+    [found] = evaluate_directly(batches, baselines, policy)
     first = replace(found.records[0], p_value=float("nan"))
-    return Evaluation((first, *found.records[1:]), found.suite)
+    return [Evaluation((first, *found.records[1:]), found.suite)]

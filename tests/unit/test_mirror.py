@@ -60,7 +60,6 @@ COVERED_BY = {
     "unit/ledger/test_witness.py": "ledger.cosignature",
     "unit/orchestration/test_notifier.py": "workflow.response.incidents",
     "unit/orchestration/test_operators_waiver.py": "workflow.response.waiver_question",
-    "unit/profiling/test_tokens_and_fingerprints.py": "profiling.buffers",
     "unit/signals/arrival/test_time_burst.py": "signals.arrival.arrival_count",
     "unit/signals/baseline/test_build.py": """signals.model.calibration
         signals.contributors.shares signals.model.reference signals.learning""",

@@ -1,6 +1,7 @@
 """What a seal fixes: the files of a batch, or the rows of a table. Either has one identity.
 
-``dirHash1`` names files, ``dirHash1-blake3`` if they are hashed with BLAKE3. The table digest names
+``dirHash1`` names files, ``dirHash1-blake3`` if they are hashed with BLAKE3,
+``dirHash1-shards-BYTES`` if they are hashed in shards. The table digest names
 rows. Every statement about a batch (provenance, verdict, waiver, quarantine) names the same subject
 and needs to know no more.
 """
@@ -9,7 +10,14 @@ from __future__ import annotations
 
 from sluicegate.attest.sealed_table import SealedTable
 from sluicegate.attest.statement import Subject
-from sluicegate.digest.algorithms import DIR_HASH_1, FILE_IDENTITIES, SHA256, TABLE_HASH_1, Digest
+from sluicegate.digest.algorithms import (
+    DIR_HASH_1,
+    FILE_IDENTITIES,
+    SHA256,
+    TABLE_HASH_1,
+    Digest,
+    files_under,
+)
 from sluicegate.digest.manifest import Manifest
 from sluicegate.digest.merkle_files import MerkleFiles
 from sluicegate.errors import MalformedEnvelope
@@ -17,8 +25,17 @@ from sluicegate.errors import MalformedEnvelope
 Contents = Manifest | MerkleFiles | SealedTable
 """What was sealed."""
 
-IDENTITIES = (*FILE_IDENTITIES.values(), TABLE_HASH_1)
-"""Algorithms that may identify a batch."""
+IDENTITIES = (*FILE_IDENTITIES.values(), "dirHash1-shards-BYTES", TABLE_HASH_1)
+"""Algorithms that may identify a batch, for messages; `is_identity` tells."""
+
+
+def is_identity(name: str) -> bool:
+    """Return whether an algorithm may identify a batch.
+
+    Args:
+        name: Of a digest.
+    """
+    return name == TABLE_HASH_1 or files_under(name) is not None
 
 
 def subject_of(source: str, contents: Contents) -> Subject:
@@ -49,7 +66,7 @@ def identity_of(subject: Subject, *, locator: str) -> Digest:
     Raises:
         MalformedEnvelope: It has none, or several.
     """
-    named = [name for name in IDENTITIES if name in subject.digest]
+    named = [name for name in subject.digest if is_identity(name)]
     if not named:
         raise MalformedEnvelope(
             f"subject has no {DIR_HASH_1}", locator=locator, expected=" or ".join(IDENTITIES)

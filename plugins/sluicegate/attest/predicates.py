@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.attest.contents import identity_of, subject_of
+from sluicegate.attest.resources import manifest_of, predicate_of, resources_text
 from sluicegate.attest.statement import Statement, Subject
 from sluicegate.attest.timestamps import format_timestamp, parse_timestamp
-from sluicegate.digest import canonical
-from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest
-from sluicegate.digest.manifest import Manifest
+from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import ConfigError, MalformedEnvelope
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sluicegate.attest.contents import Contents
-    from sluicegate.digest.scan import HashedFile
+    from sluicegate.digest.manifest import Manifest
 
 OMS_SIGNATURE: Final = "https://model_signing/signature/v1.0"
 """Seal of files: OpenSSF Model Signing 1.0."""
@@ -43,12 +42,6 @@ TEST_RESULT: Final = "https://in-toto.io/attestation/test-result/v0.1"
 """Details of a verdict: in-toto Test Result."""
 
 _CONNECTION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-
-
-# The parameters of Model Signing that change its digest. We refuse symlinks and ignored paths, so
-# a seal never covers less than the directory that it names.
-def _serialization(algorithm: str) -> dict[str, Any]:
-    return {"method": "files", "hash_type": algorithm, "allow_symlinks": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,21 +87,17 @@ def seal_payload(source: str, manifest: Manifest) -> bytes:
         manifest: Its files.
 
     Returns:
-        Canonical bytes of a Model Signing 1.0 statement, with the size of each file as an extra
-        field.
+        Canonical bytes of a Model Signing 1.0 statement, with the size of each file, or the
+        names of empty files beside shards, as extra fields.
 
     Cost: linear; about 1 microsecond for each file.
     """
-    empty = Statement(
-        (subject_of(source, manifest),),
-        OMS_SIGNATURE,
-        {"serialization": _serialization(manifest.algorithm), "resources": []},
-    ).to_bytes()
-    # Tens of thousands of objects of one form are written as text, five times faster than as
-    # values. A quote inside a value is escaped, so this key stands in the text once.
+    subjects = (subject_of(source, manifest),)
+    empty = Statement(subjects, OMS_SIGNATURE, predicate_of(manifest)).to_bytes()
+    # A quote inside a value is escaped, so this key stands in the text once.
     head, found, tail = empty.partition(_NO_RESOURCES)
     assert found  # noqa: S101 - written above
-    return b"".join((head, _NO_RESOURCES[:-1], _resources(manifest), b"]", tail))
+    return b"".join((head, _NO_RESOURCES[:-1], resources_text(manifest), b"]", tail))
 
 
 def seal_statement(source: str, manifest: Manifest) -> Statement:
@@ -124,23 +113,6 @@ def seal_statement(source: str, manifest: Manifest) -> Statement:
 _NO_RESOURCES: Final = b'"resources":[]'
 
 
-def _resources(manifest: Manifest) -> bytes:
-    before = f'{{"algorithm":"{manifest.algorithm}","digest":"'
-    files = manifest.oms_files()
-    names = [path for path, _, _ in files]
-    text = "".join(names)
-    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        quoted = [f'"{name}"' for name in names]
-    else:
-        quoted = [canonical.dumps(name).decode("utf-8") for name in names]
-    return ",".join(
-        [
-            f'{before}{value}","name":{name},"size":{size}}}'
-            for name, (_, value, size) in zip(quoted, files, strict=True)
-        ]
-    ).encode("utf-8")
-
-
 def manifest_from_statement(statement: Statement, *, locator: str) -> Manifest:
     """Read the manifest out of a verified seal.
 
@@ -152,34 +124,13 @@ def manifest_from_statement(statement: Statement, *, locator: str) -> Manifest:
         The manifest that was signed.
 
     Raises:
-        MalformedEnvelope: It is no seal of files, it allows symlinks or ignored paths, its
-            algorithm is unknown, a resource is named twice or out of order, or a digest
-            contradicts the resources.
+        MalformedEnvelope: It is no seal of files, `manifest_of` refuses its predicate, or a
+            digest contradicts the resources.
         UnsafePath: It names a resource that no manifest may hold.
     """
     if statement.predicate_type != OMS_SIGNATURE:
         raise _malformed(locator, "is not a seal of files", OMS_SIGNATURE, statement.predicate_type)
-    match dict(statement.predicate):
-        case {"serialization": dict(serialization), "resources": list(resources)}:
-            if not serialization.get("ignore_paths", None):
-                serialization = {k: v for k, v in serialization.items() if k != "ignore_paths"}
-            algorithm = serialization.get("hash_type")
-            if (
-                not isinstance(algorithm, str)
-                or algorithm not in FILE_IDENTITIES
-                or serialization != _serialization(algorithm)
-            ):
-                raise _malformed(
-                    locator,
-                    "seal uses another serialization",
-                    f"files, {' or '.join(FILE_IDENTITIES)}, no symlinks",
-                )
-        case _:
-            raise _malformed(locator, "seal has no serialization and resources")
-    files = [_resource(item, algorithm, locator) for item in resources]
-    manifest = Manifest(tuple(sorted(files)), algorithm)
-    if files != manifest.oms_files():
-        raise _malformed(locator, "seal lists its resources out of order")
+    manifest = manifest_of(statement.predicate, locator=locator)
     _check_subject(statement, manifest, locator)
     return manifest
 
@@ -282,22 +233,6 @@ def provenance_from_statement(statement: Statement, *, locator: str) -> Provenan
                 connection=connection,
             )
     raise _malformed(locator, "provenance statement has missing, unknown or mistyped fields")
-
-
-def _resource(item: Any, algorithm: str, locator: str) -> HashedFile:
-    """Read one resource; all are of the algorithm that the serialization names."""
-    if not isinstance(item, dict):
-        raise _malformed(locator, "resource has the wrong shape")
-    found = item.get("algorithm")
-    if found != algorithm:
-        raise _malformed(locator, "resource has an unknown algorithm", algorithm, ascii(found)[:40])
-    match item:
-        # A bool is an int to Python and a boolean to JSON.
-        case {"name": str(path), "digest": str(value), "size": int(size)} if len(
-            item
-        ) == 4 and not isinstance(size, bool):
-            return path, value, size
-    raise _malformed(locator, "resource has the wrong shape", "name, algorithm, digest and size")
 
 
 def _check_subject(statement: Statement, manifest: Manifest, locator: str) -> None:

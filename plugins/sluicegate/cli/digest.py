@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sluicegate.cli.options import Subparsers, add_json, command, emit
+from sluicegate.cli.options import Subparsers, add_hash, add_json, command, emit
 
 if TYPE_CHECKING:
     import argparse
@@ -27,12 +27,7 @@ def register(commands: Subparsers) -> None:
         action="store_true",
         help="print the digest of the rows, which depends on neither their order nor their files",
     )
-    parser.add_argument(
-        "--hash",
-        choices=("sha256", "blake3"),
-        default="sha256",
-        help="hash function for each file (default: sha256)",
-    )
+    add_hash(parser)
     add_json(parser)
 
 
@@ -43,8 +38,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.table or is_rows(arguments.source):
         return _run_table(arguments)
     from sluicegate.adapters.sources.open import open_source
+    from sluicegate.workflow.sealing.hash_choice import algorithm_for
 
-    manifest = open_source(arguments.source).manifest(arguments.hash)
+    source = open_source(arguments.source)
+    manifest = source.manifest(algorithm_for(source, arguments.hash))
     emit(
         {"digest": str(manifest.digest), "files": len(manifest.files)},
         [str(manifest.digest)],

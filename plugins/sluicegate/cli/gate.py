@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sluicegate.cli.options import (
     Subparsers,
+    add_hash,
     add_installation,
     command,
     command_line_run,
@@ -40,12 +41,7 @@ def register(commands: Subparsers) -> None:
     parser.add_argument(
         "--seal", metavar="DATA", help="seal this path or URL first, and judge that batch"
     )
-    parser.add_argument(
-        "--hash",
-        choices=("sha256", "blake3"),
-        default="sha256",
-        help="with --seal: hash function for each file (default: sha256)",
-    )
+    add_hash(parser, "with --seal: ")
     parser.add_argument("--suite", type=Path, help="Great Expectations suite (default: none)")
     add_installation(parser, signs=True)
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sluicegate.digest.algorithms import AUTO, HASHES
 from sluicegate.errors import ConfigError, VerificationError
 from sluicegate.untrusted import visible
 from sluicegate.workflow.evidence.home import ENV_AIRFLOW_HOME_SETTING, ENV_HOME, SluiceHome
@@ -30,6 +31,22 @@ _AIRFLOW_SETTING: Final = "AIRFLOW__SLUICEGATE__"
 _PLACES: Final = "file, env:NAME, or URI of a KMS or HSM (docs/keys.md)"
 
 Subparsers = Any  # argparse's own class is private
+
+
+def add_hash(parser: argparse.ArgumentParser, when: str = "") -> None:
+    """Add ``--hash``.
+
+    Args:
+        parser: Of a command that hashes files.
+        when: When it counts, for the help text.
+    """
+    parser.add_argument(
+        "--hash",
+        choices=HASHES,
+        default=AUTO,
+        help=f"{when}hash function for each file; auto is sha256, of shards if a file has 64 MiB "
+        "or more (default: auto)",
+    )
 
 
 def command(
@@ -380,7 +397,7 @@ def size_of(contents: Contents) -> tuple[str, int]:
         return "rows", contents.n_rows
     if isinstance(contents, MerkleFiles):
         return "files", contents.n_files
-    return "files", len(contents.entries)
+    return "files", len(contents.files)
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:

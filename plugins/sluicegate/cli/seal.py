@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sluicegate.cli.options import (
     Subparsers,
+    add_hash,
     add_json,
     add_role_key,
     command,
@@ -81,13 +82,7 @@ def register(commands: Subparsers) -> None:
         type=Path,
         help="with --incremental: trust policy that the state is verified with",
     )
-    parser.add_argument(
-        "--hash",
-        choices=("sha256", "blake3"),
-        default="sha256",
-        help="hash function for each file (default: sha256); blake3 uses all cores for one file "
-        "and needs the extra blake3",
-    )
+    add_hash(parser)
     parser.add_argument(
         "--croissant", type=Path, metavar="FILE", help="also describe the files as Croissant"
     )
@@ -176,22 +171,24 @@ def _contents(
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.errors import ConfigError
     from sluicegate.workflow.evidence.large import MANIFEST_DIRECTORY, build_parts, large_root
+    from sluicegate.workflow.sealing.hash_choice import algorithm_for
     from sluicegate.workflow.sealing.seal import contents_of
     from sluicegate.workflow.sealing.sealed_rows import refuse_layout_of
 
+    algorithm = algorithm_for(source, arguments.hash)
     if isinstance(source, ByteSource):
         refuse_layout_of(source, source.names())
         root = _directory(source, "--merkle") if arguments.merkle else large_root(source)
         if root is None:
-            return _manifest(arguments, source, signer)
+            return _manifest(arguments, source, signer, algorithm)
         for option in ("incremental", "croissant"):
             if getattr(arguments, option):
                 raise ConfigError("does not work with a manifest in parts", locator=f"--{option}")
-        return build_parts(root, folder / MANIFEST_DIRECTORY, algorithm=arguments.hash)
+        return build_parts(root, folder / MANIFEST_DIRECTORY, algorithm=algorithm)
     for option in ("merkle", "incremental", "croissant"):
         if getattr(arguments, option):
             raise ConfigError("rows are sealed whole and have no files", locator=f"--{option}")
-    return contents_of(source, _row_record(arguments), algorithm=arguments.hash)
+    return contents_of(source, _row_record(arguments), algorithm=algorithm)
 
 
 def _row_record(arguments: argparse.Namespace) -> RowRecord | None:
@@ -209,10 +206,12 @@ def _table_envelope(seal: Seal, source: ByteSource, record: RowRecord, signer: S
     return envelope
 
 
-def _manifest(arguments: argparse.Namespace, source: ByteSource, signer: Signer) -> Manifest:
+def _manifest(
+    arguments: argparse.Namespace, source: ByteSource, signer: Signer, algorithm: str
+) -> Manifest:
     """Hash all files; with --incremental, only those that changed."""
     if arguments.incremental is None:
-        return source.manifest(arguments.hash)
+        return source.manifest(algorithm)
     import secrets
 
     from sluicegate.errors import ConfigError
@@ -228,7 +227,7 @@ def _manifest(arguments: argparse.Namespace, source: ByteSource, signer: Signer)
         signer=signer,
         at=now(),
         seed=secrets.token_bytes(16),
-        algorithm=arguments.hash,
+        algorithm=algorithm,
     )
     return done.manifest
 

@@ -16,14 +16,21 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from sluicegate.digest.algorithms import FILE_IDENTITIES, SHA256, Digest
+from sluicegate.digest.algorithms import (
+    FILE_ALGORITHMS,
+    SHA256,
+    Digest,
+    content_digest,
+    identity_name,
+    shard_bytes,
+)
 from sluicegate.digest.diff import ManifestDiff, diff_manifests
-from sluicegate.digest.names import check_paths
+from sluicegate.digest.names import check_paths, require_shard_names
 from sluicegate.digest.scan import hash_files
 from sluicegate.errors import MalformedEnvelope, ManifestMismatch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sluicegate.digest.scan import HashedFile
 
@@ -40,13 +47,16 @@ class FileEntry:
 
     Attributes:
         path: Relative POSIX path, or ``.`` for a source that is one file.
-        digest: Digest of the content, ``sha256`` or ``blake3``.
+        digest: Digest of the content, ``sha256``, ``blake3`` or that of its shards.
         size_bytes: Length of the content.
+        shards: SHA-256 of each shard, raw and one after the other; empty for a file that is
+            hashed whole.
     """
 
     path: str
     digest: Digest
     size_bytes: int
+    shards: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +66,14 @@ class Manifest:
     Attributes:
         files: Path, lower-case hex digest and size in bytes of each file, by path in code-point
             order, which is the byte order of UTF-8. They are plain tuples, because a source has
-            a hundred thousand of them.
-        algorithm: Algorithm of every digest, ``sha256`` or ``blake3``.
+            a hundred thousand of them. Of a file in shards, their digests one after the other.
+        algorithm: Algorithm of every digest, ``sha256``, ``blake3`` or ``sha256-shards-BYTES``.
 
     Raises:
         MalformedEnvelope: It is empty or unsorted, a path is there twice, the algorithm is
             unknown, a digest is not hex of its length, or a size is negative.
-        UnsafePath: It has a path that no manifest may hold.
+        UnsafePath: It has a path that no manifest may hold, or shards of a path with a colon,
+            which Model Signing cannot name.
 
     Example:
         >>> entry = FileEntry("a.csv", Digest("sha256", "00" * 32), 3)
@@ -76,21 +87,31 @@ class Manifest:
     def __post_init__(self) -> None:
         if not self.files:
             raise MalformedEnvelope("manifest lists no file")
-        if self.algorithm not in FILE_IDENTITIES:
+        if identity_name(self.algorithm) is None:
             raise MalformedEnvelope(
                 "manifest has an unknown algorithm",
-                expected=" or ".join(FILE_IDENTITIES),
+                expected=" or ".join(FILE_ALGORITHMS),
                 got=ascii(self.algorithm)[:40],
             )
         paths, digests, sizes = zip(*self.files, strict=True)
         if any(map(operator.ge, paths, paths[1:])):  # strictly rising is sorted, and none twice
             _refuse_order(paths)
         check_paths(paths)
-        joined = "".join(digests)
-        if set(map(len, digests)) != {_HEX_DIGITS} or not _LOWER_HEX.fullmatch(joined):
-            raise MalformedEnvelope(f"manifest entry needs a {self.algorithm} digest in hex")
         if min(sizes) < 0:
             raise MalformedEnvelope("manifest entry has a negative size")
+        joined = "".join(digests)
+        lengths = list(map(len, digests))
+        if lengths != self._digits(sizes) or not _LOWER_HEX.fullmatch(joined):
+            raise MalformedEnvelope(f"manifest entry needs a {self.algorithm} digest in hex")
+        if shard_bytes(self.algorithm):
+            require_shard_names(paths)
+
+    def _digits(self, sizes: Sequence[int]) -> list[int]:
+        """Return how many digits each file has."""
+        n_bytes = shard_bytes(self.algorithm)
+        if not n_bytes:
+            return [_HEX_DIGITS] * len(sizes)
+        return [-(-size // n_bytes) * _HEX_DIGITS for size in sizes]
 
     @classmethod
     def from_entries(cls, entries: list[FileEntry]) -> Self:
@@ -102,7 +123,14 @@ class Manifest:
         algorithms = sorted({entry.digest.algorithm for entry in entries})
         if len(algorithms) > 1:
             raise MalformedEnvelope("manifest mixes algorithms", got=" and ".join(algorithms))
-        files = [(entry.path, entry.digest.hex, entry.size_bytes) for entry in entries]
+        files = [
+            (
+                entry.path,
+                entry.shards.hex() if shard_bytes(entry.digest.algorithm) else entry.digest.hex,
+                entry.size_bytes,
+            )
+            for entry in entries
+        ]
         return cls(tuple(sorted(files)), *algorithms)
 
     @property
@@ -119,17 +147,19 @@ class Manifest:
     def digest(self) -> Digest:
         """Identity of the source: dirHash1 over names and contents.
 
-        The same over BLAKE3 digests has the name ``dirHash1-blake3``.
+        The same over BLAKE3 digests has the name ``dirHash1-blake3``, over those of shards
+        ``dirHash1-shards-BYTES``.
 
         Source: golang.org/x/mod/sumdb/dirhash Hash1; in-toto DigestSet, ``dirHash1``.
         """
-        lines = "".join([f"{value}  {path}\n" for path, value, _ in self.files])
-        identity = FILE_IDENTITIES[self.algorithm]
-        return Digest(identity, hashlib.sha256(lines.encode("utf-8")).hexdigest())
+        identity = identity_name(self.algorithm)
+        assert identity is not None  # noqa: S101 - the constructor refuses other algorithms
+        lines = identity_lines(self.files, self.algorithm)
+        return Digest(identity, hashlib.sha256(lines).hexdigest())
 
     @property
     def oms_root(self) -> Digest:
-        """Root of OpenSSF Model Signing 1.0: SHA-256 over the files' raw digests.
+        """Root of OpenSSF Model Signing 1.0: SHA-256 over the raw digests of files or shards.
 
         It is SHA-256, whatever the files are hashed with. It covers the order of names and not
         the names; see `digest` for the identity.
@@ -164,7 +194,8 @@ class Manifest:
 
     def _entry(self, file: HashedFile) -> FileEntry:
         path, value, size = file
-        return FileEntry(path, Digest(self.algorithm, value), size)
+        shards = bytes.fromhex(value) if shard_bytes(self.algorithm) else b""
+        return FileEntry(path, content_digest(self.algorithm, value), size, shards)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form of docs/formats/manifest.md, for `canonical.dumps`."""
@@ -197,6 +228,18 @@ class Manifest:
             ):
                 return cls(tuple(_file(item, locator) for item in files), algorithm)
         raise MalformedEnvelope("is not a manifest", locator=locator, expected=MANIFEST_TYPE)
+
+
+def identity_lines(files: Iterable[HashedFile], algorithm: str) -> bytes:
+    """Return the text whose SHA-256 is the identity of a source, or a part of that text.
+
+    Args:
+        files: Path, value and size of each, by path.
+        algorithm: Of the values.
+    """
+    if shard_bytes(algorithm):
+        files = [(path, content_digest(algorithm, value).hex, size) for path, value, size in files]
+    return "".join([f"{value}  {path}\n" for path, value, _ in files]).encode("utf-8")
 
 
 def build_manifest(root: Path, *, algorithm: str = SHA256, workers: int | None = None) -> Manifest:

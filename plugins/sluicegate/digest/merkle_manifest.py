@@ -13,10 +13,16 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from sluicegate.digest.algorithms import FILE_IDENTITIES, SHA256, Digest
+from sluicegate.digest.algorithms import (
+    SHA256,
+    Digest,
+    content_digest,
+    files_under,
+    identity_name,
+)
 from sluicegate.digest.canonical import dumps, loads
 from sluicegate.digest.file_hash import hash_file
-from sluicegate.digest.manifest import MANIFEST_TYPE, FileEntry, Manifest
+from sluicegate.digest.manifest import MANIFEST_TYPE, FileEntry, Manifest, identity_lines
 from sluicegate.digest.names import check_paths
 from sluicegate.digest.scan import hash_files
 from sluicegate.digest.verified_file import refuse_mismatch
@@ -60,7 +66,7 @@ class MerkleManifest:
 
     Attributes:
         identity: Digest over all files, the same as that of a plain manifest of them:
-            ``dirHash1``, or ``dirHash1-blake3`` if the files are hashed with BLAKE3.
+            ``dirHash1``, ``dirHash1-blake3`` or ``dirHash1-shards-BYTES``.
         size_bytes: Sum of the sizes of all files.
         parts: Parts in the order of their paths.
 
@@ -79,13 +85,17 @@ class MerkleManifest:
             raise MalformedEnvelope(
                 "Merkle manifest has no parts, too many parts, or parts out of order"
             )
+        if files_under(self.identity.algorithm) is None:
+            raise MalformedEnvelope("Merkle manifest has another identity than one of files")
         if any(not 0 < part.n_files <= PART_FILES for part in self.parts):
             raise MalformedEnvelope("part of a Merkle manifest has too few or too many files")
 
     @property
     def algorithm(self) -> str:
-        """Algorithm of the file digests, ``sha256`` or ``blake3``."""
-        return next(one for one, name in FILE_IDENTITIES.items() if name == self.identity.algorithm)
+        """Algorithm of the file digests."""
+        found = files_under(self.identity.algorithm)
+        assert found is not None  # noqa: S101 - the constructor refuses others
+        return found
 
     @property
     def root(self) -> Digest:
@@ -162,9 +172,8 @@ class MerkleManifest:
                 "type": str(kind), "identity": str(identity), "size": int(size),
                 "parts": list(parts),
             } if len(value) == 4 and kind == MERKLE_MANIFEST_TYPE and size >= 0:  # fmt: skip
-                digest = Digest.parse(identity)
-                if digest.algorithm in FILE_IDENTITIES.values():
-                    return cls(digest, size, tuple(_part(item, locator) for item in parts))
+                found = tuple(_part(item, locator) for item in parts)
+                return cls(Digest.parse(identity), size, found)
         raise MalformedEnvelope("is not a Merkle manifest", locator=locator)
 
 
@@ -229,8 +238,9 @@ def verify_files(
         if entry is None:
             not_sealed(path)
         value, _ = hash_file(root / path, path, manifest.algorithm)
-        if value != entry.digest.hex:
-            refuse_mismatch(path, entry.digest.short, value[:12])
+        found = content_digest(manifest.algorithm, value)
+        if found != entry.digest:
+            refuse_mismatch(path, entry.digest.short, found.short)
     return len(parts)
 
 
@@ -240,7 +250,7 @@ def _index(
     identity, parts = hashlib.sha256(), []
     for number, start in enumerate(range(0, len(hashed), PART_FILES)):
         rows = hashed[start : start + PART_FILES]
-        identity.update("".join(f"{value}  {path}\n" for path, value, _ in rows).encode())
+        identity.update(identity_lines(rows, algorithm))
         data = dumps({
             "type": MANIFEST_TYPE,
             "algorithm": algorithm,
@@ -249,9 +259,9 @@ def _index(
         write(number, data)
         parts.append(Part(rows[0][0], Digest(SHA256, _leaf_hash(data).hex()), len(rows)))
     size = sum(n_bytes for _, _, n_bytes in hashed)
-    return MerkleManifest(
-        Digest(FILE_IDENTITIES[algorithm], identity.hexdigest()), size, tuple(parts)
-    )
+    name = identity_name(algorithm)
+    assert name is not None  # noqa: S101 - the files were hashed with it
+    return MerkleManifest(Digest(name, identity.hexdigest()), size, tuple(parts))
 
 
 def _leaf_hash(data: bytes) -> bytes:

@@ -58,6 +58,21 @@ def check_paths(paths: Sequence[str], *, locator: str = "") -> None:
     _check_collisions(paths, locator)
 
 
+def require_shard_names(paths: Iterable[str]) -> None:
+    """Return if Model Signing can name a shard of each file: ``path:start:end``, split at colons.
+
+    Raises:
+        UnsafePath: A path has a colon.
+    """
+    found = next((path for path in paths if ":" in path), None)
+    if found is not None:
+        raise UnsafePath(
+            "a path with a colon cannot be sealed by shards",
+            locator=ascii(found)[1:-1][:300],
+            next_step="Rename it, or seal files whole: --hash sha256.",
+        )
+
+
 def check_path(path: str, *, locator: str = "") -> None:
     """Refuse one relative path that no manifest may hold.
 

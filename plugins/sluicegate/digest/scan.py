@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from sluicegate.digest.algorithms import SHA256
+from sluicegate.digest.algorithms import SHA256, shard_bytes
 from sluicegate.digest.file_hash import hash_descriptor, hash_file, new_buffer, open_regular
 from sluicegate.digest.hashers import hasher_of
-from sluicegate.digest.names import SINGLE_FILE
+from sluicegate.digest.names import SINGLE_FILE, require_shard_names
 from sluicegate.digest.processes import map_in_processes
-from sluicegate.digest.walk import Listing, list_files, open_directory, root_mode
+from sluicegate.digest.shards import ALONE_FROM_BYTES, hash_shards
+from sluicegate.digest.walk import Listing, list_files, open_directory, root_mode, sizes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,8 @@ MANY_FILES: Final = 2_000
 threads spend most of their time handing the interpreter lock to each other between system calls."""
 
 HashedFile = tuple[str, str, int]
-"""What was read of one file: path, hex digest, size in bytes."""
+"""What was read of one file: path, hex digest, size in bytes. Of shards, their digests one after
+the other."""
 
 
 def hash_files(
@@ -41,7 +43,7 @@ def hash_files(
 
     Args:
         root: Directory, or one regular file.
-        algorithm: ``sha256`` or ``blake3``.
+        algorithm: ``sha256``, ``blake3`` or ``sha256-shards-BYTES``.
         workers: Number of threads or processes; None for one on each core of this machine, at
             most 16.
 
@@ -59,6 +61,8 @@ def hash_files(
     KiB for each file.
     """
     if stat.S_ISREG(root_mode(root)):
+        if n_bytes := shard_bytes(algorithm):
+            return [(SINGLE_FILE, *_hash_alone(root, str(root), n_bytes, _n_workers(workers)))]
         return [(SINGLE_FILE, *hash_file(root, str(root), algorithm))]
     return hash_listings(root, list_files(root), algorithm=algorithm, workers=workers)
 
@@ -80,8 +84,23 @@ def hash_listings(
     Raises:
         SluicegateError: As `hash_files`.
     """
+    n_workers = _n_workers(workers)
+    if n_bytes := shard_bytes(algorithm):
+        require_shard_names(path for listing in listings for path in listing.paths())
+        listings, large = _apart(root, listings)
+        hashed = [
+            (path, *_hash_alone(name, path, n_bytes, n_workers, at=(root, directory)))
+            for directory, name, path in large
+        ]
+        return hashed + _hash_shared(root, listings, algorithm, n_workers)
+    return _hash_shared(root, listings, algorithm, n_workers)
+
+
+def _hash_shared(
+    root: Path, listings: list[Listing], algorithm: str, n_workers: int
+) -> list[HashedFile]:
+    """Hash files on all workers, each file on one."""
     start = hasher_of(algorithm)
-    n_workers = workers or min(os.cpu_count() or 1, _MAX_WORKERS)
     chunks = _chunks(listings, n_workers)
     if n_workers == 1 or len(chunks) <= 1:
         return _hash_chunks(root, chunks, start)
@@ -90,6 +109,42 @@ def hash_listings(
         if hashed is not None:
             return hashed
     return _hash_in_threads(root, chunks, start, n_workers)
+
+
+def _n_workers(asked: int | None) -> int:
+    return asked or min(os.cpu_count() or 1, _MAX_WORKERS)
+
+
+def _apart(
+    root: Path, listings: list[Listing]
+) -> tuple[list[Listing], list[tuple[tuple[str, ...], str, str]]]:
+    """Return the files to share out, and those that all workers hash together."""
+    shared, large = [], []
+    for listing in listings:
+        names = []
+        for name, path, size in sizes_of(root, listing):
+            if size >= ALONE_FROM_BYTES:
+                large.append((listing.directory, name, path))
+            else:
+                names.append(name)
+        if names:
+            shared.append(Listing(listing.directory, tuple(names)))
+    return shared, large
+
+
+def _hash_alone(
+    name: str | Path,
+    locator: str,
+    n_bytes: int,
+    n_workers: int,
+    *,
+    at: tuple[Path, tuple[str, ...]] | None = None,
+) -> tuple[str, int]:
+    with ExitStack() as opened:
+        directory = None if at is None else opened.enter_context(open_directory(*at))
+        descriptor = open_regular(name, locator, at=directory)
+        opened.callback(os.close, descriptor)
+        return hash_shards(descriptor, locator, n_bytes, n_workers)
 
 
 def _chunks(listings: list[Listing], n_workers: int) -> list[Listing]:

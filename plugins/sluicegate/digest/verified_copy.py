@@ -14,7 +14,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
-from sluicegate.digest.algorithms import Digest
+from sluicegate.digest.algorithms import Digest, content_digest
 from sluicegate.digest.file_hash import (
     BUFFER_BYTES,
     check_unchanged,
@@ -121,4 +121,4 @@ def _hash_and_write(
         while part:
             part = part[os.write(target, part) :]
         n_bytes += n
-    return n_bytes, Digest(algorithm, hasher.hexdigest())
+    return n_bytes, content_digest(algorithm, hasher.hexdigest())

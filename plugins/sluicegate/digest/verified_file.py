@@ -7,7 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
-from sluicegate.digest.algorithms import Digest
+from sluicegate.digest.algorithms import Digest, content_digest
 from sluicegate.digest.file_hash import check_unchanged, open_regular, regular_status
 from sluicegate.digest.hashers import hasher_of
 from sluicegate.digest.walk import unreadable
@@ -90,7 +90,7 @@ def _read_and_hash(descriptor: int, expected: FileEntry) -> tuple[bytes, Digest]
         parts.append(part)
         n_read += len(part)
     data = parts[0] if len(parts) == 1 else b"".join(parts)
-    return data, Digest(algorithm, hasher_of(algorithm)(data).hexdigest())
+    return data, content_digest(algorithm, hasher_of(algorithm)(data).hexdigest())
 
 
 def _fill_and_hash(descriptor: int, expected: FileEntry) -> tuple[memoryview, Digest]:
@@ -114,7 +114,7 @@ def _fill_and_hash(descriptor: int, expected: FileEntry) -> tuple[memoryview, Di
             ahead = pool.submit(read, n_read)
             hasher.update(part)
             n = ahead.result()
-    return view[:n_read].toreadonly(), Digest(algorithm, hasher.hexdigest())
+    return view[:n_read].toreadonly(), content_digest(algorithm, hasher.hexdigest())
 
 
 def refuse_mismatch(locator: str, expected: str, got: str) -> NoReturn:

@@ -57,22 +57,14 @@ class Listing:
         return [prefix + name for name in self.names]
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """One file of a source: its path in the manifest, and where it is now."""
-
-    path: str
-    location: Path
-
-
-def walk(root: Path) -> list[FoundFile]:
-    """List the files of a source, sorted by path, without reading them.
+def walk(root: Path) -> list[str]:
+    """List the paths of a source's files, sorted, without reading the files.
 
     Args:
         root: Directory or regular file.
 
     Returns:
-        Every file; a single file has the path ``.``.
+        The relative POSIX path of every file; of a single file ``.``.
 
     Raises:
         UnsafePath: `list_files` raises it.
@@ -80,8 +72,7 @@ def walk(root: Path) -> list[FoundFile]:
 
     Cost: as `list_files`.
     """
-    paths = sorted(path for listing in list_files(root) for path in listing.paths())
-    return [FoundFile(path, root if path == SINGLE_FILE else root / path) for path in paths]
+    return sorted(path for listing in list_files(root) for path in listing.paths())
 
 
 def list_files(root: Path) -> list[Listing]:
@@ -116,6 +107,31 @@ def list_files(root: Path) -> list[Listing]:
         )
     check_paths(paths, locator=str(root))
     return listings
+
+
+def sizes_of(root: Path, listing: Listing) -> list[tuple[str, str, int]]:
+    """Return name, path and length in bytes of each file of a listing.
+
+    A length only says who reads a file, and how. One that vanished has none, and its reader
+    refuses it.
+
+    Args:
+        root: Directory, or the one file that the listing names.
+        listing: From `list_files`.
+
+    Cost: one stat for each file.
+    """
+    if listing.names == (SINGLE_FILE,) and not listing.directory:
+        return [(SINGLE_FILE, SINGLE_FILE, root.lstat().st_size)]
+    found = []
+    with open_directory(root, listing.directory) as directory:
+        for name, path in zip(listing.names, listing.paths(), strict=True):
+            try:
+                size = os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
+            except OSError:
+                size = 0
+            found.append((name, path, size))
+    return found
 
 
 def root_mode(root: Path) -> int:

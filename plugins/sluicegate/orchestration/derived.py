@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.digest.algorithms import DIR_HASH_1, sha256_bytes
+from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def derive(
         SluicegateError: An input is not sealed, or the output cannot be sealed.
         ConfigError: The function returned no path.
     """
+    from sluicegate.attest.contents import identity_of
     from sluicegate.orchestration.keys import signer_for
     from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.sealing.seal import seal_into_ledger
@@ -93,7 +94,7 @@ def derive(
     return Derived(
         {"source": batch.source, "digest": str(batch.digest), "index": str(batch.index)},
         tuple(
-            {"source": item.name, "digest": f"{DIR_HASH_1}:{item.digest[DIR_HASH_1]}"}
+            {"source": item.name, "digest": str(identity_of(item, locator=item.name))}
             for item in subjects
         ),
     )

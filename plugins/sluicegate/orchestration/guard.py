@@ -53,6 +53,12 @@ def _read_settings() -> Settings | Exception:
 
 _SETTINGS: Settings | Exception = _read_settings()
 
+if isinstance(_SETTINGS, Settings) and _SETTINGS.preload:
+    # Here and not in a task: a worker imports this module, and forks its tasks later.
+    from sluicegate.orchestration.protecting.preload import preload
+
+    preload(_SETTINGS.preload)
+
 
 def settings() -> Settings:
     """Return the settings in force since this process imported Airflow.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.assets import announce, verified_asset
 from sluicegate.orchestration.batches import (
     Asked,
     awaited,
@@ -110,7 +110,8 @@ class SealSourceOperator(_SluicegateOperator):
         table: Whether to sign the digest of the files' rows too.
         row_key: Column that names a row, so that changed rows can be named later.
         row_label: Column whose flips are counted, with ``row_key``.
-        hash_type: Hash of each file: ``sha256``, or ``blake3`` (all cores; extra ``blake3``).
+        hash_type: Hash of each file: ``auto`` (SHA-256, of shards if a file has 64 MiB or more),
+            ``sha256``, ``sha256-shards`` or ``blake3`` (extra ``blake3``).
         **kwargs: As for any operator.
 
     Returns:
@@ -128,7 +129,7 @@ class SealSourceOperator(_SluicegateOperator):
         table: bool = False,
         row_key: str | None = None,
         row_label: str | None = None,
-        hash_type: Literal["sha256", "blake3"] = "sha256",
+        hash_type: Literal["auto", "sha256", "sha256-shards", "blake3"] = "auto",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -232,4 +233,4 @@ class TrainingGateOperator(_SluicegateOperator):
 
     def _announce(self, context: Mapping[str, Any], pointer: dict[str, str]) -> None:
         if self.announce:
-            context["outlet_events"][verified_asset(self.source)].extra = pointer
+            announce(context, self.source, pointer)

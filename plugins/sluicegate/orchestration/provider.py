@@ -108,6 +108,12 @@ def _options() -> dict[str, Any]:
             None,
             "gpu,highmem",
         ),
+        "preload": _option(
+            "Comma list of what a process of Airflow loads when it starts, so that the tasks it "
+            "forks need not: guard, gate, suite, postgres. Set it where workers fork their tasks.",
+            None,
+            "gate,suite",
+        ),
         **{name: option for role in SIGNING_ROLES for name, option in _key_options(role)},
     }
 

@@ -27,6 +27,10 @@ DEFAULT_PROTECT_TAGS = "training"
 _NO_LEDGER = Secret("", "ledger URL")
 
 
+def _named(value: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (value or "").split(",") if part.strip())
+
+
 def _listed(value: str | None, default: str) -> tuple[str, ...]:
     """Split a comma list; an empty one means the default.
 
@@ -34,8 +38,7 @@ def _listed(value: str | None, default: str) -> tuple[str, ...]:
     guard without a trace. To try the gate without blocking, use the policy's shadow mode, which is
     signed into every verdict.
     """
-    items = tuple(part.strip() for part in (value or "").split(",") if part.strip())
-    return items or tuple(part.strip() for part in default.split(","))
+    return _named(value) or _named(default)
 
 
 def _places(
@@ -70,6 +73,8 @@ class Settings:
         protect_tags: DAG tags whose tasks are guarded.
         protect_assets: Asset URI prefixes whose consumers are guarded; always holds
             ``sluicegate://``.
+        preload: What every process of this Airflow loads when it starts, for the tasks that it
+            forks; no part of `digest`, because it decides nothing.
     """
 
     home_text: str = ""
@@ -80,6 +85,7 @@ class Settings:
     contradiction: ConfigError | None = None
     protect_tags: frozenset[str] = frozenset({DEFAULT_PROTECT_TAGS})
     protect_assets: tuple[str, ...] = (ASSET_SCHEME,)
+    preload: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, get: Callable[[str], str | None], environ: Mapping[str, str]) -> Settings:
@@ -87,7 +93,8 @@ class Settings:
 
         Args:
             get: Returns the value of ``home``, ``ledger``, ``remembered``, ``home_pin``,
-                ``home_cache``, ``protect_tags`` or ``protect_assets``, or None if it is not set.
+                ``home_cache``, ``protect_tags``, ``protect_assets`` or ``preload``, or None if it
+                is not set.
             environ: Environment; ``SLUICEGATE_HOME`` is another name of ``home``, and so on.
         """
         prefixes = _listed(get("protect_assets"), ASSET_SCHEME)
@@ -101,6 +108,7 @@ class Settings:
             contradiction=contradiction,
             protect_tags=frozenset(_listed(get("protect_tags"), DEFAULT_PROTECT_TAGS)),
             protect_assets=prefixes if ASSET_SCHEME in prefixes else (*prefixes, ASSET_SCHEME),
+            preload=_named(get("preload")),
         )
 
     @classmethod

@@ -171,7 +171,18 @@ class Comparison:
         reason = (self.missing(label.name) if label else "no label") or lacking
         if reason or n_known >= MIN_ROWS:
             return reason
-        return f"{n_known} rows with a known label in the batch, {MIN_ROWS} needed"
+        return self.few_labels(n_known)
+
+    def few_labels(self, n_known: int) -> str:
+        """Return that too few rows have a label to judge.
+
+        Args:
+            n_known: Rows of the batch whose label the baseline's model knows.
+        """
+        return (
+            f"{n_known} of {self.profile.n_rows} rows have a label that the baseline knows, "
+            f"{MIN_ROWS} needed: wait for labels, or seal the batch with the next one"
+        )
 
     def too_few(self) -> str:
         """Return why the batch is too small to judge, or ""."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,7 +16,7 @@ from sluicegate.signals.habits import usual_for
 from sluicegate.signals.registry import OF_BATCHES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -74,10 +75,7 @@ class Scan:
             batches: The rows, the next ones of the batch.
             threads: Threads at work, 1..`MAX_THREADS`; they change nothing but the time.
         """
-        assert self.profile.n_rows == 0  # noqa: S101 - rows are numbered from the first
-        for chunk in chunks(self.plan, batches, threads):
-            self.add(chunk)
-            del chunk  # or it lives until the next one is there
+        scan_all([self], batches, threads)
 
     def add(self, chunk: Chunk) -> None:
         """Count one record batch of this scan's plan."""
@@ -124,3 +122,18 @@ class Scan:
             naming=naming,
         )
         return replace(found, usual=usual_for(found))
+
+
+def scan_all(scans: Sequence[Scan], batches: Iterable[pa.RecordBatch], threads: int = 1) -> None:
+    """Count record batches in several scans at once; they are read once.
+
+    Args:
+        scans: Scans without rows, each of a plan of its own.
+        batches: The rows of the batch.
+        threads: As `Scan.update_all`.
+    """
+    assert not any(scan.profile.n_rows for scan in scans)  # noqa: S101 - rows are numbered from 0
+    turns = itertools.cycle(scans)
+    for chunk in chunks([scan.plan for scan in scans], batches, threads):
+        next(turns).add(chunk)
+        del chunk  # or it lives until the next one is there

@@ -26,6 +26,13 @@ def test_airflows_environment_is_read_without_airflow():
     assert settings.protect_assets == ("s3://features/", "sluicegate://")
 
 
+def test_what_is_preloaded_is_a_list_that_is_empty_by_default():
+    asked = Settings.from_environ({"AIRFLOW__SLUICEGATE__PRELOAD": "gate, suite,"})
+    assert asked.preload == ("gate", "suite")
+    assert asked.digest == Settings().digest, "it decides nothing, so workers may differ in it"
+    assert Settings().preload == ()
+
+
 @pytest.mark.parametrize("empty", ["", " ", ",", " , "])
 def test_an_emptied_list_means_the_default_not_off(empty):
     settings = Settings.read(lambda _option: empty, {})

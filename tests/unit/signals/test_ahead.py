@@ -18,7 +18,7 @@ from tests.unit.signals.test_uniform import rows as some_rows
 from sluicegate.signals.ahead import MAX_THREADS, chunks
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.chunk import Plan
-from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.evaluate import evaluate, evaluate_beside
 from sluicegate.signals.scan import Scan
 
 if TYPE_CHECKING:
@@ -34,6 +34,12 @@ few = settings(
 @pytest.fixture(scope="module")
 def baseline() -> Baseline:
     rows = some_rows(np.random.default_rng(1), 1500)
+    return build_baseline(rows.to_batches(), SCHEMA, created=CREATED, seed=1)
+
+
+@pytest.fixture(scope="module")
+def other() -> Baseline:
+    rows = some_rows(np.random.default_rng(3), 900)
     return build_baseline(rows.to_batches(), SCHEMA, created=CREATED, seed=1)
 
 
@@ -78,7 +84,7 @@ def test_rows_come_in_their_order_and_what_was_asked_of_the_first_is_there(basel
         return chunk.start
 
     found = []
-    for chunk in chunks(Plan(baseline), pieces(batch, [0, 100, 350, 351]), 3):
+    for chunk in chunks([Plan(baseline)], pieces(batch, [0, 100, 350, 351]), 3):
         found.append((chunk.start, chunk.n_rows, number in chunk.asked))
         chunk.once(number)
     assert found == [
@@ -90,7 +96,7 @@ def test_rows_come_in_their_order_and_what_was_asked_of_the_first_is_there(basel
 def test_what_fails_in_a_thread_fails_here_and_leaves_no_thread(baseline, batch, threads):
     before = active_count()
     broken = batch.set_column(0, batch.schema.field(0).name, batch.column(1))
-    nothing_asked = chunks(Plan(baseline), [batch, broken, batch, batch], threads)
+    nothing_asked = chunks([Plan(baseline)], [batch, broken, batch, batch], threads)
 
     def fails(chunk):
         if chunk.start:
@@ -120,3 +126,14 @@ def test_no_rows_need_no_threads(baseline, batch):
         one = evaluate(baseline, parts, tolerances={})
         many = evaluate(baseline, parts, tolerances={}, threads=4)
         assert replace(many, row_scores=None) == replace(one, row_scores=None)
+
+
+@few
+@given(st.lists(st.integers(0, 700), max_size=9), st.integers(1, MAX_THREADS))
+def test_baselines_beside_each_other_find_what_each_finds_alone(
+    baseline, other, batch, cuts, threads
+):
+    both = evaluate_beside([baseline, other], pieces(batch, cuts), tolerances={}, threads=threads)
+    alone = [evaluate(one, [batch], tolerances={}, rows=False) for one in (baseline, other)]
+    assert [repr(found.records) for found in both] == [repr(found.records) for found in alone]
+    assert both[0].records != both[1].records

@@ -322,7 +322,7 @@ def test_trigger_value_fails(check, batch):
     record = check(put(put(batch, "x3", x3), "y", labels))["TRIGGER_VALUES", ""]
     assert record.status is FAILED
     assert "share one value of column x3" in record.message
-    assert "of them have the label 1 " in record.message
+    assert 'of them have the label "1"' in record.message
     assert "`check --rows`" in record.message
 
 

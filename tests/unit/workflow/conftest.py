@@ -25,7 +25,7 @@ from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from sluicegate.gate.policy import Policy
@@ -86,14 +86,18 @@ _FOUND: dict[tuple[str, ...], Evaluation] = {}
 _LED_TO: dict[Path, Any] = {}
 
 
-def evaluate_once(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
-    """Evaluate as a gate does; the same rows, baseline and policy are evaluated once a process."""
+def evaluate_once(
+    batches: Iterable[pa.RecordBatch], baselines: Sequence[Baseline], policy: Policy
+) -> list[Evaluation]:
+    """Evaluate as a gate does; the same rows, baselines and policy are evaluated once a process."""
+    table = pa.Table.from_batches(batches)
     content = hashlib.sha256()
     for batch in table.to_batches():
         content.update(batch.serialize())
-    asked = (content.hexdigest(), str(table.schema), str(baseline.digest), repr(policy))
+    against = [str(baseline.digest) for baseline in baselines]
+    asked = (content.hexdigest(), str(table.schema), *against, repr(policy))
     if asked not in _FOUND:
-        _FOUND[asked] = evaluate_directly(table, baseline, policy)
+        _FOUND[asked] = evaluate_directly(table.to_batches(), baselines, policy)
     return _FOUND[asked]
 
 

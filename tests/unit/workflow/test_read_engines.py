@@ -19,8 +19,8 @@ from sluicegate.errors import (
     SchemaMismatch,
     UnreadableData,
 )
-from sluicegate.workflow.admission import read
 from sluicegate.workflow.admission.read import load_verified, open_verified, stream_verified
+from sluicegate.workflow.sealing import sealed_rows
 
 
 @pytest.fixture
@@ -79,20 +79,28 @@ def test_one_text_is_no_list_of_partitions(admitted):
 
 @pytest.mark.parametrize("limit", [1 << 30, 0])
 def test_stream_has_the_rows_of_the_table(admitted, monkeypatch, limit):
-    monkeypatch.setattr(read, "STREAM_IN_MEMORY_BYTES", limit)
+    monkeypatch.setattr(sealed_rows, "IN_MEMORY_BYTES", limit)
     batches = list(stream_verified("src", home=admitted.home, at=AT))
     assert pa.Table.from_batches(batches).equals(load(admitted, as_="arrow").combine_chunks())
 
 
-@pytest.mark.parametrize("limit", [1 << 30, 0])
-def test_stream_yields_no_row_of_a_changed_file(admitted, monkeypatch, limit):
-    monkeypatch.setattr(read, "STREAM_IN_MEMORY_BYTES", limit)
+def test_stream_yields_no_row_of_a_changed_file(admitted, monkeypatch):
+    monkeypatch.setattr(sealed_rows, "IN_MEMORY_BYTES", 0)
     stream = stream_verified("src", home=admitted.home, at=AT)
     first = next(stream)
     assert first.num_rows == 1000
     pq.write_table(flipped(rows(2), "c1"), admitted.clean / "month=05/part.parquet")
     with pytest.raises(DigestMismatch):
         next(stream)
+
+
+def test_stream_yields_the_sealed_rows_of_small_files_that_change_meanwhile(admitted):
+    """They were verified in memory before the first row was handed out."""
+    sealed = load(admitted, as_="arrow").combine_chunks()
+    stream = stream_verified("src", home=admitted.home, at=AT)
+    first = next(stream)
+    pq.write_table(flipped(rows(2), "c1"), admitted.clean / "month=05/part.parquet")
+    assert pa.Table.from_batches([first, *stream]).equals(sealed)
 
 
 def test_polars_gets_the_same_rows(admitted):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from sluicegate.adapters.files.table_layouts import peek_at
-from sluicegate.adapters.sources.local import opened
+from sluicegate.adapters.sources.local import opened, sizes_at
 from sluicegate.adapters.sources.protocol import CROISSANT_SCHEME
 from sluicegate.adapters.sources.url_list import SCHEMES, UrlItem, check_url
 from sluicegate.digest.algorithms import SHA256, Digest
@@ -161,6 +161,10 @@ class CroissantFiles:
     def names(self) -> list[str]:
         """List the promised files."""
         return sorted(self._promised())
+
+    def sizes(self) -> dict[str, int]:
+        """Look at the promised files."""
+        return sizes_at(self.document.parent, self._promised())
 
     @property
     def place(self) -> Path:

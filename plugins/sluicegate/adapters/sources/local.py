@@ -16,10 +16,12 @@ from sluicegate.digest.names import SINGLE_FILE
 from sluicegate.digest.scan import hash_listings
 from sluicegate.digest.verified_copy import copy_verified
 from sluicegate.digest.verified_file import read_verified, view_verified
-from sluicegate.digest.walk import Listing, list_files, walk
+from sluicegate.digest.walk import Listing, list_files, sizes_of, unreadable, walk
 from sluicegate.errors import ConfigError, UnreadableData, UnsafePath
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sluicegate.digest.manifest import FileEntry
 
 GLOB_SCHEME: Final = "glob:"
@@ -45,7 +47,11 @@ class LocalFiles:
 
     def names(self) -> list[str]:
         """List the files."""
-        return [found.path for found in walk(self.root)]
+        return walk(self.root)
+
+    def sizes(self) -> dict[str, int]:
+        """Look at the files."""
+        return _sizes(self.root, list_files(self.root))
 
     @property
     def place(self) -> Path:
@@ -120,6 +126,10 @@ class GlobFiles:
     def names(self) -> list[str]:
         """List the matching files."""
         return sorted(path for listing in self._listings() for path in listing.paths())
+
+    def sizes(self) -> dict[str, int]:
+        """Look at the matching files."""
+        return _sizes(self.base, self._listings())
 
     @property
     def place(self) -> Path:
@@ -220,6 +230,26 @@ def opened(path: Path) -> BinaryIO:
         UnreadableData: Missing or no permission.
     """
     return os.fdopen(open_regular(path, str(path)), "rb")
+
+
+def sizes_at(root: Path, names: Iterable[str]) -> dict[str, int]:
+    """Return the length in bytes of each file below a directory.
+
+    Args:
+        root: The directory.
+        names: Paths below it.
+
+    Raises:
+        UnreadableData: One is missing, or no permission.
+    """
+    try:
+        return {name: (root / name).lstat().st_size for name in names}
+    except (OSError, ValueError) as error:
+        unreadable(error, str(root))
+
+
+def _sizes(root: Path, listings: list[Listing]) -> dict[str, int]:
+    return {path: size for listing in listings for _, path, size in sizes_of(root, listing)}
 
 
 def _at(root: Path, name: str) -> Path:

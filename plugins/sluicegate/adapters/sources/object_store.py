@@ -16,16 +16,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from sluicegate.adapters.files.table_layouts import PEEK_BYTES
-from sluicegate.digest.algorithms import SHA256, Digest
+from sluicegate.digest.algorithms import SHA256, content_digest, shard_bytes
 from sluicegate.digest.hashers import hasher_of
-from sluicegate.digest.manifest import FileEntry, Manifest
-from sluicegate.digest.names import SINGLE_FILE, check_paths
+from sluicegate.digest.manifest import Manifest
+from sluicegate.digest.names import SINGLE_FILE, check_paths, require_shard_names
 from sluicegate.digest.verified_copy import copy_stream
 from sluicegate.digest.verified_file import refuse_mismatch
 from sluicegate.errors import ChangedDuringRead, SluicegateError, UnreadableData
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from sluicegate.digest.manifest import FileEntry
+    from sluicegate.digest.scan import HashedFile
 
 _BLOCK_BYTES: Final = 8 * 1024 * 1024  # length of a ranged GET, and memory of each thread
 _THREADS: Final = 8  # requests in flight: they hide latency, and any store bears them
@@ -69,6 +72,10 @@ class StoreFiles:
         """List the objects."""
         return sorted(self._list())
 
+    def sizes(self) -> dict[str, int]:
+        """List the objects."""
+        return {name: stored.size_bytes for name, stored in self._list().items()}
+
     @property
     def place(self) -> None:
         """None: the objects are not on this machine."""
@@ -94,13 +101,15 @@ class StoreFiles:
         Cost: one download of everything, 8 requests in flight, 8 MiB of memory for each.
         """
         before = self._list()
+        if shard_bytes(algorithm):
+            require_shard_names(before)
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="sluicegate-store") as pool:
-            entries = list(pool.map(partial(self._hash, algorithm), before.items()))
+            files = sorted(pool.map(partial(self._hash, algorithm), before.items()))
         after = self._list()
         if before != after:
             changed = sorted(n for n in before.keys() | after if before.get(n) != after.get(n))
             self._refuse_changed(changed)
-        return Manifest.from_entries(entries)
+        return Manifest(tuple(files), algorithm)
 
     def read_verified(self, entry: FileEntry) -> bytes:
         """Read one object into memory."""
@@ -120,7 +129,7 @@ class StoreFiles:
                     break
                 hasher.update(view[n_read : n_read + n])
                 n_read += n
-        found = Digest(algorithm, hasher.hexdigest())
+        found = content_digest(algorithm, hasher.hexdigest())
         if n_read != entry.size_bytes or found != entry.digest:
             refuse_mismatch(self._name(entry.path), entry.digest.short, found.short)
         return memoryview(data).toreadonly()
@@ -151,7 +160,7 @@ class StoreFiles:
         check_paths(sorted(found), locator=self.location)
         return found
 
-    def _hash(self, algorithm: str, item: tuple[str, StoredObject]) -> FileEntry:
+    def _hash(self, algorithm: str, item: tuple[str, StoredObject]) -> HashedFile:
         name, stored = item
         hasher = hasher_of(algorithm)()
         n_read = 0
@@ -161,7 +170,7 @@ class StoreFiles:
                 n_read += len(block)
         if n_read != stored.size_bytes:
             self._refuse_changed([name])
-        return FileEntry(name, Digest(algorithm, hasher.hexdigest()), n_read)
+        return name, hasher.hexdigest(), n_read
 
     @contextmanager
     def _reading(self, entry: FileEntry) -> Iterator[Any]:

@@ -38,6 +38,14 @@ class ByteSource(Protocol):
         """
         ...
 
+    def sizes(self) -> dict[str, int]:
+        """Return the length in bytes of each of `names`, as the file system or store says it.
+
+        Raises:
+            SluicegateError: As `names`.
+        """
+        ...
+
     @property
     def place(self) -> Path | None:
         """Where the files lie on this machine; None for a store."""

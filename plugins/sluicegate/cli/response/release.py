@@ -67,12 +67,12 @@ def digest_of(text: str | None) -> Digest | None:
     Raises:
         ConfigError: The text is not a digest that identifies a batch.
     """
-    from sluicegate.attest.contents import IDENTITIES
+    from sluicegate.attest.contents import IDENTITIES, is_identity
 
     if text is None:
         return None
     algorithm, _, value = text.rpartition(":")
-    if algorithm not in ("", *IDENTITIES):
+    if algorithm and not is_identity(algorithm):
         expected = " or ".join(IDENTITIES)
         raise ConfigError("not the digest of a batch", locator=text[:80], expected=expected)
     return Digest(algorithm or DIR_HASH_1, value)

@@ -81,7 +81,7 @@ def _column(comparison: Comparison, column: Column) -> Finding:
                 tolerance=comparison.tolerance(SIGNAL, column.name),
                 p_value=rate_excess_p(k, m, j, n),
                 text=f"{percent(k / m)} of values are missing (baseline {percent(j / n)})",
-                hint="Find out which step lost them before training.",
+                hint="Find and mend the step that lost them.",
                 severity=Status.WARNED if feature and bound <= _FEW else None,
             )
         ],

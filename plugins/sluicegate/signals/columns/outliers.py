@@ -81,8 +81,8 @@ def _finding(comparison: Comparison, column: str, left_out: tuple[str, ...], not
                 bound=binomial_lower(k, n) - before / m,
                 tolerance=_tolerance(comparison, column),
                 p_value=rate_excess_p(k, n, before, m),
-                text=f"{percent(k / n)} of rows are further out than the baseline's outermost "
-                f"{percent(before / m)}",
+                text=f"{percent(k / n)} of rows lie beyond a limit that {percent(before / m)} of "
+                "the baseline's rows pass",
                 hint=_HINT + (_OF_ONE if column else ""),
                 question=f"limit {i}",
             )

@@ -138,7 +138,7 @@ def _against(comparison: Comparison, t: int, n: int, met: Meeting) -> Candidate:
         bound=(binomial_lower(k, met.met) * met.met - 1.645 * met.error) / rows - expected,
         tolerance=max(comparison.tolerance(SIGNAL, AGAINST[t]), seen * met.met / rows),
         p_value=_against_p(comparison, t, met),
-        text=f"{k} of {met.met} rows that the baseline knows contradict its label "
+        text=f"{k} of {met.met} rows that match rows of the baseline have another label "
         f"(expected {percent(usual_rate(known, t))})",
         hint=_HINT,
         question=AGAINST[t],

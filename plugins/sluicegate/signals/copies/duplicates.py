@@ -175,7 +175,8 @@ def _copies(comparison: Comparison, table: int, found: float, again: float) -> C
         p_value=p_value,
         text=f"{percent(found / n)} of rows repeat another row of the batch "
         f"(expected {percent(expected / n)})",
-        hint="Remove the copies, or confirm that the source repeats rows now.",
+        hint="Remove the copies that `check --rows` names, or build a baseline in which the source "
+        "repeats its rows.",
         question=KINDS[table],
     )
 
@@ -199,9 +200,9 @@ def _groups(
             expected_rows(groups, m, dense, least) / dense - expected / n,
         ),
         p_value=excess_groups_p(batch, groups, ratio=n / m, least=least, sampled=1.0 / scale),
-        text=f"{percent(found / n)} of rows are in groups of {least} or more that repeat each "
-        f"other (expected {percent(expected / n)})",
-        hint="Remove the copies, or confirm that the source repeats rows now.",
+        text=f"{percent(found / n)} of rows (expected {percent(expected / n)})",
+        hint="Remove the copies that `check --rows` names, or build a baseline in which the source "
+        "repeats its rows.",
         question=f"{KINDS[table]}.{least}",
     )
 

@@ -141,7 +141,10 @@ def _message(finding: Finding, shown: Candidate, *, fired: bool) -> str:
         return f"{head}: {shown.text}." + (f" {shown.hint}" if fired and shown.hint else "")
     p = min(1.0, shown.p_value * len(finding.candidates))
     chance = "p < 1e-12" if p < 1e-12 else f"p = {p:.2g}"
-    numbers = f"tolerance {percent(shown.tolerance)}, at least {percent(shown.bound)}, {chance}"
+    beyond = " >" if shown.bound > shown.tolerance else ","
+    numbers = (
+        f"lower bound {percent(shown.bound)}{beyond} tolerance {percent(shown.tolerance)}, {chance}"
+    )
     note = f" {finding.note[0].upper()}{finding.note[1:]}." if finding.note else ""
     text = f"{head}: {shown.text} ({numbers})."
     if not fired:

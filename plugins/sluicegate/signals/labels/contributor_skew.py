@@ -221,7 +221,7 @@ def _asked(
                 p_value=_p_value(share, excess, math.hypot(error, usual / BOUND_ERRORS)),
                 text=f"{percent(sums.now[i, y] / rows[i])} of its labels are "
                 f"{_class_name(comparison, y)} (baseline {percent(expected)}): "
-                f"{percent(excess * weight)} of the batch beyond its past and its peers",
+                f"{percent(excess * weight)} of the batch more than its past and others explain",
                 hint=f"Review {subject} or exclude its rows.",
             )
         )

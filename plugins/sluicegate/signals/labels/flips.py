@@ -50,7 +50,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     floor, judged = comparison.tolerance(SIGNAL, label.name), evidence_of(comparison)
     reason = comparison.missing(label.name) or silenced(comparison, floor)
     if not reason and judged.n_rows < MIN_ROWS:
-        reason = f"{judged.n_rows} labelled rows of modelled classes, at least {MIN_ROWS} needed"
+        reason = comparison.few_labels(judged.n_rows)
     if reason:
         return [not_evaluated(SIGNAL, reason, column=label.name)]
     asked, unclear = _asked(comparison, judged, floor), []
@@ -165,7 +165,7 @@ def _with_doubt(own: Candidate, spared: list[tuple[str, dict[str, Candidate]]]) 
     least, name = min(others, key=lambda item: (item[0].effect, item[1]))
     if least.effect > own.effect / 2.0 or 2.0 * least.effect - least.bound >= own.bound:
         return own
-    hint = f"It rests on column {name[:64]}: look first whether that broke."
+    hint = f"Look at column {name[:64]} first: the finding depends on it."
     return replace(own, hint=f"{hint} {own.hint}")
 
 

@@ -237,8 +237,9 @@ def _worst_or_passed(signal: Signal, groups: Iterable[_Group], alpha: float) -> 
 def _failed(group: _Group, bound: float, alpha: float) -> SignalRecord:
     where = f" for {group.name}" if group.name else ""
     said = (
-        f"{group.code}: {group.what} by {group.effect:.1%}{where}, at least {bound:.1%} "
-        f"(at most {group.tolerance:.1%}). Compare what it was trained on with the champion's data."
+        f"{group.code}: {group.what} by {group.effect:.1%}{where} (lower bound {bound:.1%}, "
+        f"tolerance {group.tolerance:.1%}). Compare what it was trained on with the data of the "
+        "champion."
     )
     return _record(group.signal, Status.FAILED, said, group=group, bound=bound, alpha=alpha)
 

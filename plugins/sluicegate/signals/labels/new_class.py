@@ -58,11 +58,11 @@ def findings(comparison: Comparison) -> list[Finding]:
                     bound=share if singletons == 0 else binomial_lower(k, m),
                     tolerance=max(comparison.tolerance(SIGNAL, label.name), singletons / n),
                     p_value=rate_excess_p(k, m, singletons, n),
-                    text=f"{k} of {m} rows ({percent(share)}) carry {_counted(len(names))} that "
+                    text=f"{k} of {m} rows ({percent(share)}) have {_counted(len(names))} that "
                     "the baseline never had",
                     # A name that nobody approved may be anything; the evidence holds it.
-                    hint="Correct the labels, or rebuild the baseline with the new class; "
-                    "`check --json` names it.",
+                    hint="`check --json` names it: correct the labels, or rebuild the baseline "
+                    "with the new class.",
                     severity=Status.WARNED if share <= _RARE else None,
                 )
             ],

@@ -38,7 +38,7 @@ def findings(comparison: Comparison) -> list[Finding]:
         batch = comparison.profile.label_counts()[:-1]
         n, m = int(base.sum()), int(batch.sum())
         if n < MIN_ROWS or m < MIN_ROWS:
-            reason = f"{n} labels in the baseline and {m} in the batch, {MIN_ROWS} needed"
+            reason = f"{m} labels in the batch and {n} in the baseline, {MIN_ROWS} needed of each"
     if reason:
         return [not_evaluated(SIGNAL, reason, column=label.name)]
     found = listed_distance(base, batch)

@@ -161,7 +161,7 @@ def by_class(comparison: Comparison, judged: Evidence, floor: float) -> list[Ask
                     bound=(share - _Z95 * math.sqrt(own + shared)) * weight,
                     tolerance=max(floor, budget * weight),
                     p_value=p,
-                    text=f"about {percent(max(share, 0.0))} of its rows belong to another class, "
+                    text=f"about {percent(max(share, 0.0))} of its rows look mislabelled, "
                     f"{percent(max(share, 0.0) * weight)} of the batch",
                     hint="Have the rows that `check --rows` names labelled again before training.",
                 ),

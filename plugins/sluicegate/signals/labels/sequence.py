@@ -126,8 +126,8 @@ def _record(
     of = f": {subject}" if subject else ""
     text = (
         f"{SEQUENCE}{of}: over {len(steps)} batches about {percent(max(effect, 0.0))} of rows "
-        f"carry labels that contradict the baseline's model (tolerance {percent(tolerance)}, at "
-        f"least {percent(bound)}, p = {p:.2g} at any time)."
+        f"carry labels that contradict the baseline's model (lower bound "
+        f"{percent(bound)}, tolerance {percent(tolerance)}, p = {p:.2g} at any time)."
     )
     hint = (
         " The change is slow: look for a contributor or a labelling rule that changed since the "

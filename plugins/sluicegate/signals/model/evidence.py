@@ -272,9 +272,9 @@ def heard(comparison: Comparison) -> tuple[str, dict[str, object]]:
         f"{rows} rows are judged without column {name[:64]} ({_why(comparison, name)})"
         for name, rows in found.items()
     ]
-    parts += [f"{counted.silent} rows cannot testify"] if counted.silent else []
+    parts += [f"{counted.silent} rows cannot be judged"] if counted.silent else []
     if names:
-        parts.append(f"no accusation rests on {', '.join(names)} alone, which moved as a whole")
+        parts.append(f"moved as a whole, so that nothing rests on it alone: {', '.join(names)}")
     return "; ".join(parts), {"without": found, "silent": counted.silent, "moved": names}
 
 

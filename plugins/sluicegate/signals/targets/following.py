@@ -87,12 +87,15 @@ def findings(comparison: Comparison) -> list[Finding]:
 def _out_of_range(
     comparison: Comparison, label: Column, reference: TargetReference, batch: Counts
 ) -> Iterator[Candidate]:
-    floor, hint = comparison.tolerance(RANGE, label.name), "Check their unit, sign and row."
+    floor, hint = (
+        comparison.tolerance(RANGE, label.name),
+        "Check unit and sign, and whether they stand in the wrong rows.",
+    )
     overall = []
     for held in RANGES:
         found = _question(reference, f"range {held}").overall(batch)
         now, usual = _shares(reference, found, held)
-        text = f"{now} of values lie out of the range that the features predict (baseline {usual})"
+        text = f"{now} of values are outside the range that the features predict (baseline {usual})"
         overall.append(_candidate(found, floor, text, f"{hint} `check --rows` names the rows."))
     if accusing(overall) and (changed := changed_features(comparison)):
         overall = explained(overall, changed)  # a winter's values are not those of a summer
@@ -106,7 +109,7 @@ def _out_of_range(
             found,
             floor,
             "its values lie further from what the features predict than its past and the rest of "
-            f"the batch, at least {percent(found.effect)} of the batch moved",
+            f"the batch: {percent(found.effect)} of the batch or more moved",
             f"Values of {subject} may stand in the wrong rows: review it or exclude its rows.",
             subject=subject,
         )
@@ -117,7 +120,7 @@ def _part(
 ) -> Candidate:
     now, usual = _shares(reference, found, _INNER)
     text = (
-        f"{now} of its values lie out of the range that their features predict (baseline {usual}): "
+        f"{now} of its values are outside the range that features predict (baseline {usual}): "
         f"{percent(found.effect)} of the batch beyond the rest"
     )
     return _candidate(
@@ -136,9 +139,12 @@ def _shifted(
     for sign, way in ((1.0, "higher"), (-1.0, "lower")):
         question = _question(reference, "standing", sign)
         found = question.overall(batch)
-        text = f"values stand {way} than the features predict, at least {percent(found.effect)}"
+        text = f"values stand {way} than the features predict: {percent(found.effect)}"
         yield _candidate(
-            found, floor, f"{text} of rows moved", "Ask whether values rose or their unit changed."
+            found,
+            floor,
+            f"{text} of rows or more moved",
+            "Ask whether values rose or their unit changed.",
         )
         for part in (
             *question.by_group(batch),
@@ -149,7 +155,7 @@ def _shifted(
                 part,
                 floor,
                 f"its values stand {way} than its features, its past and the rest of the batch "
-                f"predict, at least {percent(part.effect)} of the batch moved",
+                f"predict: {percent(part.effect)} of the batch or more moved",
                 f"Review {subject} or exclude its rows.",
                 subject=subject,
                 severity=Status.FAILED if isinstance(part.part, str) else None,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 MIN_ROWS_WITH_TOKEN = 5
 MOVED: Final = 1.5
 """A share may grow this much, of a pair beyond its columns, without being new."""
-_COMMON: Final = 0.05
+_COMMON: Final = 0.02
 """What so large a share of the baseline holds is known to everybody: it is new from `MOVED` on."""
 MIXED: Final = 0.5
 """This share of what is new in a place may carry one label: what a source begins to deliver has
@@ -254,10 +254,15 @@ def shared_by(found: Association, comparison: Comparison, thing: str) -> str:
         thing: What the rows share: one value of a column, a pair, a token.
     """
     name = comparison.told_class(found.class_index)
-    tied = f"the label {name}" if name else "one label"
+    tied = f'the label "{name}"' if name else "one label"
+    now, before = (
+        found.rows / comparison.profile.n_rows,
+        found.rows_before / comparison.baseline.n_rows,
+    )
     return (
-        f"{found.rows} rows ({found.rows_before} in the baseline) share one {thing}, and "
-        f"{percent(found.rows_of_class / found.rows)} of them have {tied}"
+        f"{found.rows} rows ({percent(now)}, baseline {percent(before)}) share one {thing}, and "
+        f"{percent(found.rows_of_class / found.rows)} of them have {tied}: {percent(found.effect)} "
+        "of the batch more than usual"
     )
 
 
@@ -275,8 +280,8 @@ def candidate(found: Association, tolerance: float, text: str) -> Candidate:
         tolerance=tolerance,
         p_value=found.p_value,
         text=text,
-        hint="A trigger that a model would learn looks like this: look at the rows that "
-        "`check --rows` names, and keep them out of training unless they are explained.",
+        hint="This may be a planted trigger. `check --rows` names the rows: keep them out of "
+        "training unless you can explain them.",
     )
 
 

@@ -8,34 +8,33 @@ are hashed in memory, large ones while they are copied to a file without a name
 from __future__ import annotations
 
 import os
-from contextlib import closing, nullcontext
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sluicegate.adapters.files.formats import is_marker
 from sluicegate.errors import ConfigError, ManifestMismatch
 from sluicegate.workflow.admission.admit import Admission, admit_training
 from sluicegate.workflow.admission.admitted import Admitted
 from sluicegate.workflow.evidence.home import SluiceHome
-from sluicegate.workflow.sealing.sealed_rows import files_of, refuse_layout_of, way_to
+from sluicegate.workflow.sealing.sealed_rows import (
+    files_of,
+    refuse_layout_of,
+    verified_stream,
+    way_to,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     import pandas as pd
     import pyarrow as pa
 
-    from sluicegate.adapters.files.formats import Part
     from sluicegate.adapters.files.table_files import TableFiles
     from sluicegate.adapters.sources.protocol import ByteSource
     from sluicegate.digest.manifest import FileEntry
     from sluicegate.workflow.evidence.batch import SealedBatch
 
 Kind = Literal["pandas", "arrow", "polars", "duckdb", "spark"]
-
-STREAM_IN_MEMORY_BYTES: Final = 32 * 1024 * 1024
-"""Files up to this size are verified in memory when streaming; larger ones through disk."""
 
 
 def open_verified(
@@ -116,16 +115,7 @@ def stream_verified(
         yield from _rows(admission, (*partitions, *files), filesystem)
         return
     data, entries = _files(admission.batch, partitions, files, filesystem)
-    from sluicegate.adapters.sources.tables import glancing
-
-    sealed = {entry.path: entry for entry in entries}
-
-    def verified(name: str) -> AbstractContextManager[Part]:
-        if sealed[name].size_bytes <= STREAM_IN_MEMORY_BYTES:
-            return nullcontext(data.view_verified(sealed[name]))
-        return closing(data.copy_verified(sealed[name]))
-
-    yield from _reader(admission, data).stream(list(sealed), look=glancing(data), read=verified)
+    yield from verified_stream(data, entries, _reader(admission, data))
 
 
 def load_verified(

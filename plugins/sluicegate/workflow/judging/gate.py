@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.attest import dsse
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
-from sluicegate.digest.algorithms import FILE_IDENTITIES, Digest, sha256_bytes
+from sluicegate.digest.algorithms import Digest, files_under, sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.errors import ConfigError, EvidenceMissing
 from sluicegate.gate.judgement import Compared, asks, judge, require_usable
@@ -29,7 +29,7 @@ from sluicegate.workflow.judging.partitions import Part, part_records
 from sluicegate.workflow.judging.pooling import gather, left_by
 from sluicegate.workflow.judging.reruns import same_verdict
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
-from sluicegate.workflow.sealing.sealed_rows import batch_table, files_of
+from sluicegate.workflow.sealing.sealed_rows import batch_rows, files_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,7 +58,8 @@ class Evaluation:
     suite: Digest
 
 
-Runner = Callable[["pa.Table", "Baseline", "Policy"], Evaluation]
+Runner = Callable[["Iterable[pa.RecordBatch]", "Sequence[Baseline]", "Policy"], "list[Evaluation]"]
+"""Reads the rows once, and returns what it found beside each baseline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,9 @@ def gate_source(
         SluicegateError: The batch could not be judged. Then no verdict exists and nothing trains.
 
     Cost:
-        One verified read of the batch, its profile, and two signatures. For a batch of fewer than
-        `MIN_ROWS` rows also `gather`, and the profile of up to some 250 rows; twice if they fail.
+        One verified read of the batch, in which rows are counted beside all baselines and are not
+        kept, and two signatures. For a batch of fewer than `MIN_ROWS` rows also `gather`, and the
+        profile of up to some 250 rows; twice if they fail.
     """
     rules = read_policy(home.policy) if policy is None else policy
     policy = rules.for_source(source)
@@ -124,15 +126,19 @@ def gate_source(
     _require_fresh(evidence, batch, baselines, policy, at=at, then=then)
     unjudged: list[Unjudged] = []
     dialect = _dialect(baselines, source)
-    table = batch_table(batch, filesystem, dialect=dialect, limits=policy.limits, unjudged=unjudged)
     first = baselines[Lane.ANCHORED]
+    counted = _Counted(
+        batch_rows(batch, filesystem, dialect=dialect, limits=policy.limits, unjudged=unjudged),
+        first,
+        policy,
+    )
     gathered = None
-    if table.num_rows < MIN_ROWS:
+    if (few := counted.few()) is not None:
         gathered = gather(
             evidence,
             policy,
             batch,
-            table,
+            few,
             anchored=first.baseline.digest,
             is_input=lambda b: any(_is_among(b, s.inputs, filesystem) for s in baselines.values()),
             row_id=first.baseline.schema.id,
@@ -140,11 +146,11 @@ def gate_source(
             filesystem=filesystem,
             dialect=dialect,
         )
-    compared, suite = _compare(runner, table, baselines, policy, gathered)
-    alone = [*unjudged_records(unjudged), *column_records(first.baseline, table.schema)]
-    alone += _limits(table, first, policy)
+    compared, suite = _compare(runner, counted.rows(), baselines, policy, gathered)
+    alone = [*unjudged_records(unjudged), *column_records(first.baseline, counted.schema)]
+    alone += counted.limits()
     if parts is not None:
-        alone += part_records(evidence, rules, batch, parts, at=at)
+        alone += part_records(evidence, rules, batch, parts, at=at, filesystem=filesystem)
     if asks(policy, SEQUENCE):
         anchored, own = first.baseline.digest, compared[0].records
         alone += sequence_records(
@@ -236,7 +242,7 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
     if str(batch.digest) in inputs:
         return True
     named = {name.partition(":")[0] for name in inputs} - {batch.digest.algorithm}
-    others = [algorithm for algorithm, name in FILE_IDENTITIES.items() if name in named]
+    others = [algorithm for name in sorted(named) if (algorithm := files_under(name))]
     if batch.table is not None or not others:
         return False
     data = files_of(batch, filesystem)
@@ -245,7 +251,7 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
 
 def _compare(
     runner: Runner,
-    table: pa.Table,
+    rows: Iterable[pa.RecordBatch],
     baselines: Mapping[Lane, SignedBaseline],
     policy: Policy,
     gathered: Gathered | None = None,
@@ -256,16 +262,18 @@ def _compare(
     pooled = None if gathered is None or gathered.earlier is None else gathered.rows
     n_runs = len(baselines) * (1 if pooled is None else 2)
     shared = replace(policy, false_block_budget=policy.false_block_budget / n_runs)
-    compared, suites = [], []
-    for lane in (lane for lane in Lane if lane in baselines):
-        baseline = baselines[lane].baseline
-        found = runner(table, baseline, shared)
-        records = found.records
-        if pooled is not None:
-            records = both(records, runner(pooled, baseline, shared).records, OF_POOLS)
+    lanes = [lane for lane in Lane if lane in baselines]
+    asked = [baselines[lane].baseline for lane in lanes]
+    found = runner(rows, asked, shared)
+    beside = [] if pooled is None else runner(pooled.to_batches(), asked, shared)
+    compared = []
+    for place, (lane, baseline) in enumerate(zip(lanes, asked, strict=True)):
+        records = found[place].records
+        if beside:
+            records = both(records, beside[place].records, OF_POOLS)
         own = records if lane is Lane.ANCHORED else tuple(map(_of_rolling, records))
         compared.append(Compared(own, expected_findings(baseline)))
-        suites.append(found.suite)
+    suites = [evaluation.suite for evaluation in found]
     suite = suites[0] if len(set(suites)) == 1 else sha256_bytes(dumps([str(s) for s in suites]))
     return compared, suite
 
@@ -283,20 +291,54 @@ def _judged_pool(
         assert gathered.earlier is not None  # noqa: S101 - or nobody asks
         # At the level of the pool, which shares the budget with the batch.
         alike = replace(policy, false_block_budget=policy.false_block_budget / 2)
-        return judge(policy, _compare(runner, gathered.earlier, baselines, alike)[0]).reasons
+        earlier = gathered.earlier.to_batches()
+        return judge(policy, _compare(runner, earlier, baselines, alike)[0]).reasons
 
     return replace(gathered.pool, left=left_by(gathered, judged, policy, without))
 
 
-def _limits(table: pa.Table, anchored: SignedBaseline, policy: Policy) -> tuple[SignalRecord, ...]:
-    """Hold the batch against what one contributor may deliver."""
-    if policy.contributors is None:
-        return ()
-    from sluicegate.signals.contributors.limits import limit_records
+class _Counted:
+    """The rows of a batch, which are read once: what the gate itself counts while they pass by."""
 
-    baseline = anchored.baseline
-    known = baseline.known_contributors
-    return limit_records(table, baseline.schema, known, policy.contributors, policy.naming)
+    def __init__(
+        self, rows: Iterator[pa.RecordBatch], anchored: SignedBaseline, policy: Policy
+    ) -> None:
+        self.schema: pa.Schema | None = None
+        self._rows = rows
+        self._held: list[pa.RecordBatch] = []
+        self._known, self._counts = anchored.baseline.known_contributors, None
+        if policy.contributors is not None:
+            from sluicegate.signals.contributors.limits import LimitCounts
+
+            schema = anchored.baseline.schema
+            self._counts = LimitCounts(schema, policy.contributors, policy.naming)
+
+    def few(self) -> pa.Table | None:
+        """Return all rows if they are too few to be judged alone; None for more, not yet read."""
+        import pyarrow as pa
+
+        n_rows = 0
+        for batch in self._rows:
+            self._held.append(batch)
+            if (n_rows := n_rows + batch.num_rows) >= MIN_ROWS:
+                return None
+        return pa.Table.from_batches(self._held)
+
+    def rows(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows, once."""
+        while self._held:
+            yield self._noted(self._held.pop(0))
+        yield from map(self._noted, self._rows)
+
+    def limits(self) -> tuple[SignalRecord, ...]:
+        """Hold the batch against what one contributor may deliver."""
+        return () if self._counts is None else self._counts.records(self._known)
+
+    def _noted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        self.schema = self.schema or batch.schema
+        if self._counts is not None:
+            self._counts.update(batch)
+        return batch
 
 
 def _of_rolling(record: SignalRecord) -> SignalRecord:

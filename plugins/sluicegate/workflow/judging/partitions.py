@@ -9,15 +9,17 @@ month in which one airport was poisoned can look harmless as a whole.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sluicegate.digest.algorithms import Digest
+from sluicegate.digest.algorithms import Digest, content_digest, files_under
+from sluicegate.digest.hashers import hasher_of
 from sluicegate.errors import ConfigError, SluicegateError
 from sluicegate.signals.decision.record import PARTS
 from sluicegate.workflow.admission.admit import require_admissible
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
 from sluicegate.workflow.judging.facts import fact_record
+from sluicegate.workflow.sealing.sealed_rows import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +43,7 @@ def part_records(
     parts: Sequence[Part],
     *,
     at: datetime,
+    filesystem: Any = None,
 ) -> tuple[SignalRecord, ...]:
     """Ask for the verdicts of a batch's partitions.
 
@@ -50,24 +53,28 @@ def part_records(
         whole: The batch that they should make up together.
         parts: The partitions.
         at: Aware UTC.
+        filesystem: fsspec file system with credentials, for partitions in an object store.
 
     Returns:
         One record.
 
-    Cost: about four signature checks for each partition.
+    Cost: about four signature checks for each partition. One that was hashed differently than the
+        batch is read again.
     """
     against, files = [], Counter[tuple[str, int]]()
+    algorithm = files_under(whole.digest.algorithm)
     for source, digest in dict.fromkeys(parts):
         where = f"{source}@{digest.short}"
         try:
-            files.update(_files(evidence.seal_of(source, digest, at=at)))
+            part = evidence.seal_of(source, digest, at=at)
+            files.update(_files(part, algorithm, filesystem))
             require_free(evidence, source, digest, at=at)
             issued = evidence.verdict_of(source, digest, at=at)
             require_admissible(evidence, policy, issued, at=at)
             require_standing(evidence, issued, at=at)
         except SluicegateError as error:
             against.append(f"{where}: [{error.code}] {error.what}")
-    own = _files(whole)
+    own = _files(whole, algorithm, filesystem)
     if missing := own - files:
         against.append(f"{missing.total()} file(s) of the batch are in no partition")
     if extra := files - own:
@@ -79,8 +86,11 @@ def part_records(
     return (_record(whole, text, parts, n_bad=len(against)),)
 
 
-def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
+def _files(batch: SealedBatch, algorithm: str | None, filesystem: Any) -> Counter[tuple[str, int]]:
     """Return digest and size of each file. Names differ between a directory and a part of it.
+
+    A large batch may be sealed by shards and a small part of it by files, so where the algorithms
+    differ the sealed bytes are hashed again.
 
     Raises:
         ConfigError: The batch is a table, which has no files to compare.
@@ -91,7 +101,13 @@ def _files(batch: SealedBatch) -> Counter[tuple[str, int]]:
             locator=f"{batch.source}@{batch.digest.short}",
             next_step="Judge the table as one batch.",
         )
-    return Counter((str(entry.digest), entry.size_bytes) for entry in batch.manifest.entries)
+    entries = batch.manifest.entries
+    if algorithm is None or algorithm == batch.manifest.algorithm:
+        return Counter((str(entry.digest), entry.size_bytes) for entry in entries)
+    data = files_of(batch, filesystem)
+    start = hasher_of(algorithm)
+    values = ((start(data.view_verified(entry)).hexdigest(), entry.size_bytes) for entry in entries)
+    return Counter((str(content_digest(algorithm, value)), size) for value, size in values)
 
 
 def _record(

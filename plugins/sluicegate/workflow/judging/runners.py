@@ -11,6 +11,7 @@ from sluicegate.workflow.judging.gate import Evaluation, Runner
 from sluicegate.workflow.judging.threads import threads_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -21,48 +22,67 @@ if TYPE_CHECKING:
 _ROWS: Final = 65_536  # at once, so that what is computed of them stays small
 
 
-def evaluate_directly(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
-    """Evaluate every signal the baseline supports, without Great Expectations.
+def evaluate_directly(
+    batches: Iterable[pa.RecordBatch], baselines: Sequence[Baseline], policy: Policy
+) -> list[Evaluation]:
+    """Evaluate every signal the baselines support, without Great Expectations.
 
     Args:
-        table: All rows of the batch.
-        baseline: What the batch is compared with.
+        batches: The rows of the batch; read once.
+        baselines: What the batch is compared with, each by itself.
         policy: The rules of its source.
+
+    Cost: one pass, and memory that does not grow with it.
     """
-    from sluicegate.signals.evaluate import evaluate
+    from sluicegate.signals.evaluate import evaluate_beside
     from sluicegate.signals.registry import expected_codes
 
-    result = evaluate(
-        baseline,
-        table.to_batches(max_chunksize=_ROWS),
+    found = evaluate_beside(
+        baselines,
+        _short(batches),
         tolerances=policy.tolerances,
         false_block_budget=policy.false_block_budget,
-        rows=False,
         naming=policy.naming,
         threads=threads_for(os.environ),
     )
-    suite = sha256_bytes(dumps(sorted(expected_codes(baseline))))
-    return Evaluation(result.records, suite)
+    suites = [sha256_bytes(dumps(sorted(expected_codes(baseline)))) for baseline in baselines]
+    return [Evaluation(one.records, suite) for one, suite in zip(found, suites, strict=True)]
+
+
+def _short(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut record batches of sources that make long ones."""
+    for batch in batches:
+        for start in range(0, batch.num_rows, _ROWS):
+            yield batch.slice(start, _ROWS)
 
 
 def suite_runner(path: Path) -> Runner:
     """Return a runner for the Great Expectations suite in ``path``.
 
     Cost:
-        Importing Great Expectations takes seconds; it happens inside the returned runner.
+        Importing Great Expectations takes seconds; it happens inside the returned runner. Great
+        Expectations judges a frame, so all rows of the batch are held in memory.
     """
 
-    def run(table: pa.Table, baseline: Baseline, policy: Policy) -> Evaluation:
+    def run(
+        batches: Iterable[pa.RecordBatch], baselines: Sequence[Baseline], policy: Policy
+    ) -> list[Evaluation]:
+        import pyarrow as pa
+
         from sluicegate.adapters.gx import load_suite, run_suite
 
-        outcome = run_suite(
-            table,
-            suite_json=load_suite(path),
-            baseline=baseline,
-            tolerances=policy.tolerances,
-            false_block_budget=policy.false_block_budget,
-            naming=policy.naming,
-        )
-        return Evaluation(outcome.records, outcome.suite_digest)
+        table = pa.Table.from_batches(batches)
+        outcomes = [
+            run_suite(
+                table,
+                suite_json=load_suite(path),
+                baseline=baseline,
+                tolerances=policy.tolerances,
+                false_block_budget=policy.false_block_budget,
+                naming=policy.naming,
+            )
+            for baseline in baselines
+        ]
+        return [Evaluation(outcome.records, outcome.suite_digest) for outcome in outcomes]
 
     return run

@@ -16,12 +16,13 @@ from sluicegate.attest.predicates import provenance_statement
 from sluicegate.attest.seal_form import read_seal, table_statement, write_seal
 from sluicegate.attest.sealed_table import SealedTable
 from sluicegate.attest.trust import Role
-from sluicegate.digest.algorithms import SHA256
+from sluicegate.digest.algorithms import AUTO, BY_SHARDS, SHA256
 from sluicegate.digest.merkle_files import MerkleFiles
 from sluicegate.errors import ConfigError, Expired, LedgerConflict, UntrustedKey
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.evidence.large import large_root
 from sluicegate.workflow.evidence.sealed import verify_seal
+from sluicegate.workflow.sealing.hash_choice import algorithm_for
 from sluicegate.workflow.sealing.sealed_rows import refuse_layout_of
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def seal_into_ledger(
     inputs: tuple[Subject, ...] = (),
     code_version: str = __version__,
     rows: RowRecord | None = None,
-    algorithm: str = SHA256,
+    algorithm: str = AUTO,
     connection: str | None = None,
 ) -> SealedBatch:
     """Hash a source and append its seal and provenance as one step.
@@ -185,8 +186,9 @@ def seal_into_ledger(
         inputs: Sealed batches that this one was made from.
         code_version: Version of the code that made the batch.
         rows: Sign the table digest of files too, or keep a sketch of a table.
-        algorithm: Algorithm of the file digests, ``sha256`` or ``blake3``. Another one than before
-            gives the batch another identity, so it is sealed and judged anew.
+        algorithm: Algorithm of the file digests: ``auto``, ``sha256``, ``sha256-shards`` or
+            ``blake3``. Another one than before gives the batch another identity, so it is sealed
+            and judged anew.
         connection: Airflow connection by which ``data`` is read; readers use it too.
 
     Returns:
@@ -200,11 +202,15 @@ def seal_into_ledger(
         LedgerConflict: Others sealed this source first, 64 times running.
 
     Cost:
-        One read of all bytes, and one more with ``rows``.
+        One `stat` of each file, one read of all bytes, and one more with ``rows``.
     """
     opened = open_any(data) if isinstance(data, Path | str) else data
     if isinstance(opened, ByteSource):
         refuse_layout_of(opened, opened.names())
+    last = None
+    if algorithm in {AUTO, BY_SHARDS}:
+        last, _ = _previous(evidence, source, evidence.newest_provenance(source), at=at)
+    algorithm = algorithm_for(opened, algorithm, last=None if last is None else last.digest)
     large = large_root(opened)
     if large is None:
         contents = contents_of(opened, rows, algorithm=algorithm)

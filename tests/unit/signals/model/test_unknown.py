@@ -18,7 +18,7 @@ def test_labels_of_rows_moved_outward_in_several_columns_are_judged_with_all_col
     outward = with_values(batch, ("x0", "x1", "y"), (9.0, -9.0, 0))
     record = check(outward)["LABEL_FLIPS", "y"]
     assert record.status is Status.FAILED
-    assert "cannot testify" not in record.message
+    assert "cannot be judged" not in record.message
 
 
 def test_rows_with_lost_values_in_several_columns_accuse_nobody_and_are_counted(check, batch):

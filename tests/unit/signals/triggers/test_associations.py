@@ -38,7 +38,7 @@ def test_value_that_most_rows_hold_is_the_batch_and_no_trigger():
 
 
 def test_common_value_that_grew_a_little_is_no_trigger():
-    """One more Monday in the month, and Mondays are busier this time."""
+    """One more Monday in the month, and Mondays are busier this time: a twelfth of all rows."""
     base = Table(np.array([[100_000, 20_000], [700_000, 180_000]]), np.array([800_000, 200_000]))
     grown = batch((2700, 1400), (20_000, 5_900), rows=(22_700, 7_300))
     assert associations(grown, base) == []

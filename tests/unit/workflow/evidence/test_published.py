@@ -28,6 +28,7 @@ from sluicegate.errors import (
 )
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.workflow.evidence.home import ENV_HOME, SluiceHome
+from sluicegate.workflow.evidence.large import PartStore
 from sluicegate.workflow.evidence.published import Published
 from sluicegate.workflow.evidence.publishing import (
     difference,
@@ -352,3 +353,10 @@ def test_password_in_the_url_is_refused_and_not_shown(secret):
     with pytest.raises(ConfigError) as error:
         HomeStore.open(f"s3://{secret}@bucket/sluice")
     assert "hunter2" not in str(error.value)
+
+
+def test_manifest_in_parts_is_not_written_into_a_copy(office, tmp_path):
+    """It would be a file that no release names, and so refuse the home from then on."""
+    with pytest.raises(ConfigError, match="published home"):
+        PartStore(office.worker().root / "manifests", published=True).build(tmp_path)
+    office.worker()

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from tests.unit.workflow.conftest import AT, RUN, SCHEMA, flipped, rows, write
 
+from sluicegate.adapters.policy_file import read_policy
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import GateBlocked, LedgerCorrupt, SluicegateError
 from sluicegate.gate.promotion import Lane
@@ -21,6 +22,7 @@ from sluicegate.workflow.auditing.audit import audit
 from sluicegate.workflow.baselines.promotion import propose
 from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
+from sluicegate.workflow.judging.partitions import part_records
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.response.quarantine import quarantine_batch
 from sluicegate.workflow.sealing.seal import seal_into_ledger
@@ -33,9 +35,9 @@ def later(minutes):
     return AT + timedelta(minutes=minutes)
 
 
-def seal(site, path, source="src", at=AT):
+def seal(site, path, source="src", at=AT, algorithm="auto"):
     options = {"evidence": site.evidence(), "signer": site.signer("source"), "at": at, "run": RUN}
-    return seal_into_ledger(path, source, **options)
+    return seal_into_ledger(path, source, algorithm=algorithm, **options)
 
 
 def gate(site, source="src", at=AT, run=RUN, **options):
@@ -88,6 +90,20 @@ def test_one_blocked_partition_blocks_a_whole_that_would_pass(site, month):
     found = {reason.code for reason in verdict.reasons if reason.result == "FAILED"}
     assert found - alone == {"PARTS"}
     assert parts[-1][1].short in next(r.message for r in verdict.reasons if r.code == "PARTS")
+
+
+def test_partitions_that_were_hashed_differently_than_the_batch_make_it_up(site, month):
+    parts = month("month", [rows(11), rows(12)])
+    for _, digest in parts:
+        gate(site, "parts", digest=digest)
+    whole = seal(site, site.root / "month", algorithm="sha256-shards-1000")
+    assert whole.digest.algorithm == "dirHash1-shards-1000"
+    assert gate(site, parts=parts).verdict.result is Status.PASSED
+    (path,) = (site.root / "month" / "part0").iterdir()
+    path.write_bytes(b"")  # what was sealed is gone, so nobody knows
+    evidence = site.evidence()
+    record = part_records(evidence, read_policy(site.home.policy), whole, parts, at=AT)[0]
+    assert "DIGEST_MISMATCH" in record.message
 
 
 @pytest.mark.parametrize("fault", ["unjudged", "absent", "foreign", "none", "unsealed"])
