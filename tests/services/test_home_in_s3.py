@@ -96,7 +96,8 @@ class Cluster:
 
 
 @pytest.fixture
-def credentials(s3_options, monkeypatch):
+def credentials(s3_options, tmp_path, monkeypatch):
+    monkeypatch.setenv(ENV_HOME_CACHE, str(tmp_path / "office cache"))
     for name, value in {
         "AWS_ACCESS_KEY_ID": "any",
         "AWS_SECRET_ACCESS_KEY": "any",

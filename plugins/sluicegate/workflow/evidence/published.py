@@ -240,7 +240,8 @@ def _require_seen(path: Path, index: HomeIndex, data: bytes, locator: str) -> No
                 locator=locator,
                 expected=f"version {version} or later",
                 got=f"version {index.version}",
-                next_step="Find out who put an older release back, and publish a new one.",
+                next_step="Find out who put an older release back, and publish a new one. If the "
+                f"store was begun anew on purpose, remove {path}.",
             )
         if index.version == version:
             return

@@ -27,7 +27,11 @@ from sluicegate.errors import (
     UntrustedKey,
 )
 from sluicegate.gate.default_policy import DEFAULT_POLICY
+from sluicegate.orchestration.settings import Settings
+from sluicegate.workflow.admission.admitted import Admitted
+from sluicegate.workflow.admission.read import _same_home
 from sluicegate.workflow.evidence.home import ENV_HOME, SluiceHome
+from sluicegate.workflow.evidence.large import PartStore
 from sluicegate.workflow.evidence.published import Published
 from sluicegate.workflow.evidence.publishing import (
     difference,
@@ -352,3 +356,33 @@ def test_password_in_the_url_is_refused_and_not_shown(secret):
     with pytest.raises(ConfigError) as error:
         HomeStore.open(f"s3://{secret}@bucket/sluice")
     assert "hunter2" not in str(error.value)
+
+
+def test_manifest_in_parts_is_not_written_into_a_copy(office, tmp_path):
+    """It would be a file that no release names, and so refuse the home from then on."""
+    with pytest.raises(ConfigError, match="published home"):
+        PartStore(office.worker().root / "manifests", published=True).build(tmp_path)
+    office.worker()
+
+
+def test_guard_and_verified_read_open_the_same_published_home(office):
+    """What the guard leaves for the read names the store and the pin, not a copy."""
+    place = {"home": office.url, "home_pin": office.pins[0], "home_cache": str(office.cache)}
+    settings = Settings.read({**place, "ledger": LEDGER_URL}.get, {})
+    home, environ = settings.home(), {}
+    Admitted(home, {"src": "sha256:00"}).leave(environ, task={})
+    found = Admitted.found(environ)
+    assert found.home == home
+    assert found.home.published == home.published
+    office.say("meanwhile")
+    office.push()
+    later = Admitted.found(environ).home
+    assert later.root != home.root
+    assert _same_home(later, home) is later
+    with pytest.raises(ConfigError, match="another installation"):
+        _same_home(later, office.home)
+
+
+def test_settings_with_another_pin_are_told_apart(office):
+    one, two = ({"home": office.url, "home_pin": pin} for pin in office.pins)
+    assert Settings.read(one.get, {}).digest != Settings.read(two.get, {}).digest
