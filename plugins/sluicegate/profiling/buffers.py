@@ -153,11 +153,22 @@ def large_strings(values: tuple[str, ...]) -> pa.Array:
 def strings(array: pa.Array) -> pa.Array:
     """Return the values as `large_string`, the one spelling of categories and labels.
 
-    Whole floats spell like integers, so that a label column read as 1.0 equals one read as 1.
+    Whole floats and decimals spell like integers, so that a label column read as 1.0 or 1.00 equals
+    one read as 1. Decimals with a fraction spell like doubles.
     """
+    if pa.types.is_decimal(array.type):
+        array = _undecimal(array)
+    elif pa.types.is_float16(array.type):
+        array = pc.cast(array, pa.float32())  # Arrow compares no half floats
     if pa.types.is_floating(array.type):
         whole = pc.cast(array, pa.int64(), safe=False)
         same = pc.equal(pc.cast(whole, array.type, safe=False), array)
         if pc.all(same, skip_nulls=True).as_py() is not False:
             array = whole
     return pc.cast(array, pa.large_string())
+
+
+def _undecimal(array: pa.Array) -> pa.Array:
+    with suppress(pa.ArrowInvalid):
+        return pc.cast(array, pa.decimal256(76, 0))
+    return pc.cast(array, pa.float64())

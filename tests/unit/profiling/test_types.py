@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sluicegate.profiling.buffers import plain, text_of_bytes
+from sluicegate.profiling.buffers import plain, strings, text_of_bytes
 from sluicegate.profiling.columns import Kind, infer_column, kind_of
 from sluicegate.profiling.encode import comparable, encode
 from sluicegate.profiling.layout import Layout, encode_batch
@@ -87,3 +87,20 @@ def test_plain_leaves_what_is_neither_number_nor_text():
     assert plain(days) is days
     assert plain(pa.array(BLOBS, pa.binary())).type == pa.binary()
     assert kind_of(pa.binary(3)) is Kind.OPAQUE
+
+
+WHOLE = pa.array([0, 1, None, -2, 100], pa.int64())
+HALVES = pa.array([0.0, 0.5, 1.0, None])
+FLOATS = [pa.float16(), pa.float32(), pa.float64()]
+NUMBERS = [pa.int8(), *FLOATS, pa.decimal128(38, 18), pa.decimal256(50, 2)]
+
+
+@pytest.mark.parametrize("type_", NUMBERS, ids=str)
+def test_whole_number_is_one_category_in_every_type(type_):
+    array = WHOLE.cast(pa.decimal128(38, 0)) if pa.types.is_decimal(type_) else WHOLE
+    assert strings(array.cast(type_)).to_pylist() == ["0", "1", None, "-2", "100"]
+
+
+@pytest.mark.parametrize("type_", NUMBERS[1:], ids=str)
+def test_fraction_is_one_category_in_every_type(type_):
+    assert strings(HALVES.cast(type_)).to_pylist() == ["0", "0.5", "1", None]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _OTHERS: Final = {";": "semicolon", "\t": "tab", "|": "bar"}
 _LOOKED_AT: Final = 20  # lines
+_FOR_EXCEL: Final = re.compile(r"\"?sep=.\"?,*\r?\n", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"\s*-?\d+(\.\d+)?\s*")
 _DATE: Final = re.compile(r"\s*\d{4}-\d{2}-\d{2}([ T].*)?")
 _DECIMAL_COMMA: Final = r"^-?[0-9]+,[0-9]+$"
@@ -41,9 +42,18 @@ def refuse_other_dialect(head: bytes, dialect: CsvDialect, where: str) -> None:
         where: Name of the file.
 
     Raises:
-        UnreadableData: Its lines are evidently cut by another delimiter, or it has no header.
+        UnreadableData: Its lines are evidently cut by another delimiter, or it has no header, or
+            a line before it.
     """
     text = head.decode("utf-8", "replace").removeprefix("\ufeff")
+    if _FOR_EXCEL.match(text):
+        raise UnreadableData(
+            "the first line is no header but tells Excel the delimiter (sep=)",
+            locator=where,
+            expected="a header or a row",
+            next_step="Take that line out; another delimiter than a comma is declared in section "
+            "csv (docs/sources.md, CSV).",
+        )
     if dialect.delimiter is not None and dialect.header is not None:
         return
     lines = _lines(text, dialect.delimiter or ",", dialect.quote)

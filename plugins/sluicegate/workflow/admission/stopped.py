@@ -20,6 +20,7 @@ from sluicegate.errors import (
     VerificationError,
 )
 from sluicegate.gate.verdict import NOBODY, Verdict, joined
+from sluicegate.signals.decision.record import UNEVALUATED, Status
 from sluicegate.untrusted import visible
 from sluicegate.workflow.evidence.home import SOURCE_NAME
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 _NO_FINDING: Final = (
     "The baseline has nothing that this signal looks at, or the suite leaves it out. If the source "
     "need not have it, write `required: false` into its rule of the policy."
+)
+_NOT_EVALUATED: Final = (
+    "  What was not evaluated counts as FAILED. If the source cannot give what is lacking, say why "
+    'in the policy: CODE: {severity: block, not_evaluated: "..."} (docs/formats/policy.md).'
 )
 
 # The first class that fits counts; the last one fits anything.
@@ -53,12 +58,18 @@ def reason_lines(reasons: Iterable[Reason]) -> list[str]:
 
     Args:
         reasons: Reasons of a verdict or a check, worst first.
+
+    Returns:
+        Lines, the last of them what to do if something was not evaluated.
     """
     lines = []
-    for reason in joined(reasons):
+    reasons = list(joined(reasons))
+    for reason in reasons:
         lines.append(f"  {reason.result.value}  {visible(reason.message)}")
         if reason.message.endswith(NOBODY):
             lines.append(f"          {_NO_FINDING}")
+    if any(r.result is Status.FAILED and UNEVALUATED in r.message for r in reasons):
+        lines.append(_NOT_EVALUATED)
     return lines
 
 

@@ -84,6 +84,8 @@ SEEMS = {
     "semicolon, decimal comma": (SEMICOLON.replace(".", ","), "p.csv", ("semicolon",)),
     "tab": (COMMA.replace(",", "\t"), "p.csv", ("tab", "delimiter: '\\t'")),
     "bar": (COMMA.replace(",", "|"), "p.csv", ("bar",)),
+    "line for Excel": ("sep=;\n" + SEMICOLON, "p.csv", ("sep=", "Take that line out")),
+    "line for Excel, quoted": ('"sep=,"\r\n' + COMMA, "p.csv", ("sep=",)),
     "UTF-16": (COMMA.encode("utf-16"), "p.csv", ("encoding", "utf-16")),
     "UTF-16 without a mark": (COMMA.encode("utf-16-le"), "p.csv", ("encoding", "utf-16")),
     "UTF-32": (COMMA.encode("utf-32"), "p.csv", ("encoding", "utf-32")),

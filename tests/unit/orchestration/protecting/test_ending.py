@@ -104,6 +104,17 @@ def test_every_reason_is_one_line_whatever_name_is_in_it():
     assert len(lines) == 3
 
 
+def test_what_was_not_evaluated_says_once_what_to_change():
+    reasons = [
+        Reason("A", "x", Status.FAILED, "A: column x: not evaluated: fewer than two classes."),
+        Reason("B", "y", Status.FAILED, "B: column y: not evaluated: no feature column."),
+    ]
+    assert "not_evaluated: " in reason_lines(reasons)[2]
+    assert len(reason_lines(reasons)) == 3
+    excused = [Reason("A", "x", Status.WARNED, reasons[0].message)]
+    assert len(reason_lines(excused)) == 1
+
+
 def test_error_without_a_verdict_is_its_own_line():
     assert block(GateBlocked(None, "held", locator="s@ab")) == "[GATE_BLOCKED] s@ab: held"
     assert block(LedgerError("no", locator="x/y"), command=True).endswith("Next: sluicegate doctor")
