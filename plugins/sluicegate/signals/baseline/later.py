@@ -16,6 +16,7 @@ import numpy as np
 from sluicegate.signals.contributors.names import SHOWN
 from sluicegate.signals.decision.budget import excess_bound
 from sluicegate.signals.decision.finding import surely
+from sluicegate.signals.labels.flips import SIGNAL as FLIPS
 from sluicegate.signals.learning import chosen_rows
 from sluicegate.signals.model.evidence import SILENT, silent_share
 from sluicegate.signals.registry import FINDINGS
@@ -81,7 +82,7 @@ class Later:
             scan.update(batch)
         comparison = scan.comparison({}, SHOWN)
         found: dict[str, float] = {}
-        if self._past.labels is not None:
+        if self._past.labels is not None and FLIPS.applies(self._past):
             found[SILENT] = silent_share(comparison)
         for finding in (f for findings in FINDINGS for f in findings(comparison)):
             for key, bound in _bounds(finding):

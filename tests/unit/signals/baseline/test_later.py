@@ -109,3 +109,13 @@ def test_the_policy_still_decides(moving):
         moving, late.to_batches(), tolerances={"DRIFT_NUMERIC:x": 0.01}, rows=False
     ).records
     assert next(r for r in asked if r.code == "DRIFT_NUMERIC" and r.column == "x").tolerance == 0.01
+
+
+def test_label_that_features_do_not_tell_is_no_obstacle():
+    """Without skill LABEL_FLIPS does not apply, and nobody counts what it would ask."""
+    table = rows(0, DAYS, slope=0.02)
+    coin = np.random.default_rng(5).choice(["heads", "tails"], table.num_rows).tolist()
+    schema = BatchSchema(label="coin", timestamp="at")
+    batches = table.append_column("coin", pa.array(coin)).to_batches()
+    baseline = build_baseline(batches, schema, created=CREATED, seed=1)
+    assert any(".next." in key for key in baseline.tolerances)
