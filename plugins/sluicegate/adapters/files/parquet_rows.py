@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,6 +24,10 @@ BATCH_ROWS: Final = 65_536
 BATCH_BYTES: Final = 32 << 20
 """Bytes of a record batch, above which it has fewer rows: wide tables and long texts. Who counts
 words holds ten times as much."""
+
+_VIEWS: Final = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+
+Rows = TypeVar("Rows", pa.Schema, pa.RecordBatch)
 
 
 def parquet_rows(
@@ -63,10 +67,25 @@ def parquet_rows(
             n_rows += batch.num_rows
             meter.count(batch, name)
             _require_valid(batch, name)
-            yield batch
+            yield without_views(batch)
         if n_rows != file.metadata.num_rows:
             _refuse_footer(name, f"{file.metadata.num_rows} rows", f"{n_rows} read")
         _require_honest(file, name)
+
+
+def without_views(rows: Rows) -> Rows:
+    """Return a schema, or rows, with views of text and bytes as large text and bytes.
+
+    Arrow selects, counts and compares no views.
+    """
+    schema = rows if isinstance(rows, pa.Schema) else rows.schema
+    plain = schema
+    for place, field in enumerate(schema):
+        if field.type in _VIEWS:
+            plain = plain.set(place, field.with_type(_VIEWS[field.type]))
+    if plain is schema:
+        return rows
+    return plain if isinstance(rows, pa.Schema) else rows.cast(plain)
 
 
 def _opened(where: Any, **options: Any) -> pq.ParquetFile:
