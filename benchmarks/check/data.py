@@ -22,6 +22,8 @@ PIECE = 250_000
 N_CATEGORIES = 40
 _WORDS = np.array([f"word{i}" for i in range(20_000)])
 _WORDS_A_DOCUMENT = 12
+_LONG_BYTES = 65_536
+_SMALL_PIECE = 500
 
 
 def write_table(path: Path, rows: int, columns: int, seed: int) -> None:
@@ -56,19 +58,48 @@ def write_texts(path: Path, rows: int, _columns: int, seed: int) -> None:
     _write(path, rows, seed, piece)
 
 
+def write_long(path: Path, rows: int, _columns: int, seed: int) -> None:
+    """Write documents of 64 KiB."""
+
+    def piece(n: int, rng: np.random.Generator) -> pa.Table:
+        texts = []
+        for _ in range(n):
+            rank = (_WORDS.size ** rng.random(_LONG_BYTES // 8)).astype(np.int64) - 1
+            texts.append(" ".join(_WORDS[rank].tolist())[:_LONG_BYTES])
+        return pa.table({"text": texts, "y": rng.integers(0, 2, n).astype(np.int8)})
+
+    _write(path, rows, seed, piece, _SMALL_PIECE)
+
+
+def write_vectors(path: Path, rows: int, columns: int, seed: int) -> None:
+    """Write lists of numbers, as many as columns; the label follows the first."""
+
+    def piece(n: int, rng: np.random.Generator) -> pa.Table:
+        values = rng.normal(size=(n, columns)).astype(np.float32)
+        label = (values[:, 0] > 0).astype(np.int8)
+        lists = pa.FixedSizeListArray.from_arrays(values.ravel(), columns)
+        return pa.table({"v": lists, "y": label})
+
+    _write(path, rows, seed, piece, 20_000)
+
+
 def _write(
-    path: Path, rows: int, seed: int, piece: Callable[[int, np.random.Generator], pa.Table]
+    path: Path,
+    rows: int,
+    seed: int,
+    piece: Callable[[int, np.random.Generator], pa.Table],
+    size: int = PIECE,
 ) -> None:
     rng, writer = np.random.default_rng(seed), None
-    for start in range(0, rows, PIECE):
-        table = piece(min(PIECE, rows - start), rng)
+    for start in range(0, rows, size):
+        table = piece(min(size, rows - start), rng)
         writer = writer or pq.ParquetWriter(path, table.schema)
-        writer.write_table(table, row_group_size=PIECE)
+        writer.write_table(table, row_group_size=size)
     if writer is not None:
         writer.close()
 
 
-KINDS = {"table": write_table, "text": write_texts}
+KINDS = {"table": write_table, "text": write_texts, "long": write_long, "vectors": write_vectors}
 
 if __name__ == "__main__":
     kind, path, *sizes = sys.argv[1:]

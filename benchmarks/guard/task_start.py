@@ -6,12 +6,15 @@ python benchmarks/guard/task_start.py HOME
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
+from sluicegate.attest.secret import Secret
 from sluicegate.orchestration.guard import GuardHook
 from sluicegate.orchestration.protecting.protection import Protection
 from sluicegate.orchestration.settings import Settings
+from sluicegate.workflow.evidence.home import ENV_LEDGER
 
 SOURCE = "measured"
 
@@ -27,7 +30,8 @@ class TaskInstance:
 def main(home: str) -> None:
     """Start a task twice."""
     protection = Protection(reason="measured", sources=(SOURCE,))
-    hook = GuardHook(Settings(home_text=home), protection)
+    ledger = Secret(os.environ.get(ENV_LEDGER, ""), "ledger URL")
+    hook = GuardHook(Settings(home_text=home, ledger_text=ledger), protection)
     spent = []
     for _ in range(2):
         start = time.process_time()

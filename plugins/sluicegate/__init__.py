@@ -10,17 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sluicegate.workflow.admission.read import load_verified, open_verified
+    from sluicegate.workflow.admission.read import load_verified, open_verified, stream_verified
     from sluicegate.workflow.judging.check import check
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "check", "load_verified", "open_verified"]
+__all__ = ["__version__", "check", "load_verified", "open_verified", "stream_verified"]
 
 _LAZY = {
     "check": "sluicegate.workflow.judging.check",
     "load_verified": "sluicegate.workflow.admission.read",
     "open_verified": "sluicegate.workflow.admission.read",
+    "stream_verified": "sluicegate.workflow.admission.read",
 }
 
 

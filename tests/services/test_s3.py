@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +20,7 @@ from tests.unit.workflow.conftest import (  # noqa: F401
 )
 
 from sluicegate import load_verified, open_verified
+from sluicegate.adapters.files.table_files import TableFiles
 from sluicegate.adapters.sources.open import open_source
 from sluicegate.cli import main as cli
 from sluicegate.digest.manifest import build_manifest
@@ -35,6 +38,7 @@ from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
 from sluicegate.workflow.sealing.seal import seal_into_ledger
+from sluicegate.workflow.sealing.sealed_rows import verified_files
 
 URL = "s3://training/batch"
 
@@ -164,6 +168,62 @@ def test_batch_in_the_store_is_sealed_judged_and_read(in_store, s3):
     assert sum(batch.num_rows for batch in streamed) == 3000
 
 
+@pytest.mark.airflow
+def test_verified_read_and_gate_find_the_credentials_of_the_seal(site, s3, monkeypatch):  # noqa: F811
+    """The training code names no file system: the seal says by which connection it read."""
+    from airflow.sdk.io import store
+
+    monkeypatch.setattr(store, "_STORE_CACHE", {})
+    store.attach(protocol="s3", conn_id="objects", fs=s3)
+    s3.put(str(site.clean / "part.parquet"), "training/flights/month=04/part.parquet")
+    site.accept_extra_columns()
+    sealed = seal_into_ledger(
+        open_source("s3://training/flights", filesystem=s3),
+        "src",
+        evidence=site.evidence(),
+        signer=site.signer("source"),
+        at=AT,
+        run=RUN,
+        connection="objects",
+    )
+    assert (sealed.location, sealed.connection) == ("s3://training/flights", "objects")
+    signers = GateSigners(site.signer("gate"), site.signer("ledger"))
+    issued, _ = gate_source(
+        site.home, "src", signers=signers, at=AT, run=RUN, runner=evaluate_directly
+    )
+    assert issued.verdict.result is not Status.FAILED
+    assert len(load_verified("src", home=site.home, at=AT)) == 3000
+    (name, data), *more = open_verified("src", home=site.home, at=AT)
+    assert (name, data, more) == (
+        "month=04/part.parquet", (site.clean / "part.parquet").read_bytes(), [],
+    )  # fmt: skip
+    s3.pipe("training/flights/month=04/part.parquet", b"poison")
+    with pytest.raises(DigestMismatch):
+        load_verified("src", home=site.home, at=AT)
+
+
+def test_check_and_baseline_build_read_a_store(s3, s3_options, tmp_path, monkeypatch, capsys):
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "any",
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_ENDPOINT_URL": s3_options["endpoint_url"],
+    }.items():
+        monkeypatch.setenv(name, value)
+    pq.write_table(rows(1), tmp_path / "one.parquet")
+    pq.write_table(rows(2), tmp_path / "two.parquet")
+    s3.put(str(tmp_path / "one.parquet"), "training/built/one.parquet")
+    s3.put(str(tmp_path / "two.parquet"), "training/later/two.parquet")
+    (tmp_path / "schema.yaml").write_text("".join(f"{k}: {v}\n" for k, v in SCHEMA.items()))
+    out = str(tmp_path / "baseline")
+    schema = str(tmp_path / "schema.yaml")
+    build = ["baseline", "build", "s3://training/built", "--schema", schema, "--out", out]
+    assert cli.main(build) == 0
+    assert cli.main(["check", "s3://training/later", "--baseline", out]) in {0, 1}
+    said = capsys.readouterr()
+    assert "3000 rows" in said.out
+    assert said.err == ""
+
+
 def test_label_flip_in_the_store_is_found_by_the_verified_read(in_store, s3, tmp_path):
     pq.write_table(flipped(rows(2), "c1"), tmp_path / "bad.parquet")
     s3.put(str(tmp_path / "bad.parquet"), "training/flights/month=04/part.parquet")
@@ -221,3 +281,85 @@ def test_declared_text_in_a_store_is_judged_and_read_as_on_disk(site, s3):  # no
     assert loaded.combine_chunks().equals(streamed.combine_chunks())
     assert loaded["id"].to_pylist() == table["id"].to_pylist()
     assert loaded["x"].to_pylist() == table["x"].to_pylist()
+
+
+@pytest.fixture
+def sharded(tmp_path, s3):
+    """A Parquet file in the store, its entry in shards, and the bytes that are fetched of it."""
+    path = tmp_path / "t.parquet"
+    table = pa.table({f"x{n}": [n * 40_000 + row for row in range(40_000)] for n in range(20)})
+    pq.write_table(table, path, row_group_size=10_000, compression="none", use_dictionary=False)
+    s3.put(str(path), "training/batch/t.parquet")
+    data = open_source(URL, filesystem=s3)
+    (entry,) = data.manifest("sha256-shards-8192").entries
+    assert entry == build_manifest(tmp_path, algorithm="sha256-shards-8192").entries[0]
+    fetched, real = [], s3.cat_file
+
+    def cat_file(key, start=None, end=None, **options):
+        found = real(key, start=start, end=end, **options)
+        fetched.append(len(found))
+        return found
+
+    s3.cat_file = cat_file
+    return data, entry, table, fetched
+
+
+def columns_of(data, entry, columns):
+    files = TableFiles(data.location, columns=columns)
+    with closing(verified_files(data, [entry], columns)) as opened:
+        return files.table(opened)
+
+
+@pytest.fixture
+def by_ranges(monkeypatch):
+    monkeypatch.setattr("sluicegate.workflow.sealing.sealed_rows.RUN_BYTES", 1)
+
+
+def test_three_of_twenty_columns_are_read_without_the_others(sharded, by_ranges):
+    data, entry, table, fetched = sharded
+    columns = ["x1", "x7", "x19"]
+    assert columns_of(data, entry, columns).equals(table.select(columns))
+    assert sum(fetched) < 1.3 * entry.size_bytes * 3 / 20
+
+
+def test_an_object_that_is_replaced_between_two_ranges_is_refused(sharded, by_ranges, s3, tmp_path):
+    data, entry, table, _ = sharded
+    with data.ranges_verified(entry) as file:
+        assert pq.ParquetFile(file).metadata.num_rows == 40_000
+    pq.write_table(
+        table.set_column(7, "x7", pa.array([0] * 40_000)), tmp_path / "other", compression="none"
+    )
+    before = s3.cat_file("training/batch/t.parquet")
+
+    def read(other):
+        with data.ranges_verified(entry) as file:
+            parquet = pq.ParquetFile(file, pre_buffer=False)
+            s3.pipe("training/batch/t.parquet", other)
+            return parquet.read(columns=["x7"])
+
+    for other in ((tmp_path / "other").read_bytes(), before[:100], before[::-1]):
+        with pytest.raises((DigestMismatch, UnreadableData)):
+            read(other)
+        s3.pipe("training/batch/t.parquet", before)
+    changed = bytearray(before)
+    changed[20] ^= 1  # in a column that is not read: the store says that it is another object
+    with pytest.raises(ChangedDuringRead):
+        read(bytes(changed))
+
+
+def test_a_flipped_byte_in_the_store_matters_only_to_who_reads_it(sharded, by_ranges, s3):
+    data, entry, table, _ = sharded
+    changed = bytearray(s3.cat_file("training/batch/t.parquet"))
+    changed[40_000] ^= 1  # in x0, and not beside the magic
+    s3.pipe("training/batch/t.parquet", bytes(changed))
+    assert columns_of(data, entry, ["x7"]).equals(table.select(["x7"]))
+    with pytest.raises(DigestMismatch):
+        columns_of(data, entry, ["x0"])
+    assert data.manifest(entry.digest.algorithm).entries[0] != entry
+
+
+def test_an_object_of_another_length_is_refused(sharded, s3):
+    data, entry, _, _ = sharded
+    s3.pipe("training/batch/t.parquet", b"short")
+    with pytest.raises(DigestMismatch, match="bytes"), data.ranges_verified(entry):
+        raise AssertionError

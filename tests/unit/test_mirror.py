@@ -21,6 +21,7 @@ COVERED_BY = {
     "airflow/test_instance.py": "cli.demo.airflow_env cli.demo.processes",
     "airflow/test_layouts.py": "orchestration.plugin",
     "airflow/test_sealed_chain.py": "orchestration.operators_sealed",
+    "airflow/test_stores.py": "adapters.sources.connection",
     "attacks/labels/test_broken_features.py": "signals.model.evidence signals.labels.questions",
     "attacks/formats/test_bounds.py": "adapters.files.parquet_rows gate.limits",
     "attacks/signals/test_every_signal.py": """signals.arrival.burst_rows
@@ -31,6 +32,7 @@ COVERED_BY = {
     "e2e/test_audit_walkthrough.py": "cli.administration.airflow_login",
     "faults/ledger/test_postgres.py": """adapters.ledgers.postgres_errors
         adapters.ledgers.postgres_sql ledger.group""",
+    "services/test_home_in_s3.py": "cli.administration.home",
     "services/test_url_list.py": "cli.fetch",
     "unit/adapters/engines/test_profiles.py": "adapters.engines.profile_sql profiling.packed",
     "unit/adapters/engines/test_table.py": "adapters.engines.sql tables.cells",
@@ -58,7 +60,6 @@ COVERED_BY = {
     "unit/ledger/test_witness.py": "ledger.cosignature",
     "unit/orchestration/test_notifier.py": "workflow.response.incidents",
     "unit/orchestration/test_operators_waiver.py": "workflow.response.waiver_question",
-    "unit/profiling/test_tokens_and_fingerprints.py": "profiling.buffers",
     "unit/signals/arrival/test_time_burst.py": "signals.arrival.arrival_count",
     "unit/signals/baseline/test_build.py": """signals.model.calibration
         signals.contributors.shares signals.model.reference signals.learning""",

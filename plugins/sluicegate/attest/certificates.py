@@ -11,9 +11,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from cryptography import x509
-from cryptography.x509 import verification as path
-
 from sluicegate.attest.public_key import public_key_of
 from sluicegate.attest.timestamps import require_aware
 from sluicegate.attest.trust_rules import TrustedKey
@@ -28,6 +25,9 @@ from sluicegate.errors import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from cryptography import x509
+    from cryptography.x509 import verification as path
 
     from sluicegate.attest.trust import TrustPolicy
 
@@ -57,6 +57,8 @@ def trusted_key(
         UntrustedKey: No path leads to an authority, the certificate is an authority's own or not
             for signatures, or its kind of key is not supported.
     """
+    from cryptography.x509 import verification as path
+
     leaf, *others = load_certificates(chain, locator=locator)
     require_aware(at)
     if not leaf.not_valid_before_utc <= at <= leaf.not_valid_after_utc:
@@ -137,6 +139,8 @@ def load_certificates(pem: bytes, *, locator: str) -> list[x509.Certificate]:
     Raises:
         MalformedEnvelope: There is none, there are too many bytes, or they are no PEM.
     """
+    from cryptography import x509
+
     if len(pem) > MAX_CHAIN_BYTES:
         raise MalformedEnvelope("chain of certificates is too large", locator=locator)
     try:
@@ -147,6 +151,8 @@ def load_certificates(pem: bytes, *, locator: str) -> list[x509.Certificate]:
 
 def _for_signatures() -> path.ExtensionPolicy:
     """Return the demands on a signer's certificate: it signs, and it is no authority's."""
+    from cryptography import x509
+    from cryptography.x509 import verification as path
 
     def signs(_policy: object, _leaf: x509.Certificate, usage: x509.KeyUsage) -> None:
         if not usage.digital_signature:

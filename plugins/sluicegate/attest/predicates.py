@@ -5,6 +5,7 @@ Specified in docs/formats/predicates.md and docs/formats/seal.md.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,8 @@ SVR: Final = "https://in-toto.io/attestation/svr/v0.2"
 TEST_RESULT: Final = "https://in-toto.io/attestation/test-result/v0.1"
 """Details of a verdict: in-toto Test Result."""
 
+_CONNECTION: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
@@ -50,6 +53,7 @@ class Provenance:
         digest: Identity of the batch.
         version: Position among the seals of this source, from 1; it never falls.
         location: Where the data can be read again.
+        connection: Airflow connection by which they were read, or None.
         sealed_at: When it was sealed, aware UTC.
         run: Who ran it: orchestrator, DAG, run and task ids.
         code_version: Version of the code that sealed.
@@ -64,6 +68,15 @@ class Provenance:
     run: Mapping[str, str]
     code_version: str
     inputs: tuple[Subject, ...] = ()
+    connection: str | None = None
+
+
+def is_connection(text: str) -> bool:
+    """Return whether a text may be the id of an Airflow connection, and so be signed and shown.
+
+    Narrower than Airflow, which allows slashes and colons: a URL with a password would pass.
+    """
+    return bool(_CONNECTION.fullmatch(text))
 
 
 def seal_payload(source: str, manifest: Manifest) -> bytes:
@@ -132,6 +145,7 @@ def provenance_statement(
     run: Mapping[str, str],
     code_version: str,
     inputs: tuple[Subject, ...] = (),
+    connection: str | None = None,
 ) -> Statement:
     """Say where a batch came from.
 
@@ -144,13 +158,16 @@ def provenance_statement(
         run: Who ran it: orchestrator, DAG, run and task ids.
         code_version: Version of the code that sealed.
         inputs: Artefacts that the batch was made from.
+        connection: Airflow connection by which they were read; its id, never what it holds.
 
     Returns:
         The statement.
 
     Raises:
-        ConfigError: The version is below 1, or the time is naive.
+        ConfigError: The version is below 1, the time is naive, or the connection has no such id.
     """
+    if connection is not None and not is_connection(connection):
+        raise ConfigError("not the id of a connection", locator=source)
     if version < 1:
         raise ConfigError("version of a source starts at 1", locator=source, got=str(version))
     return Statement(
@@ -163,6 +180,7 @@ def provenance_statement(
             "run": dict(run),
             "codeVersion": code_version,
             "inputs": [item.to_json() for item in inputs],
+            **({} if connection is None else {"connection": connection}),
         },
     )
 
@@ -187,7 +205,12 @@ def provenance_from_statement(statement: Statement, *, locator: str) -> Provenan
         )
     subject = _only_subject(statement, locator)
     identity = identity_of(subject, locator=locator)
-    match dict(statement.predicate):
+    fields = dict(statement.predicate)
+    connection = fields.pop("connection", None)
+    named = "connection" in statement.predicate
+    if named and not (isinstance(connection, str) and is_connection(connection)):
+        raise _malformed(locator, "provenance statement names no connection that can be one")
+    match fields:
         case {
             "version": int(version),
             "locator": str(place),
@@ -195,7 +218,7 @@ def provenance_from_statement(statement: Statement, *, locator: str) -> Provenan
             "run": dict(run),
             "codeVersion": str(code_version),
             "inputs": list(inputs),
-        } if len(statement.predicate) == 6 and version >= 1 and version is not True:
+        } if len(fields) == 6 and version >= 1 and version is not True:
             if not all(isinstance(value, str) for value in run.values()):
                 raise _malformed(locator, "run of a provenance statement is not a map of texts")
             return Provenance(
@@ -207,6 +230,7 @@ def provenance_from_statement(statement: Statement, *, locator: str) -> Provenan
                 run=run,
                 code_version=code_version,
                 inputs=tuple(Subject.from_json(item, locator=locator) for item in inputs),
+                connection=connection,
             )
     raise _malformed(locator, "provenance statement has missing, unknown or mistyped fields")
 

@@ -69,6 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
             run=by,
             algorithm=arguments.hash,
         )
+        # Whoever is killed while judging cannot say it any more, as when memory ends.
+        sys.stderr.write(
+            f"sealed {arguments.source}@{named.digest.short}, which has no verdict yet; if none "
+            f"follows, run `sluicegate gate {arguments.source}`\n"
+        )
+        sys.stderr.flush()
     policy = read_policy(home.policy)
     issued, batch = gate_source(
         home,

@@ -50,6 +50,7 @@ _MODULES = (
     "response.release",
     "response.rollback",
     "response.history",
+    "administration.home",
     "administration.ledger",
     "lineage",
     "response.uses",
@@ -93,7 +94,7 @@ def build_parser(only: str | None = None) -> Parser:
 
     Args:
         only: Name of the one command that it knows; None for all. Each command's module is a file
-            to read, and 25 of them cost as much as a small check.
+            to read, and 26 of them cost as much as a small check.
     """
     parser = Parser(
         prog="sluicegate",

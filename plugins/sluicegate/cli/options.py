@@ -84,7 +84,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_home(parser: argparse.ArgumentParser) -> None:
     """Add ``--home``: where ledger, trust policy, policy, keys and baselines are."""
     parser.add_argument(
-        "--home", type=Path, help="installation directory (default: SLUICEGATE_HOME)"
+        "--home", help="installation: directory, or URL of a store (default: SLUICEGATE_HOME)"
     )
 
 
@@ -95,7 +95,8 @@ def home_of(arguments: argparse.Namespace) -> SluiceHome:
         ConfigError: Neither an option nor the environment names one.
     """
     if arguments.home is not None:
-        found = dict.fromkeys((ENV_HOME, ENV_AIRFLOW_HOME_SETTING), str(arguments.home.resolve()))
+        place = arguments.home if "://" in arguments.home else str(Path(arguments.home).resolve())
+        found = dict.fromkeys((ENV_HOME, ENV_AIRFLOW_HOME_SETTING), place)
         return SluiceHome.from_environ({**os.environ, **found})
     return SluiceHome.from_environ(os.environ)
 
@@ -396,7 +397,7 @@ def size_of(contents: Contents) -> tuple[str, int]:
         return "rows", contents.n_rows
     if isinstance(contents, MerkleFiles):
         return "files", contents.n_files
-    return "files", len(contents.entries)
+    return "files", len(contents.files)
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> list[str]:

@@ -86,8 +86,8 @@ class Digest:
     hex: str
 
     def __post_init__(self) -> None:
-        n_digits = _HEX_DIGITS.get(self.algorithm, 64 if is_sharded(self.algorithm) else None)
-        if n_digits is None:
+        n_digits = _HEX_DIGITS.get(self.algorithm) or (64 if is_sharded(self.algorithm) else 0)
+        if not n_digits:
             raise MalformedEnvelope(
                 "unknown digest algorithm",
                 expected=" or ".join([*_HEX_DIGITS, f"{_SHARDS}BYTES"]),
@@ -206,5 +206,7 @@ def content_digest(algorithm: str, value: str) -> Digest:
 
 
 def _size_after(prefix: str, algorithm: str) -> int:
-    size = algorithm[len(prefix) :] if algorithm.startswith(prefix) else ""
+    if not algorithm.startswith(prefix):
+        return 0  # first: it is asked for each file, and hardly any are in shards
+    size = algorithm[len(prefix) :]
     return int(size) if _SIZE_BYTES.fullmatch(size) else 0

@@ -57,22 +57,14 @@ class Listing:
         return [prefix + name for name in self.names]
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """One file of a source: its path in the manifest, and where it is now."""
-
-    path: str
-    location: Path
-
-
-def walk(root: Path) -> list[FoundFile]:
-    """List the files of a source, sorted by path, without reading them.
+def walk(root: Path) -> list[str]:
+    """List the paths of a source's files, sorted, without reading the files.
 
     Args:
         root: Directory or regular file.
 
     Returns:
-        Every file; a single file has the path ``.``.
+        The relative POSIX path of every file; of a single file ``.``.
 
     Raises:
         UnsafePath: `list_files` raises it.
@@ -80,8 +72,7 @@ def walk(root: Path) -> list[FoundFile]:
 
     Cost: as `list_files`.
     """
-    paths = sorted(path for listing in list_files(root) for path in listing.paths())
-    return [FoundFile(path, root if path == SINGLE_FILE else root / path) for path in paths]
+    return sorted(path for listing in list_files(root) for path in listing.paths())
 
 
 def list_files(root: Path) -> list[Listing]:

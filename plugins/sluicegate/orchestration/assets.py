@@ -6,13 +6,19 @@ the REST API can post one. So its extra only points to evidence in the ledger.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from sluicegate.workflow.admission.protected import ASSET_SCHEME, source_of_uri
 from sluicegate.workflow.evidence.home import check_source_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from airflow.sdk import Asset
+
+_log = logging.getLogger("sluicegate.assets")
 
 
 def verified_asset(source: str) -> Asset:
@@ -31,6 +37,30 @@ def verified_asset(source: str) -> Asset:
 
     uri = ASSET_SCHEME + check_source_name(source)
     return Asset(name=uri, uri=uri)
+
+
+def announce(context: Mapping[str, Any], source: str, pointer: dict[str, str]) -> None:
+    """Emit the event that starts what is scheduled on a source.
+
+    An event inherits the partition key of its run, and Airflow starts no DAG with a plain
+    ``schedule=[asset]`` by an event that has one. Whoever waits for it would wait for ever, so the
+    log says so.
+
+    Args:
+        context: Of the task that judged the batch.
+        source: Name of the source.
+        pointer: Where the evidence lies.
+    """
+    asset = verified_asset(source)
+    context["outlet_events"][asset].extra = pointer
+    if (key := getattr(context.get("dag_run"), "partition_key", None)) is not None:
+        _log.warning(
+            "The event of %s has its run's partition key %r: it starts DAGs with "
+            "schedule=PartitionedAssetTimetable(assets=verified_asset(%r)) only.",
+            asset.uri,
+            key,
+            source,
+        )
 
 
 def source_of(asset: object) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,11 +62,11 @@ class Asked:
             policy: The policy in force.
             signers: Gate and ledger keys.
             suite: Path of a Great Expectations suite; None evaluates the signals directly.
-            conn_id: Airflow connection of the object store.
+            conn_id: Airflow connection of the store, if another than the batch was sealed by.
             run: DAG, run, task and map index of the gate.
             at: Aware UTC.
         """
-        from sluicegate.orchestration.stores import filesystem_of
+        from sluicegate.adapters.sources.connection import filesystem_of
         from sluicegate.workflow.judging.gate import gate_source
         from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
@@ -76,7 +77,7 @@ class Asked:
             at=at,
             run=run,
             runner=suite_runner(Path(suite)) if suite else evaluate_directly,
-            filesystem=lambda location: filesystem_of(location, conn_id),
+            filesystem=conn_id and partial(filesystem_of, conn_id=conn_id),
             digest=self.digest,
             as_of=self.as_of,
             parts=self.parts,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
-from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.assets import announce, verified_asset
 from sluicegate.orchestration.batches import (
     Asked,
     awaited,
@@ -105,7 +105,8 @@ class SealSourceOperator(_SluicegateOperator):
     Args:
         source: Name of the source; consumers ask for it by this name.
         path: File, directory, glob, URL of a store or ``postgresql://host/db#table``; templated.
-        conn_id: Airflow connection with the credentials of the store or database.
+        conn_id: Airflow connection with the credentials of the store or database. Its id is signed,
+            so that gate and verified read find it.
         table: Whether to sign the digest of the files' rows too.
         row_key: Column that names a row, so that changed rows can be named later.
         row_label: Column whose flips are counted, with ``row_key``.
@@ -140,8 +141,8 @@ class SealSourceOperator(_SluicegateOperator):
         self.row_label = row_label
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
+        from sluicegate.adapters.sources.connection import filesystem_of
         from sluicegate.adapters.sources.open import open_any
-        from sluicegate.orchestration.stores import filesystem_of
         from sluicegate.workflow.evidence.opening import open_evidence
         from sluicegate.workflow.sealing.seal import RowRecord, seal_into_ledger
 
@@ -155,6 +156,7 @@ class SealSourceOperator(_SluicegateOperator):
             run=run_of(context),
             rows=RowRecord.asked(self.row_key, self.row_label, digest=self.table),
             algorithm=self.hash_type,
+            connection=self.conn_id if "://" in self.path else None,
         )
         self.log.info("sealed %s@%s as version %d", batch.source, batch.digest, batch.version)
         pointer = {"source": batch.source, "digest": str(batch.digest), "index": str(batch.index)}
@@ -169,7 +171,7 @@ class TrainingGateOperator(_SluicegateOperator):
         source: Name of the source.
         suite: Great Expectations suite whose expectations carry the signals; templated.
             Without one the signals are evaluated directly.
-        conn_id: As for `SealSourceOperator`, for a batch in an object store.
+        conn_id: Another connection than the one that the batch was sealed by.
         batch: A seal task's output, or a digest; templated. When None, the batch that this run
             sealed, or the newest of the source if it sealed none.
         parts: Outputs of the seal tasks of the batch's partitions; templated.
@@ -231,4 +233,4 @@ class TrainingGateOperator(_SluicegateOperator):
 
     def _announce(self, context: Mapping[str, Any], pointer: dict[str, str]) -> None:
         if self.announce:
-            context["outlet_events"][verified_asset(self.source)].extra = pointer
+            announce(context, self.source, pointer)

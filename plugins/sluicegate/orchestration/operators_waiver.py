@@ -27,7 +27,7 @@ from sluicegate.orchestration.answers import (
     people_of,
     same_person,
 )
-from sluicegate.orchestration.assets import verified_asset
+from sluicegate.orchestration.assets import announce, verified_asset
 from sluicegate.orchestration.operators import _SluicegateOperator
 from sluicegate.untrusted import visible
 
@@ -324,7 +324,7 @@ class ConfirmWaiverOperator(_AsksAPerson):
         self, home: SluiceHome, context: Mapping[str, Any], at: datetime
     ) -> dict[str, str]:
         pointer = _admitted(home, self.source, at)
-        context["outlet_events"][verified_asset(self.source)].extra = pointer
+        announce(context, self.source, pointer)
         return pointer
 
 

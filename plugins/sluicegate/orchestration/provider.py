@@ -8,7 +8,13 @@ from sluicegate import __version__
 from sluicegate.adapters.keys.settings import ENV_COSIGN, ENV_KEY, SIGNING_ROLES
 from sluicegate.orchestration.settings import DEFAULT_PROTECT_TAGS, SECTION
 from sluicegate.workflow.admission.protected import ASSET_SCHEME
-from sluicegate.workflow.evidence.home import ENV_HOME, ENV_LEDGER, ENV_REMEMBERED
+from sluicegate.workflow.evidence.home import (
+    ENV_HOME,
+    ENV_HOME_CACHE,
+    ENV_HOME_PIN,
+    ENV_LEDGER,
+    ENV_REMEMBERED,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +53,8 @@ def get_provider_info() -> dict[str, Any]:
 def _options() -> dict[str, Any]:
     return {
         "home": _option(
-            "Directory of ledger, trust policy, gate policy, keys and baselines. Absolute. "
+            "Directory of ledger, trust policy, gate policy, keys and baselines, absolute; or URL "
+            "of a store in which they are published, such as s3://CONNECTION@bucket/prefix. "
             f"Falls back to the environment variable {ENV_HOME}; with neither, every "
             "protected task is refused.",
             None,
@@ -66,6 +73,20 @@ def _options() -> dict[str, Any]:
             f"environment variable {ENV_REMEMBERED}; with neither, a file beside the home.",
             None,
             "/srv/guard/remembered",
+        ),
+        "home_pin": _option(
+            "What vouches for a home in a store: trust:SHA256 of a signed trust policy, or "
+            "index:SHA256 of one release. `sluicegate home push` prints both. Falls back to the "
+            f"environment variable {ENV_HOME_PIN}; without it such a home is refused.",
+            None,
+            "trust:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        ),
+        "home_cache": _option(
+            "Directory for copies of a home in a store, and for what this machine remembers. "
+            f"Absolute. Falls back to the environment variable {ENV_HOME_CACHE}; with neither, "
+            "~/.cache/sluicegate.",
+            None,
+            "/var/lib/sluicegate",
         ),
         "protect_tags": _option(
             "Comma list of DAG tags. Every task of a DAG with one of them needs a verdict "

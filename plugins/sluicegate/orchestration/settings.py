@@ -11,6 +11,8 @@ from sluicegate.errors import ConfigError
 from sluicegate.workflow.admission.protected import ASSET_SCHEME
 from sluicegate.workflow.evidence.home import (
     ENV_HOME,
+    ENV_HOME_CACHE,
+    ENV_HOME_PIN,
     ENV_LEDGER,
     ENV_REMEMBERED,
     SluiceHome,
@@ -44,7 +46,7 @@ def _places(
 ) -> tuple[dict[str, str], ConfigError | None]:
     """Return the value of each place, and the error if two names of one have two values."""
     places, contradiction = {}, None
-    for name in (ENV_HOME, ENV_LEDGER, ENV_REMEMBERED):
+    for name in (ENV_HOME, ENV_LEDGER, ENV_REMEMBERED, ENV_HOME_PIN, ENV_HOME_CACHE):
         option = name.removeprefix(f"{SECTION.upper()}_").lower()
         try:
             places[name] = one_value(name, get(option), environ.get(name))
@@ -64,6 +66,8 @@ class Settings:
         ledger_text: ``[sluicegate] ledger``: URL of a ledger in PostgreSQL; may hold a password.
         remembered_text: ``[sluicegate] remembered``: file of what was seen of ledger and trust
             policy, or "" for the default.
+        pin_text: ``[sluicegate] home_pin``: what vouches for a home in a store, or "".
+        cache_text: ``[sluicegate] home_cache``: directory for copies of it, or "" for the default.
         contradiction: The error if two names of a setting have two values; kept for the same
             reason.
         protect_tags: DAG tags whose tasks are guarded.
@@ -76,6 +80,8 @@ class Settings:
     home_text: str = ""
     ledger_text: Secret = _NO_LEDGER
     remembered_text: str = ""
+    pin_text: str = ""
+    cache_text: str = ""
     contradiction: ConfigError | None = None
     protect_tags: frozenset[str] = frozenset({DEFAULT_PROTECT_TAGS})
     protect_assets: tuple[str, ...] = (ASSET_SCHEME,)
@@ -86,8 +92,9 @@ class Settings:
         """Build settings from a lookup of options of the section ``[sluicegate]``.
 
         Args:
-            get: Returns the value of ``home``, ``ledger``, ``remembered``, ``protect_tags``,
-                ``protect_assets`` or ``preload``, or None if it is not set.
+            get: Returns the value of ``home``, ``ledger``, ``remembered``, ``home_pin``,
+                ``home_cache``, ``protect_tags``, ``protect_assets`` or ``preload``, or None if it
+                is not set.
             environ: Environment; ``SLUICEGATE_HOME`` is another name of ``home``, and so on.
         """
         prefixes = _listed(get("protect_assets"), ASSET_SCHEME)
@@ -96,6 +103,8 @@ class Settings:
             home_text=places[ENV_HOME],
             ledger_text=Secret(places[ENV_LEDGER], "ledger URL"),
             remembered_text=places[ENV_REMEMBERED],
+            pin_text=places[ENV_HOME_PIN],
+            cache_text=places[ENV_HOME_CACHE],
             contradiction=contradiction,
             protect_tags=frozenset(_listed(get("protect_tags"), DEFAULT_PROTECT_TAGS)),
             protect_assets=prefixes if ASSET_SCHEME in prefixes else (*prefixes, ASSET_SCHEME),
@@ -122,17 +131,22 @@ class Settings:
         The ledger's URL is left out: it may hold a password, which could be guessed from a digest.
         """
         named = (sorted(self.protect_tags), self.protect_assets, self.home_text)
-        text = repr((*named, self.remembered_text))
+        text = repr((*named, self.remembered_text)) + self.pin_text
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def home(self) -> SluiceHome:
-        """Return the home directory.
+        """Return the home; one in a store is verified and copied here first.
 
         Raises:
             ConfigError: No home is set, it is relative, or two names of a setting disagree.
+            SluicegateError: As `SluiceHome.from_text`, for a store.
         """
         if self.contradiction is not None:
             raise self.contradiction
         return SluiceHome.from_text(
-            self.home_text, ledger=self.ledger_text, remembered=self.remembered_text
+            self.home_text,
+            ledger=self.ledger_text,
+            remembered=self.remembered_text,
+            pin=self.pin_text,
+            cache=self.cache_text,
         )

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from sluicegate.profiling.buffers import floats, is_list, null_mask, plain, primitive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 Floats = NDArray[np.float64]
 N_AXES = 16
 MAX_DIMENSION = 4096
 _PRINCIPAL_UP_TO = 512  # beyond this dimension an eigendecomposition costs more than it tells
 _FIT_ROWS = 20_000
-_CHUNK = 4096  # rows; keeps the running sums in the cache
+_CHUNK = 2048  # rows; keeps the running sums in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +50,22 @@ class Projection:
         axes = [f"{self.column} (axis {i + 1})" for i in range(len(self.axes))]
         return (*axes, f"{self.column} (distance)")
 
-    def columns(self, array: pa.Array) -> list[pa.Array]:
+    def columns(self, array: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
         """Return the added columns; a vector of another length, or a null, is null in all.
 
         Sums run over dimensions in their order, so that any partition of the rows gives the
         same bits.
 
-        Cost: about 1 ns for each row, dimension and axis.
+        Cost: about 1 ns for each row, dimension and axis; memory for 2,048 vectors.
         """
-        points, fits = vectors(array, len(self.mean))
         mean, axes = np.array(self.mean), np.array(self.axes)
-        out = np.zeros((len(self.names), len(points)))
+        out, fits = np.zeros((len(self.names), len(array))), np.zeros(len(array), dtype=bool)
         with np.errstate(invalid="ignore", over="ignore"):
-            for start in range(0, len(points), _CHUNK):
+            for start in range(0, len(array), _CHUNK):
                 part = slice(start, start + _CHUNK)
-                out[:, part] = _project(points[part] - mean, axes)
+                points, fits[part] = vectors(array.slice(start, _CHUNK), len(mean))
+                points -= mean
+                out[:, part] = _project(points, axes)
         valid = pa.py_buffer(np.packbits(fits, bitorder="little").tobytes())
         return [
             pa.Array.from_buffers(pa.float64(), len(row), [valid, pa.py_buffer(row.tobytes())])
@@ -148,7 +149,7 @@ def is_vector(type_: pa.DataType) -> bool:
     return bool(pa.types.is_floating(type_.value_type) or pa.types.is_integer(type_.value_type))
 
 
-def learn_projection(name: str, array: pa.Array) -> Projection | None:
+def learn_projection(name: str, array: pa.Array | pa.ChunkedArray) -> Projection | None:
     """Learn the axes of an embedding column from all its baseline values.
 
     Args:
@@ -159,7 +160,8 @@ def learn_projection(name: str, array: pa.Array) -> Projection | None:
         The projection along at most 16 axes, or None if the type is no vector, fewer than two
         finite vectors have the most frequent dimension, or it is beyond 4096.
 
-    Cost: one covariance on at most 20,000 evenly spaced rows.
+    Cost: one covariance on 20,000 to 40,000 evenly spaced rows, which are in memory with it, or
+        their mean alone beyond 512 dimensions.
     """
     if not is_vector(array.type):
         return None
@@ -170,12 +172,17 @@ def learn_projection(name: str, array: pa.Array) -> Projection | None:
     if not 1 <= dimension <= MAX_DIMENSION:
         return None
     step = max(1, len(array) // _FIT_ROWS)
-    points, fits = vectors(array, dimension)
-    points = points[fits & np.isfinite(points).all(axis=1)][::step]
-    if len(points) < 2:
+    parts = _finite(array, dimension, step)
+    if dimension > _PRINCIPAL_UP_TO:
+        mean, n_points = _mean(parts)
+        axes = _drawn_axes(dimension)
+    else:
+        points = np.concatenate([np.zeros((0, dimension)), *parts])
+        n_points = len(points)
+        mean = points.mean(axis=0) if n_points else np.zeros(dimension)
+        axes = _axes(points - mean)
+    if n_points < 2:
         return None
-    mean = points.mean(axis=0)
-    axes = _axes(points - mean)
     return Projection(
         name,
         tuple(float(v) for v in mean),
@@ -183,15 +190,51 @@ def learn_projection(name: str, array: pa.Array) -> Projection | None:
     )
 
 
+def _finite(array: pa.Array | pa.ChunkedArray, dimension: int, step: int) -> Iterator[Floats]:
+    """Yield every step-th of the finite vectors of a dimension, few at a time."""
+    n_seen = 0
+    for start in range(0, len(array), _CHUNK):
+        points, fits = vectors(array.slice(start, _CHUNK), dimension)
+        points = points[fits & np.isfinite(points).all(axis=1)]
+        yield points[-n_seen % step :: step]
+        n_seen += len(points)
+
+
+def _mean(parts: Iterable[Floats]) -> tuple[Floats, int]:
+    """Return the mean of vectors, and their number.
+
+    Rows are added one after another, as numpy's own mean adds wide ones: the same to the bit.
+    """
+    total, n_points = None, 0
+    for part in parts:
+        if len(part):
+            rows = part if total is None else np.concatenate([total[None], part])
+            total, n_points = np.add.reduce(rows, axis=0), n_points + len(part)
+    return np.zeros(0) if total is None else total / n_points, n_points
+
+
+def _drawn_axes(dimension: int) -> Floats:
+    """Return orthonormal directions that follow from the dimension alone."""
+    drawn = np.random.default_rng(dimension).normal(size=(dimension, N_AXES))
+    basis, _ = np.linalg.qr(drawn)
+    return np.ascontiguousarray(basis.T)
+
+
 def _axes(centred: Floats) -> Floats:
-    dimension = centred.shape[1]
-    k = min(N_AXES, dimension)
-    if dimension > _PRINCIPAL_UP_TO:
-        drawn = np.random.default_rng(dimension).normal(size=(dimension, k))
-        basis, _ = np.linalg.qr(drawn)
-        return np.ascontiguousarray(basis.T)
+    k = min(N_AXES, centred.shape[1])
     _, basis = np.linalg.eigh(centred.T @ centred)
     return np.ascontiguousarray(basis[:, ::-1][:, :k].T)
+
+
+def presence(lists: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return a column of lists without what is in them: empty lists, and null where one was.
+
+    Args:
+        lists: Of any type that `is_list` knows.
+    """
+    absent = plain(pc.is_null(lists))
+    offsets = pa.array(np.zeros(len(lists) + 1, dtype=np.int32))
+    return pa.ListArray.from_arrays(offsets, pa.array([], lists.type.value_type), mask=absent)
 
 
 def project(projections: Iterable[Projection], batch: pa.RecordBatch) -> pa.RecordBatch:

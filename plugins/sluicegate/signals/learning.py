@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pyarrow as pa
 
+from sluicegate.profiling.buffers import positions
 from sluicegate.profiling.columns import Kind
 from sluicegate.profiling.counts import joint_counts
 from sluicegate.signals.chunk import EncodedRows, Once, classes_of
@@ -14,7 +16,6 @@ from sluicegate.signals.chunk import EncodedRows, Once, classes_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from sluicegate.profiling.columns import Column
@@ -118,3 +119,21 @@ def block_counts(split: Split) -> dict[str, Counts]:
         c.name: joint_counts(codes, cells[c.name], split.n_blocks + 1, c.n_cells)
         for c in split.learning.layout.columns
     }
+
+
+def chosen_rows(table: pa.Table, chosen: NDArray[np.bool_]) -> pa.Table:
+    """Return some rows of a table, in their order.
+
+    Args:
+        table: Columns in one piece or in several: those of lists are never put together.
+        chosen: bool, shape (n_rows,).
+
+    Cost: a copy of these rows; `pa.Table.take` copies all of them first.
+    """
+    parts, start = [], 0
+    for batch in table.to_batches():
+        mask = chosen[start : start + batch.num_rows]
+        start += batch.num_rows
+        if mask.any():
+            parts.append(batch.take(positions(mask)))
+    return pa.Table.from_batches(parts, table.schema)

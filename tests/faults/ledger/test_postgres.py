@@ -387,7 +387,7 @@ def test_remote_server_must_show_a_certificate_unless_the_url_says_otherwise():
     context = Address.parse(remote).connect_args()["ssl_context"]
     assert context.check_hostname
     assert "ssl_context" not in Address.parse(f"{remote}?sslmode=disable").connect_args()
-    assert "ssl_context" not in Address.parse("postgresql://u@127.0.0.1/d").connect_args()
+    assert Address.parse("postgresql://u@127.0.0.1/d").connect_args()["ssl_context"] is False
 
 
 def test_scan_gives_the_same_rows_as_plain_sql_however_they_are_cut(site, item, monkeypatch):

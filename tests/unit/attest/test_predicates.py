@@ -170,6 +170,20 @@ def test_provenance_gives_back_what_was_said(manifest, now):
     assert found.inputs == (Subject("raw", {"dirHash1": "0" * 64}),)
 
 
+def test_connection_is_said_only_if_there_is_one(manifest, now):
+    assert "connection" not in _provenance(manifest, now).predicate
+    said = _provenance(manifest, now, connection="aws_default")
+    found = provenance_from_statement(Statement.from_bytes(said.to_bytes()), locator="x")
+    assert found.connection == "aws_default"
+
+
+@pytest.mark.parametrize("text", ["", "aws://key:secret@", "a b", "x" * 129])
+def test_what_may_be_a_secret_is_no_connection(manifest, now, text):
+    with pytest.raises(ConfigError, match="not the id of a connection") as error:
+        _provenance(manifest, now, connection=text)
+    assert not text or text not in str(error.value)
+
+
 def test_versions_start_at_one(manifest, now):
     with pytest.raises(ConfigError, match="starts at 1"):
         _provenance(manifest, now, version=0)
@@ -186,6 +200,9 @@ def test_naive_time_is_refused(manifest):
         lambda p: p.update(version=0),
         lambda p: p.update(version=True),
         lambda p: p.update(version="1"),
+        lambda p: p.update(connection=None),
+        lambda p: p.update(connection=""),
+        lambda p: p.update(connection="s3://user:password@host"),
         lambda p: p.update(sealedAt="yesterday"),
         lambda p: p.update(run={"a": 1}),
         lambda p: p.update(inputs=[None]),

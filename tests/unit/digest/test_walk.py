@@ -22,21 +22,18 @@ def root(tmp_path):
     return source
 
 
-def test_files_are_listed_sorted_with_their_place(root):
+def test_files_are_listed_sorted(root):
     (root / "a-b").write_bytes(b"")
-    found = walk(root)
-    assert [file.path for file in found] == ["a-b", "a.csv", "b/c.csv"]
-    assert [file.location for file in found] == [root / file.path for file in found]
+    assert walk(root) == ["a-b", "a.csv", "b/c.csv"]
 
 
 def test_single_file_is_listed_as_dot(root):
-    (found,) = walk(root / "a.csv")
-    assert (found.path, found.location) == (".", root / "a.csv")
+    assert walk(root / "a.csv") == ["."]
 
 
 def test_empty_directories_do_not_show(root):
     (root / "empty").mkdir()
-    assert [file.path for file in walk(root)] == ["a.csv", "b/c.csv"]
+    assert walk(root) == ["a.csv", "b/c.csv"]
 
 
 @pytest.mark.parametrize("target", ["a.csv", "b", "missing", "/etc"])
@@ -180,8 +177,8 @@ def test_comb_deeper_than_the_kept_descriptors_is_listed_whole(root):
     (root / "a.csv").unlink()
     shutil.rmtree(root / "b")
     before = _n_open()
-    assert [file.path for file in walk(root)] == sorted(expected)
-    assert _n_open() == before
+    assert walk(root) == sorted(expected)
+    assert _n_open() <= before  # others may close what they forgot meanwhile
 
 
 def _n_open():
@@ -196,4 +193,4 @@ def test_descriptors_are_closed_after_success_and_refusal(root):
         build_manifest(root)
     with pytest.raises(UnsafePath), open_directory(root, ("b", "link")):
         pass
-    assert _n_open() == before
+    assert _n_open() <= before  # others may close what they forgot meanwhile

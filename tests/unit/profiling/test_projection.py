@@ -8,7 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sluicegate.profiling.projection import N_AXES, Projection, learn_projection, project
+from sluicegate.profiling.projection import (
+    N_AXES,
+    Projection,
+    learn_projection,
+    presence,
+    project,
+)
 
 
 def column(points: np.ndarray, type_: pa.DataType | None = None) -> pa.Array:
@@ -97,3 +103,26 @@ def test_missing_or_repeated_embedding_adds_no_columns(projection, points):
     assert project([projection], batch) is batch
     twice = pa.RecordBatch.from_arrays([column(points)] * 2, names=["v", "v"])
     assert project([projection], twice) is twice
+
+
+@pytest.mark.parametrize("dimension", [1, 7, 600])
+def test_axes_and_numbers_do_not_depend_on_the_pieces_of_a_column(dimension):
+    """Rows are added one after another, so that pieces and their sizes change no bit."""
+    rng = np.random.default_rng(dimension)
+    values = rng.normal(size=(5000, dimension))
+    rows = [None if rng.random() < 0.1 else list(row) for row in values]
+    whole = pa.array(rows, pa.list_(pa.float64()))
+    parts = pa.chunked_array([whole.slice(0, 1), whole.slice(1, 3000), whole.slice(3001)])
+    one, many = learn_projection("v", whole), learn_projection("v", parts)
+    assert one.to_json() == many.to_json()
+    assert [c.to_pylist() for c in one.columns(whole)] == [
+        c.to_pylist() for c in many.columns(parts)
+    ]
+    if dimension > 512:
+        kept = values[[row is not None for row in rows]]
+        assert one.mean == tuple(kept.mean(axis=0).tolist())
+
+
+def test_presence_keeps_what_is_null_and_nothing_else():
+    lists = pa.chunked_array([pa.array([[1.0, 2.0], None]), pa.array([[], [3.0]])])
+    assert presence(lists).to_pylist() == [[], None, [], []]

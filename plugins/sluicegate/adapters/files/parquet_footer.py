@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.errors import UnreadableData
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 _ROW_GROUPS, _COLUMNS, _META_DATA, _NUM_VALUES = 4, 1, 3, 5
 """Fields FileMetaData.row_groups, RowGroup.columns, ColumnChunk.meta_data, and its num_values."""
+
+_LENGTH, _DATA_PAGE, _DICTIONARY_PAGE = 7, 9, 11
+"""Fields total_compressed_size, data_page_offset and dictionary_page_offset of it."""
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT, _UUID = (
     1, 2, 3, 7, 8, 9, 10, 11, 12, 13,
@@ -47,6 +53,32 @@ def declared_values(where: Any, size_bytes: int, name: str) -> Counter[int]:
                 found[number] += chunk.get(_META_DATA, {}).get(_NUM_VALUES, 0)
     except (AttributeError, IndexError, TypeError, RecursionError, OverflowError) as error:
         raise UnreadableData("the footer is malformed", locator=name) from error
+    return found
+
+
+def chunk_ranges(file: Any, size_bytes: int, numbers: Collection[int]) -> list[tuple[int, int]]:
+    """Return where the columns of each row group lie, in the order of a reader.
+
+    It only says what to fetch ahead, so a malformed footer has no ranges; whoever reads the rows
+    refuses it.
+
+    Args:
+        file: An open file that can be read at any place.
+        size_bytes: Length of the file.
+        numbers: Which leaf columns will be read, from 0.
+
+    Cost: 10 µs for each column of each row group.
+    """
+    found = []
+    try:
+        for group in _Compact(_footer(file, size_bytes)).struct().get(_ROW_GROUPS, ()):
+            for number, chunk in enumerate(group.get(_COLUMNS, ())):
+                if number in numbers:
+                    place = chunk[_META_DATA]
+                    start = place.get(_DICTIONARY_PAGE) or place[_DATA_PAGE]
+                    found.append((int(start), start + int(place[_LENGTH])))
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError, OverflowError):
+        return []
     return found
 
 

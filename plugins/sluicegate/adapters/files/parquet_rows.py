@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from io import BufferedIOBase, RawIOBase
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import pyarrow as pa
@@ -10,11 +11,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sluicegate.adapters.files.bounds import row_bytes_of, values_in_lists
+from sluicegate.adapters.files.parquet_footer import chunk_ranges
 from sluicegate.adapters.foreign_errors import shown
+from sluicegate.digest.verified_ranges import VerifiedRanges
 from sluicegate.errors import UnreadableData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sluicegate.adapters.files.bounds import Meter
 
@@ -25,13 +28,22 @@ BATCH_BYTES: Final = 32 << 20
 """Bytes of a record batch, above which it has fewer rows: wide tables and long texts. Who counts
 words holds ten times as much."""
 
+_PIECE_BYTES: Final = 16 << 10
+"""Of a column, read at once: with 2,000 columns, 32 MB, where a row group may be 150 MB."""
+
 _VIEWS: Final = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
 
 Rows = TypeVar("Rows", pa.Schema, pa.RecordBatch)
 
 
 def parquet_rows(
-    where: Any, name: str, meter: Meter, *, size_bytes: int, use_threads: bool = False
+    where: Any,
+    name: str,
+    meter: Meter,
+    *,
+    size_bytes: int,
+    use_threads: bool = False,
+    columns: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a Parquet file.
 
@@ -42,6 +54,8 @@ def parquet_rows(
         size_bytes: Length of the file.
         use_threads: Decode the columns of a row group at once. It takes more memory, so set it
             only if the caller keeps the rows anyway.
+        columns: Names of the top-level columns that are wanted; None for all. Others may come too,
+            but of `VerifiedRanges` no other is fetched if one of these is there.
 
     Yields:
         Record batches of at most 65,536 rows; long rows make them shorter.
@@ -54,23 +68,38 @@ def parquet_rows(
         OSError: As `pa.ArrowException`.
         ValueError: As `pa.ArrowException`.
 
-    Cost: memory for one batch and for the encoded columns of a row group. The dictionaries of
-        texts are read twice.
+    Cost: memory for one batch and a page of each column; of a store, for the encoded columns of a
+        row group. The dictionaries of texts are read twice.
     """
     with _opened(where) as file:
         _require_sum(file.metadata, name)
         values = values_in_lists(where, file.metadata, size_bytes, name)
         meter.declare(file.metadata, values, size_bytes, name)
         n_rows = 0
-        rows = _batch_rows(where, file.metadata, values)
-        for batch in file.iter_batches(batch_size=rows, use_threads=use_threads):
+        numbers = _numbers(file.metadata, columns)
+        rows = _batch_rows(where, file.metadata, values, numbers)
+        taken = None
+        if columns is not None:
+            taken = [file.metadata.schema.column(number).path for number in numbers]
+        if isinstance(where, VerifiedRanges):
+            where.plan(chunk_ranges(where, size_bytes, numbers))
+        for batch in file.iter_batches(batch_size=rows, use_threads=use_threads, columns=taken):
             n_rows += batch.num_rows
             meter.count(batch, name)
             _require_valid(batch, name)
             yield without_views(batch)
         if n_rows != file.metadata.num_rows:
             _refuse_footer(name, f"{file.metadata.num_rows} rows", f"{n_rows} read")
-        _require_honest(file, name)
+        _require_honest(file, name, numbers)
+
+
+def _numbers(footer: pq.FileMetaData, columns: Sequence[str] | None) -> list[int]:
+    """Return the leaves of some columns; the first leaf if there is none, to count the rows by."""
+    if columns is None:
+        return list(range(footer.num_columns))
+    tops = tuple(f"{column}." for column in columns)
+    paths = [f"{footer.schema.column(number).path}." for number in range(footer.num_columns)]
+    return [number for number, path in enumerate(paths) if path.startswith(tops)] or [0]
 
 
 def without_views(rows: Rows) -> Rows:
@@ -91,28 +120,34 @@ def without_views(rows: Rows) -> Rows:
 def _opened(where: Any, **options: Any) -> pq.ParquetFile:
     """Open a file so that pages with a checksum are held against it; pyarrow does not by itself.
 
-    Without pre-buffering, memory holds one row group of each column at most.
+    A file on this machine is read a piece of each column at a time. Of a store each piece would be
+    a request, so memory holds the encoded columns of a row group.
     """
-    return pq.ParquetFile(where, pre_buffer=False, page_checksum_verification=True, **options)
+    pieces = _PIECE_BYTES if isinstance(where, str | BufferedIOBase | RawIOBase) else 0
+    return pq.ParquetFile(
+        where, pre_buffer=False, page_checksum_verification=True, buffer_size=pieces, **options
+    )
 
 
-def _batch_rows(where: Any, footer: pq.FileMetaData, values: Mapping[int, int]) -> int:
+def _batch_rows(
+    where: Any, footer: pq.FileMetaData, values: Mapping[int, int], numbers: Sequence[int]
+) -> int:
     """Return how many rows stay within a batch's bytes, even if each repeats the longest texts."""
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     encoded = max((g.total_byte_size / max(1, g.num_rows) for g in groups), default=0.0)
-    repeated = _longest_texts(where, footer)
+    repeated = _longest_texts(where, footer, numbers)
     longest = max(1.0, encoded, row_bytes_of(footer, values) + repeated)
     return max(1, min(BATCH_ROWS, int(BATCH_BYTES / longest)))
 
 
-def _longest_texts(where: Any, footer: pq.FileMetaData) -> int:
+def _longest_texts(where: Any, footer: pq.FileMetaData, numbers: Sequence[int]) -> int:
     """Return how long a row's texts from dictionaries can be, all columns together.
 
     A dictionary holds a text of a megabyte once, and each row may repeat it: a file of some
     kilobytes then makes 60 GB in a batch of the usual size. Reading the first row of a row group
     reads its whole dictionary, so one row of each is enough.
     """
-    columns = (footer.schema.column(number) for number in range(footer.num_columns))
+    columns = (footer.schema.column(number) for number in numbers)
     texts = [
         column.path
         for column in columns
@@ -163,7 +198,7 @@ def _require_valid(batch: pa.RecordBatch, name: str) -> None:
         ) from None
 
 
-def _require_honest(file: pq.ParquetFile, name: str) -> None:
+def _require_honest(file: pq.ParquetFile, name: str, numbers: Sequence[int]) -> None:
     """Return if row groups and columns agree about their rows.
 
     Arrow believes the count of each row group. A count that is too low hides rows without an
@@ -175,13 +210,13 @@ def _require_honest(file: pq.ParquetFile, name: str) -> None:
         UnreadableData: Counts of row groups and columns contradict each other.
     """
     footer = file.metadata
-    flat = [
-        n for n in range(footer.num_columns) if not footer.schema.column(n).max_repetition_level
-    ]
+    flat = [n for n in numbers if not footer.schema.column(n).max_repetition_level]
     for place in range(footer.num_row_groups):
         group = footer.row_group(place)
         if not group.num_rows:
-            file.read_row_group(place)  # the read may have skipped it
+            # The read may have skipped it.
+            paths = [footer.schema.column(number).path for number in numbers]
+            file.read_row_group(place, columns=paths)
         for number in flat:
             n_values = group.column(number).num_values
             if n_values != group.num_rows:

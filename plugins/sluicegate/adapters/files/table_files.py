@@ -40,7 +40,7 @@ from sluicegate.adapters.files.parquet_rows import (
 from sluicegate.adapters.files.promotion import CommonSchema, added_row_bytes, fit
 from sluicegate.adapters.foreign_errors import shown
 from sluicegate.digest.names import SINGLE_FILE
-from sluicegate.errors import UnreadableData
+from sluicegate.errors import ConfigError, UnreadableData
 from sluicegate.gate.limits import DEFAULT, Limits
 from sluicegate.profiling.csv_dialect import UNDECLARED, CsvDialect
 
@@ -69,12 +69,14 @@ class TableFiles:
         unjudged: Where files that no reader knows are noted; without it they are an error.
         dialect: How CSV files are written, and types of columns of CSV and JSON lines, where
             somebody declared them.
+        columns: The only columns that are wanted, in this order; None for all.
     """
 
     locator: str = ""
     limits: Limits = DEFAULT
     unjudged: list[Unjudged] | None = None
     dialect: CsvDialect = UNDECLARED
+    columns: Sequence[str] | None = None
     _meter: Meter = field(init=False)
     _surveyed: pa.Schema | None = field(init=False, default=None)
     _kept: KeptRows = field(init=False, default_factory=KeptRows)
@@ -137,7 +139,7 @@ class TableFiles:
                     rows = self._rows_to_keep(kind, name, seen if look is read else read)
                     schemas = [batch.schema for batch in rows]
             for schema in schemas:
-                common.add(schema_with_partitions(schema, name), where)
+                common.add(self._wanted(schema_with_partitions(schema, name)), where)
             if rows is not None:
                 self._read.append(where)
                 self._kept.put(name, rows)  # a full disk is no fault of the file
@@ -181,7 +183,7 @@ class TableFiles:
         for batch in batches:
             with reading(where):
                 schema = self._surveyed or self._seen.schema
-                yield from self._fitted(batch, schema or batch.schema, where)
+                yield from self._fitted(batch, self._wanted(schema or batch.schema), where)
 
     def _fitted(
         self, batch: pa.RecordBatch, schema: pa.Schema, where: str
@@ -193,6 +195,12 @@ class TableFiles:
             part = batch.slice(start, step)
             self._meter.added(int(added * part.num_rows), where)
             yield fit(part, schema, where)
+
+    def _wanted(self, schema: pa.Schema) -> pa.Schema:
+        """Return the columns of a schema that are wanted, as many as there are."""
+        if self.columns is None:
+            return schema
+        return pa.schema([schema.field(name) for name in self.columns if name in schema.names])
 
     def _own_rows(
         self, name: str, part: Part, *, use_threads: bool = False
@@ -219,6 +227,8 @@ class TableFiles:
     def _noted(self, batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
         """Return rows with the columns of their directories, and note which columns there are."""
         whole = with_partitions(batch, name)
+        if self.columns is not None:
+            whole = whole.select(self._wanted(whole.schema).names)
         self._seen.add(whole.schema, self._where(name))
         return whole
 
@@ -244,23 +254,25 @@ class TableFiles:
             self.note(Unjudged(name, why))
         return kind is not Format.MARKER
 
-    def table(self, files: Iterable[tuple[str, bytes | memoryview]]) -> pa.Table:
+    def table(self, files: Iterable[tuple[str, Part]]) -> pa.Table:
         """Return the rows of all files, in the order given.
 
         Args:
-            files: Relative name and verified bytes of each.
+            files: Relative name and verified bytes of each; one is used up before the next is
+                asked for.
 
         Raises:
             UnreadableData: As `rows_of`, or there is no row at all.
         """
         held = [
             (self._where(name), batch)
-            for name, data in files
-            for batch in self._own_rows(name, data, use_threads=True)
+            for name, part in files
+            for batch in self._own_rows(name, part, use_threads=True)
         ]
         self.end()
         schema = self._seen.schema
         assert schema is not None  # noqa: S101 - `end` refuses a batch without rows
+        schema = self._wanted(schema)
         fitted = (part for where, batch in held for part in self._fitted(batch, schema, where))
         return pa.Table.from_batches(list(merged(fitted)))
 
@@ -287,6 +299,7 @@ class TableFiles:
                 next_step="Stop the writer, then run again.",
             )
         if self._meter.n_rows:
+            self._require_columns()
             return
         if self.unjudged and not self._read:
             raise _not_judged(self.unjudged, self.locator)
@@ -296,11 +309,29 @@ class TableFiles:
             next_step="Check the step that writes this source.",
         )
 
+    def _require_columns(self) -> None:
+        found = [] if self._seen.schema is None else self._seen.schema.names
+        missing = [name for name in self.columns or () if name not in found]
+        if missing:
+            raise ConfigError(
+                "no file of the batch has this column",
+                locator=self.locator,
+                got=", ".join(map(ascii, missing[:_NAMED])),
+                next_step="Check the spelling of `columns`.",
+            )
+
     def _parquet(self, where: str, part: Part, use_threads: bool) -> Iterator[pa.RecordBatch]:
         size = size_of(part)
         # Of a small file, waking the threads costs more than the columns.
         threads = use_threads and size > _SMALL_BYTES
-        return parquet_rows(_handle(part), where, self._meter, size_bytes=size, use_threads=threads)
+        return parquet_rows(
+            _handle(part),
+            where,
+            self._meter,
+            size_bytes=size,
+            use_threads=threads,
+            columns=self.columns,
+        )
 
     def _text(self, kind: Format, where: str, part: Part) -> list[pa.RecordBatch]:
         """Parse a whole file of text, and count its rows."""

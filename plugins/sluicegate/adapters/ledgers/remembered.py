@@ -13,7 +13,7 @@ import errno
 import fcntl
 import logging
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +22,7 @@ from sluicegate.attest.trust_file import TrustFile
 from sluicegate.digest import canonical
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import BadProof, ConfigError, EvidenceMissing, LedgerError, MalformedEnvelope
+from sluicegate.ledger.checkpoint import parse_decimal
 from sluicegate.ledger.entry import MAX_SOURCE_CHARS
 from sluicegate.ledger.standing import OF_BATCH, Standing
 
@@ -192,6 +193,40 @@ def begin_memory(path: Path, memory: Memory, *, home: Path) -> Path | None:
     except OSError as error:
         raise _failed("written", path, error) from error
     return kept if was_there else None
+
+
+def begin_at_least(path: Path, floor: bytes) -> None:
+    """Remember no less than what somebody else remembered, on the word of whoever signed that.
+
+    Args:
+        path: The file; it and its directory are made if they are not there.
+        floor: Bytes of such a file, from a trusted place.
+
+    Raises:
+        LedgerError: The file cannot be written.
+        MalformedEnvelope: One of the two is no such file.
+    """
+    least = parse_memory(floor, locator="what was published to be remembered")
+    with suppress(EvidenceMissing):
+        if _size(read_memory(path)) >= _size(least):
+            return
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(path):
+            if path.exists():
+                old = read_memory(path)
+                if _size(old) >= _size(least):
+                    return
+                least = replace(least, trust=_newer_trust(old.trust, least.trust))
+            write_atomically(path, least.to_bytes())
+    except OSError as error:
+        raise _failed("written", path, error) from error
+
+
+def _size(memory: Memory) -> int:
+    """Return the leaves that a memory speaks of; its checkpoint is verified when it is used."""
+    lines = memory.checkpoint.decode().split("\n")
+    return parse_decimal(lines[1] if len(lines) > 1 else "", "remembered")
 
 
 def require_writable(path: Path) -> None:

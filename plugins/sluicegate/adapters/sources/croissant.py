@@ -21,10 +21,14 @@ from sluicegate.digest.manifest import FileEntry, Manifest
 from sluicegate.digest.names import SINGLE_FILE, check_paths
 from sluicegate.digest.verified_copy import copy_verified
 from sluicegate.digest.verified_file import read_verified, refuse_mismatch, view_verified
+from sluicegate.digest.verified_ranges import ranges_verified
 from sluicegate.errors import ConfigError, MalformedEnvelope, SluicegateError, UnreadableData
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from datetime import datetime
+
+    from sluicegate.digest.verified_ranges import VerifiedRanges
 
 CONFORMS_TO: Final = "http://mlcommons.org/croissant/1.0"
 
@@ -209,6 +213,10 @@ class CroissantFiles:
     def copy_verified(self, entry: FileEntry) -> BinaryIO:
         """Copy one file to private disk."""
         return copy_verified(self.document.parent / entry.path, entry)
+
+    def ranges_verified(self, entry: FileEntry) -> AbstractContextManager[VerifiedRanges]:
+        """Open one file."""
+        return ranges_verified(self.document.parent / entry.path, entry)
 
     def _promised(self) -> dict[str, Digest]:
         try:

@@ -16,13 +16,16 @@ from sluicegate.digest.names import SINGLE_FILE
 from sluicegate.digest.scan import hash_listings
 from sluicegate.digest.verified_copy import copy_verified
 from sluicegate.digest.verified_file import read_verified, view_verified
+from sluicegate.digest.verified_ranges import ranges_verified
 from sluicegate.digest.walk import Listing, list_files, sizes_of, unreadable, walk
 from sluicegate.errors import ConfigError, UnreadableData, UnsafePath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from contextlib import AbstractContextManager
 
     from sluicegate.digest.manifest import FileEntry
+    from sluicegate.digest.verified_ranges import VerifiedRanges
 
 GLOB_SCHEME: Final = "glob:"
 """Prefix of a location whose stars are a pattern and not part of a file's name."""
@@ -47,7 +50,7 @@ class LocalFiles:
 
     def names(self) -> list[str]:
         """List the files."""
-        return [found.path for found in walk(self.root)]
+        return walk(self.root)
 
     def sizes(self) -> dict[str, int]:
         """Look at the files."""
@@ -81,6 +84,10 @@ class LocalFiles:
     def copy_verified(self, entry: FileEntry) -> BinaryIO:
         """Copy one file to private disk."""
         return copy_verified(_at(self.root, entry.path), entry)
+
+    def ranges_verified(self, entry: FileEntry) -> AbstractContextManager[VerifiedRanges]:
+        """Open one file."""
+        return ranges_verified(_at(self.root, entry.path), entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +167,10 @@ class GlobFiles:
     def copy_verified(self, entry: FileEntry) -> BinaryIO:
         """Copy one file to private disk."""
         return copy_verified(self.base / entry.path, entry)
+
+    def ranges_verified(self, entry: FileEntry) -> AbstractContextManager[VerifiedRanges]:
+        """Open one file."""
+        return ranges_verified(self.base / entry.path, entry)
 
     def _listings(self) -> list[Listing]:
         from fsspec.utils import glob_translate

@@ -22,6 +22,7 @@ from sluicegate.digest.manifest import Manifest
 from sluicegate.digest.names import SINGLE_FILE, check_paths, require_shard_names
 from sluicegate.digest.verified_copy import copy_stream
 from sluicegate.digest.verified_file import refuse_mismatch
+from sluicegate.digest.verified_ranges import VerifiedRanges
 from sluicegate.errors import ChangedDuringRead, SluicegateError, UnreadableData
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class StoreFiles:
     def peek(self, name: str) -> bytes:
         """Return how one object begins, or nothing on an error; a whole read says what is wrong."""
         with suppress(Exception):
-            return bytes(self.filesystem.cat_file(self._key(name), 0, PEEK_BYTES))
+            return bytes(self.filesystem.cat_file(self._key(name), start=0, end=PEEK_BYTES))
         return b""
 
     def glance(self, name: str) -> BinaryIO:
@@ -139,6 +140,20 @@ class StoreFiles:
         with self._reading(entry) as read_into:
             return copy_stream(read_into, entry, self._name(entry.path))
 
+    @contextmanager
+    def ranges_verified(self, entry: FileEntry) -> Iterator[VerifiedRanges]:
+        """Open one object; what is not read is not fetched."""
+        key, name = self._key(entry.path), self._name(entry.path)
+
+        def fetch(start: int, end: int) -> bytes:
+            with self._errors(name):
+                return bytes(self.filesystem.cat_file(key, start=start, end=end))
+
+        before = self._sealed_info(entry)
+        with VerifiedRanges(entry, fetch, name, n_threads=_THREADS) as file:
+            yield file
+        self._require_same(before, entry)
+
     def _list(self) -> dict[str, StoredObject]:
         with self._errors(self.location):
             self.filesystem.invalidate_cache()
@@ -176,13 +191,22 @@ class StoreFiles:
     def _reading(self, entry: FileEntry) -> Iterator[Any]:
         """Open an object, and refuse it if the store describes it otherwise after the read."""
         key, name = self._key(entry.path), self._name(entry.path)
+        before = self._sealed_info(entry)
+        with self._errors(name), self._open(key) as file:
+            yield _reader(file)
+        self._require_same(before, entry)
+
+    def _sealed_info(self, entry: FileEntry) -> StoredObject:
+        name = self._name(entry.path)
         with self._errors(name):
-            before = self._info(key)
-            if before.size_bytes != entry.size_bytes:
-                refuse_mismatch(name, f"{entry.size_bytes} bytes", f"{before.size_bytes} bytes")
-            with self._open(key) as file:
-                yield _reader(file)
-            if self._info(key) != before:
+            found = self._info(self._key(entry.path))
+        if found.size_bytes != entry.size_bytes:
+            refuse_mismatch(name, f"{entry.size_bytes} bytes", f"{found.size_bytes} bytes")
+        return found
+
+    def _require_same(self, before: StoredObject, entry: FileEntry) -> None:
+        with self._errors(self._name(entry.path)):
+            if self._info(self._key(entry.path)) != before:
                 self._refuse_changed([entry.path])
 
     def _info(self, key: str) -> StoredObject:

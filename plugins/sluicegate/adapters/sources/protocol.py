@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     import pyarrow as pa
 
     from sluicegate.digest.manifest import FileEntry, Manifest
+    from sluicegate.digest.verified_ranges import VerifiedRanges
 
 CROISSANT_SCHEME: Final = "croissant:"
 """Prefix of a location that is a Croissant file; the files that it names are the source."""
@@ -108,6 +110,15 @@ class ByteSource(Protocol):
 
         Raises:
             IntegrityError: As `read_verified`, before the caller gets the first byte.
+        """
+        ...
+
+    def ranges_verified(self, entry: FileEntry) -> AbstractContextManager[VerifiedRanges]:
+        """Open one entry with shards; each range is verified when it is read, the rest never.
+
+        Raises:
+            IntegrityError: As `read_verified`: of the size at once, of bytes where they are read,
+                of a change at the end.
         """
         ...
 

@@ -179,9 +179,14 @@ def _installation(home: SluiceHome) -> list[tuple[str, str, str]]:
         evidence = open_evidence(home, at=now(), memory=MemoryRule.UNASKED)
         return f"{evidence.ledger.audit().size} leaves verified"
 
+    def place() -> str:
+        safe, snapshot = _safe(home.root, home), home.snapshot
+        return safe if snapshot is None else f"{home.place}, version {snapshot.index.version}"
+
     checks: list[tuple[str, Callable[[], str]]] = [
-        ("home", lambda: _safe(home.root, home)),
-        ("keys directory", lambda: _private(home.keys)),
+        ("home", place),
+        # Keys are never published.
+        *([] if home.published else [("keys directory", lambda: _private(home.keys))]),
         ("trust policy", lambda: f"{_safe(home.trust, home)}, {_trust(home.trust)}"),
         ("policy", lambda: f"{_safe(home.policy, home)}, {read_policy(home.policy).digest.short}"),
         ("ledger", ledger),

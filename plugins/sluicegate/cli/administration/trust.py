@@ -22,6 +22,7 @@ from sluicegate.errors import ConfigError, MalformedEnvelope
 if TYPE_CHECKING:
     import argparse
 
+    from sluicegate.attest.keys import Signer
     from sluicegate.attest.trust_file import TrustFile
     from sluicegate.workflow.evidence.trust_admin import Change
 
@@ -194,7 +195,7 @@ def _change(arguments: argparse.Namespace) -> Change:
     for role, name in _by_role(arguments.key, "--key", "a file"):
         keys.setdefault(Role(role), []).append(read_public_key(Path(name)))
     if arguments.action == "init" and Role.ROOT not in keys and arguments.root_key:
-        keys[Role.ROOT] = [signer.public_key for signer in _root_signers(arguments)]
+        keys[Role.ROOT] = [signer.public_key for signer in root_signers(arguments)]
     required: dict[Role, list[Algorithm]] = {}
     for role, text in _by_role(arguments.require, "--require", "an algorithm"):
         if text not in set(Algorithm):
@@ -262,7 +263,8 @@ def _expires(arguments: argparse.Namespace) -> Any:
     return now() + timedelta(days=arguments.days)
 
 
-def _root_signers(arguments: argparse.Namespace) -> list[Any]:
+def root_signers(arguments: argparse.Namespace) -> list[Signer]:
+    """Return what signs for the root role, as ``--root-key`` names it."""
     import os
 
     from sluicegate.adapters.keys.sources import KeyPlaces, open_signer
@@ -275,7 +277,7 @@ def _write(arguments: argparse.Namespace, file: TrustFile, before: TrustFile | N
     """Sign, write and say what is missing; a half-signed file can be written, but not used."""
     from sluicegate.workflow.evidence.trust_admin import describe, sign, write_trust
 
-    file = sign(file, _root_signers(arguments))
+    file = sign(file, root_signers(arguments))
     write_trust(arguments.out, file)
     shown = describe(file, at=now())
     lines = [f"version {shown['version']}, signed: {shown['signed']}", *_role_lines(shown)]

@@ -29,6 +29,7 @@ PRELOADS: Final = {
         "sluicegate.adapters.keys.sources",
         "sluicegate.adapters.policy_file",
         "sluicegate.adapters.sources.local",
+        "sluicegate.adapters.sources.open",
         "sluicegate.workflow.admission.admit",
         "sluicegate.workflow.admission.read",
         "sluicegate.workflow.evidence.large",

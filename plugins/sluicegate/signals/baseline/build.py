@@ -11,19 +11,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sluicegate.errors import ConfigError, InsufficientData, SchemaMismatch
-from sluicegate.profiling.buffers import plain, primitive
+from sluicegate.profiling.buffers import is_list, plain, primitive
 from sluicegate.profiling.columns import infer_column
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.label_kind import label_role
 from sluicegate.profiling.layout import Layout, encode_batch, without_index
-from sluicegate.profiling.projection import Projection, learn_projection, project
+from sluicegate.profiling.projection import Projection, learn_projection, presence
 from sluicegate.signals.baseline.later import MIN_BLOCKS, Later
 from sluicegate.signals.baseline.splits import learn_habits
 from sluicegate.signals.baseline.stored import Baseline
 from sluicegate.signals.contributors.shares import contributors_of
 from sluicegate.signals.counters.nature import growing_columns
 from sluicegate.signals.decision.budget import assign_blocks
-from sluicegate.signals.learning import Learning, whole_split
+from sluicegate.signals.learning import Learning, chosen_rows, whole_split
 from sluicegate.signals.model.reference import LabelReference, learn_reference
 from sluicegate.signals.model.reference_model import modelled_classes
 from sluicegate.signals.model.second_opinion import learn_second_opinion
@@ -85,9 +85,8 @@ def build_baseline(
     table = _table(batches)
     _require_columns(table, schema)
     table = _judged(table, schema)
-    whole = _whole(table)
-    projections = _projections(whole, schema)
-    whole = project(projections, whole)
+    projections = _projections(table, schema)
+    whole = _whole(table, projections, schema)
     layout = _layout(whole, schema, projections)
     layout = replace(layout, growing=growing_columns(layout, whole))
     encoded = encode_batch(layout, whole)
@@ -138,7 +137,15 @@ def _table(batches: Iterable[pa.RecordBatch]) -> pa.Table:
     names = table.schema.names
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise SchemaMismatch("column names repeat in the baseline", got=", ".join(repeated))
-    return table.select([f.name for f in without_index(table.schema)]).combine_chunks()
+    kept = table.select([f.name for f in without_index(table.schema)])
+    return pa.table(list(map(_in_one_piece, kept.columns)), schema=kept.schema)
+
+
+def _in_one_piece(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Lists stay in pieces: once projected, nobody looks at them, and they are large."""
+    if is_list(column.type) or column.num_chunks == 1:
+        return column
+    return pa.table([column], names=[""]).combine_chunks().column(0)
 
 
 def _judged(table: pa.Table, schema: BatchSchema) -> pa.Table:
@@ -161,8 +168,8 @@ def _require_columns(table: pa.Table, schema: BatchSchema) -> None:
         )
 
 
-def _projections(whole: pa.RecordBatch, schema: BatchSchema) -> tuple[Projection, ...]:
-    learned = (learn_projection(name, whole.column(name)) for name in schema.embedding)
+def _projections(table: pa.Table, schema: BatchSchema) -> tuple[Projection, ...]:
+    learned = (learn_projection(name, _column(table, name)) for name in schema.embedding)
     return tuple(projection for projection in learned if projection is not None)
 
 
@@ -178,9 +185,24 @@ def _layout(
     return Layout(columns, schema, projections)
 
 
-def _whole(table: pa.Table) -> pa.RecordBatch:
-    arrays = [plain(table.column(i)) for i in range(table.num_columns)]
-    return pa.RecordBatch.from_arrays(arrays, names=table.schema.names)
+def _whole(
+    table: pa.Table, projections: tuple[Projection, ...], schema: BatchSchema
+) -> pa.RecordBatch:
+    """Return all rows, with what is looked at of lists: their projections, and which are there."""
+    arrays = dict(zip(table.schema.names, table.columns, strict=True))
+    for name in table.schema.names:
+        column = _column(table, name)
+        bare = is_list(column.type) and name != schema.label
+        arrays[name] = presence(column) if bare else plain(column)
+    for projection in projections:
+        added = projection.columns(_column(table, projection.column))
+        arrays |= dict(zip(projection.names, added, strict=True))
+    return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+
+
+def _column(table: pa.Table, name: str) -> pa.Array | pa.ChunkedArray:
+    column = table.column(name)
+    return column if is_list(column.type) else plain(column)
 
 
 def time_order(table: pa.Table, schema: BatchSchema) -> NDArray[np.int64] | None:
@@ -212,7 +234,7 @@ def _later(table: pa.Table, learning: Learning, created: datetime, *, models: bo
         return None
     second = learning.blocks >= learning.n_blocks // 2
     past = build_baseline(
-        table.take(np.flatnonzero(~second).tolist()).to_batches(),
+        chosen_rows(table, ~second).to_batches(),
         replace(learning.layout.schema, ignore=()),  # it is left out of the table already
         created=created,
         seed=learning.seed,

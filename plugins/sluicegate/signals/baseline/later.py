@@ -16,6 +16,7 @@ import numpy as np
 from sluicegate.signals.contributors.names import SHOWN
 from sluicegate.signals.decision.budget import excess_bound
 from sluicegate.signals.decision.finding import surely
+from sluicegate.signals.learning import chosen_rows
 from sluicegate.signals.model.evidence import SILENT, silent_share
 from sluicegate.signals.registry import FINDINGS
 from sluicegate.signals.scan import Scan
@@ -72,7 +73,7 @@ class Later:
         whole = np.flatnonzero((late == rows) & (rows > 0))
         places = np.linspace(0, whole.size - 1, min(whole.size, _MOST_BLOCKS)).astype(int)
         for block in whole[places].tolist():
-            yield self._table.take(np.flatnonzero(split.blocks == block).tolist())
+            yield chosen_rows(self._table, split.blocks == block).combine_chunks()
 
     def _surprises(self, rows: pa.Table) -> dict[str, float]:
         scan = Scan.start(self._past, keep_rows=False)

@@ -19,6 +19,7 @@ from sluicegate.signals.baseline.build import build_baseline, time_order
 from sluicegate.signals.decision.budget import assign_blocks
 from sluicegate.signals.decision.record import SignalRecord, Status
 from sluicegate.signals.evaluate import evaluate
+from sluicegate.signals.learning import chosen_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +78,10 @@ def _held_out(
 ) -> tuple[SignalRecord, ...]:
     """Judge the block after the first quarter by a baseline of that quarter."""
     here = (int(blocks.max()) + 1) // _BEFORE
-    past = _rows(table, blocks < here)
+    past = blocks < here
+    past[np.flatnonzero(past)[:-_MOST_ROWS]] = False
     small = build_baseline(
-        past.slice(max(past.num_rows - _MOST_ROWS, 0)).to_batches(),
+        chosen_rows(table, past).to_batches(),
         baseline.schema,
         created=baseline.created,
         seed=baseline.seed,
@@ -89,7 +91,7 @@ def _held_out(
 
 
 def _rows(table: pa.Table, chosen: NDArray[np.bool_]) -> pa.Table:
-    return table.take(np.flatnonzero(chosen).tolist())
+    return chosen_rows(table, chosen).combine_chunks()
 
 
 def _judged(baseline: Baseline, table: pa.Table) -> tuple[SignalRecord, ...]:

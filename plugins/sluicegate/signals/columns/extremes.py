@@ -20,7 +20,7 @@ from sluicegate.signals.decision.tails import binomial_sf
 from sluicegate.signals.section import Section
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from sluicegate.profiling.columns import Column
     from sluicegate.profiling.counts import Profile
@@ -138,8 +138,24 @@ class OutermostCount(Counter):
             limits: Of the distance, none below the lowest of the baseline.
             skipped: Columns that moved as a whole.
         """
-        far = self.scatter.distance(self._joined(), skipped)
-        return tuple(int((far > limit).sum()) for limit in limits)
+        found = (self.scatter.distance(part, skipped) for part in self.parts)
+        return _counted(found, limits)
+
+    def beyond_without_each(
+        self, limits: tuple[float, ...], skipped: Container[str]
+    ) -> dict[str, tuple[int, ...]]:
+        """Return how many rows lie beyond each limit without one column more, by its name.
+
+        Args:
+            limits: As `beyond`.
+            skipped: As `beyond`.
+        """
+        out = {name: (0,) * len(limits) for name in self.scatter.names if name not in skipped}
+        for part in self.parts:
+            for name, far in self.scatter.without_each(part, skipped):
+                more = zip(out[name], _counted([far], limits), strict=True)
+                out[name] = tuple(a + b for a, b in more)
+        return out
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -166,6 +182,13 @@ class OutermostCount(Counter):
     def _joined(self) -> Positions:
         none = np.zeros((len(self.scatter.names), 0), dtype=np.float32)
         return np.concatenate([none, *self.parts], axis=1)
+
+
+def _counted(distances: Iterable[Floats], limits: tuple[float, ...]) -> tuple[int, ...]:
+    found = np.zeros(len(limits), dtype=np.int64)
+    for far in distances:
+        found += [int((far > limit).sum()) for limit in limits]
+    return tuple(found.tolist())
 
 
 def moved(comparison: Comparison) -> tuple[str, ...]:

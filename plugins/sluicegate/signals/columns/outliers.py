@@ -105,16 +105,18 @@ def _tolerance(comparison: Comparison, column: str) -> float:
 
 def _column_of(comparison: Comparison, left_out: tuple[str, ...]) -> str:
     """Return the only column without which too few rows would be far out, or ""."""
-    if not _too_many(comparison, left_out):
+    limits, found = LIMITS.of(comparison.baseline).limits, OUTERMOST.of(comparison)
+    if not _too_many(comparison, found.beyond(limits, left_out)):
         return ""
-    names = [c.name for c in comparison.baseline.layout.features if c.name not in left_out]
-    named = [c for c in names if not _too_many(comparison, (*left_out, c))]
+    # A column that is no number changes nothing, so it is never the one.
+    features = {c.name for c in comparison.baseline.layout.features}
+    without = found.beyond_without_each(limits, left_out)
+    named = [c for c, k in without.items() if c in features and not _too_many(comparison, k)]
     return named[0] if len(named) == 1 else ""
 
 
-def _too_many(comparison: Comparison, left_out: tuple[str, ...]) -> bool:
+def _too_many(comparison: Comparison, found: tuple[int, ...]) -> bool:
     reference, n, m = LIMITS.of(comparison.baseline), *_rows_of(comparison)
-    found = OUTERMOST.of(comparison).beyond(reference.limits, left_out)
     tolerance = comparison.tolerance(SIGNAL, "")
     pairs = zip(found, reference.rows, strict=True)
     return any(binomial_lower(k, n) - before / m > tolerance for k, before in pairs)

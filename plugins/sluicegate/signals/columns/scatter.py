@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sluicegate.profiling.packed import pack, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from sluicegate.profiling.columns import Column
 
@@ -78,17 +78,48 @@ class Scatter:
 
         Cost: for each row as many multiplications as the square of the columns.
         """
+        return _added(self._runs(positions, skipped), positions.shape[1])
+
+    def without_each(
+        self, positions: Positions, skipped: Container[str] = ()
+    ) -> Iterator[tuple[str, Floats]]:
+        """Yield each column that counts, and the distances without it, to the bit.
+
+        Args:
+            positions: float32, shape (n_columns, n_rows).
+            skipped: Columns that do not count for any.
+
+        Yields:
+            Its name, and squared distances, float64, shape (n_rows,).
+
+        Cost: for each column a run of columns, and not all of them.
+        """
+        runs = self._runs(positions, skipped)
+        for place, first in enumerate(range(0, len(self.names), _TOGETHER)):
+            for name in self.names[first : first + _TOGETHER]:
+                if name not in skipped:
+                    own = self._run(first, positions, skipped, name)
+                    yield name, _added([*runs[:place], own, *runs[place + 1 :]], positions.shape[1])
+
+    def _runs(self, positions: Positions, skipped: Container[str]) -> list[Floats]:
+        starts = range(0, len(self.names), _TOGETHER)
+        return [self._run(first, positions, skipped) for first in starts]
+
+    def _run(
+        self, first: int, positions: Positions, skipped: Container[str], one_more: str | None = None
+    ) -> Floats:
+        """Return what a run of columns adds to the squared distance of each row."""
         out = np.zeros(positions.shape[1])
-        for first in range(0, len(self.names), _TOGETHER):
-            names = self.names[first : first + _TOGETHER]
-            own = [first + i for i, name in enumerate(names) if name not in skipped]
-            if not own:
-                continue
+        names = self.names[first : first + _TOGETHER]
+        own = [
+            first + i for i, name in enumerate(names) if name not in skipped and name != one_more
+        ]
+        if own:
             whiten = np.linalg.inv(np.linalg.cholesky(self.matrix[np.ix_(own, own)]))
             for start in range(0, out.size, _SLICE):
                 rows = slice(start, start + _SLICE)
                 part = whiten @ positions[own, rows].astype(np.float64)
-                out[rows] += np.einsum("ij,ij->j", part, part)
+                out[rows] = np.einsum("ij,ij->j", part, part)
         return out
 
     def to_json(self) -> dict[str, Any]:
@@ -109,6 +140,13 @@ class Scatter:
         if names and np.linalg.eigvalsh(matrix)[0] <= 0.0:
             raise ValueError("a scatter is not positive definite")
         return cls(names, matrix)
+
+
+def _added(runs: Iterable[Floats], n_rows: int) -> Floats:
+    out = np.zeros(n_rows)
+    for run in runs:
+        out += run
+    return out
 
 
 def cell_scores(column: Column, counts: NDArray[np.int64]) -> Positions:

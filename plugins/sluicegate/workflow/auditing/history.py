@@ -25,6 +25,7 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
 from sluicegate.workflow.sealing.seal import in_turn
+from sluicegate.workflow.sealing.sealed_rows import way_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -190,7 +191,7 @@ def roll_back(
     newest = evidence.latest_seal(source, at=at)
     if newest.digest == target.digest:
         return newest
-    found = open_any(target.location)
+    found = open_any(target.location, filesystem=way_to(target))
     if isinstance(found, ByteSource):
         now = found.manifest(target.manifest.algorithm).digest
     else:
@@ -222,6 +223,7 @@ def _renewed(
         target.source,
         target.contents,
         location=target.location,
+        connection=target.connection,
         version=newest.version + 1,
         at=at,
         run={**run, "rollback": f"from version {newest.version} to version {target.version}"},

@@ -104,6 +104,7 @@ def propose(
 
     Cost: one verified read of the batches, and the time to build the baseline.
     """
+    home.require_directory("a proposed baseline")
     inputs = tuple(digests)
     if not inputs or len(set(inputs)) != len(inputs):
         raise ConfigError("a baseline needs batches, each once", locator=source)
@@ -172,6 +173,7 @@ def confirm(
 
     Cost: as `propose`.
     """
+    home.require_directory("a confirmed baseline")
     path = _pending_path(home, source, lane)
     raw = read_named(path, "no baseline is proposed", error=EvidenceMissing)
     envelope = dsse.Envelope.from_bytes(raw, locator=str(path))

@@ -29,6 +29,7 @@ class SealedBatch:
         contents: Its files, whole or in parts, or the rows of a table.
         subjects: How every statement names it.
         location: Where the data can be read.
+        connection: Airflow connection by which they were read; None for none.
         version: Position among the seals of its source, from 1.
         index: Ledger entry of the seal.
     """
@@ -39,6 +40,7 @@ class SealedBatch:
     location: str
     version: int
     index: int
+    connection: str | None = None
 
     @property
     def digest(self) -> Digest:

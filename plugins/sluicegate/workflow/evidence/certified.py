@@ -166,6 +166,7 @@ def keep_timestamp(
         ConfigError: The policy names no timestamp authority.
         VerificationError: The answer does not hold, or is about other bytes.
     """
+    home.require_directory("a timestamp")
     at = _stamped(policy, answer, record.envelope, locator="timestamp")
     home.timestamps.mkdir(exist_ok=True)
     write_atomically(home.timestamps / f"{sha256_bytes(record.envelope).hex}.tsr", answer)

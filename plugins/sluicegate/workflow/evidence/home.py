@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from sluicegate.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping
+
+    from sluicegate.workflow.evidence.published import Published, Snapshot
 
 ENV_HOME = "SLUICEGATE_HOME"
 """Environment variable of the command line and of everything outside Airflow."""
@@ -33,10 +36,18 @@ ENV_REMEMBERED = "SLUICEGATE_REMEMBERED"
 ENV_AIRFLOW_REMEMBERED_SETTING = "AIRFLOW__SLUICEGATE__REMEMBERED"
 """Airflow's spelling of ``[sluicegate] remembered``."""
 
+ENV_HOME_PIN = "SLUICEGATE_HOME_PIN"
+"""What vouches for a home in a store: ``trust:HEX`` or ``index:HEX``."""
+
+ENV_HOME_CACHE = "SLUICEGATE_HOME_CACHE"
+"""Directory for copies of a home in a store."""
+
 _NAMES = {
     ENV_HOME: ENV_AIRFLOW_HOME_SETTING,
     ENV_LEDGER: ENV_AIRFLOW_LEDGER_SETTING,
     ENV_REMEMBERED: ENV_AIRFLOW_REMEMBERED_SETTING,
+    ENV_HOME_PIN: "AIRFLOW__SLUICEGATE__HOME_PIN",
+    ENV_HOME_CACHE: "AIRFLOW__SLUICEGATE__HOME_CACHE",
 }
 """Our name of each setting, and Airflow's name of it."""
 
@@ -85,11 +96,15 @@ class SluiceHome:
         ledger_url: Ledger in PostgreSQL; empty for the file in `root`. May hold a password.
         remembered_at: Absolute path of what is remembered of the ledger; None for the default,
             see `memory`.
+        published: Settings of the store that the home is published in; None for a directory.
+        snapshot: The release that `root` is a copy of.
     """
 
     root: Path
     ledger_url: Secret = _NO_LEDGER
     remembered_at: Path | None = None
+    published: Published | None = None
+    snapshot: Snapshot | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_text(
@@ -98,23 +113,41 @@ class SluiceHome:
         *,
         ledger: str | Secret | None = None,
         remembered: str | None = None,
+        pin: str = "",
+        cache: str = "",
     ) -> SluiceHome:
-        """Return the home that settings name.
+        """Return the home that settings name; one in a store is verified and copied here first.
 
         Args:
-            value: The directory.
+            value: The directory, or the URL of a store.
             ledger: URL of the ledger, if it is not the file in the directory.
             remembered: File of what is remembered, if not beside the home directory.
+            pin: For a store: what vouches for it.
+            cache: For a store: directory for copies.
 
         Raises:
             ConfigError: No directory is set; or a path is relative, which would mean another
                 ledger in each working directory.
+            SluicegateError: As `Published.open`, for a store.
         """
         if not value or not value.strip():
             raise ConfigError("no home directory is set", next_step=_SET_HOME)
-        root = _absolute(value, "the home directory", _SET_HOME)
         url = ledger if isinstance(ledger, Secret) else Secret((ledger or "").strip(), "ledger URL")
-        return cls(root, url, _remembered(remembered))
+        place = _remembered(remembered)
+        if "://" not in value:
+            return cls(_absolute(value, "the home directory", _SET_HOME), url, place)
+        from sluicegate.workflow.evidence.published import Published, remember_at_least
+
+        published = Published(value.strip(), pin, cache)
+        snapshot = published.open(datetime.now(UTC))
+        if not url:
+            raise ConfigError(
+                "a home in a store needs a ledger in PostgreSQL, which many machines share",
+                next_step=f"Set [sluicegate] ledger, or {ENV_LEDGER}.",
+            )
+        home = cls(snapshot.root, url, place, published, snapshot)
+        remember_at_least(snapshot, home.memory)
+        return home
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> SluiceHome:
@@ -124,13 +157,15 @@ class SluiceHome:
             ConfigError: See ``from_text``; two names of a setting contradict each other; or
                 only Airflow can find the value.
         """
-        home, ledger, remembered = (_named(name, environ) for name in _NAMES)
-        return cls.from_text(home, ledger=ledger, remembered=remembered)
+        home, ledger, remembered, pin, cache = (_named(name, environ) for name in _NAMES)
+        return cls.from_text(home, ledger=ledger, remembered=remembered, pin=pin, cache=cache)
 
     @property
     def environ(self) -> dict[str, str]:
         """Variables from which `from_environ` makes this home again."""
-        found = {ENV_HOME: str(self.root), ENV_LEDGER: self.ledger_url.reveal()}
+        found = {ENV_HOME: self.place, ENV_LEDGER: self.ledger_url.reveal()}
+        if self.published is not None:
+            found |= {ENV_HOME_PIN: self.published.pin, ENV_HOME_CACHE: self.published.cache}
         found[ENV_REMEMBERED] = str(self.remembered_at or "")
         return {name: value for name, value in found.items() if value}
 
@@ -144,6 +179,27 @@ class SluiceHome:
             environ.pop(name, None)
         for ours, value in self.environ.items():
             environ[ours] = environ[_NAMES[ours]] = value
+
+    @property
+    def place(self) -> str:
+        """What a setting says of the home: its directory, or the URL of its store."""
+        return str(self.root) if self.published is None else self.published.url
+
+    def require_directory(self, what: str) -> None:
+        """Return if this home is a directory that may be written.
+
+        Args:
+            what: What is about to be kept there, for the message.
+
+        Raises:
+            ConfigError: It is a copy of a published one, which changes by `sluicegate home push`.
+        """
+        if self.published is not None:
+            raise ConfigError(
+                f"{what} cannot be kept in a published home",
+                locator=self.place,
+                next_step="Run the command on a home directory, then `sluicegate home push`.",
+            )
 
     @property
     def ledger(self) -> Path:
@@ -162,6 +218,8 @@ class SluiceHome:
         """
         if self.remembered_at is not None:
             return self.remembered_at
+        if self.published is not None:
+            return self.root.parent / "remembered" / "memory.json"
         home = self.root.resolve()  # `--home` resolves links, the settings do not
         if not home.name:
             raise ConfigError(
@@ -220,8 +278,12 @@ class SluiceHome:
 
         Raises:
             ConfigError: ``source`` is not a source name.
+            SluicegateError: As `Snapshot.fetch`, for a published home.
         """
-        return self.root / "baselines" / check_source_name(source)
+        place = f"baselines/{check_source_name(source)}"
+        if self.snapshot is not None:
+            self.snapshot.fetch(f"{place}/")
+        return self.root / place
 
 
 def setting_names() -> Iterator[str]:

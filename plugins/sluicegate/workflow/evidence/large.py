@@ -69,9 +69,15 @@ class PartFolder:
 
 @dataclass(frozen=True, slots=True)
 class PartStore:
-    """The manifests in parts of one installation, by root."""
+    """The manifests in parts of one installation, by root.
+
+    Attributes:
+        path: Their directory.
+        published: Whether it belongs to the copy of a published home, where nothing is kept.
+    """
 
     path: Path
+    published: bool = False
 
     def parts(self, root: Digest) -> PartFolder:
         """Return the folder in which the parts below a root are, or would be."""
@@ -84,8 +90,18 @@ class PartStore:
             root: Directory to hash.
             algorithm: Algorithm of the file digests, ``sha256`` or ``blake3``.
 
+        Raises:
+            ConfigError: The home is published.
+
         Cost: one read of every byte; about 0.6 KiB of memory for each file.
         """
+        if self.published:
+            raise ConfigError(
+                "a manifest in parts cannot be kept in a published home",
+                locator=str(root),
+                expected="at most 100,000 files",
+                next_step="Seal it with a home directory, or in smaller batches.",
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         partial = self.path / f".{secrets.token_hex(8)}"
         try:

@@ -90,7 +90,9 @@ def open_evidence(
     ledger = _open_ledger(home, _ledger_key(home, trust, at), ledger_signer)
     if recall is not None:
         recall.catch_up(ledger)
-    return Evidence(trust, ledger, PartStore(home.manifests), certified, recall)
+    return Evidence(
+        trust, ledger, PartStore(home.manifests, home.published is not None), certified, recall
+    )
 
 
 def _ledger_key(home: SluiceHome, trust: TrustPolicy, at: datetime) -> PublicKey:

@@ -293,6 +293,7 @@ class Evidence:
             location=provenance.location,
             version=provenance.version,
             index=seal.index,
+            connection=provenance.connection,
         )
 
     def _signed(

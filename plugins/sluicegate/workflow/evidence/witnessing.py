@@ -138,6 +138,7 @@ def _keep(
             locator="witness",
             next_step="Add its key: sluicegate trust init --key witness=PUB.pem.",
         )
+    home.require_directory("a cosigned checkpoint")
     write_atomically(home.cosigned, cosigned)
     kept = home.witnessed / str(evidence.ledger.verify_checkpoint(note).size)
     if not kept.exists():

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate import __version__
 from sluicegate.adapters.policy_file import read_policy
-from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest import dsse
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
@@ -30,7 +29,7 @@ from sluicegate.workflow.judging.partitions import Part, part_records
 from sluicegate.workflow.judging.pooling import gather, left_by
 from sluicegate.workflow.judging.reruns import same_verdict
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
-from sluicegate.workflow.sealing.sealed_rows import batch_rows
+from sluicegate.workflow.sealing.sealed_rows import batch_rows, files_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -246,7 +245,7 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
     others = [algorithm for name in sorted(named) if (algorithm := files_under(name))]
     if batch.table is not None or not others:
         return False
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.adapters.sources.open import open_source
 from sluicegate.digest.algorithms import Digest, content_digest, files_under
 from sluicegate.digest.hashers import hasher_of
 from sluicegate.errors import ConfigError, SluicegateError
@@ -20,6 +19,7 @@ from sluicegate.workflow.admission.admit import require_admissible
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.evidence.custody import require_free
 from sluicegate.workflow.judging.facts import fact_record
+from sluicegate.workflow.sealing.sealed_rows import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +104,7 @@ def _files(batch: SealedBatch, algorithm: str | None, filesystem: Any) -> Counte
     entries = batch.manifest.entries
     if algorithm is None or algorithm == batch.manifest.algorithm:
         return Counter((str(entry.digest), entry.size_bytes) for entry in entries)
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     start = hasher_of(algorithm)
     values = ((start(data.view_verified(entry)).hexdigest(), entry.size_bytes) for entry in entries)
     return Counter((str(content_digest(algorithm, value)), size) for value, size in values)

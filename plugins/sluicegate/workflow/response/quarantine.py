@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.policy_file import read_policy
-from sluicegate.adapters.sources.open import open_source
 from sluicegate.attest import dsse
 from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest, sha256_bytes
@@ -267,6 +266,7 @@ def _keep(
     filesystem: Any,
 ) -> Path:
     """Copy bytes that match the seal, whole or not at all."""
+    home.require_directory("the bytes of a batch that is set aside")
     root = home.root / QUARANTINE
     kept = root / f"{batch.source}@{batch.digest.hex}"
     if kept.exists():
@@ -295,16 +295,16 @@ def _keep(
 
 
 def _copy(batch: SealedBatch, out: Path, filesystem: Any) -> None:
+    from sluicegate.workflow.sealing.sealed_rows import batch_table, files_of
+
     if batch.table is not None:
         import pyarrow.parquet as pq
-
-        from sluicegate.workflow.sealing.sealed_rows import batch_table
 
         out.mkdir(mode=0o700)
         rows = batch_table(batch, filesystem, dialect=UNDECLARED, limits=UNLIMITED)
         pq.write_table(rows, out / "rows.parquet")
         return
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     for entry in batch.manifest.entries:
         # A source that is one file has one entry, named ".".
         name = Path(batch.location).name if entry.path == "." else entry.path

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.contents import Contents
     from sluicegate.attest.keys import Signer
     from sluicegate.attest.statement import Subject
+    from sluicegate.digest.algorithms import Digest
     from sluicegate.digest.manifest import Manifest
     from sluicegate.ledger.store import LedgerRecord
     from sluicegate.workflow.evidence.batch import SealedBatch
@@ -111,6 +112,7 @@ def sign_seal(
     cosigners: Sequence[Signer] = (),
     inputs: tuple[Subject, ...] = (),
     code_version: str = __version__,
+    connection: str | None = None,
 ) -> Seal:
     """Sign what a batch consists of and how it came to be.
 
@@ -127,6 +129,7 @@ def sign_seal(
             signature; they sign the provenance, because a bundle holds one signature.
         inputs: Sealed batches that this one was made from.
         code_version: Version of the code that made the batch.
+        connection: Airflow connection by which the data were read.
 
     Returns:
         The seal.
@@ -140,6 +143,7 @@ def sign_seal(
         run=run,
         code_version=code_version,
         inputs=inputs,
+        connection=connection,
     )
     return Seal(
         source=source,
@@ -163,11 +167,13 @@ def seal_into_ledger(
     code_version: str = __version__,
     rows: RowRecord | None = None,
     algorithm: str = AUTO,
+    connection: str | None = None,
 ) -> SealedBatch:
     """Hash a source and append its seal and provenance as one step.
 
     A rerun on unchanged data appends nothing: the newest seal already says the same. The same
-    data at another place is sealed anew, because readers go where the newest seal points.
+    data at another place or by another connection is sealed anew, because readers go where the
+    newest seal points.
 
     Args:
         data: Locator of files or rows, or what `open_any` made of it.
@@ -183,6 +189,7 @@ def seal_into_ledger(
         algorithm: Algorithm of the file digests: ``auto``, ``sha256``, ``sha256-shards`` or
             ``blake3``. Another one than before gives the batch another identity, so it is sealed
             and judged anew.
+        connection: Airflow connection by which ``data`` is read; readers use it too.
 
     Returns:
         The batch that was sealed, read back and verified. It is what this call hashed, whatever
@@ -215,9 +222,9 @@ def seal_into_ledger(
     def attempt() -> SealedBatch:
         newest = evidence.newest_provenance(source)
         previous, version = _previous(evidence, source, newest, at=at)
-        known = None if previous is None else (previous.digest, previous.location)
+        found = (contents.digest, opened.location, connection)
         # A derived batch is logged each time: other inputs or code may give the same output.
-        if previous is not None and not inputs and known == (contents.digest, opened.location):
+        if previous is not None and not inputs and _said(previous) == found:
             if rows is not None and _lacks_rows(evidence, previous):
                 evidence.append(source, contents.digest, signed_rows())
             return previous
@@ -232,6 +239,7 @@ def seal_into_ledger(
             cosigners=cosigners,
             inputs=inputs,
             code_version=code_version,
+            connection=connection,
         )
         _require_usable(evidence, seal, at=at)
         envelopes = [(Kind.SEAL, seal.bundle), (Kind.PROVENANCE, seal.provenance)]
@@ -316,6 +324,10 @@ def row_envelopes(
     manifest = contents.manifest() if isinstance(contents, MerkleFiles) else contents
     statement = table_statement(source, contents, files_table(opened, manifest, rows))
     return [(Kind.TABLE, dsse.sign(statement.to_bytes(), *signers).to_bytes())]
+
+
+def _said(batch: SealedBatch) -> tuple[Digest, str, str | None]:
+    return batch.digest, batch.location, batch.connection
 
 
 def _lacks_rows(evidence: Evidence, batch: SealedBatch) -> bool:

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import closing, nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, cast
 
 from sluicegate.adapters.sources.rows import open_rows
+from sluicegate.digest.verified_ranges import RUN_BYTES
 from sluicegate.errors import DigestMismatch, EvidenceMissing
 from sluicegate.gate.limits import DEFAULT, UNLIMITED
 from sluicegate.profiling.csv_dialect import UNDECLARED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
@@ -36,7 +38,44 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.verified import Evidence
 
 IN_MEMORY_BYTES: Final = 32 << 20
-"""Files up to this size are verified in memory when rows stream; larger ones through disk."""
+"""Files up to this size are verified whole in memory; larger ones range by range if they were
+sealed by shards, else through disk when rows stream."""
+
+
+def way_to(batch: SealedBatch, filesystem: Any = None) -> Any:
+    """Return by which file system or database URL a batch is read.
+
+    Args:
+        batch: Verified.
+        filesystem: What the caller has: a file system or URL, a function of the location that
+            returns one or None, or None.
+
+    Returns:
+        That, or what the connection gives that the seal names.
+    """
+    if filesystem is not None or batch.connection is None:
+        return filesystem
+    from sluicegate.adapters.sources.connection import filesystem_as_sealed
+
+    return partial(filesystem_as_sealed, conn_id=batch.connection)
+
+
+def files_of(batch: SealedBatch, filesystem: Any = None) -> ByteSource:
+    """Open the files of a sealed batch where its seal says they are.
+
+    Args:
+        batch: Verified; not rows of a table.
+        filesystem: As `way_to`.
+
+    Returns:
+        The files, not yet verified.
+
+    Raises:
+        ConfigError: As `open_source`.
+    """
+    from sluicegate.adapters.sources.open import open_source
+
+    return open_source(batch.location, filesystem=way_to(batch, filesystem), follow=False)
 
 
 def batch_table(
@@ -67,15 +106,15 @@ def batch_table(
     import pyarrow as pa
 
     from sluicegate.adapters.files.table_files import TableFiles
-    from sluicegate.adapters.sources.open import open_source
 
     if batch.table is not None:
         return pa.Table.from_batches(_table_rows(batch, filesystem, limits))
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     entries = batch.manifest.entries
     refuse_layout_of(data, [entry.path for entry in entries])
     files = TableFiles(data.location, limits, unjudged, dialect)
-    return files.table((entry.path, data.view_verified(entry)) for entry in entries)
+    with closing(verified_files(data, entries)) as opened:
+        return files.table(opened)
 
 
 def batch_rows(
@@ -106,12 +145,11 @@ def batch_rows(
     """
     from sluicegate.adapters.files.layout import merged
     from sluicegate.adapters.files.table_files import TableFiles
-    from sluicegate.adapters.sources.open import open_source
 
     if batch.table is not None:
         yield from _table_rows(batch, filesystem, limits)
         return
-    data = open_source(batch.location, filesystem=filesystem, follow=False)
+    data = files_of(batch, filesystem)
     entries = batch.manifest.entries
     refuse_layout_of(data, [entry.path for entry in entries])
     files = TableFiles(data.location, limits, unjudged, dialect)
@@ -121,7 +159,10 @@ def batch_rows(
 def verified_stream(
     data: ByteSource, entries: Sequence[FileEntry], files: TableFiles
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of sealed files, each only after all bytes of its file matched.
+    """Yield the rows of sealed files, each only after the bytes of its file matched.
+
+    Of a file in shards above 32 MiB these are the bytes that the rows were read from, of any other
+    all of them.
 
     Args:
         data: Where the files lie.
@@ -131,8 +172,9 @@ def verified_stream(
     Raises:
         SluicegateError: As `batch_table`.
 
-    Cost: one read and one hash of each file, and one write of those above 32 MiB to private disk;
-        memory for 32 MiB of files beside what `TableFiles.stream` takes.
+    Cost: one read and one hash of each file, and one write of those above 32 MiB to private disk
+        that were not sealed by shards; memory for 32 MiB of files, or 64 MiB of one in shards,
+        beside what `TableFiles.stream` takes.
     """
     sealed = {entry.path: entry for entry in entries}
     held: dict[str, bytes] = {}
@@ -143,7 +185,7 @@ def verified_stream(
         nonlocal room
         entry = sealed[name]
         if name not in held:
-            if entry.size_bytes > room:
+            if entry.size_bytes > room or by_ranges(entry, files.columns):
                 return closing(data.glance(name))
             room -= entry.size_bytes
             held[name] = data.read_verified(entry)
@@ -154,18 +196,67 @@ def verified_stream(
         if name in held:
             room += sealed[name].size_bytes
             return nullcontext(held.pop(name))
-        if sealed[name].size_bytes <= IN_MEMORY_BYTES:
-            return nullcontext(data.view_verified(sealed[name]))
-        return closing(data.copy_verified(sealed[name]))
+        return verified_file(data, sealed[name], files.columns)
 
     yield from files.stream(list(sealed), look=look, read=read)
+
+
+def by_ranges(entry: FileEntry, columns: Sequence[str] | None) -> bool:
+    """Return whether a file is read range by range and never whole.
+
+    Args:
+        entry: In a verified manifest.
+        columns: The only columns that are wanted; None for all.
+    """
+    # Of a small file the ranges of some columns are most of the shards.
+    smallest = IN_MEMORY_BYTES if columns is None else 2 * RUN_BYTES
+    return bool(entry.shards) and entry.size_bytes > smallest
+
+
+def verified_file(
+    data: ByteSource, entry: FileEntry, columns: Sequence[str] | None, *, whole: bool = False
+) -> AbstractContextManager[Part]:
+    """Open a sealed file for a reader of rows.
+
+    Args:
+        data: Where the file lies.
+        entry: Its entry in a verified manifest.
+        columns: The only columns that are wanted; None for all.
+        whole: Verify in memory what can only be verified whole; else large files on private disk.
+
+    Raises:
+        SluicegateError: As `batch_table`.
+    """
+    if by_ranges(entry, columns):
+        return cast("AbstractContextManager[BinaryIO]", data.ranges_verified(entry))
+    if whole or entry.size_bytes <= IN_MEMORY_BYTES:
+        return nullcontext(data.view_verified(entry))
+    return closing(data.copy_verified(entry))
+
+
+def verified_files(
+    data: ByteSource, entries: Iterable[FileEntry], columns: Sequence[str] | None = None
+) -> Generator[tuple[str, Part]]:
+    """Yield sealed files one by one, open until the next, for a reader that keeps all rows.
+
+    Args:
+        data: Where the files lie.
+        entries: Theirs in a verified manifest.
+        columns: The only columns that are wanted; None for all.
+
+    Raises:
+        SluicegateError: As `batch_table`.
+    """
+    for entry in entries:
+        with verified_file(data, entry, columns, whole=True) as part:
+            yield entry.path, part
 
 
 def _table_rows(batch: SealedBatch, filesystem: Any, limits: Limits) -> Iterator[pa.RecordBatch]:
     from sluicegate.adapters.files.bounds import Meter
 
     assert batch.table is not None  # noqa: S101 - the callers ask
-    rows = verified_rows(open_rows(batch.location, url=filesystem), batch.table)
+    rows = verified_rows(open_rows(batch.location, url=way_to(batch, filesystem)), batch.table)
     return Meter(limits, batch.source).counted(rows)
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.profiling.columns import Column, Kind
+from sluicegate.signals.columns import scatter as module
 from sluicegate.signals.columns.scatter import Scatter, cell_scores, outward
 
 NAMES = ("a", "b", "c")
@@ -125,3 +126,17 @@ def test_long_tail_goes_on_a_little_without_being_far():
     )
     one = np.ones(1, dtype=np.float32)
     assert outward(tail, one, np.array([550.0]), 0.0, 500.0)[0] < 2.0
+
+
+def test_distances_without_each_column_are_those_without_it(monkeypatch):
+    """To the bit: only the run of columns that holds it is measured again."""
+    monkeypatch.setattr(module, "_TOGETHER", 3)
+    rng = np.random.default_rng(5)
+    names = tuple(f"c{i}" for i in range(8))
+    rows = rng.normal(size=(8, 60)).astype(np.float32)
+    found = Scatter.of(names, rows)
+    for skipped in ((), ("c1", "c7"), ("c6", "c7")):
+        without = dict(found.without_each(rows, skipped))
+        assert list(without) == [name for name in names if name not in skipped]
+        for name, far in without.items():
+            np.testing.assert_array_equal(far, found.distance(rows, (*skipped, name)))
