@@ -26,7 +26,8 @@ def plain(array: pa.Array) -> pa.Array:
     """Return the array as numbers and text where it can be.
 
     Dictionaries and extension types are removed; durations and times of day are seconds; bytes
-    are text where all of them are UTF-8, as Impala and Hive store text.
+    are text where all of them are UTF-8, as Impala and Hive store text. A view of text is text:
+    Arrow counts and compares no views.
     """
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
@@ -38,6 +39,8 @@ def plain(array: pa.Array) -> pa.Array:
         array = array.dictionary_decode()
     if pa.types.is_duration(array.type) or pa.types.is_time(array.type):
         return _seconds(array)
+    if pa.types.is_string_view(array.type):
+        return pc.cast(array, pa.large_string())
     if is_bytes(array.type):
         with suppress(pa.ArrowInvalid):
             return pc.cast(array, pa.large_string())

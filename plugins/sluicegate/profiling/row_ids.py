@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from sluicegate.profiling.buffers import floats, plain, primitive
+from sluicegate.profiling.buffers import floats, is_bytes, plain, primitive
 from sluicegate.profiling.tokens import mix
 
 Hashes = NDArray[np.uint64]
@@ -78,7 +78,7 @@ def _whole(array: pa.Array) -> Hashes:
 
 def _texts(array: pa.Array, salt: Hashes) -> Hashes:
     """Hash the bytes of each text, eight at a time."""
-    if not (pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type)):
+    if not (is_bytes(array.type) or pa.types.is_fixed_size_binary(array.type)):
         array = pc.cast(array, pa.large_string())
     array = pc.cast(array, pa.large_binary())
     n = len(array)

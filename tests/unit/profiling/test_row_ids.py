@@ -63,6 +63,16 @@ def test_null_is_not_there_and_the_key_changes_everything():
     assert id_hashes(pa.array([], pa.string()), 7)[0].size == 0
 
 
+@pytest.mark.parametrize("type_", [pa.binary(3), pa.large_binary(), pa.binary_view()], ids=str)
+def test_bytes_that_are_no_text_hash_alike_in_every_type(type_):
+    """As a UUID is: 16 bytes, seldom UTF-8."""
+    values = [b"\xff\xfe\x00", None, b"\x80ab"]
+    found, present = id_hashes(pa.array(values, type_), 7)
+    wanted, _ = id_hashes(pa.array(values, pa.binary()), 7)
+    assert present.tolist() == [True, False, True]
+    assert found[present].tolist() == wanted[present].tolist()
+
+
 def test_only_plain_values_are_ids():
     assert hashable(pa.dictionary(pa.int32(), pa.string()))
     assert hashable(pa.timestamp("us"))

@@ -28,6 +28,7 @@ TYPES = {
     "text as bytes": (pa.array(WORDS, pa.binary()), Kind.CATEGORICAL),
     "text as large bytes": (pa.array(WORDS, pa.large_binary()), Kind.CATEGORICAL),
     "text as a view of bytes": (pa.array(WORDS, pa.binary_view()), Kind.CATEGORICAL),
+    "view of text": (pa.array(WORDS).cast(pa.string_view()), Kind.CATEGORICAL),
     "text as a dictionary of bytes": (pa.array(WORDS).dictionary_encode(), Kind.CATEGORICAL),
     "bytes that are no text": (pa.array(BLOBS, pa.binary()), Kind.OPAQUE),
     "one that is no text": (pa.array([*WORDS[:-1], b"\xff"], pa.binary()), Kind.OPAQUE),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from io import BufferedIOBase, RawIOBase
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,6 +30,10 @@ words holds ten times as much."""
 
 _PIECE_BYTES: Final = 16 << 10
 """Of a column, read at once: with 2,000 columns, 32 MB, where a row group may be 150 MB."""
+
+_VIEWS: Final = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+
+Rows = TypeVar("Rows", pa.Schema, pa.RecordBatch)
 
 
 def parquet_rows(
@@ -83,7 +87,7 @@ def parquet_rows(
             n_rows += batch.num_rows
             meter.count(batch, name)
             _require_valid(batch, name)
-            yield batch
+            yield without_views(batch)
         if n_rows != file.metadata.num_rows:
             _refuse_footer(name, f"{file.metadata.num_rows} rows", f"{n_rows} read")
         _require_honest(file, name, numbers)
@@ -96,6 +100,21 @@ def _numbers(footer: pq.FileMetaData, columns: Sequence[str] | None) -> list[int
     tops = tuple(f"{column}." for column in columns)
     paths = [f"{footer.schema.column(number).path}." for number in range(footer.num_columns)]
     return [number for number, path in enumerate(paths) if path.startswith(tops)] or [0]
+
+
+def without_views(rows: Rows) -> Rows:
+    """Return a schema, or rows, with views of text and bytes as large text and bytes.
+
+    Arrow selects, counts and compares no views.
+    """
+    schema = rows if isinstance(rows, pa.Schema) else rows.schema
+    plain = schema
+    for place, field in enumerate(schema):
+        if field.type in _VIEWS:
+            plain = plain.set(place, field.with_type(_VIEWS[field.type]))
+    if plain is schema:
+        return rows
+    return plain if isinstance(rows, pa.Schema) else rows.cast(plain)
 
 
 def _opened(where: Any, **options: Any) -> pq.ParquetFile:

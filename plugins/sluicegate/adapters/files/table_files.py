@@ -31,7 +31,12 @@ from sluicegate.adapters.files.hive import schema_with_partitions, with_partitio
 from sluicegate.adapters.files.json_rows import json_lines
 from sluicegate.adapters.files.kept_rows import KeptRows
 from sluicegate.adapters.files.layout import merged
-from sluicegate.adapters.files.parquet_rows import BATCH_BYTES, BATCH_ROWS, parquet_rows
+from sluicegate.adapters.files.parquet_rows import (
+    BATCH_BYTES,
+    BATCH_ROWS,
+    parquet_rows,
+    without_views,
+)
 from sluicegate.adapters.files.promotion import CommonSchema, added_row_bytes, fit
 from sluicegate.adapters.foreign_errors import shown
 from sluicegate.digest.names import SINGLE_FILE
@@ -355,7 +360,7 @@ class TableFiles:
 def _footer_schemas(part: Part) -> list[pa.Schema]:
     """Return the columns of a Parquet file that has rows."""
     with pq.ParquetFile(_handle(part), pre_buffer=False) as file:
-        return [file.schema_arrow] if file.metadata.num_rows else []
+        return [without_views(file.schema_arrow)] if file.metadata.num_rows else []
 
 
 def _not_judged(found: list[Unjudged], locator: str) -> UnreadableData:

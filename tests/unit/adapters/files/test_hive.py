@@ -69,7 +69,8 @@ def test_column_that_says_what_its_directory_says_is_read_as_it_is(tmp_path, nam
     found = pa.Table.from_batches(list(open_batches(tmp_path)))
     assert found.schema.names == ["x", "month"]
     assert found["month"].to_pylist() == column.to_pylist()
-    assert found.schema.field("month").type == column.type
+    views = {pa.string_view(): pa.large_string()}  # which no file is read as
+    assert found.schema.field("month").type == views.get(column.type, column.type)
 
 
 @pytest.mark.parametrize("name", OTHER)
