@@ -96,7 +96,8 @@ def cost(command: list[str]) -> Cost:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     wall = time.perf_counter() - started
-    assert process.returncode in {0, BLOCKED}, f"{command} ended with {process.returncode}"
+    fine = {0, BLOCKED} if command[1] == "gate" else {0}
+    assert process.returncode in fine, f"{command} ended with {process.returncode}"
     return Cost(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss // 1024)
 
 
