@@ -159,6 +159,14 @@ def percent(share: float) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names as text, at most five of them, each cut to 64 characters."""
-    shown = ", ".join(name[:64] for name in names[:5])
+    """Return names as text, at most five of them, each cut to 64 characters.
+
+    One without a name, or with a blank at an end, is quoted.
+
+    Example:
+        >>> listed(["x", "", "y "])
+        'x, "", "y "'
+    """
+    cut = (name[:64] for name in names[:5])
+    shown = ", ".join(name if name and name == name.strip() else f'"{name}"' for name in cut)
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
