@@ -34,6 +34,7 @@ from sluicegate.errors import (
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.read import stream_verified
+from sluicegate.workflow.auditing.data import data_findings
 from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
@@ -197,9 +198,16 @@ def test_verified_read_and_gate_find_the_credentials_of_the_seal(site, s3, monke
     assert (name, data, more) == (
         "month=04/part.parquet", (site.clean / "part.parquet").read_bytes(), [],
     )  # fmt: skip
+    assert list(data_findings(site.evidence(), at=AT)) == []
     s3.pipe("training/flights/month=04/part.parquet", b"poison")
     with pytest.raises(DigestMismatch):
         load_verified("src", home=site.home, at=AT)
+    (found,) = data_findings(site.evidence(), at=AT)
+    assert (found.code, found.locator) == (
+        "DATA_CHANGED", f"src@{sealed.digest.short} in s3://training/flights"
+    )  # fmt: skip
+    moved = {"src": site.clean}
+    assert list(data_findings(site.evidence(), at=AT, places=moved)) != []
 
 
 def test_check_and_baseline_build_read_a_store(s3, s3_options, tmp_path, monkeypatch, capsys):

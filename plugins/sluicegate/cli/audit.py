@@ -67,8 +67,8 @@ def register(commands: Subparsers) -> None:
     parser.add_argument(
         "--data",
         nargs="*",
-        metavar="SOURCE=PATH",
-        help="hash the newest sealed batches again, where they were sealed, or at PATH",
+        metavar="SOURCE=PLACE",
+        help="hash the newest sealed batches again, where they were sealed, or at a path or URL",
     )
     parser.add_argument(
         "--cosigned",
@@ -223,11 +223,11 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def _places(pairs: Sequence[str]) -> dict[str, Path]:
+def _places(pairs: Sequence[str]) -> dict[str, str]:
     places = {}
     for pair in pairs:
         source, equals, path = pair.partition("=")
         if not equals:
-            raise ConfigError("not a place", locator=pair, expected="SOURCE=PATH")
-        places[source] = Path(path)
+            raise ConfigError("not a place", locator=pair, expected="SOURCE=PLACE")
+        places[source] = path
     return places

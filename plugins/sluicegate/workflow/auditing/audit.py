@@ -111,7 +111,7 @@ def audit(
     records: RunRecords | None = None,
     rules: RunRules | None = None,
     data: bool = False,
-    places: Mapping[str, Path] | None = None,
+    places: Mapping[str, str | Path] | None = None,
     cosigned: Cosigned | None = None,
 ) -> Audit:
     """Audit one installation.
@@ -124,7 +124,7 @@ def audit(
         records: What Airflow recorded; None leaves question 4 unasked.
         rules: What is protected; the guard's defaults if None.
         data: Hash the newest sealed batch of every source again.
-        places: Where sources lie now, if not where they were sealed.
+        places: Path or URL where sources lie now, if not where they were sealed.
         cosigned: What witnesses signed. None means that they signed nothing, which is a finding
             if the trust policy names any.
 

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sluicegate.digest.manifest import verify_manifest
+from sluicegate.adapters.sources.open import open_source
+from sluicegate.digest.manifest import require_same
 from sluicegate.errors import IntegrityError, SluicegateError
 from sluicegate.workflow.auditing.findings import AuditFinding
+from sluicegate.workflow.sealing.sealed_rows import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from sluicegate.attest.sealed_table import SealedTable
     from sluicegate.workflow.evidence.verified import Evidence
 
 
 def data_findings(
-    evidence: Evidence, *, at: datetime, places: Mapping[str, Path] | None = None
+    evidence: Evidence, *, at: datetime, places: Mapping[str, str | Path] | None = None
 ) -> Iterator[AuditFinding]:
     """Hash the newest sealed batch of every source again, and yield what differs.
 
     Args:
         evidence: Open ledger and trust policy.
         at: Aware UTC.
-        places: Where a source lies now, if not where it was sealed.
+        places: Path or URL where a source lies now, if not where it was sealed.
 
     Cost: one read of all bytes of those batches.
     """
@@ -35,11 +37,13 @@ def data_findings(
             batch = evidence.latest_seal(source, at=at)
         except SluicegateError:
             continue  # a seal that does not verify is a finding of the statement audit
-        place = (places or {}).get(source, Path(batch.location))
-        where = f"{source}@{batch.digest.short} in {place}"
+        place = (places or {}).get(source)
+        where = f"{source}@{batch.digest.short} in {place or batch.location}"
         try:
             if batch.table is None:
-                verify_manifest(place, batch.manifest)
+                data = files_of(batch) if place is None else open_source(place, follow=False)
+                found = data.manifest(batch.manifest.algorithm)
+                require_same(batch.manifest, found, locator=data.location)
             else:
                 _verify_rows(batch.table, batch.location)
         except IntegrityError as error:
