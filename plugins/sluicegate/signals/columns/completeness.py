@@ -39,7 +39,9 @@ _FEW: Final = 0.05
 
 def findings(comparison: Comparison) -> list[Finding]:
     """Return one finding for each column of the baseline."""
-    return [_column(comparison, c) for c in comparison.baseline.layout.columns]
+    layout = comparison.baseline.layout
+    features = {column.name for column in layout.features}
+    return [_column(comparison, c, feature=c.name in features) for c in layout.columns]
 
 
 def absent(column: Column, counts: Counts) -> int:
@@ -52,7 +54,7 @@ def absent(column: Column, counts: Counts) -> int:
     return int(counts[-2:].sum() if column.binned else counts[-1])
 
 
-def _column(comparison: Comparison, column: Column) -> Finding:
+def _column(comparison: Comparison, column: Column, *, feature: bool) -> Finding:
     reason = comparison.missing(column.name)
     if reason:
         return not_evaluated(SIGNAL, reason, column=column.name)
@@ -66,7 +68,6 @@ def _column(comparison: Comparison, column: Column) -> Finding:
         + (j + 0.5) / (n + 1) * (n - j + 0.5) / (n + 1) / n
     )
     bound = effect - 1.645 * error
-    feature = column in comparison.baseline.layout.features
     return Finding(
         signal=SIGNAL,
         column=column.name,

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from sluicegate.digest.algorithms import Digest
+
 _LAZY: Final = "baselines/"
 """Documents that only a gate needs; a training worker does not fetch them."""
 
@@ -129,7 +131,7 @@ class Snapshot:
         for path, digest in self.index.documents.items():
             if path.startswith(prefix) and (prefix or not path.startswith(_LAZY)):
                 place = self.root / path
-                if _content(place) is None or sha256_bytes(_content(place) or b"") != digest:
+                if _kept(place, digest) is None:
                     _write(place, self.store.document(digest, path))
 
 
@@ -210,8 +212,8 @@ def remember_at_least(snapshot: Snapshot, memory: Path) -> None:
 
 def _pinned(store: HomeStore, pin: Pin, cache: Path) -> bytes:
     kept = cache / "pinned.json"
-    data = _content(kept)
-    if data is None or sha256_bytes(data) != pin.digest:
+    data = _kept(kept, pin.digest)
+    if data is None:
         data = store.document(pin.digest, "the pinned trust policy")
         _write(kept, data)
     return data
@@ -259,6 +261,12 @@ def _require_only(index: HomeIndex, root: Path) -> None:
                     locator=str(root / path),
                     next_step="Find out who wrote it; then remove the copy.",
                 )
+
+
+def _kept(path: Path, digest: Digest) -> bytes | None:
+    """Return the bytes of a copy; None where there is none, or one of other bytes."""
+    data = _content(path)
+    return data if data is not None and sha256_bytes(data) == digest else None
 
 
 def _content(path: Path) -> bytes | None:
