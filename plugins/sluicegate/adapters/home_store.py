@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sluicegate.adapters.sources.connection import filesystem_of
+from sluicegate.adapters.sources.open import file_system
 from sluicegate.attest.predicates import is_connection
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.errors import ConfigError, DigestMismatch, EvidenceMissing, SystemTrouble
@@ -59,21 +60,8 @@ class HomeStore:
                 expected="PROTOCOL://CONNECTION@bucket/prefix",
             )
         location = parts._replace(netloc=host).geturl().rstrip("/")
-        made = filesystem_of(location, connection or None)
-        if made is not None:
-            return cls(location, made, str(made._strip_protocol(location)))  # noqa: SLF001 - fsspec's documented hook
-        from fsspec.core import url_to_fs
-
-        try:
-            made, path = url_to_fs(location)
-        except (ImportError, ValueError, TypeError) as error:
-            raise ConfigError(
-                "no file system for this home",
-                locator=location,
-                got=type(error).__name__,
-                next_step="Install its fsspec package, e.g. pip install 'sluicegate[s3]'.",
-            ) from None
-        return cls(location, made, str(path))
+        given = filesystem_of(location, connection or None)
+        return cls(location, *file_system(location, given, {}, thing="home"))
 
     def document(self, digest: Digest, what: str) -> bytes:
         """Return the bytes with this digest.

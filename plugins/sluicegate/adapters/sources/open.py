@@ -103,17 +103,32 @@ def _open_store(url: str, filesystem: Any, options: dict[str, Any]) -> ByteSourc
 
     if callable(filesystem):
         filesystem = filesystem(url)
-    if filesystem is not None:
-        return StoreFiles(filesystem, filesystem._strip_protocol(url), url.rstrip("/"))  # noqa: SLF001 - fsspec's documented hook for this
+    return StoreFiles(*file_system(url, filesystem, options, thing="locator"), url.rstrip("/"))
+
+
+def file_system(url: str, given: Any, options: Mapping[str, Any], *, thing: str) -> tuple[Any, str]:
+    """Return an fsspec file system for a URL, and the path of the URL in it.
+
+    Args:
+        url: Of any protocol that fsspec knows.
+        given: A file system with its credentials; None makes one.
+        options: fsspec's arguments for making one.
+        thing: What the URL is, for the message.
+
+    Raises:
+        ConfigError: The protocol is unknown, or its library is not installed.
+    """
+    if given is not None:
+        return given, str(given._strip_protocol(url))  # noqa: SLF001 - fsspec's documented hook for this
     from fsspec.core import url_to_fs
 
     try:
         made, path = url_to_fs(url, **options)
     except (ImportError, ValueError, TypeError) as error:
         raise ConfigError(
-            "no file system for this locator",
+            f"no file system for this {thing}",
             locator=url,
             got=type(error).__name__,
             next_step="Install its fsspec package, e.g. pip install 'sluicegate[s3]'.",
         ) from None  # the text of the cause may quote the URL
-    return StoreFiles(made, path, url.rstrip("/"))
+    return made, str(path)
