@@ -19,6 +19,7 @@ from sluicegate.signals.decision.record import UNJUDGED, Status
 from sluicegate.workflow.admission.read import load_verified, stream_verified
 from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.check import check
+from sluicegate.workflow.sealing import sealed_rows
 
 GOOD = rows(2)
 
@@ -85,14 +86,26 @@ def test_real_conflict_stops_check_and_gate_alike(site, name):  # noqa: F811
     assert said == [str(caught.value)]
 
 
-def test_footer_that_lies_before_the_stream_changes_nothing_silently(site, monkeypatch):  # noqa: F811
+def lying_footers(site, monkeypatch):  # noqa: F811
+    """A judged batch whose files show another schema to whoever looks before reading."""
     batch = two(site.root / "b", CHANGES["wider label"])
     assert judged(site, batch)[1].result is not Status.FAILED
     other = site.root / "other.parquet"
     pq.write_table(pa.table({"label": [0.5], "extra": ["x"]}), other)
     monkeypatch.setattr(LocalFiles, "glance", lambda _self, _name: other.open("rb"))
+
+
+def test_footer_of_a_large_file_that_lies_before_the_stream_is_refused(site, monkeypatch):  # noqa: F811
+    lying_footers(site, monkeypatch)
+    monkeypatch.setattr(sealed_rows, "IN_MEMORY_BYTES", 0)
     with pytest.raises(SluicegateError):
         list(stream_verified("src", home=site.home, at=AT))
+
+
+def test_small_files_are_looked_at_in_their_verified_bytes_alone(site, monkeypatch):  # noqa: F811
+    lying_footers(site, monkeypatch)
+    streamed = pa.Table.from_batches(list(stream_verified("src", home=site.home, at=AT)))
+    assert streamed.equals(load_verified("src", as_="arrow", home=site.home, at=AT))
 
 
 def test_packed_csv_is_judged_and_trains_as_it_was_sealed(site, tmp_path):  # noqa: F811
