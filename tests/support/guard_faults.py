@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from tests.support.built_once import write_baseline
 from tests.unit.workflow.conftest import AT, RUN, SCHEMA, flipped, rows, write
 
 from sluicegate.attest import dsse
@@ -19,7 +20,6 @@ from sluicegate.errors import SluicegateError
 from sluicegate.gate.waiver import Waiver
 from sluicegate.ledger.entry import Entry
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.evidence.opening import read_trust
 from sluicegate.workflow.judging.gate import Evaluation, GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
@@ -27,6 +27,8 @@ from sluicegate.workflow.response.quarantine import quarantine_batch
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 N_ROWS = 1500
+TRUSTED = 5
+"""Seed of the rows behind every baseline: each lies in a place of its own."""
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,7 @@ class FaultySource:
 
     def _baseline(self, at=AT, signer="baseline", key=None):
         write_baseline(
-            [write(rows(self.seed + 5, 2 * N_ROWS), self._folder("trusted"))],
+            [write(rows(TRUSTED, 2 * N_ROWS), self._folder("trusted"))],
             BatchSchema.from_mapping(SCHEMA, locator="schema"),
             out=self.site.home.baseline_dir(self.name),
             at=at,

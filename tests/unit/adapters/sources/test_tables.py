@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pyarrow as pa
 import pytest
+from tests.support.built_once import write_baseline
 from tests.support.locators import COLUMNS, of, put
 from tests.unit.workflow.conftest import AT, SCHEMA, built_site, site  # noqa: F401
 
@@ -14,7 +15,7 @@ from sluicegate.adapters.sources.tables import open_table
 from sluicegate.errors import ConfigError, UnreadableData, UnsafePath
 from sluicegate.gate.limits import Limits
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.workflow.baselines.signed import read_signed_baseline, write_baseline
+from sluicegate.workflow.baselines.signed import read_signed_baseline
 from sluicegate.workflow.judging.check import check
 from sluicegate.workflow.sealing.sealed_rows import rows_of
 

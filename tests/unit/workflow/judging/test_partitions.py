@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
+from tests.support.built_once import write_baseline
 from tests.unit.workflow.conftest import AT, RUN, SCHEMA, flipped, rows, write
 
 from sluicegate.adapters.policy_file import read_policy
@@ -20,7 +21,6 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.auditing.audit import audit
 from sluicegate.workflow.baselines.promotion import propose
-from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.partitions import part_records
 from sluicegate.workflow.judging.runners import evaluate_directly
