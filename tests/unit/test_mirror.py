@@ -20,6 +20,7 @@ COVERED_BY = {
     "airflow/test_guard_spelling.py": "orchestration.protecting.references",
     "airflow/test_instance.py": "cli.demo.airflow_env cli.demo.processes",
     "airflow/test_layouts.py": "orchestration.plugin",
+    "airflow/test_page.py": "orchestration.page.access orchestration.page.api",
     "airflow/test_sealed_chain.py": "orchestration.operators_sealed",
     "airflow/test_stores.py": "adapters.sources.connection",
     "attacks/labels/test_broken_features.py": "signals.model.evidence signals.labels.questions",
@@ -92,6 +93,7 @@ COVERED_BY = {
     "unit/workflow/test_check_output.py": """adapters.reports.html_report
         adapters.reports.plots signals.columns.shapes""",
     "unit/workflow/test_contributor_names.py": "adapters.reports.rows",
+    "unit/workflow/test_guard_faults.py": "workflow.overview.source_state",
     "unit/workflow/test_large_batches.py": "digest.merkle_files",
     "unit/workflow/test_policy_depth.py": "workflow.baselines.sampling",
     "unit/workflow/test_read_engines.py": "adapters.engines.hand_over",

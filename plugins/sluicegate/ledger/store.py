@@ -119,6 +119,9 @@ class Snapshot(Protocol):
     def logged(self, envelopes: Sequence[str]) -> list[tuple[int, Entry]]:
         """Return every leaf that names one of these envelope digests, oldest first."""
 
+    def sources(self) -> list[str]:
+        """Return the names of all sources that a leaf may be about, in order."""
+
     def scan(self, start: int) -> Iterator[Sequence[Scanned]]:
         """Yield the leaves from an index on, in order, in pages.
 

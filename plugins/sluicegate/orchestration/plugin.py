@@ -10,6 +10,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from sluicegate.orchestration.page.mounted import fastapi_apps, react_apps
+
 PLUGIN_NAME = "sluicegate"
 
 
@@ -17,6 +19,8 @@ class SluicegatePlugin(AirflowPlugin):
     """Registers Sluicegate under one name, by folder or by entry point."""
 
     name = PLUGIN_NAME
+    fastapi_apps = fastapi_apps()
+    react_apps = react_apps()
 
     @classmethod
     def on_load(cls, *_args: Any, **_kwargs: Any) -> None:

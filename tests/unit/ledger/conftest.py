@@ -90,6 +90,9 @@ class MemoryTransaction:
     def logged(self, envelopes):
         return [(i, e) for i, e in sorted(self.state.leaves.items()) if e.envelope in envelopes]
 
+    def sources(self):
+        return sorted({entry.source for entry in self.state.leaves.values()})
+
     def scan(self, start):
         rows = [self._scanned(*row) for row in sorted(self.state.leaves.items()) if row[0] >= start]
         while rows:

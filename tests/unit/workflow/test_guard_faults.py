@@ -16,6 +16,8 @@ from sluicegate.errors import SluicegateError
 from sluicegate.workflow.admission.admit import admit_training
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
 from sluicegate.workflow.judging.runners import evaluate_directly
+from sluicegate.workflow.overview.overview import Overview
+from sluicegate.workflow.overview.source_state import State
 
 # Each fault is an installation of its own.
 pytestmark = pytest.mark.slow
@@ -41,6 +43,26 @@ def test_faulty_evidence_admits_nothing_and_says_why(faulty, source):
         admit_training(faulty.home, [source], at=AT)
     assert caught.value.code == fault.code
     assert fault.text in f"[{caught.value.code}] {caught.value}"
+
+
+STATES = {
+    "EVIDENCE_MISSING": State.NOT_JUDGED,
+    "EXPIRED": State.STALE,
+    "GATE_BLOCKED": State.BLOCKED,
+}
+
+
+@pytest.mark.parametrize("source", ["good", *FAULTS])
+def test_the_page_says_of_a_source_what_the_guard_says(faulty, source):
+    with Overview(lambda: faulty.home, lambda: AT).question() as question:
+        found = question.state(source)
+    if source == "good":
+        assert (found.state, found.refusal) == (State.TRUSTED, None)
+    else:
+        code = FAULTS[source].code
+        expected = STATES.get(code, State.NOT_VERIFIED)
+        assert found.state is (State.NOT_SEALED if source == "unsealed" else expected)
+        assert (found.refusal.code, found.admission) == (code, None)
 
 
 @pytest.mark.parametrize("source", UNJUDGED)

@@ -115,6 +115,13 @@ class SqlSnapshot:
         rows = self._where_in(_LEAVES, leaf.c.envelope, digests)
         return sorted([(row[0], self._entry(row)) for row in rows], key=lambda item: item[0])
 
+    def sources(self) -> list[str]:
+        """Return the sources of all streams."""
+        found = list(self._connection.scalars(select(stream.c.source).distinct()))
+        if not all(isinstance(name, str) for name in found):
+            raise self._corrupt("a column holds no text", "stream")
+        return sorted(found)
+
     def scan(self, start: int) -> Iterator[Sequence[Scanned]]:
         """Read leaves with their envelopes, page by page."""
         return PageReader(self._forms(), self._rows, self._not_a_leaf).pages(start)

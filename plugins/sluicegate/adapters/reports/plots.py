@@ -30,19 +30,25 @@ def drawings(record: SignalRecord, shape: Shape | None) -> str:
     parts = [_limit(record), _shape(shape), _subjects(record)]
     drawn = "".join(part for part in parts if part)
     title = record.code + (f": {record.column}" if record.column else "")
-    return f"<h3>{html_text(title)}</h3>{_would_pass(record)}{drawn}" if drawn else ""
+    said = would_pass(record)
+    hint = f"<p>{html_text(said)}</p>" if said else ""
+    return f"<h3>{html_text(title)}</h3>{hint}{drawn}" if drawn else ""
 
 
-def _would_pass(record: SignalRecord) -> str:
-    """Say which tolerance, or how many fewer affected rows, would have passed."""
+def would_pass(record: SignalRecord) -> str:
+    """Say which tolerance, or how many fewer affected rows, would have passed; "" if none is known.
+
+    Args:
+        record: What the signal found.
+    """
     bound, tolerance = record.effect_bound, record.tolerance
     if record.p_value is None or bound is None or tolerance is None or bound <= tolerance:
         return ""
     rows = math.ceil((bound - tolerance) * record.n_batch)
     enough = bound * 1.006  # rounded to three digits, it is never below the bound
     return (
-        f"<p>Would pass if {enough:.3g} were tolerated, or if about {rows} fewer rows of "
-        f"{record.n_batch} were affected.</p>"
+        f"Would pass if {enough:.3g} were tolerated, or if about {rows} fewer rows of "
+        f"{record.n_batch} were affected."
     )
 
 

@@ -110,14 +110,26 @@ def admit_training(
     evidence = open_evidence(home, at=at)
     hints = pointers or {}
     return {
-        source: _admit(evidence, policy, source, hints.get(source, {}).get("verdict", ""), at=at)
+        source: admit(evidence, policy, source, hints.get(source, {}).get("verdict", ""), at=at)
         for source in sources
     }
 
 
-def _admit(
-    evidence: Evidence, policy: Policy, source: str, hint: str, *, at: datetime
+def admit(
+    evidence: Evidence, policy: Policy, source: str, hint: str = "", *, at: datetime
 ) -> Admission:
+    """Admit training on the newest batch of one source, or raise.
+
+    Args:
+        evidence: Ledger and trust policy.
+        policy: The policy in force.
+        source: Name of the source.
+        hint: Untrusted digest of the verdict that somebody means; "" for the newest.
+        at: Aware UTC.
+
+    Raises:
+        SluicegateError: Any reason not to start.
+    """
     newest = evidence.latest_seal(source, at=at)
     require_free(evidence, source, newest.digest, at=at)
     if hint:

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.verified import Evidence
 
 
-def kept_records(evidence: Evidence, envelope: str, *, at: datetime) -> list[SignalRecord]:
+def kept_records(
+    evidence: Evidence, envelope: str, *, at: datetime, asked: datetime | None = None
+) -> list[SignalRecord]:
     """Return the findings that a test result in the ledger keeps.
 
     Args:
         evidence: Ledger and trust policy.
         envelope: Digest of the test result's envelope, as the verdict names it.
         at: Aware UTC; the gate's key must be valid then.
+        asked: When revocations are judged, if later.
 
     Raises:
         SluicegateError: The test result is not there, does not verify, or cannot be read.
@@ -28,7 +31,7 @@ def kept_records(evidence: Evidence, envelope: str, *, at: datetime) -> list[Sig
     record = evidence.ledger.by_envelope(envelope)
     if record is None:
         raise MalformedEnvelope("the ledger does not hold the test result", locator=envelope[:19])
-    statement = evidence.statement(record, Role.GATE, at=at)
+    statement = evidence.statement(record, Role.GATE, at=at, asked=asked)
     try:
         return [_record(item) for item in statement.predicate["sluicegate"]["records"]]
     except (KeyError, TypeError, ValueError) as error:

@@ -135,16 +135,7 @@ class Evidence:
             VerificationError: The verdict does not hold.
         """
         record = self._about("verdict", source, digest)
-        statement = self.statement(record, Role.GATE, at=at)
-        verdict = verdict_from_statement(statement, locator=_locator(record))
-        # The leaf's routing fields are not signed by the gate: only the statement counts.
-        _require_same(record, verdict.source, verdict.digest)
-        return IssuedVerdict(
-            verdict,
-            Digest.parse(record.entry.envelope),
-            record.index,
-            named_test_result(statement),
-        )
+        return _issued(record, self.statement(record, Role.GATE, at=at))
 
     def past_verdict_of(self, source: str, digest: Digest, *, at: datetime) -> Verdict:
         """Return what the newest verdict on a batch says, if only time has passed since.
@@ -164,14 +155,23 @@ class Evidence:
         found = next(self.ledger.find(Kind.VERDICT, source, digest, limit=1), None)
         if found is None:
             raise EvidenceMissing("the batch was never judged", locator=f"{source}@{digest.short}")
-        record = self.ledger.get_verified(found.index)
-        payload = Envelope.from_bytes(record.envelope, locator=_locator(record)).payload
-        claimed = verdict_from_statement(Statement.from_bytes(payload), locator=_locator(record))
+        return self.past_verdict(self.ledger.get_verified(found.index), at=at).verdict
+
+    def past_verdict(self, record: LedgerRecord, *, at: datetime) -> IssuedVerdict:
+        """Return the verdict of a leaf, if only time has passed since.
+
+        Args:
+            record: Proven to be in the log.
+            at: Aware UTC; revocations until then count.
+
+        Raises:
+            VerificationError: The verdict does not hold.
+        """
+        locator = _locator(record)
+        payload = Envelope.from_bytes(record.envelope, locator=locator).payload
+        claimed = verdict_from_statement(Statement.from_bytes(payload), locator=locator)
         statement = self.statement(record, Role.GATE, at=min(claimed.issued, at), asked=at)
-        verdict = verdict_from_statement(statement, locator=_locator(record))
-        if (verdict.source, verdict.digest) != (source, digest):
-            raise BadProof("the verdict is about another batch", locator=_locator(record))
-        return verdict
+        return _issued(record, statement)
 
     def append(self, source: str, subject: Digest, envelopes: Iterable[tuple[str, bytes]]) -> None:
         """Append envelopes about one subject in one durable step.
@@ -363,6 +363,16 @@ def _items(
 
 def _locator(record: LedgerRecord) -> str:
     return f"ledger entry {record.index}"
+
+
+def _issued(record: LedgerRecord, statement: Statement) -> IssuedVerdict:
+    """Read the verdict of a leaf from its verified statement."""
+    verdict = verdict_from_statement(statement, locator=_locator(record))
+    # The leaf's routing fields are not signed by the gate: only the statement counts.
+    _require_same(record, verdict.source, verdict.digest)
+    return IssuedVerdict(
+        verdict, Digest.parse(record.entry.envelope), record.index, named_test_result(statement)
+    )
 
 
 def _require_same(record: LedgerRecord, source: str, digest: Digest) -> None:

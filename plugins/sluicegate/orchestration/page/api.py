@@ -1,0 +1,207 @@
+"""The page's own API: each answer comes from verified evidence, and nobody asks without a name.
+
+Airflow mounts a plugin's application outside its own authentication. So the dependency stands at
+the application: there is no route without it, and no page about the routes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from airflow.api_fastapi.common.db.common import SessionDep  # noqa: TC002 - FastAPI reads these
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_asset
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+
+from sluicegate.errors import EvidenceMissing, SluicegateError
+from sluicegate.foreign import coded
+from sluicegate.orchestration.guard import settings
+from sluicegate.orchestration.page.access import readable
+from sluicegate.orchestration.page.shown import (
+    shown_error,
+    shown_findings,
+    shown_head,
+    shown_state,
+    shown_verdict,
+)
+from sluicegate.workflow.overview.overview import FRESH, Overview, Question
+from sluicegate.workflow.overview.source_state import URGENCY, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sluicegate.workflow.overview.past import PastVerdict
+
+STRIP = 20
+"""Verdicts that a row of a source shows, and columns of its heat map."""
+
+_PROGRAMS = {path.name: path for path in Path(__file__).with_name("static").glob("*.js")}
+
+_OVERVIEW = Overview(lambda: settings().home(), lambda: datetime.now(UTC))
+
+Offset = Annotated[int, Query(ge=0)]
+Limit = Annotated[int, Query(ge=1, le=200)]
+Name = Annotated[str, Query(min_length=1, max_length=255)]
+IfNoneMatch = Annotated[str, Header()]
+
+
+def build(programs: str) -> FastAPI:
+    """Build the application.
+
+    Args:
+        programs: Where the page's program lies in it, with a slash before and none behind.
+    """
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(requires_access_asset("GET"))],
+    )
+    for error in (SluicegateError, Exception):
+        app.add_exception_handler(error, _refused)
+    app.get(f"{programs}/{{name}}")(program)
+    app.get("/api/sources")(sources)
+    app.get("/api/source")(source)
+    app.get("/api/verdict")(verdict)
+    return app
+
+
+def program(name: str) -> FileResponse:
+    """Return a module of the page's program.
+
+    Args:
+        name: Of its file.
+
+    Raises:
+        HTTPException: 404 if there is no such file.
+    """
+    if name not in _PROGRAMS:
+        raise HTTPException(404, "no such file")
+    return FileResponse(
+        _PROGRAMS[name],
+        media_type="text/javascript",
+        headers={"Cache-Control": "private, no-cache"},
+    )
+
+
+def sources(
+    *,
+    request: Request,
+    user: GetUserDep,
+    session: SessionDep,
+    search: Annotated[str, Query(max_length=255)] = "",
+    state: State | None = None,
+    offset: Offset = 0,
+    limit: Limit = 50,
+    if_none_match: IfNoneMatch = "",
+) -> Response:
+    """List sources, those that need somebody first.
+
+    Args:
+        request: Is part of the answer's tag.
+        user: Who asks.
+        session: Airflow's database.
+        search: Only names that hold this, in any case.
+        state: Only these.
+        offset: How many to leave out.
+        limit: Most to return.
+        if_none_match: Tag of an answer that the browser has.
+    """
+    with _OVERVIEW.question() as question:
+        names = [name for name in question.sources() if search.casefold() in name.casefold()]
+        allowed = readable(names, user, session)
+        tag = _tag(request, question, sorted(allowed.items()))
+        if tag == if_none_match:
+            return Response(status_code=304)
+        states = sorted(
+            (question.state(name) for name in allowed),
+            key=lambda found: (URGENCY.index(found.state), found.source),
+        )
+        wanted = [found for found in states if state in (None, found.state)]
+        rows = [
+            shown_state(found, _past(question, found.source), allowed[found.source])
+            for found in wanted[offset : offset + limit]
+        ]
+        counts = Counter(found.state.value for found in states)
+        body = {
+            "counts": counts,
+            "total": len(wanted),
+            "sources": rows,
+            "ledger": shown_head(question.head),
+        }
+        return JSONResponse(body, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
+
+
+def source(name: Name, user: GetUserDep, session: SessionDep) -> dict[str, Any]:
+    """Return one source, its newest verdicts and what each signal said in them.
+
+    Args:
+        name: Of the source.
+        user: Who asks.
+        session: Airflow's database.
+
+    Raises:
+        HTTPException: 403 if the user may not read it, 404 if it is not there.
+    """
+    with _OVERVIEW.question() as question:
+        allowed = _require_readable(name, user, session)
+        if name not in question.sources():
+            raise HTTPException(404, "no such source")
+        past = _past(question, name)
+        return {
+            **shown_state(question.state(name), past, allowed),
+            "findings": shown_findings([question.findings(one) for one in past]),
+            "ledger": shown_head(question.head),
+        }
+
+
+def verdict(
+    index: Annotated[int, Query(ge=0)], user: GetUserDep, session: SessionDep
+) -> dict[str, Any]:
+    """Return one verdict with its findings.
+
+    Args:
+        index: Ledger entry.
+        user: Who asks.
+        session: Airflow's database.
+
+    Raises:
+        HTTPException: 403 if the user may not read its source, 404 if it is no verdict.
+    """
+    with _OVERVIEW.question() as question:
+        try:
+            found = question.past.one(question.evidence, index, at=question.at)
+        except EvidenceMissing as missing:
+            raise HTTPException(404, str(missing)) from missing
+        _require_readable(found.source, user, session)
+        return {
+            **shown_verdict(found, question.findings(found)),
+            "ledger": shown_head(question.head),
+        }
+
+
+def _require_readable(name: str, user: GetUserDep, session: SessionDep) -> list[str]:
+    allowed = readable([name], user, session)
+    if name not in allowed:
+        raise HTTPException(403, "Forbidden")
+    return allowed[name]
+
+
+def _past(question: Question, name: str) -> list[PastVerdict]:
+    return question.past.newest(question.evidence, name, limit=STRIP, at=question.at)
+
+
+def _tag(request: Request, question: Question, allowed: Sequence[object]) -> str:
+    """Return what an answer follows from: the question, the evidence, who asks, and the minute."""
+    minute = int(question.at.timestamp() // FRESH.total_seconds())
+    asked = (request.url.query, minute, question.head, question.policy.digest, allowed)
+    return f'W/"{hashlib.sha256(repr(asked).encode()).hexdigest()[:32]}"'
+
+
+def _refused(_request: Request, error: Exception) -> JSONResponse:
+    """Say why the installation gives no answer."""
+    return JSONResponse({"error": shown_error(coded(error))}, status_code=503)

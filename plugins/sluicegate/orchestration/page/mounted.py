@@ -1,0 +1,58 @@
+"""What the plugin tells Airflow about the page. Nothing is imported before the first request.
+
+Every process of Airflow loads plugins: schedulers, parsers, workers. Only the API server serves.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from sluicegate import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+PREFIX: Final = "/sluicegate"
+"""Where the API lies below Airflow's own address."""
+
+PROGRAMS: Final = "/page"
+"""Where the page's program lies below `PREFIX`."""
+
+
+class LazyApp:
+    """An ASGI application that is built when the first request arrives."""
+
+    @cached_property
+    def _app(self) -> Callable[..., Awaitable[None]]:
+        from sluicegate.orchestration.page.api import build
+
+        return build(PROGRAMS)
+
+    async def __call__(
+        self, scope: MutableMapping[str, Any], receive: Callable[..., Any], send: Callable[..., Any]
+    ) -> None:
+        """Hand a request on."""
+        await self._app(scope, receive, send)
+
+
+def fastapi_apps() -> list[dict[str, Any]]:
+    """Return what Airflow mounts."""
+    return [{"app": LazyApp(), "url_prefix": PREFIX, "name": "Sluicegate"}]
+
+
+def react_apps() -> list[dict[str, Any]]:
+    """Return what Airflow shows: one page, in the rail on the left.
+
+    The address is relative, so that it holds behind a proxy; the version in it ends a browser's
+    copy of an older page.
+    """
+    return [
+        {
+            "name": "Sluicegate",
+            "url_route": "sluicegate",
+            "bundle_url": f"{PREFIX[1:]}{PROGRAMS}/page.js?v={__version__}",
+            "destination": "nav",
+            "nav_top_level": True,
+        }
+    ]

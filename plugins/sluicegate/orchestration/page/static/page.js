@@ -1,0 +1,16 @@
+// Sluicegate's page in Airflow. Airflow imports this module and renders the function below.
+import { h, ROUTE } from "./parts.js";
+import { Source } from "./source.js";
+import { Sources } from "./sources.js";
+import { Verdict } from "./verdict.js";
+
+const { useLocation } = globalThis.ReactRouterDOM;
+
+globalThis.Sluicegate = function Sluicegate() {
+  const { pathname, search } = useLocation();
+  const asked = new URLSearchParams(search);
+  const view = pathname.slice(pathname.indexOf(ROUTE) + ROUTE.length + 1);
+  if (view === "source" && asked.has("name")) return h(Source, { name: asked.get("name") });
+  if (view === "verdict" && asked.has("index")) return h(Verdict, { index: asked.get("index") });
+  return h(Sources);
+};

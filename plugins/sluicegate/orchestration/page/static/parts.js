@@ -1,0 +1,134 @@
+// What every view is made of. The host gives React, Chakra and the router as globals.
+const { createElement: h, useEffect, useState } = globalThis.React;
+const { Badge, Box, Button, Code, Heading, HStack, Link, Spinner, Stack, Text } = globalThis.ChakraUI;
+const { Link: RouterLink } = globalThis.ReactRouterDOM;
+
+export { h };
+
+export const ROUTE = "/plugin/sluicegate";
+
+// A state or result: its colour, and a sign for whoever sees no colours.
+const LOOKS = {
+  trusted: ["green", "✓"],
+  warned: ["orange", "!"],
+  "let through": ["orange", "!"],
+  blocked: ["red", "✕"],
+  quarantined: ["purple", "✕"],
+  stale: ["gray", "…"],
+  "not judged": ["blue", "?"],
+  "not sealed": ["gray", "–"],
+  "not verified": ["red", "?"],
+  PASSED: ["green", "✓"],
+  WARNED: ["orange", "!"],
+  FAILED: ["red", "✕"],
+  NOT_EVALUATED: ["purple", "?"],
+};
+
+export const look = (name) => LOOKS[name] ?? ["red", "?"];
+
+export const short = (digest) => (digest ? digest.slice(digest.indexOf(":") + 1).slice(0, 12) : "");
+
+export const when = (text) => (text ? new Date(text).toLocaleString() : "");
+
+// The code at its beginning is for programs; the state says it in words.
+export const said = (error) => error.text.replace(/^\[[A-Z_]+\] /, "");
+
+export const number = (value) => (value === null ? "" : Number(value.toPrecision(3)).toString());
+
+export function useAnswer(path, parameters) {
+  const query = new URLSearchParams(parameters).toString();
+  const [answer, setAnswer] = useState({ loading: true });
+  const [tries, setTries] = useState(0);
+  useEffect(() => {
+    const stop = new AbortController();
+    setAnswer((last) => ({ ...last, loading: true }));
+    fetch(new URL(`sluicegate/api/${path}?${query}`, document.baseURI), { signal: stop.signal })
+      .then(async (response) => {
+        const body = await response.json();
+        if (response.ok) return setAnswer({ body });
+        const text = body.error?.text ?? `${response.status}: ${JSON.stringify(body.detail)}`;
+        return setAnswer({ failure: text });
+      })
+      .catch((error) => stop.signal.aborted || setAnswer({ failure: `${error}` }));
+    return () => stop.abort();
+  }, [path, query, tries]);
+  return { ...answer, again: () => setTries(tries + 1) };
+}
+
+export function Answer({ answer, children }) {
+  if (answer.failure) {
+    return h(
+      Stack,
+      { role: "alert", borderWidth: "1px", borderColor: "red.solid", rounded: "md", p: 4, gap: 2 },
+      h(Text, { fontWeight: "bold" }, "Sluicegate could not check. Protected tasks do not start."),
+      h(Text, { overflowWrap: "anywhere" }, answer.failure),
+      h(Box, null, h(Button, { size: "sm", variant: "outline", onClick: answer.again }, "Try again")),
+    );
+  }
+  if (!answer.body) return h(HStack, { role: "status" }, h(Spinner, { size: "sm" }), "Loading");
+  return children(answer.body);
+}
+
+export function Look({ name, children }) {
+  const [palette, sign] = look(name);
+  return h(Badge, { colorPalette: palette, size: "md", whiteSpace: "nowrap" }, `${sign} ${children ?? name}`);
+}
+
+export function To({ view, parameters, children, ...rest }) {
+  const to = view ? `${ROUTE}/${view}?${new URLSearchParams(parameters)}` : ROUTE;
+  return h(Link, { asChild: true, colorPalette: "blue", variant: "underline", ...rest }, h(RouterLink, { to }, children));
+}
+
+export function Page({ title, above, children }) {
+  return h(
+    Stack,
+    { gap: 5, p: { base: 3, md: 5 }, maxW: "1400px", overflowY: "auto", h: "full" },
+    h(Box, null, above && h(Text, { fontSize: "sm" }, above), h(Heading, { as: "h1", size: "xl", overflowWrap: "anywhere" }, title)),
+    children,
+  );
+}
+
+export function Part({ title, children }) {
+  return h(Stack, { as: "section", gap: 2 }, h(Heading, { as: "h2", size: "md" }, title), children);
+}
+
+// The newest verdict is on the right, as time runs.
+export function Strip({ past }) {
+  return h(
+    HStack,
+    { as: "ol", gap: "2px", listStyle: "none", "aria-label": "Verdicts, oldest first" },
+    [...past].reverse().map((verdict) => {
+      const result = verdict.result ?? "not verified";
+      const [palette, sign] = look(result);
+      const label = `${result}, ${when(verdict.issued)}, ledger entry ${verdict.index}`;
+      return h(
+        Box,
+        { as: "li", key: verdict.index },
+        h(
+          To,
+          { view: "verdict", parameters: { index: verdict.index }, "aria-label": label, title: label, variant: "plain" },
+          h(
+            Box,
+            { colorPalette: palette, bg: "colorPalette.subtle", color: "colorPalette.fg", borderWidth: "1px", borderColor: "colorPalette.muted", w: "16px", h: "22px", fontSize: "xs", textAlign: "center" },
+            sign,
+          ),
+        ),
+      );
+    }),
+  );
+}
+
+export function Command({ text }) {
+  const [copied, setCopied] = useState(false);
+  const copy = () => navigator.clipboard.writeText(text).then(() => setCopied(true));
+  return h(
+    HStack,
+    { align: "start", flexWrap: "wrap" },
+    h(Code, { whiteSpace: "pre-wrap", overflowWrap: "anywhere", p: 2 }, text),
+    h(Button, { size: "xs", variant: "outline", onClick: copy }, copied ? "Copied" : "Copy"),
+  );
+}
+
+export function Ledger({ ledger }) {
+  return h(Text, { fontSize: "sm", color: "fg.muted" }, `Verified up to ledger entry ${ledger.size - 1}, root ${ledger.root.slice(0, 12)}.`);
+}

@@ -1,0 +1,110 @@
+// One verdict: why, how much, by whom, and how to verify it without this page.
+import { Answer, Command, h, Ledger, Look, number, Page, Part, said, To, useAnswer, when } from "./parts.js";
+
+const { Box, Code, Stack, Table, Text } = globalThis.ChakraUI;
+
+function Bar({ label, share, palette, mark, text }) {
+  return h(
+    Stack,
+    { direction: { base: "column", sm: "row" }, gap: 1, align: { sm: "center" } },
+    h(Text, { w: "190px", fontSize: "sm", overflowWrap: "anywhere", flexShrink: 0 }, label),
+    h(
+      Box,
+      { position: "relative", h: "14px", flex: 1, minW: "80px", maxW: "420px", bg: "bg.muted" },
+      h(Box, { colorPalette: palette, bg: "colorPalette.solid", h: "full", w: `${100 * Math.min(share, 1)}%` }),
+      mark !== undefined && h(Box, { position: "absolute", top: "-2px", bottom: "-2px", w: "2px", bg: "fg", left: `${100 * Math.min(mark, 1)}%` }),
+    ),
+    h(Text, { fontSize: "sm", color: "fg.muted" }, text),
+  );
+}
+
+function Size({ record }) {
+  const { effect, effect_bound: bound, tolerance } = record;
+  if (effect === null || bound === null || tolerance === null || effect <= 0) return null;
+  const most = Math.max(effect, tolerance);
+  return h(
+    Stack,
+    { gap: 1 },
+    h(Bar, { label: record.effect_unit || "effect", share: effect / most, mark: Math.max(bound, 0) / most, palette: "red", text: `${number(effect)}, at least ${number(bound)}` }),
+    h(Bar, { label: "tolerated", share: tolerance / most, palette: "gray", text: number(tolerance) }),
+  );
+}
+
+function Contributors({ listed }) {
+  const items = (Array.isArray(listed) ? listed : []).filter((item) => item.effect > 0).slice(0, 10);
+  if (!items.length) return null;
+  const most = Math.max(...items.map((item) => item.effect));
+  return h(Stack, { gap: 1 }, h(Text, { fontSize: "sm", fontWeight: "medium" }, "Share of the batch, by subject"), items.map((item) => h(Bar, { key: item.subject, label: `${item.subject}`, share: item.effect / most, palette: "orange", text: `${number(100 * item.effect)} %` })));
+}
+
+function Finding({ record }) {
+  return h(
+    Stack,
+    { borderWidth: "1px", rounded: "md", p: 3, gap: 3 },
+    h(Box, null, h(Look, { name: record.status }, `${record.code}${record.column ? `: ${record.column}` : ""}`)),
+    h(Text, { overflowWrap: "anywhere" }, record.message),
+    h(Size, { record }),
+    h(Contributors, { listed: record.evidence.contributors }),
+    record.would_pass && h(Text, { fontSize: "sm" }, record.would_pass),
+  );
+}
+
+function Passed({ records }) {
+  return h(
+    "details",
+    null,
+    h("summary", { style: { cursor: "pointer" } }, `${records.length} findings passed`),
+    h(
+      Table.ScrollArea,
+      { mt: 2, borderWidth: "1px", rounded: "md" },
+      h(
+        Table.Root,
+        { size: "sm" },
+        h(Table.Header, null, h(Table.Row, null, ["Signal", "Column", "Effect", "Tolerated", "p"].map((head) => h(Table.ColumnHeader, { key: head, scope: "col" }, head)))),
+        h(Table.Body, null, records.map((r, i) => h(Table.Row, { key: i }, h(Table.Cell, null, r.code), h(Table.Cell, null, r.column), ["effect", "tolerance", "p_value"].map((key) => h(Table.Cell, { key }, number(r[key])))))),
+      ),
+    ),
+  );
+}
+
+function Facts({ pairs }) {
+  return h(
+    Box,
+    { as: "dl", display: "grid", gridTemplateColumns: { base: "1fr", sm: "max-content 1fr" }, columnGap: 4, rowGap: 1, fontSize: "sm" },
+    pairs.flatMap(([name, value]) => [h(Box, { as: "dt", key: name, color: "fg.muted" }, name), h(Box, { as: "dd", key: `${name} value`, overflowWrap: "anywhere" }, h(Code, null, value))]),
+  );
+}
+
+function Whole({ body }) {
+  const spoke = body.records.filter((record) => record.status !== "PASSED");
+  const shown = new Set(spoke.map((record) => record.message));
+  const others = body.reasons.filter((reason) => !shown.has(reason.message));
+  const quoted = `'${body.source.replaceAll("'", "'\\''")}'`;
+  return h(
+    Stack,
+    { gap: 6 },
+    h(Stack, { gap: 2 }, h(Box, null, h(Look, { name: body.result })), h(Text, null, `Judged ${when(body.issued)}, in force until ${when(body.expires)}.`), body.mode === "shadow" && h(Text, null, "Shadow mode: this verdict stops nothing.")),
+    (others.length > 0 || spoke.length > 0) &&
+      h(
+        Part,
+        { title: "Why" },
+        others.map((reason, i) => h(Box, { key: `other ${i}`, overflowWrap: "anywhere" }, h(Look, { name: reason.result }), ` ${reason.message}`)),
+        spoke.map((record, i) => h(Finding, { key: i, record })),
+      ),
+    h(Part, { title: "What passed" }, h(Passed, { records: body.records.filter((record) => record.status === "PASSED") })),
+    h(Part, { title: "Evidence" }, h(Facts, { pairs: [...Object.entries(body.digests), ["ledger entry", `${body.index}`], ["Sluicegate", body.code_version], ...Object.entries(body.run)] }), h(Text, null, "Verify it without Airflow and without this page:"), h(Command, { text: `sluicegate ledger export --source ${quoted} --digest ${body.digests.batch} --out evidence\nsluicegate verify evidence --trust trust.json` })),
+    h(Ledger, { ledger: body.ledger }),
+  );
+}
+
+export function Verdict({ index }) {
+  const answer = useAnswer("verdict", { index });
+  const above = answer.body && h(To, { view: "source", parameters: { name: answer.body.source } }, answer.body.source);
+  return h(
+    Page,
+    { title: `Verdict in ledger entry ${index}`, above: h(globalThis.React.Fragment, null, h(To, null, "Training data"), above && " / ", above) },
+    h(Answer, { answer }, (body) =>
+      body.result ? h(Whole, { body }) : h(Stack, null, h(Look, { name: "not verified" }), h(Text, { overflowWrap: "anywhere" }, said(body.refusal))),
+    ),
+  );
+}

@@ -1,0 +1,1 @@
+"""What a person sees of an installation: its sources, their batches and what was said of them."""

@@ -1,0 +1,100 @@
+"""What was said of the batches of a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sluicegate.errors import EvidenceMissing, SluicegateError
+from sluicegate.ledger.entry import Kind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sluicegate.ledger.store import LedgerRecord
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
+    from sluicegate.workflow.evidence.verified import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class PastVerdict:
+    """A verdict in the ledger.
+
+    Attributes:
+        index: Its ledger entry.
+        source: Name of the source as the leaf names it.
+        subject: Digest of the batch as the leaf names it.
+        envelope: Digest of its envelope.
+        issued: The verdict; None if it does not hold.
+        refusal: Why it does not hold; None if it does.
+    """
+
+    index: int
+    source: str
+    subject: str
+    envelope: str
+    issued: IssuedVerdict | None
+    refusal: SluicegateError | None = None
+
+
+class Past:
+    """Reads verdicts, and verifies each once.
+
+    What held under a checkpoint holds under every later one that extends it. A key that is revoked
+    needs a new trust policy; whoever keeps this object makes a new one then.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[int, PastVerdict] = {}
+
+    def newest(
+        self, evidence: Evidence, source: str, *, limit: int, at: datetime
+    ) -> list[PastVerdict]:
+        """Return the newest verdicts of a source, newest first.
+
+        Args:
+            evidence: Ledger and trust policy.
+            source: Name of the source.
+            limit: Most verdicts, at least 1.
+            at: Aware UTC; revocations until then count.
+
+        Raises:
+            LedgerError: The ledger cannot be read.
+
+        Cost: one look-up, and about 2 ms of CPU for each verdict that was not read before.
+        """
+        found = evidence.ledger.find(Kind.VERDICT, source, limit=limit)
+        return [self._read(evidence, record, at) for record in found]
+
+    def one(self, evidence: Evidence, index: int, *, at: datetime) -> PastVerdict:
+        """Return the verdict of a ledger entry.
+
+        Args:
+            evidence: Ledger and trust policy.
+            index: Ledger entry.
+            at: Aware UTC; revocations until then count.
+
+        Raises:
+            EvidenceMissing: There is no such entry, or it is no verdict.
+            LedgerError: The ledger cannot be read, or contradicts itself.
+        """
+        record = evidence.ledger.get_verified(index)
+        if record.entry.kind != Kind.VERDICT:
+            raise EvidenceMissing(
+                "the ledger entry is no verdict", locator=f"#{index}", got=record.entry.kind
+            )
+        return self._read(evidence, record, at)
+
+    def _read(self, evidence: Evidence, record: LedgerRecord, at: datetime) -> PastVerdict:
+        entry = record.entry
+        known = self._known.get(record.index)
+        if known is not None and known.envelope == entry.envelope:
+            return known
+        named = (record.index, entry.source, entry.subject, entry.envelope)
+        try:
+            issued = evidence.past_verdict(evidence.ledger.get_verified(record.index), at=at)
+        except SluicegateError as refusal:
+            return PastVerdict(*named, None, refusal)
+        return self._known.setdefault(record.index, PastVerdict(*named, issued))

@@ -1,0 +1,237 @@
+"""The page in a real Airflow: who may ask, what is answered, and what a browser makes of it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+
+import httpx
+import pytest
+from tests.support.guard_faults import FAULTS
+from tests.support.real_airflow import ROLES
+from tests.unit.workflow.conftest import AT
+
+from sluicegate.cli.demo.airflow_env import DEMO_PASSWORD
+from sluicegate.workflow.admission.admit import admit_training
+
+pytestmark = pytest.mark.airflow
+
+ROUTES = (
+    "page/page.js",
+    "page/parts.js",
+    "page/none.js",
+    "api/sources",
+    "api/source?name=good",
+    "api/verdict?index=0",
+)
+UNSERVED = ("", "docs", "redoc", "openapi.json", "page", "api")
+
+
+@pytest.fixture(scope="module")
+def airflow(real_airflow):
+    return real_airflow[0]
+
+
+def ask(airflow, path, token=None, method="GET", **headers):
+    """Status, headers and body of one request."""
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    got = httpx.request(method, f"{airflow.url}/sluicegate/{path}", headers=headers, timeout=60)
+    return got.status_code, got.headers, got.content
+
+
+@pytest.fixture(scope="module")
+def tokens(airflow):
+    def token(name):
+        person = {"username": name, "password": DEMO_PASSWORD}
+        got = httpx.post(f"{airflow.url}/auth/token", json=person, timeout=60)
+        return got.raise_for_status().json()["access_token"]
+
+    return {name: token(name) for name in ROLES}
+
+
+@pytest.fixture(scope="module")
+def answer(airflow, tokens):
+    def answer(path, name="vera"):
+        status, _, body = ask(airflow, path, tokens[name])
+        assert status == 200, body
+        return json.loads(body)
+
+    return answer
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_nobody_asks_without_a_name(airflow, path):
+    assert ask(airflow, path)[0] == 401
+    assert ask(airflow, path, "no.such.token")[0] == 403
+
+
+@pytest.mark.parametrize("path", UNSERVED)
+def test_nothing_else_is_served(airflow, path, tokens):
+    assert ask(airflow, path, tokens["admin"])[0] == 404
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_every_role_that_reads_assets_reads_the_page(airflow, tokens, name):
+    for path in ("page/page.js", "api/sources", "api/source?name=good"):
+        assert ask(airflow, path, tokens[name])[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("page/..%2Fapi.py", 404),
+        ("page/none.js", 404),
+        ("api/source", 422),
+        ("api/source?name=", 422),
+        ("api/source?name=..%2F..%2Ftrust.json", 404),
+        ("api/verdict?index=-1", 422),
+        ("api/verdict?index=x", 422),
+        ("api/verdict?index=99999999", 404),
+        ("api/verdict?index=0", 404),
+        ("api/sources?limit=1000000", 422),
+        ("api/sources?state=fine", 422),
+    ],
+)
+def test_what_makes_no_sense_is_refused(airflow, tokens, path, status):
+    assert ask(airflow, path, tokens["admin"])[0] == status
+
+
+def test_nobody_changes_anything_by_asking(airflow, tokens):
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert ask(airflow, "api/sources", tokens["admin"], method)[0] == 405
+
+
+def test_the_list_says_of_each_source_what_the_guard_says(real_airflow, answer):
+    site = real_airflow[1]
+    body = answer("api/sources?limit=200")
+    assert body["total"] == len(body["sources"]) == sum(body["counts"].values())
+    rows = {row["source"]: row for row in body["sources"]}
+    admission = admit_training(site.home, ["good"], at=AT)["good"]
+    assert rows["good"]["state"] == "trusted"
+    assert rows["good"]["batch"] == str(admission.batch.digest)
+    for name, fault in FAULTS.items():
+        if name != "unsealed":
+            assert rows[name]["state"] != "trusted"
+            assert rows[name]["refusal"]["code"] == fault.code
+    states = [row["state"] for row in body["sources"]]
+    assert states.index("blocked") < states.index("trusted")
+
+
+def test_a_list_can_be_searched_filtered_and_read_in_pages(answer):
+    everything = answer("api/sources?limit=200")["sources"]
+    assert [row["source"] for row in answer("api/sources?search=GOOD")["sources"]] == ["good"]
+    blocked = answer("api/sources?state=blocked&limit=200")
+    assert {row["state"] for row in blocked["sources"]} == {"blocked"}
+    assert blocked["total"] == blocked["counts"]["blocked"]
+    page = answer("api/sources?offset=2&limit=3")["sources"]
+    assert [row["source"] for row in page] == [row["source"] for row in everything[2:5]]
+
+
+def test_an_answer_that_the_browser_has_is_not_sent_again(airflow, tokens):
+    for _ in range(2):  # the minute may end in between, once
+        _, headers, _ = ask(airflow, "api/sources", tokens["vera"])
+        known = {"If-None-Match": headers["ETag"]}
+        status, _, body = ask(airflow, "api/sources", tokens["vera"], **known)
+        if status == 304:
+            break
+    assert (status, body) == (304, b"")
+    assert ask(airflow, "api/sources?search=x", tokens["vera"], **known)[0] == 200
+
+
+def test_a_block_is_explained_to_the_contributor(answer):
+    source = answer("api/source?name=blocked")
+    assert (source["state"], source["past"][0]["result"]) == ("blocked", "FAILED")
+    assert "LABEL_FLIPS" in [row["code"] for row in source["findings"]]
+    verdict = answer(f"api/verdict?index={source['past'][0]['index']}")
+    flips = next(record for record in verdict["records"] if record["code"] == "LABEL_FLIPS")
+    assert flips["effect_bound"] > flips["tolerance"]
+    assert "c1" in flips["message"]
+    assert "Would pass if" in flips["would_pass"]
+    assert verdict["digests"]["batch"] == source["past"][0]["batch"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, with what it would look up by itself switched off."""
+    program = shutil.which("chromium")
+    if program is None or importlib.util.find_spec("playwright") is None:
+        pytest.skip("needs chromium and playwright")
+    from playwright.sync_api import sync_playwright
+
+    quiet = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=list(quiet))
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(airflow, browser):
+    """A page of somebody who may only look, and whatever went wrong in it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(airflow.url)
+    page.fill("input[name=username]", "vera")
+    page.fill("input[name=password]", DEMO_PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Sluicegate").first.wait_for()
+    yield page
+    context.close()
+    assert wrong == []
+
+
+def test_somebody_goes_from_the_rail_to_the_reason_of_a_block(airflow, page):
+    page.get_by_role("link", name="Sluicegate").first.click()
+    page.get_by_role("heading", name="Training data").wait_for()
+    page.get_by_role("searchbox", name="Search sources").fill("blocked")
+    page.get_by_role("link", name="blocked", exact=True).click()
+    page.get_by_role("heading", name="blocked", level=1).wait_for()
+    page.get_by_text("contributor c1").first.wait_for()
+    page.get_by_role("row").filter(has_text="FAILED").get_by_role("link").first.click()
+    page.get_by_role("heading", name="Verdict in ledger entry").wait_for()
+    page.get_by_text("Would pass if").first.wait_for()
+    assert "--source 'blocked'" in page.locator("code").last.inner_text()
+
+
+def test_a_page_says_that_nothing_could_be_checked_and_can_be_asked_again(airflow, page):
+    page.route(
+        "**/sluicegate/api/sources*",
+        lambda route: route.fulfill(
+            status=503, json={"error": {"text": "[LEDGER] the ledger does not answer"}}
+        ),
+    )
+    page.goto(f"{airflow.url}/plugin/sluicegate")
+    page.get_by_role("alert").get_by_text("could not check").wait_for()
+    page.get_by_text("the ledger does not answer").wait_for()
+    page.unroute("**/sluicegate/api/sources*")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("link", name="good", exact=True).wait_for()
+
+
+def test_text_from_data_is_never_read_as_html(airflow, page):
+    hostile = "<img src=x onerror=\"document.title='run'\">"
+
+    def answered(route):
+        body = route.fetch().json()
+        body["sources"][0]["source"] = hostile
+        body["sources"][0]["dags"] = [hostile]
+        route.fulfill(json=body)
+
+    page.route("**/sluicegate/api/sources*", answered)
+    page.goto(f"{airflow.url}/plugin/sluicegate")
+    page.get_by_role("link", name=hostile, exact=True).wait_for()
+    assert page.locator("img[src=x]").count() == 0
+    assert page.title() != "run"
+
+
+def test_a_narrow_window_scrolls_tables_and_not_the_page(airflow, page):
+    page.set_viewport_size({"width": 400, "height": 900})
+    for path in ("", "/source?name=blocked"):
+        page.goto(f"{airflow.url}/plugin/sluicegate{path}")
+        page.get_by_text("Verified up to ledger entry").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 400
