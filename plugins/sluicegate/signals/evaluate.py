@@ -125,6 +125,35 @@ def evaluate_beside(
     _require_sound(tolerances, false_block_budget)
     scans = [Scan.start(baseline, keep_rows=False) for baseline in baselines]
     scan_all(scans, batches, threads)
+    return results_of(
+        scans, tolerances=tolerances, false_block_budget=false_block_budget, naming=naming
+    )
+
+
+def results_of(
+    scans: Sequence[Scan],
+    *,
+    tolerances: Mapping[str, float],
+    false_block_budget: float = 0.01,
+    naming: ContributorNames = SHOWN,
+) -> list[CheckResult]:
+    """Judge what was counted of a batch, in one pass or merged from several.
+
+    Args:
+        scans: Without rows, each beside a baseline of its own.
+        tolerances: As `evaluate`.
+        false_block_budget: Of each baseline, as `evaluate`.
+        naming: As `evaluate`.
+
+    Returns:
+        What `evaluate` returns for each baseline.
+
+    Raises:
+        ConfigError: As `evaluate`.
+
+    Cost: does not grow with the rows.
+    """
+    _require_sound(tolerances, false_block_budget)
     return [
         _result(scan, tolerances, false_block_budget, rows=False, history=None, naming=naming)
         for scan in scans
@@ -207,4 +236,4 @@ def _suspicion(record: SignalRecord) -> float:
     return -math.log10(max(record.p_value, 1e-300)) * weight
 
 
-__all__ = ["CheckResult", "evaluate", "evaluate_beside"]
+__all__ = ["CheckResult", "evaluate", "evaluate_beside", "results_of"]
