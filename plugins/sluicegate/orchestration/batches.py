@@ -37,12 +37,14 @@ class Asked:
         digest: The sealed batch; None for the newest of the source.
         parts: Source and digest of each partition; None for a batch without partitions.
         as_of: The day as of which to judge; None for now.
+        tallies: Place and location of each tally of the batch; None where the gate reads its rows.
     """
 
     source: str
     digest: Digest | None
     parts: list[tuple[str, Digest]] | None
     as_of: datetime | None
+    tallies: tuple[str, list[str]] | None = None
 
     def gate(
         self,
@@ -54,6 +56,7 @@ class Asked:
         conn_id: str | None,
         run: Mapping[str, str],
         at: datetime,
+        tally_conn_id: str | None = None,
     ) -> tuple[IssuedVerdict, SealedBatch]:
         """Judge it, and return the verdict and the batch.
 
@@ -65,11 +68,17 @@ class Asked:
             conn_id: Airflow connection of the store, if another than the batch was sealed by.
             run: DAG, run, task and map index of the gate.
             at: Aware UTC.
+            tally_conn_id: Airflow connection of the store of tallies.
         """
         from sluicegate.adapters.sources.connection import filesystem_of
+        from sluicegate.adapters.tally_store import TallyStore
         from sluicegate.workflow.judging.gate import gate_source
         from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
+        tallies = None
+        if self.tallies is not None:
+            place, locations = self.tallies
+            tallies = TallyStore.open(place, tally_conn_id), locations
         return gate_source(
             home,
             self.source,
@@ -82,6 +91,7 @@ class Asked:
             as_of=self.as_of,
             parts=self.parts,
             policy=policy,
+            tallies=tallies,
         )
 
 
@@ -126,6 +136,37 @@ def own_batch(
     named = {str(digest) for name, digest in told if name == source}
     require_one(named, source)
     return Digest.parse(named.pop()) if named else None
+
+
+def named_or_own(
+    task: BaseOperator,
+    source: str,
+    batch: Any,
+    *,
+    home: SluiceHome,
+    context: Mapping[str, Any],
+    run: Mapping[str, str],
+    at: datetime,
+) -> Digest | None:
+    """Return the batch that a task names, or else the one that its run sealed.
+
+    Args:
+        task: It is running.
+        source: Its source.
+        batch: As `digest_of`.
+        home: Paths of the installation.
+        context: Airflow's task context.
+        run: DAG, run, task and map index of the task.
+        at: Aware UTC.
+
+    Returns:
+        None for the newest batch of the source.
+
+    Raises:
+        SluicegateError: As `digest_of` and `own_batch`.
+    """
+    told, before = sealed_before(task, context), task.upstream_task_ids
+    return digest_of(batch, source) or own_batch(home, source, run, before=before, told=told, at=at)
 
 
 def sealed_before(task: BaseOperator, context: Mapping[str, Any]) -> Iterator[tuple[str, Digest]]:
@@ -199,6 +240,37 @@ def parts_of(parts: Iterable[Any] | None) -> list[tuple[str, Digest]] | None:
         ConfigError: A part is not the output of a seal task.
     """
     return None if parts is None else [_pointer(part) for part in parts]
+
+
+def tallies_of(
+    tallies: Iterable[Any] | None, source: str
+) -> tuple[Digest, tuple[str, list[str]]] | None:
+    """Return the batch whose tallies these are, their place and their locations.
+
+    Args:
+        tallies: What the tasks that counted portions returned; None for none.
+        source: The source that the batch must belong to.
+
+    Raises:
+        ConfigError: One is no such output, or they are of several batches or places.
+    """
+    if tallies is None:
+        return None
+    found = list(tallies)
+    told = {(*_pointer(one), str(one.get("place"))) for one in found}
+    if len(told) != 1 or not all(isinstance(one.get("tally"), str) for one in found):
+        raise ConfigError(
+            "not the tallies of one batch",
+            locator="tallies",
+            expected="what the mapped CountPortionOperator returns",
+            got=f"{len(found)} values about {len(told)} batches and places",
+        )
+    [(named, digest, place)] = told
+    if named != source:
+        raise ConfigError(
+            "the tallies are of another source", locator="tallies", expected=source, got=named
+        )
+    return digest, (place, [one["tally"] for one in found])
 
 
 def judged_day(context: Mapping[str, Any]) -> datetime | None:

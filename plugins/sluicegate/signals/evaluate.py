@@ -17,7 +17,7 @@ from sluicegate.signals.decision.tolerance import check_overrides
 from sluicegate.signals.labels.sequence import sequence_record
 from sluicegate.signals.registry import BY_CODE, FINDINGS, FLOORS
 from sluicegate.signals.rows import row_scores
-from sluicegate.signals.scan import Scan, scan_all
+from sluicegate.signals.scan import Scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -95,41 +95,6 @@ def evaluate(
     return _result(scan, tolerances, false_block_budget, rows=rows, history=history, naming=naming)
 
 
-def evaluate_beside(
-    baselines: Sequence[Baseline],
-    batches: Iterable[pa.RecordBatch],
-    *,
-    tolerances: Mapping[str, float],
-    false_block_budget: float = 0.01,
-    naming: ContributorNames = SHOWN,
-    threads: int = 1,
-) -> list[CheckResult]:
-    """Judge a batch beside each of several baselines, in one pass and without scores of rows.
-
-    Args:
-        baselines: What clean batches look like, each by itself.
-        batches: As `evaluate`; read once.
-        tolerances: As `evaluate`.
-        false_block_budget: Of each baseline, as `evaluate`.
-        naming: As `evaluate`.
-        threads: As `evaluate`.
-
-    Returns:
-        What `evaluate` returns for each baseline.
-
-    Raises:
-        ConfigError: As `evaluate`.
-
-    Cost: one pass; counting for each baseline.
-    """
-    _require_sound(tolerances, false_block_budget)
-    scans = [Scan.start(baseline, keep_rows=False) for baseline in baselines]
-    scan_all(scans, batches, threads)
-    return results_of(
-        scans, tolerances=tolerances, false_block_budget=false_block_budget, naming=naming
-    )
-
-
 def results_of(
     scans: Sequence[Scan],
     *,
@@ -137,7 +102,7 @@ def results_of(
     false_block_budget: float = 0.01,
     naming: ContributorNames = SHOWN,
 ) -> list[CheckResult]:
-    """Judge what was counted of a batch, in one pass or merged from several.
+    """Judge what was counted of a batch, in one pass or in parts that were merged; names no rows.
 
     Args:
         scans: Without rows, each beside a baseline of its own.
@@ -236,4 +201,4 @@ def _suspicion(record: SignalRecord) -> float:
     return -math.log10(max(record.p_value, 1e-300)) * weight
 
 
-__all__ = ["CheckResult", "evaluate", "evaluate_beside", "results_of"]
+__all__ = ["CheckResult", "evaluate", "results_of"]

@@ -168,3 +168,20 @@ def scan_all(scans: Sequence[Scan], batches: Iterable[pa.RecordBatch], threads: 
     for chunk in chunks([scan.plan for scan in scans], batches, threads):
         next(turns).add(chunk)
         del chunk  # or it lives until the next one is there
+
+
+def scan_beside(
+    baselines: Sequence[Baseline], batches: Iterable[pa.RecordBatch], threads: int = 1
+) -> list[Scan]:
+    """Count a batch beside each of several baselines, in one pass and without keeping rows.
+
+    Args:
+        baselines: What clean batches look like, each by itself.
+        batches: The rows; read once.
+        threads: As `Scan.update_all`.
+
+    Cost: one pass; counting for each baseline.
+    """
+    scans = [Scan.start(baseline, keep_rows=False) for baseline in baselines]
+    scan_all(scans, batches, threads)
+    return scans

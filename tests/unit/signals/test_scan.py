@@ -17,8 +17,8 @@ from sluicegate.digest.canonical import dumps, loads
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.contributors.names import SHOWN
-from sluicegate.signals.evaluate import evaluate_beside, results_of
-from sluicegate.signals.scan import Scan
+from sluicegate.signals.evaluate import results_of
+from sluicegate.signals.scan import Scan, scan_beside
 
 N_ROWS = 700
 few = settings(
@@ -112,7 +112,7 @@ def test_parts_that_travel_and_merge_are_found_what_one_piece_is(worlds, world, 
     places = st.lists(st.integers(0, n), min_size=n_parts - 1, max_size=n_parts - 1)
     cuts = [0, *sorted(data.draw(places)), n]
     parts = [sent(counted(baseline, table[a:b]), table.schema) for a, b in itertools.pairwise(cuts)]
-    [whole] = evaluate_beside([baseline], table.to_batches(), tolerances={})
+    [whole] = results_of(scan_beside([baseline], table.to_batches()), tolerances={})
     assert found([reduce(Scan.merge, parts)]) == [r.to_dict() for r in whole.records]
     again = reduce(lambda later, earlier: earlier.merge(later), reversed(parts))
     assert dumps(again.to_json()) == dumps(counted(baseline, table).to_json())
@@ -123,7 +123,7 @@ def test_rows_in_any_order_are_found_the_same(worlds, world):
     baseline, table = worlds[world]
     parts = [table[a : a + 101] for a in range(0, table.num_rows, 101)]
     order = np.random.default_rng(3).permutation(len(parts))
-    [whole] = evaluate_beside([baseline], table.to_batches(), tolerances={})
+    [whole] = results_of(scan_beside([baseline], table.to_batches()), tolerances={})
     merged = reduce(Scan.merge, [counted(baseline, parts[i]) for i in order])
     assert found([merged]) == [r.to_dict() for r in whole.records]
 
@@ -131,7 +131,7 @@ def test_rows_in_any_order_are_found_the_same(worlds, world):
 def test_most_signals_fired_or_the_law_says_little(worlds):
     fired = set()
     for baseline, table in worlds.values():
-        [whole] = evaluate_beside([baseline], table.to_batches(), tolerances={})
+        [whole] = results_of(scan_beside([baseline], table.to_batches()), tolerances={})
         fired |= {r.code for r in whole.records if r.status.value in ("FAILED", "WARNED")}
     assert len(fired) >= 6, fired
 
