@@ -135,7 +135,7 @@ def split(site):
 
 
 def pieces(site):
-    """Lay April out by ten files, the first of them empty of meaning but sealed."""
+    """Lay April out by ten files and a marker."""
     table = pq.read_table(site.month(4) / "flights.parquet")
     whole = site.root / "pieces"
     whole.mkdir()

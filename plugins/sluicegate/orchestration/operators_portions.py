@@ -91,7 +91,10 @@ class CutBatchOperator(_PortionOperator):
         from sluicegate.workflow.judging.portions import cut
 
         require_left(self.source, {name: getattr(self, name) for name in self.awaited})
-        digest = named_or_own(self, self.source, self.batch, home, context, run_of(context), at=at)
+        run = run_of(context)
+        digest = named_or_own(
+            self, self.source, self.batch, home=home, context=context, run=run, at=at
+        )
         case, store = self._case(home, context, at, digest), self._store(self.place)
         empty, found = cut(case, store, self.portions, self._signer(home, "gate"))
         pointer = {"source": self.source, "digest": str(case.batch.digest), "place": store.place}
