@@ -266,8 +266,8 @@ def test_mapped_tasks_count_and_the_gate_adds_up(played):
     [(uri, pointer)] = scene["events"]
     assert uri == "sluicegate://flights/"
     evidence = open_evidence(site.home, at=datetime.now(UTC))
-    [verdict] = evidence.ledger.find("verdict", "flights", Digest.parse(pointer["digest"]))
-    assert verdict.entry.envelope == pointer["verdict"]
+    verdicts = evidence.ledger.find("verdict", "flights", Digest.parse(pointer["digest"]))
+    assert pointer["verdict"] in [record.entry.envelope for record in verdicts]
 
 
 def test_months_in_a_row_that_are_blocked_are_one_mail_and_their_end_another(played):
