@@ -239,13 +239,25 @@ def test_path_is_templated_and_sealed_as_rendered(scenes, stage):
 
 def test_xcom_holds_pointers_only(scenes):
     for scene in scenes.values():
-        ours = {key: value for key, value in scene["xcoms"].items() if key != "paths.return_value"}
+        others = ("paths.", "cut.", "count.")
+        ours = {k: v for k, v in scene["xcoms"].items() if not k.startswith(others)}
         for key, value in ours.items():
             fields = {"source", "digest", "index" if "seal." in key else "verdict"}
             assert set(value) == fields, key
             assert all(len(text) <= 80 for text in value.values())
     assert set(scenes["passed"]["xcoms"]) == {"seal.return_value", "gate.return_value"}
     assert set(scenes["failed"]["xcoms"]) == {"seal.return_value"}
+
+
+def test_xcom_of_portions_says_where_tallies_lie_and_holds_none(scenes):
+    xcoms = scenes["portions"]["xcoms"]
+    found = {key: value for key, value in xcoms.items() if key.startswith(("cut.", "count."))}
+    assert found
+    for value in found.values():
+        for pointer in value if isinstance(value, list) else [value]:
+            told = {"place", "empty", "first", "end", "tally", "source", "digest"}
+            assert set(pointer) <= told
+            assert all(len(str(text)) <= 300 for text in pointer.values())
 
 
 def test_no_key_reaches_logs_or_airflows_database(played, stage):

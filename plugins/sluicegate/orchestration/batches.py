@@ -29,6 +29,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Tallies:
+    """What tasks counted of one batch.
+
+    Attributes:
+        digest: The batch.
+        place: Where the tallies lie.
+        locations: Of each.
+        conn_id: Airflow connection of their store; None for none.
+    """
+
+    digest: Digest
+    place: str
+    locations: list[str]
+    conn_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What one gate task judges.
 
@@ -37,14 +54,14 @@ class Asked:
         digest: The sealed batch; None for the newest of the source.
         parts: Source and digest of each partition; None for a batch without partitions.
         as_of: The day as of which to judge; None for now.
-        tallies: Place and location of each tally of the batch; None where the gate reads its rows.
+        tallies: What tasks counted of it; None where the gate reads its rows.
     """
 
     source: str
     digest: Digest | None
     parts: list[tuple[str, Digest]] | None
     as_of: datetime | None
-    tallies: tuple[str, list[str]] | None = None
+    tallies: Tallies | None = None
 
     def gate(
         self,
@@ -56,7 +73,6 @@ class Asked:
         conn_id: str | None,
         run: Mapping[str, str],
         at: datetime,
-        tally_conn_id: str | None = None,
     ) -> tuple[IssuedVerdict, SealedBatch]:
         """Judge it, and return the verdict and the batch.
 
@@ -68,17 +84,17 @@ class Asked:
             conn_id: Airflow connection of the store, if another than the batch was sealed by.
             run: DAG, run, task and map index of the gate.
             at: Aware UTC.
-            tally_conn_id: Airflow connection of the store of tallies.
         """
         from sluicegate.adapters.sources.connection import filesystem_of
-        from sluicegate.adapters.tally_store import TallyStore
         from sluicegate.workflow.judging.gate import gate_source
         from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
         tallies = None
         if self.tallies is not None:
-            place, locations = self.tallies
-            tallies = TallyStore.open(place, tally_conn_id), locations
+            from sluicegate.adapters.tally_store import TallyStore
+
+            store = TallyStore.open(self.tallies.place, self.tallies.conn_id)
+            tallies = store, self.tallies.locations
         return gate_source(
             home,
             self.source,
@@ -242,14 +258,13 @@ def parts_of(parts: Iterable[Any] | None) -> list[tuple[str, Digest]] | None:
     return None if parts is None else [_pointer(part) for part in parts]
 
 
-def tallies_of(
-    tallies: Iterable[Any] | None, source: str
-) -> tuple[Digest, tuple[str, list[str]]] | None:
-    """Return the batch whose tallies these are, their place and their locations.
+def tallies_of(tallies: Iterable[Any] | None, source: str, conn_id: str | None) -> Tallies | None:
+    """Return what tasks counted of one batch, as their pointers say.
 
     Args:
         tallies: What the tasks that counted portions returned; None for none.
         source: The source that the batch must belong to.
+        conn_id: Airflow connection of their store.
 
     Raises:
         ConfigError: One is no such output, or they are of several batches or places.
@@ -270,7 +285,7 @@ def tallies_of(
         raise ConfigError(
             "the tallies are of another source", locator="tallies", expected=source, got=named
         )
-    return digest, (place, [one["tally"] for one in found])
+    return Tallies(digest, place, [one["tally"] for one in found], conn_id)
 
 
 def judged_day(context: Mapping[str, Any]) -> datetime | None:

@@ -211,8 +211,7 @@ class TrainingGateOperator(_SluicegateOperator):
         self.conn_id = conn_id
         self.batch = batch
         self.parts = parts
-        self.tallies = tallies
-        self.tally_conn_id = tally_conn_id
+        self.tallies, self.tally_conn_id = tallies, tally_conn_id
         self.announce = announce
         self.awaited = awaited(batch=batch, parts=parts, tallies=tallies)
 
@@ -223,20 +222,12 @@ class TrainingGateOperator(_SluicegateOperator):
         require_left(self.source, {name: getattr(self, name) for name in self.awaited})
         policy, run = read_policy(home.policy), run_of(context)
         signers = GateSigners(self._signer(home, "gate"), self._signer(home, "ledger"))
-        counted, tallies = tallies_of(self.tallies, self.source) or (None, None)
-        digest = counted or named_or_own(
-            self, self.source, self.batch, home=home, context=context, run=run, at=at
-        )
+        tallies = tallies_of(self.tallies, self.source, self.tally_conn_id)
+        here: dict[str, Any] = {"home": home, "context": context, "run": run, "at": at}
+        digest = tallies.digest if tallies else named_or_own(self, self.source, self.batch, **here)
         asked = Asked(self.source, digest, parts_of(self.parts), judged_day(context), tallies)
         issued, batch = asked.gate(
-            home,
-            policy,
-            signers,
-            suite=self.suite,
-            conn_id=self.conn_id,
-            run=run,
-            at=at,
-            tally_conn_id=self.tally_conn_id,
+            home, policy, signers, suite=self.suite, conn_id=self.conn_id, run=run, at=at
         )
         self._verdict = verdict = issued.verdict
         pointer = {"source": batch.source, "digest": str(batch.digest)}

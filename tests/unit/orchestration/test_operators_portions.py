@@ -12,10 +12,10 @@ TALLY = {"source": "src", "digest": DIGEST, "place": "/tallies", "tally": "/tall
 
 
 def test_tallies_of_one_batch_name_it_and_where_they_lie():
-    digest, (place, locations) = tallies_of([TALLY, {**TALLY, "tally": "/tallies/b"}], "src")
-    assert (str(digest), place) == (DIGEST, "/tallies")
-    assert locations == ["/tallies/a", "/tallies/b"]
-    assert tallies_of(None, "src") is None
+    found = tallies_of([TALLY, {**TALLY, "tally": "/tallies/b"}], "src", "s3")
+    assert (str(found.digest), found.place, found.conn_id) == (DIGEST, "/tallies", "s3")
+    assert found.locations == ["/tallies/a", "/tallies/b"]
+    assert tallies_of(None, "src", None) is None
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_tallies_of_one_batch_name_it_and_where_they_lie():
 )
 def test_what_points_to_no_tallies_of_one_batch_is_refused(tallies):
     with pytest.raises(ConfigError):
-        tallies_of(tallies, "src")
+        tallies_of(tallies, "src", None)
 
 
 @pytest.mark.airflow
