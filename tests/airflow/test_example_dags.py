@@ -17,6 +17,7 @@ from tests.support.mail_server import mail_server, smtp_connection
 
 from sluicegate.attest.keys import read_signer
 from sluicegate.cli.demo.flights import FLIGHTS_SCHEMA
+from sluicegate.digest.algorithms import Digest
 from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 
@@ -103,6 +104,7 @@ def test_gate_example_names_a_suite_that_is_there():
 
 SCENES = [
     ("flights_partitions", {"conf": "parts"}),
+    ("flights_mapped", {"conf": "mapped"}),
     ("flights_features", {"conf": "out"}),
     ("flights_custody", {"conf": "quarantine"}),
     ("flights_custody", {"conf": "release"}),
@@ -129,6 +131,18 @@ def split(site):
         # No key in the name: that would be a column, which the baseline does not know.
         (whole / f"delivery-{number}").mkdir(parents=True)
         pq.write_table(part, whole / f"delivery-{number}" / "flights.parquet")
+    return whole
+
+
+def pieces(site):
+    """Lay April out by ten files and a marker."""
+    table = pq.read_table(site.month(4) / "flights.parquet")
+    whole = site.root / "pieces"
+    whole.mkdir()
+    (whole / "_SUCCESS").touch()
+    step = -(-table.num_rows // 10)
+    for number in range(10):
+        pq.write_table(table.slice(number * step, step), whole / f"{number}.parquet")
     return whole
 
 
@@ -172,6 +186,7 @@ def played(installed_python, folder, tmp_path_factory, make_layout):
     shutil.copytree(folder, layout.home / "dags")
     confs = {
         "parts": {"path": str(split(site))},
+        "mapped": {"path": str(pieces(site)), "place": str(root / "tallies")},
         "out": {"out": str(root / "features")},
         "quarantine": {"action": "quarantine", "reason": "the supplier was hacked"},
         "release": {"action": "release", "reason": "$(false) confirmed"},
@@ -237,6 +252,22 @@ def test_partitions_have_verdicts_of_their_own_and_the_month_a_joint_one(played)
     assert [uri for uri, _ in scene["events"]] == ["sluicegate://flights/"]
     ledger = open_evidence(site.home, at=datetime.now(UTC)).ledger
     assert len(list(ledger.find("verdict", "flights.part"))) == 2
+
+
+def test_mapped_tasks_count_and_the_gate_adds_up(played):
+    site, found, _ = played
+    scene = found["scenes"][1]
+    assert scene["states"] == {
+        "seal": ["success"],
+        "cut": ["success"],
+        "count": ["success"] * 8,
+        "gate": ["success"],
+    }, scene["log"][-3000:]
+    [(uri, pointer)] = scene["events"]
+    assert uri == "sluicegate://flights/"
+    evidence = open_evidence(site.home, at=datetime.now(UTC))
+    verdicts = evidence.ledger.find("verdict", "flights", Digest.parse(pointer["digest"]))
+    assert pointer["verdict"] in [record.entry.envelope for record in verdicts]
 
 
 def test_months_in_a_row_that_are_blocked_are_one_mail_and_their_end_another(played):

@@ -5,6 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from tests.support.hybrid_site import make_hybrid
 from tests.unit.workflow.conftest import Site, built_site, rows, write  # noqa: F401 - a fixture
@@ -70,6 +71,11 @@ def stage(built_site, tmp_path_factory):  # noqa: F811 - the fixture imported ab
     )
     sealed_before.seal(sealed_before.poisoned)
     stage.add("mapped", dag="mapped", batch="poisoned", later="clean")
+    for scene, later in (("portions", None), ("portions_edited", "clean")):
+        pieces = stage.add(scene, dag="portions", batch="pieces", later=later).root / "pieces"
+        pieces.mkdir()
+        for number in range(3):
+            pq.write_table(rows(2).slice(1000 * number, 1000), pieces / f"{number}.parquet")
     stage.add("loose_key").home.key("gate").chmod(0o644)
     return stage
 
@@ -114,6 +120,25 @@ def test_gate_that_names_no_batch_judges_what_its_own_run_sealed(scenes, scene):
     assert scenes[scene]["states"]["gate"] == ["failed", 1]
     assert "verdict FAILED" in scenes[scene]["log"]
     assert scenes[scene]["events"] == []
+
+
+def test_gate_adds_up_what_mapped_tasks_counted(scenes, stage):
+    scene = scenes["portions"]
+    (verdict,) = verdicts(stage.sites["portions"])
+    assert scene["states"] == {
+        **{name: ["success", 1] for name in ("seal", "cut", "edit", "gate")},
+        **{f"count[{number}]": ["success", 1] for number in range(3)},
+    }
+    assert [uri for uri, _ in scene["events"]] == ["sluicegate://src/"]
+    assert scene["events"][0][1]["verdict"] == verdict.entry.envelope
+
+
+def test_edited_tally_fails_the_gate_without_retry_and_leaves_no_verdict(scenes, stage):
+    scene = scenes["portions_edited"]
+    assert scene["states"]["gate"] == ["failed", 1]
+    assert "DIGEST_MISMATCH" in scene["log"]
+    assert scene["events"] == []
+    assert verdicts(stage.sites["portions_edited"]) == []
 
 
 def test_mapped_gate_that_names_no_batch_judges_what_its_own_index_sealed(scenes, stage):
@@ -214,13 +239,25 @@ def test_path_is_templated_and_sealed_as_rendered(scenes, stage):
 
 def test_xcom_holds_pointers_only(scenes):
     for scene in scenes.values():
-        ours = {key: value for key, value in scene["xcoms"].items() if key != "paths.return_value"}
+        others = ("paths.", "cut.", "count.")
+        ours = {k: v for k, v in scene["xcoms"].items() if not k.startswith(others)}
         for key, value in ours.items():
             fields = {"source", "digest", "index" if "seal." in key else "verdict"}
             assert set(value) == fields, key
             assert all(len(text) <= 80 for text in value.values())
     assert set(scenes["passed"]["xcoms"]) == {"seal.return_value", "gate.return_value"}
     assert set(scenes["failed"]["xcoms"]) == {"seal.return_value"}
+
+
+def test_xcom_of_portions_says_where_tallies_lie_and_holds_none(scenes):
+    xcoms = scenes["portions"]["xcoms"]
+    found = {key: value for key, value in xcoms.items() if key.startswith(("cut.", "count."))}
+    assert found
+    for value in found.values():
+        for pointer in value if isinstance(value, list) else [value]:
+            told = {"place", "empty", "first", "end", "tally", "source", "digest"}
+            assert set(pointer) <= told
+            assert all(len(str(text)) <= 300 for text in pointer.values())
 
 
 def test_no_key_reaches_logs_or_airflows_database(played, stage):

@@ -20,8 +20,10 @@ from sluicegate.attest.keys import Signer, load_signer
 from sluicegate.attest.predicates import seal_statement
 from sluicegate.attest.seal_form import read_seal
 from sluicegate.attest.statement import Statement
+from sluicegate.attest.tally import Against, TallyHead
 from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.digest.manifest import FileEntry, Manifest
+from sluicegate.digest.portions import Portion
 from sluicegate.gate.custody import Custody, CustodyChange, require_release
 from sluicegate.gate.policy import Mode
 from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
@@ -98,6 +100,13 @@ _TABLE = record_table(
     key=Key("id", "y"),
     cells=96,
 )
+_TALLY = TallyHead(
+    Against("flights", _MANIFEST.digest, (_DIGEST, _DIGEST), _DIGEST, "1"),
+    Portion(0, 1),
+    _MANIFEST.digest,
+    _DIGEST,
+    7,
+)
 _BELIEVED = load_certificates(AUTHORITY, locator="x")
 _RUNS = json.dumps(
     {
@@ -157,6 +166,11 @@ ATTEST = {
         dsse.sign(table_statement("flights", _MANIFEST, _TABLE).to_bytes(), _P256).to_bytes(),
     ),
     "private key": Target(lambda data: load_signer(data, locator="x"), _P256.private_pem()),
+    "head of a tally": Target(
+        lambda data: TallyHead.from_payload(data, locator="x"),
+        _TALLY.payload(),
+        lambda data: TallyHead.from_payload(data, locator="x").payload(),
+    ),
     "certificates": Target(
         lambda data: load_certificates(data, locator="x"), chain(MIDDLE_CERT, ROOT_CERT)
     ),

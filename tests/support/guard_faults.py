@@ -21,8 +21,8 @@ from sluicegate.gate.waiver import Waiver
 from sluicegate.ledger.entry import Entry
 from sluicegate.profiling.schema import BatchSchema
 from sluicegate.workflow.evidence.opening import read_trust
-from sluicegate.workflow.judging.gate import Evaluation, GateSigners, gate_source
-from sluicegate.workflow.judging.runners import evaluate_directly
+from sluicegate.workflow.judging.gate import GateSigners, gate_source
+from sluicegate.workflow.judging.runners import Evaluation, evaluate_directly
 from sluicegate.workflow.response.quarantine import quarantine_batch
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 

@@ -29,6 +29,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Tallies:
+    """What tasks counted of one batch.
+
+    Attributes:
+        digest: The batch.
+        place: Where the tallies lie.
+        locations: Of each.
+        conn_id: Airflow connection of their store; None for none.
+    """
+
+    digest: Digest
+    place: str
+    locations: list[str]
+    conn_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What one gate task judges.
 
@@ -37,12 +54,14 @@ class Asked:
         digest: The sealed batch; None for the newest of the source.
         parts: Source and digest of each partition; None for a batch without partitions.
         as_of: The day as of which to judge; None for now.
+        tallies: What tasks counted of it; None where the gate reads its rows.
     """
 
     source: str
     digest: Digest | None
     parts: list[tuple[str, Digest]] | None
     as_of: datetime | None
+    tallies: Tallies | None = None
 
     def gate(
         self,
@@ -70,6 +89,12 @@ class Asked:
         from sluicegate.workflow.judging.gate import gate_source
         from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
 
+        tallies = None
+        if self.tallies is not None:
+            from sluicegate.adapters.tally_store import TallyStore
+
+            store = TallyStore.open(self.tallies.place, self.tallies.conn_id)
+            tallies = store, self.tallies.locations
         return gate_source(
             home,
             self.source,
@@ -82,6 +107,7 @@ class Asked:
             as_of=self.as_of,
             parts=self.parts,
             policy=policy,
+            tallies=tallies,
         )
 
 
@@ -126,6 +152,37 @@ def own_batch(
     named = {str(digest) for name, digest in told if name == source}
     require_one(named, source)
     return Digest.parse(named.pop()) if named else None
+
+
+def named_or_own(
+    task: BaseOperator,
+    source: str,
+    batch: Any,
+    *,
+    home: SluiceHome,
+    context: Mapping[str, Any],
+    run: Mapping[str, str],
+    at: datetime,
+) -> Digest | None:
+    """Return the batch that a task names, or else the one that its run sealed.
+
+    Args:
+        task: It is running.
+        source: Its source.
+        batch: As `digest_of`.
+        home: Paths of the installation.
+        context: Airflow's task context.
+        run: DAG, run, task and map index of the task.
+        at: Aware UTC.
+
+    Returns:
+        None for the newest batch of the source.
+
+    Raises:
+        SluicegateError: As `digest_of` and `own_batch`.
+    """
+    told, before = sealed_before(task, context), task.upstream_task_ids
+    return digest_of(batch, source) or own_batch(home, source, run, before=before, told=told, at=at)
 
 
 def sealed_before(task: BaseOperator, context: Mapping[str, Any]) -> Iterator[tuple[str, Digest]]:
@@ -199,6 +256,36 @@ def parts_of(parts: Iterable[Any] | None) -> list[tuple[str, Digest]] | None:
         ConfigError: A part is not the output of a seal task.
     """
     return None if parts is None else [_pointer(part) for part in parts]
+
+
+def tallies_of(tallies: Iterable[Any] | None, source: str, conn_id: str | None) -> Tallies | None:
+    """Return what tasks counted of one batch, as their pointers say.
+
+    Args:
+        tallies: What the tasks that counted portions returned; None for none.
+        source: The source that the batch must belong to.
+        conn_id: Airflow connection of their store.
+
+    Raises:
+        ConfigError: One is no such output, or they are of several batches or places.
+    """
+    if tallies is None:
+        return None
+    found = list(tallies)
+    told = {(*_pointer(one), str(one.get("place"))) for one in found}
+    if len(told) != 1 or not all(isinstance(one.get("tally"), str) for one in found):
+        raise ConfigError(
+            "not the tallies of one batch",
+            locator="tallies",
+            expected="what the mapped CountPortionOperator returns",
+            got=f"{len(found)} values about {len(told)} batches and places",
+        )
+    [(named, digest, place)] = told
+    if named != source:
+        raise ConfigError(
+            "the tallies are of another source", locator="tallies", expected=source, got=named
+        )
+    return Tallies(digest, place, [one["tally"] for one in found], conn_id)
 
 
 def judged_day(context: Mapping[str, Any]) -> datetime | None:

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from airflow.sdk import BaseOperator
 
+from sluicegate.errors import ConfigError
 from sluicegate.orchestration.assets import announce, verified_asset
 from sluicegate.orchestration.batches import (
     Asked,
     awaited,
-    digest_of,
     judged_day,
-    own_batch,
+    named_or_own,
     parts_of,
     require_left,
-    sealed_before,
+    tallies_of,
 )
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.evidence.home import check_source_name
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from sluicegate.attest.keys import Signer
     from sluicegate.gate.verdict import Verdict
     from sluicegate.workflow.evidence.home import SluiceHome
+
+T = TypeVar("T")
 
 
 class _SluicegateOperator(BaseOperator):
@@ -48,7 +50,7 @@ class _SluicegateOperator(BaseOperator):
         super().__init__(**kwargs)
         self.source = check_source_name(source)
 
-    def execute(self, context: Mapping[str, Any]) -> dict[str, str]:
+    def execute(self, context: Mapping[str, Any]) -> Any:
         """Run, and map our errors to what Airflow should do about them.
 
         Raises:
@@ -57,14 +59,14 @@ class _SluicegateOperator(BaseOperator):
         """
         return self._mapped(lambda home, at: self._run(home, context, at))
 
-    def _mapped(self, step: Callable[[SluiceHome, datetime], dict[str, str]]) -> dict[str, str]:
+    def _mapped(self, step: Callable[[SluiceHome, datetime], T]) -> T:
         from sluicegate.orchestration.protecting.task_edge import mapped_errors
 
         at = datetime.now(UTC).replace(microsecond=0)
         with mapped_errors():
             return step(Settings.from_airflow(os.environ).home(), at)
 
-    def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
+    def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> Any:
         raise NotImplementedError
 
     def _signer(self, home: SluiceHome, role: str) -> Signer:
@@ -175,6 +177,9 @@ class TrainingGateOperator(_SluicegateOperator):
         batch: A seal task's output, or a digest; templated. When None, the batch that this run
             sealed, or the newest of the source if it sealed none.
         parts: Outputs of the seal tasks of the batch's partitions; templated.
+        tallies: Outputs of the tasks that counted the batch's portions (`CountPortionOperator`);
+            templated. With them no row is read here.
+        tally_conn_id: Airflow connection of the store of tallies.
         announce: Whether to emit the event; False for a partition.
         **kwargs: As for any operator. ``outlets`` holds ``verified_asset(source)`` too.
 
@@ -182,7 +187,7 @@ class TrainingGateOperator(_SluicegateOperator):
         Through XCom and the event's extra ``{source, digest, verdict}``: a pointer.
     """
 
-    template_fields: Sequence[str] = ("suite", "batch", "parts")
+    template_fields: Sequence[str] = ("suite", "batch", "parts", "tallies")
 
     def __init__(
         self,
@@ -192,9 +197,13 @@ class TrainingGateOperator(_SluicegateOperator):
         conn_id: str | None = None,
         batch: Any = None,
         parts: Any = None,
+        tallies: Any = None,
+        tally_conn_id: str | None = None,
         announce: bool = True,
         **kwargs: Any,
     ) -> None:
+        if suite is not None and tallies is not None:
+            raise ConfigError("a suite judges rows, and tallies hold none", locator="tallies")
         if announce:
             kwargs["outlets"] = [*kwargs.pop("outlets", []), verified_asset(source)]
         super().__init__(source=source, **kwargs)
@@ -202,8 +211,9 @@ class TrainingGateOperator(_SluicegateOperator):
         self.conn_id = conn_id
         self.batch = batch
         self.parts = parts
+        self.tallies, self.tally_conn_id = tallies, tally_conn_id
         self.announce = announce
-        self.awaited = awaited(batch=batch, parts=parts)
+        self.awaited = awaited(batch=batch, parts=parts, tallies=tallies)
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
         from sluicegate.adapters.policy_file import read_policy
@@ -212,10 +222,10 @@ class TrainingGateOperator(_SluicegateOperator):
         require_left(self.source, {name: getattr(self, name) for name in self.awaited})
         policy, run = read_policy(home.policy), run_of(context)
         signers = GateSigners(self._signer(home, "gate"), self._signer(home, "ledger"))
-        told, before = sealed_before(self, context), self.upstream_task_ids
-        named = digest_of(self.batch, self.source)
-        digest = named or own_batch(home, self.source, run, before=before, told=told, at=at)
-        asked = Asked(self.source, digest, parts_of(self.parts), judged_day(context))
+        tallies = tallies_of(self.tallies, self.source, self.tally_conn_id)
+        here: dict[str, Any] = {"home": home, "context": context, "run": run, "at": at}
+        digest = tallies.digest if tallies else named_or_own(self, self.source, self.batch, **here)
+        asked = Asked(self.source, digest, parts_of(self.parts), judged_day(context), tallies)
         issued, batch = asked.gate(
             home, policy, signers, suite=self.suite, conn_id=self.conn_id, run=run, at=at
         )

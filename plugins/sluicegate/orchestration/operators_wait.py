@@ -106,7 +106,7 @@ class WaitForVerdictOperator(_SluicegateOperator):
         self._known = pointer
         return pointer
 
-    def resume(self, context: Mapping[str, Any], event: object) -> dict[str, str]:
+    def resume(self, context: Mapping[str, Any], event: object) -> Any:
         """Check again: what the triggerer says is no evidence.
 
         Args:

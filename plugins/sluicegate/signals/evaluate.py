@@ -17,7 +17,7 @@ from sluicegate.signals.decision.tolerance import check_overrides
 from sluicegate.signals.labels.sequence import sequence_record
 from sluicegate.signals.registry import BY_CODE, FINDINGS, FLOORS
 from sluicegate.signals.rows import row_scores
-from sluicegate.signals.scan import Scan, scan_all
+from sluicegate.signals.scan import Scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -95,24 +95,20 @@ def evaluate(
     return _result(scan, tolerances, false_block_budget, rows=rows, history=history, naming=naming)
 
 
-def evaluate_beside(
-    baselines: Sequence[Baseline],
-    batches: Iterable[pa.RecordBatch],
+def results_of(
+    scans: Sequence[Scan],
     *,
     tolerances: Mapping[str, float],
     false_block_budget: float = 0.01,
     naming: ContributorNames = SHOWN,
-    threads: int = 1,
 ) -> list[CheckResult]:
-    """Judge a batch beside each of several baselines, in one pass and without scores of rows.
+    """Judge what was counted of a batch, in one pass or in parts that were merged; names no rows.
 
     Args:
-        baselines: What clean batches look like, each by itself.
-        batches: As `evaluate`; read once.
+        scans: Without rows, each beside a baseline of its own.
         tolerances: As `evaluate`.
         false_block_budget: Of each baseline, as `evaluate`.
         naming: As `evaluate`.
-        threads: As `evaluate`.
 
     Returns:
         What `evaluate` returns for each baseline.
@@ -120,11 +116,9 @@ def evaluate_beside(
     Raises:
         ConfigError: As `evaluate`.
 
-    Cost: one pass; counting for each baseline.
+    Cost: does not grow with the rows.
     """
     _require_sound(tolerances, false_block_budget)
-    scans = [Scan.start(baseline, keep_rows=False) for baseline in baselines]
-    scan_all(scans, batches, threads)
     return [
         _result(scan, tolerances, false_block_budget, rows=False, history=None, naming=naming)
         for scan in scans
@@ -207,4 +201,4 @@ def _suspicion(record: SignalRecord) -> float:
     return -math.log10(max(record.p_value, 1e-300)) * weight
 
 
-__all__ = ["CheckResult", "evaluate", "evaluate_beside"]
+__all__ = ["CheckResult", "evaluate", "results_of"]

@@ -6,6 +6,8 @@ import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+import pyarrow as pa
+
 from sluicegate.profiling.counts import Profile
 from sluicegate.profiling.layout import without_index
 from sluicegate.signals.ahead import chunks
@@ -17,8 +19,6 @@ from sluicegate.signals.registry import OF_BATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    import pyarrow as pa
 
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.chunk import Chunk
@@ -106,6 +106,37 @@ class Scan:
             [*self.ids, *other.ids],
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what was counted as plain JSON types, the same for equal counts; no kept rows."""
+        counters = {name: counter.to_json() for name, counter in self.counters.items()}
+        return {"profile": self.profile.to_json(), "counters": counters}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any], baseline: Baseline, columns: pa.Schema) -> Self:
+        """Read what `to_json` wrote.
+
+        Args:
+            value: Parsed JSON.
+            baseline: What it was counted against.
+            columns: Of the batch.
+
+        Raises:
+            ValueError: Not counted against this baseline; for some faults KeyError, TypeError,
+                IndexError or AttributeError instead.
+        """
+        start = cls.start(baseline, keep_rows=False)
+        if value.keys() != {"profile", "counters"}:
+            raise ValueError("a scan has other keys")
+        if value["counters"].keys() != start.counters.keys():
+            raise ValueError("counters are not those of the baseline")
+        read = {n: type(own).from_json(value["counters"][n]) for n, own in start.counters.items()}
+        # What has another shape than counters of this baseline does not merge with them.
+        counters = {name: own.merge(read[name]) for name, own in start.counters.items()}
+        profile = Profile.from_json(value["profile"], baseline.layout)
+        none = pa.RecordBatch.from_arrays([pa.nulls(0, c.type) for c in columns], schema=columns)
+        fields = without_index(baseline.layout.projected(none).schema)
+        return cls(start.plan, profile, counters, fields=fields)
+
     def comparison(self, overrides: Mapping[str, float], naming: ContributorNames) -> Comparison:
         """Return the batch beside its baseline.
 
@@ -137,3 +168,20 @@ def scan_all(scans: Sequence[Scan], batches: Iterable[pa.RecordBatch], threads: 
     for chunk in chunks([scan.plan for scan in scans], batches, threads):
         next(turns).add(chunk)
         del chunk  # or it lives until the next one is there
+
+
+def scan_beside(
+    baselines: Sequence[Baseline], batches: Iterable[pa.RecordBatch], threads: int = 1
+) -> list[Scan]:
+    """Count a batch beside each of several baselines, in one pass and without keeping rows.
+
+    Args:
+        baselines: What clean batches look like, each by itself.
+        batches: The rows; read once.
+        threads: As `Scan.update_all`.
+
+    Cost: one pass; counting for each baseline.
+    """
+    scans = [Scan.start(baseline, keep_rows=False) for baseline in baselines]
+    scan_all(scans, batches, threads)
+    return scans

@@ -6,6 +6,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param, task, task_group
 
 from sluicegate.orchestration.operators import SealSourceOperator, TrainingGateOperator
+from sluicegate.orchestration.operators_portions import CountPortionOperator, CutBatchOperator
 
 RETRIES = {"retries": 3, "retry_delay": timedelta(0)}
 
@@ -56,3 +57,30 @@ with DAG("mapped", schedule=None, params={"path": Param(type="string"), "later":
         seal >> TrainingGateOperator(task_id="gate", source="src")
 
     part.expand(path=paths())
+
+
+@task
+def edit(tallies, params=None):
+    """Change one byte of a tally, if the scene says so."""
+    from pathlib import Path
+
+    if params["later"]:
+        place = Path(next(iter(tallies))["tally"])
+        data = place.read_bytes()
+        place.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+with DAG(
+    "portions",
+    schedule=None,
+    default_args=RETRIES,
+    params={"path": Param(type="string"), "later": Param(None)},
+):
+    seal = SealSourceOperator(task_id="seal", source="src", path="{{ params.path }}")
+    cut = CutBatchOperator(
+        task_id="cut", source="src", portions=4, place="{{ params.path }}-tallies"
+    )
+    count = CountPortionOperator.partial(task_id="count", source="src").expand(portion=cut.output)
+    gate = TrainingGateOperator(task_id="gate", source="src", tallies=count.output)
+    seal >> cut
+    edit(count.output) >> gate

@@ -18,8 +18,8 @@ from tests.unit.signals.test_uniform import rows as some_rows
 from sluicegate.signals.ahead import MAX_THREADS, chunks
 from sluicegate.signals.baseline.build import build_baseline
 from sluicegate.signals.chunk import Plan
-from sluicegate.signals.evaluate import evaluate, evaluate_beside
-from sluicegate.signals.scan import Scan
+from sluicegate.signals.evaluate import evaluate, results_of
+from sluicegate.signals.scan import Scan, scan_beside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -133,7 +133,7 @@ def test_no_rows_need_no_threads(baseline, batch):
 def test_baselines_beside_each_other_find_what_each_finds_alone(
     baseline, other, batch, cuts, threads
 ):
-    both = evaluate_beside([baseline, other], pieces(batch, cuts), tolerances={}, threads=threads)
+    both = results_of(scan_beside([baseline, other], pieces(batch, cuts), threads), tolerances={})
     alone = [evaluate(one, [batch], tolerances={}, rows=False) for one in (baseline, other)]
     assert [repr(found.records) for found in both] == [repr(found.records) for found in alone]
     assert both[0].records != both[1].records

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy import Policy
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.workflow.evidence.verified import Evidence
-    from sluicegate.workflow.judging.gate import Evaluation
+    from sluicegate.workflow.judging.runners import Evaluation
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from sluicegate.errors import DigestMismatch
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.evidence.folder import export_folder
 from sluicegate.workflow.evidence.opening import read_trust
-from sluicegate.workflow.judging.gate import _is_among
+from sluicegate.workflow.judging.case import _is_among
 from sluicegate.workflow.sealing.seal import seal_into_ledger
 from sluicegate.workflow.verification.verify import verify_folder
 

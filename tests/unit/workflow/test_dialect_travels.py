@@ -24,7 +24,7 @@ from sluicegate.workflow.auditing.uses import Asked, uses_of
 from sluicegate.workflow.baselines.promotion import propose
 from sluicegate.workflow.baselines.signed import write_baseline
 from sluicegate.workflow.baselines.unsigned import read_baseline
-from sluicegate.workflow.judging import gate
+from sluicegate.workflow.judging import case
 from sluicegate.workflow.judging.check import check
 from sluicegate.workflow.sealing.sealed_rows import batch_table, judged_dialect
 
@@ -140,7 +140,7 @@ def test_verdict_that_says_nothing_is_read_as_it_was_judged(site, monkeypatch): 
     build(site, *DECLARED["words for missing"])
     site.seal(put(site.root / "batch", of(2), dashes))
     with monkeypatch.context() as old:
-        old.setattr(gate, "_dialect", lambda *_: UNDECLARED)
+        old.setattr(case, "_dialect", lambda *_: UNDECLARED)
         verdict = site.gate()[0].verdict
     assert verdict.csv == UNDECLARED
     if verdict.result is Status.PASSED:
@@ -152,9 +152,9 @@ def test_baselines_that_read_otherwise_judge_nothing_together():
         return SimpleNamespace(baseline=SimpleNamespace(schema=schema_of(section)))
 
     both = {Lane.ANCHORED: lane({"missing": ["-"]}), Lane.ROLLING: lane({"missing": ["-"]})}
-    assert gate._dialect(both, "src").missing == ("-",)
+    assert case._dialect(both, "src").missing == ("-",)
     with pytest.raises(ConfigError, match="rolling baseline reads CSV otherwise"):
-        gate._dialect({**both, Lane.ROLLING: lane({})}, "src")
+        case._dialect({**both, Lane.ROLLING: lane({})}, "src")
 
 
 def test_promotion_reads_a_batch_as_its_verdict_did(judged):

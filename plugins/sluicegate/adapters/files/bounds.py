@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from sluicegate.adapters.files.parquet_footer import declared_values
@@ -123,6 +123,29 @@ class Meter:
             self.n_bytes += batch.nbytes
             self._require(self.n_rows, self.n_bytes, self.locator, expands=False)
             yield batch
+
+    def plus(self, other: Meter) -> Meter:
+        """Return what both counted together.
+
+        Raises:
+            UnreadableData: A limit is exceeded.
+        """
+        both = replace(
+            self,
+            n_rows=self.n_rows + other.n_rows,
+            n_bytes=self.n_bytes + other.n_bytes,
+            on_disk=self.on_disk + other.on_disk,
+        )
+        both.require()
+        return both
+
+    def require(self) -> None:
+        """Return if what was counted is within the limits.
+
+        Raises:
+            UnreadableData: A limit is exceeded.
+        """
+        self._require(self.n_rows, self.n_bytes, self.locator)
 
     def _require(self, n_rows: int, n_bytes: int, name: str, *, expands: bool = True) -> None:
         limits = self.limits

@@ -70,6 +70,8 @@ class TableFiles:
         dialect: How CSV files are written, and types of columns of CSV and JSON lines, where
             somebody declared them.
         columns: The only columns that are wanted, in this order; None for all.
+        schema: Columns of all files, where these are some of a batch and somebody looked at all of
+            them. Who puts the parts together asks whether the rows needed them (`seen`).
     """
 
     locator: str = ""
@@ -77,6 +79,7 @@ class TableFiles:
     unjudged: list[Unjudged] | None = None
     dialect: CsvDialect = UNDECLARED
     columns: Sequence[str] | None = None
+    schema: pa.Schema | None = None
     _meter: Meter = field(init=False)
     _surveyed: pa.Schema | None = field(init=False, default=None)
     _kept: KeptRows = field(init=False, default_factory=KeptRows)
@@ -85,6 +88,17 @@ class TableFiles:
 
     def __post_init__(self) -> None:
         self._meter = Meter(self.limits, self.locator)
+        self._surveyed = self.schema
+
+    @property
+    def seen(self) -> pa.Schema | None:
+        """Columns that the files read so far have in common; None before the first row."""
+        return self._seen.schema
+
+    @property
+    def meter(self) -> Meter:
+        """What was decoded so far."""
+        return self._meter
 
     def stream(
         self, names: Sequence[str], *, look: Opener, read: Opener
@@ -113,7 +127,7 @@ class TableFiles:
             than 64 MiB decoded waits on private disk.
         """
         try:
-            if len(names) > 1:
+            if len(names) > 1 and self.schema is None:
                 self._survey(names, look, read)
             for name in names:
                 if name in self._kept:
@@ -125,7 +139,25 @@ class TableFiles:
         finally:
             self._kept.close()
 
-    def _survey(self, names: Iterable[str], look: Opener, read: Opener) -> None:
+    def survey(self, names: Sequence[str], *, look: Opener, read: Opener) -> pa.Schema | None:
+        """Return the columns that all files have in common; None for no row.
+
+        Args:
+            names: As `stream`.
+            look: As `stream`.
+            read: As `stream`.
+
+        Raises:
+            UnreadableData: As `stream`.
+
+        Cost: a look at each file of Parquet, and one read of each file of text.
+        """
+        self._survey(names, look, read, keep=False)
+        return self._surveyed
+
+    def _survey(
+        self, names: Iterable[str], look: Opener, read: Opener, *, keep: bool = True
+    ) -> None:
         common = CommonSchema()
         for name in names:
             where, rows = self._where(name), None
@@ -140,7 +172,7 @@ class TableFiles:
                     schemas = [batch.schema for batch in rows]
             for schema in schemas:
                 common.add(self._wanted(schema_with_partitions(schema, name)), where)
-            if rows is not None:
+            if rows is not None and keep:
                 self._read.append(where)
                 self._kept.put(name, rows)  # a full disk is no fault of the file
         self._surveyed = common.schema
@@ -292,6 +324,8 @@ class TableFiles:
         Raises:
             UnreadableData: It had none, or no file that a reader knows, or files changed.
         """
+        if self.schema is not None:
+            return
         if self._surveyed is not None and not self._surveyed.equals(self._seen.schema):
             raise UnreadableData(
                 "files have other columns than a moment before",

@@ -13,7 +13,10 @@ from typing import Any, Final
 
 OPERATORS_MODULE: Final = "sluicegate.orchestration.operators"
 OUR_MODULES: Final = frozenset(
-    {OPERATORS_MODULE, *(f"{OPERATORS_MODULE}_{name}" for name in ("rollback", "wait", "waiver"))}
+    {
+        OPERATORS_MODULE,
+        *(f"{OPERATORS_MODULE}_{name}" for name in ("portions", "rollback", "wait", "waiver")),
+    }
 )
 """Modules of the operators that run before there is a verdict."""
 

@@ -44,6 +44,7 @@ PRELOADS: Final = {
         "sluicegate.workflow.admission.stopped",
         "sluicegate.workflow.evidence.kept_findings",
         "sluicegate.workflow.evidence.large",
+        "sluicegate.workflow.judging.gate",
         "sluicegate.workflow.judging.runners",
         "sluicegate.workflow.sealing.own_batch",
         "sluicegate.workflow.sealing.seal",

@@ -32,6 +32,7 @@ Positions = NDArray[np.float32]
 _RIDGE = 0.02
 _TOGETHER = 64  # columns whose scatter is known; more are taken in runs, and a row costs as much
 _SLICE = 1 << 12  # rows that stay in a processor's cache
+_BLOCK = 64  # rows, several times what a processor multiplies at once
 _CAP = 50.0  # of one column: a single absurd value is enough, more adds nothing
 
 
@@ -118,8 +119,13 @@ class Scatter:
             whiten = np.linalg.inv(np.linalg.cholesky(self.matrix[np.ix_(own, own)]))
             for start in range(0, out.size, _SLICE):
                 rows = slice(start, start + _SLICE)
-                part = whiten @ positions[own, rows].astype(np.float64)
-                out[rows] = np.einsum("ij,ij->j", part, part)
+                found = positions[own, rows]
+                n_rows = found.shape[1]
+                # A product of few rows is added up in another order: full blocks have one order.
+                blocks = np.zeros((len(own), -(-n_rows // _BLOCK) * _BLOCK))
+                blocks[:, :n_rows] = found
+                part = whiten @ blocks
+                out[rows] = np.einsum("ij,ij->j", part, part)[:n_rows]
         return out
 
     def to_json(self) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import pyarrow as pa
 
 from sluicegate.signals.contributors.names import SHOWN, ContributorNames
+from sluicegate.signals.counting import natural, optional_name
 from sluicegate.signals.decision.record import CONTRIBUTOR_LIMIT, Family, SignalRecord, Status
 
 if TYPE_CHECKING:
@@ -35,26 +36,29 @@ class LimitCounts:
 
     Memory grows with contributors, times classes and periods where those have a limit.
 
-    Args:
+    Attributes:
         schema: Roles of the columns.
         limits: From the policy.
         naming: What contributors are called.
+        rows: Rows by contributor, in the order in which they came.
+        groups: The same within each class or period, by the limit that asks.
+        missing: Limits of which a column was missing; "" for the contributor.
     """
 
     schema: BatchSchema
     limits: ContributorLimits
     naming: ContributorNames = SHOWN
-    _rows: Counter[_Name] = field(default_factory=Counter)
-    _groups: dict[str, _Groups] = field(default_factory=dict)
-    _missing: set[str] = field(default_factory=set)
+    rows: Counter[_Name] = field(default_factory=Counter)
+    groups: dict[str, _Groups] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
 
     def update(self, rows: pa.Table | pa.RecordBatch) -> None:
         """Count rows; a column that is missing once could not be judged."""
         names = _column(rows, self.schema.contributor)
         if names is None:
-            self._missing.add("")
+            self.missing.add("")
             return
-        self._rows.update(names)
+        self.rows.update(names)
         if self.limits.max_class_share is not None:
             self._group("max_class_share", names, _column(rows, self.schema.label))
         if self.limits.max_period_share is not None:
@@ -62,22 +66,61 @@ class LimitCounts:
 
     def _group(self, limit: str, names: list[_Name], groups: list[_Name] | None) -> None:
         if groups is None:
-            self._missing.add(limit)
+            self.missing.add(limit)
             return
-        counts = self._groups.setdefault(limit, {})
+        counts = self.groups.setdefault(limit, {})
         for name, group in zip(names, groups, strict=True):
             counts.setdefault(group, Counter())[name] += 1
 
+    def merge(self, other: Self) -> Self:
+        """Return the counts of both sets of rows; the other's rows come after the own."""
+        both = type(self)(self.schema, self.limits, self.naming)
+        for part in (self, other):
+            # In the order in which names came, which decides between those that delivered as much.
+            both.rows.update(part.rows)
+            both.missing |= part.missing
+            for limit, groups in part.groups.items():
+                own = both.groups.setdefault(limit, {})
+                for group, counts in groups.items():
+                    own.setdefault(group, Counter()).update(counts)
+        return both
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types; names in the order in which they came."""
+        return {
+            "rows": list(map(list, self.rows.items())),
+            "groups": {
+                limit: [[group, list(map(list, counts.items()))] for group, counts in own.items()]
+                for limit, own in self.groups.items()
+            },
+            "missing": sorted(self.missing),
+        }
+
+    def read(self, value: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote of counts with the schema and limits of these.
+
+        Raises:
+            ValueError: Not what `to_json` wrote; for some faults KeyError or TypeError instead.
+        """
+        found = type(self)(self.schema, self.limits, self.naming)
+        found.rows = _read_counts(value["rows"])
+        for limit, own in value["groups"].items():
+            found.groups[str(limit)] = {
+                optional_name(group): _read_counts(counts) for group, counts in own
+            }
+        found.missing = {str(limit) for limit in value["missing"]}
+        return found
+
     def records(self, known: Collection[str]) -> tuple[SignalRecord, ...]:
         """Hold what was counted against the limits; see `limit_records`."""
-        if "" in self._missing:
+        if "" in self.missing:
             return (_record("", Status.NOT_EVALUATED, "the batch has no contributor column"),)
         limits, records = self.limits, [_record("", Status.PASSED, "")]
         if limits.max_share is not None:
-            records.append(self._largest("max_share", self._rows, limits.max_share, "the rows"))
+            records.append(self._largest("max_share", self.rows, limits.max_share, "the rows"))
         if limits.max_new_share is not None:
-            total = self._rows.total()
-            new = total - sum(n for name, n in self._rows.items() if name in known)
+            total = self.rows.total()
+            new = total - sum(n for name, n in self.rows.items() if name in known)
             share = new / max(total, 1)
             text = f"contributors that the baseline does not know delivered {share:.1%} of the rows"
             records.append(_limited("max_new_share", share, limits.max_new_share, text))
@@ -86,7 +129,7 @@ class LimitCounts:
             ("max_period_share", limits.max_period_share, "period"),
         ):
             if most is not None:
-                groups = None if limit in self._missing else self._groups.get(limit, {})
+                groups = None if limit in self.missing else self.groups.get(limit, {})
                 records.append(self._largest_of_groups(limit, groups, most, what))
         return tuple(records)
 
@@ -204,6 +247,10 @@ def _record(
         tolerance=tolerance,
         message=message,
     )
+
+
+def _read_counts(value: Any) -> Counter[_Name]:
+    return Counter({optional_name(name): natural(n_rows) for name, n_rows in value})
 
 
 def _column(table: pa.Table | pa.RecordBatch, name: str | None) -> list[_Name] | None:

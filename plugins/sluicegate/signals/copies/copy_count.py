@@ -13,6 +13,7 @@ from sluicegate.profiling.distinct import KEPT, Distinct
 from sluicegate.profiling.fingerprints import N_TABLES
 from sluicegate.profiling.packed import pack, unpack
 from sluicegate.signals.chunk import prints_of
+from sluicegate.signals.copies.golden import matches
 from sluicegate.signals.counting import Counter, Counting, natural
 from sluicegate.signals.decision.budget import prediction_bound
 from sluicegate.signals.learning import MIN_BLOCK_ROWS, key_columns
@@ -124,7 +125,7 @@ def read_distinct(value: Mapping[str, Any]) -> Distinct:
         raise ValueError("size of a table of fingerprints is malformed")
     if (values[1:] <= values[:-1]).any() or (repeated[1:] <= repeated[:-1]).any():
         raise ValueError("fingerprints are not in order")
-    if (times <= 0).any() or not np.isin(repeated, values).all():
+    if (times <= 0).any() or not matches(repeated, values).all():
         raise ValueError("counts of fingerprints are malformed")
     found = Distinct(limit, level)
     found.add(values)

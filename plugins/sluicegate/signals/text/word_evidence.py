@@ -139,7 +139,9 @@ def _facts(scores: DocScores, class_index: NDArray[np.intp], order: Floats) -> t
     root = np.sqrt(scores.n_words + 1.0)
     both = np.sort(scores.speaking, axis=0)[-2] / root
     terms, strange = _neighbours(scores)
-    salad = np.where(scores.n_pairs >= _MIN_PAIRS, (strange - terms @ order) * root, _LEAST)
+    # Not a product of matrices, which adds up few documents in another order than many.
+    usual = sum(weight * term for weight, term in zip(order, terms.T, strict=True))
+    salad = np.where(scores.n_pairs >= _MIN_PAIRS, (strange - usual) * root, _LEAST)
     return against, both, salad
 
 

@@ -2,64 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluicegate import __version__
-from sluicegate.adapters.policy_file import read_policy
 from sluicegate.attest import dsse
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
-from sluicegate.digest.algorithms import Digest, files_under, sha256_bytes
+from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.canonical import dumps
-from sluicegate.errors import ConfigError, EvidenceMissing
-from sluicegate.gate.judgement import Compared, asks, judge, require_usable
+from sluicegate.gate.judgement import Compared, asks, judge
 from sluicegate.gate.pool import both
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF, Verdict, test_result_statement
 from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.record import SEQUENCE
-from sluicegate.workflow.admission.freshness import require_fresh_seal
-from sluicegate.workflow.baselines.in_force import baselines_in_force
-from sluicegate.workflow.evidence.opening import open_evidence
+from sluicegate.workflow.judging.case import open_case
 from sluicegate.workflow.judging.over_time import sequence_records
-from sluicegate.workflow.judging.partitions import Part, part_records
+from sluicegate.workflow.judging.partitions import part_records
 from sluicegate.workflow.judging.pooling import gather, left_by
+from sluicegate.workflow.judging.portions import joined
 from sluicegate.workflow.judging.reruns import same_verdict
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
-from sluicegate.workflow.sealing.sealed_rows import batch_rows, files_of
+from sluicegate.workflow.sealing.sealed_rows import batch_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
     import pyarrow as pa
 
     from sluicegate.adapters.files.formats import Unjudged
+    from sluicegate.adapters.tally_store import TallyStore
     from sluicegate.attest.keys import Signer
+    from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.judgement import Judgement
     from sluicegate.gate.policy import Policy
     from sluicegate.gate.pool import Pool
     from sluicegate.gate.verdict import Reason
-    from sluicegate.profiling.csv_dialect import CsvDialect
-    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.workflow.baselines.signed import SignedBaseline
     from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
-    from sluicegate.workflow.evidence.verified import Evidence
+    from sluicegate.workflow.judging.case import Case
+    from sluicegate.workflow.judging.partitions import Part
     from sluicegate.workflow.judging.pooling import Gathered
+    from sluicegate.workflow.judging.runners import Runner
+    from sluicegate.workflow.judging.tally import Tally
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What a runner found: the records, and the digest of the list of signals it evaluated."""
-
-    records: tuple[SignalRecord, ...]
-    suite: Digest
-
-
-Runner = Callable[["Iterable[pa.RecordBatch]", "Sequence[Baseline]", "Policy"], "list[Evaluation]"]
-"""Reads the rows once, and returns what it found beside each baseline."""
+Tallies = tuple["TallyStore", "Sequence[str]"]
+"""Where the tallies of a batch lie, and the location of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +77,7 @@ def gate_source(
     as_of: datetime | None = None,
     parts: Sequence[Part] | None = None,
     policy: Policy | None = None,
+    tallies: Tallies | None = None,
 ) -> tuple[IssuedVerdict, SealedBatch]:
     """Judge a sealed batch of a source, sign the verdict and append it.
 
@@ -99,6 +94,8 @@ def gate_source(
         parts: Partitions that the batch consists of; each needs a verdict of its own.
         policy: What the policy file says, all sources; read here when None. Whoever acts on the
             verdict reads it before, so that judging and acting go by one reading.
+        tallies: Where portions of the batch were counted; then no row is read here, and the
+            verdict is the same to the byte.
 
     Returns:
         The verdict, whatever it says, and the batch it is about. If the same task of the same run
@@ -112,26 +109,22 @@ def gate_source(
         kept, and two signatures. For a batch of fewer than `MIN_ROWS` rows also `gather`, and the
         profile of up to some 250 rows; twice if they fail.
     """
-    rules = read_policy(home.policy) if policy is None else policy
-    policy = rules.for_source(source)
-    require_usable(policy)
-    evidence = open_evidence(home, at=at, ledger_signer=signers.ledger)
-    if digest is None:
-        batch = evidence.latest_seal(source, at=at)
-    else:
-        batch = evidence.seal_of(source, digest, at=at)
-    then = at if as_of is None else min(as_of, at)
-    baselines = baselines_in_force(home, evidence, source, at=at, as_of=then)
-    _refuse_own(batch, baselines, source, filesystem)
-    _require_fresh(evidence, batch, baselines, policy, at=at, then=then)
-    unjudged: list[Unjudged] = []
-    dialect = _dialect(baselines, source)
-    first = baselines[Lane.ANCHORED]
-    counted = _Counted(
-        batch_rows(batch, filesystem, dialect=dialect, limits=policy.limits, unjudged=unjudged),
-        first,
-        policy,
+    case = open_case(
+        home,
+        source,
+        at=at,
+        as_of=as_of,
+        digest=digest,
+        policy=policy,
+        filesystem=filesystem,
+        ledger_signer=signers.ledger,
     )
+    evidence, batch, baselines, policy = case.evidence, case.batch, case.signed, case.policy
+    first = case.anchored
+    counted: _Counted | Tally = _Counted(case)
+    # A batch of few rows is judged as rows: pooling needs them.
+    if tallies is not None and (tally := joined(case, *tallies)).n_rows >= MIN_ROWS:
+        counted, runner = tally, tally.evaluate
     gathered = None
     if (few := counted.few()) is not None:
         gathered = gather(
@@ -140,17 +133,17 @@ def gate_source(
             batch,
             few,
             anchored=first.baseline.digest,
-            is_input=lambda b: any(_is_among(b, s.inputs, filesystem) for s in baselines.values()),
+            is_input=case.stands_behind,
             row_id=first.baseline.schema.id,
             at=at,
             filesystem=filesystem,
-            dialect=dialect,
+            dialect=case.dialect,
         )
     compared, suite = _compare(runner, counted.rows(), baselines, policy, gathered)
-    alone = [*unjudged_records(unjudged), *column_records(first.baseline, counted.schema)]
+    alone = [*unjudged_records(counted.unjudged), *column_records(first.baseline, counted.schema)]
     alone += counted.limits()
     if parts is not None:
-        alone += part_records(evidence, rules, batch, parts, at=at, filesystem=filesystem)
+        alone += part_records(evidence, case.rules, batch, parts, at=at, filesystem=filesystem)
     if asks(policy, SEQUENCE):
         anchored, own = first.baseline.digest, compared[0].records
         alone += sequence_records(
@@ -161,14 +154,14 @@ def gate_source(
             own,
             pool=None if gathered is None else gathered.pool,
             at=at,
-            then=then,
+            then=case.then,
         )
     judged = judge(policy, compared, alone)
-    if then < at:
-        run = {**run, AS_OF: format_timestamp(then)}
+    if case.then < at:
+        run = {**run, AS_OF: format_timestamp(case.then)}
     verdict = _verdict(batch, baselines, policy, judged, suite, at=at, run=run)
     if batch.table is None:
-        verdict = replace(verdict, csv=dialect)
+        verdict = replace(verdict, csv=case.dialect)
     if gathered is not None:
         pool = _judged_pool(gathered, judged, runner, baselines, policy)
         verdict = replace(verdict, pool=pool)
@@ -182,71 +175,6 @@ def gate_source(
     used = [("baseline", baselines[lane].envelope) for lane in reversed(Lane) if lane in baselines]
     evidence.append(source, batch.digest, [*used, *envelopes])
     return evidence.verdict_of(source, batch.digest, at=at), batch
-
-
-def _refuse_own(
-    batch: SealedBatch, baselines: Mapping[Lane, SignedBaseline], source: str, filesystem: Any
-) -> None:
-    """Refuse a batch that a baseline was built from."""
-    for lane, baseline in baselines.items():
-        if _is_among(batch, baseline.inputs, filesystem):
-            raise ConfigError(
-                f"the batch is part of the {lane} baseline that would judge it",
-                locator=f"{source}@{batch.digest.short}",
-                next_step="Judge it against a baseline built from other batches.",
-            )
-
-
-def _dialect(baselines: Mapping[Lane, SignedBaseline], source: str) -> CsvDialect:
-    """Return how the baselines read CSV: one way, for a batch is read once."""
-    declared = {lane: signed.baseline.schema.csv for lane, signed in baselines.items()}
-    if len(set(declared.values())) > 1:
-        raise ConfigError(
-            "the rolling baseline reads CSV otherwise than the anchored one",
-            locator=f"{source}: section csv of the schemas",
-            next_step="Build both with the same section csv, and run the gate again.",
-        )
-    return declared[Lane.ANCHORED]
-
-
-def _require_fresh(
-    evidence: Evidence,
-    batch: SealedBatch,
-    baselines: Mapping[Lane, SignedBaseline],
-    policy: Policy,
-    *,
-    at: datetime,
-    then: datetime,
-) -> None:
-    where = f"{batch.source}@{batch.digest.short}"
-    if missing := sorted(lane for lane in policy.promoted if not _is_promoted(baselines, lane)):
-        raise EvidenceMissing(
-            f"the policy asks for a promoted {missing[0]} baseline",
-            locator=where,
-            next_step="Promote one with `sluicegate baseline promote`.",
-        )
-    require_fresh_seal(evidence, policy, batch.source, batch.digest, at=at)
-    if policy.freshness is not None:
-        built = (signed.baseline.created for signed in baselines.values())
-        # The first baseline also judges what is older than itself.
-        then = min(at, max(then, *(signed.baseline.created for signed in baselines.values())))
-        policy.freshness.require_baselines(built, at=then, locator=where)
-
-
-def _is_promoted(baselines: Mapping[Lane, SignedBaseline], lane: Lane) -> bool:
-    return lane in baselines and baselines[lane].promoted
-
-
-def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bool:
-    """Return whether a baseline was built from a batch, even if they were hashed differently."""
-    if str(batch.digest) in inputs:
-        return True
-    named = {name.partition(":")[0] for name in inputs} - {batch.digest.algorithm}
-    others = [algorithm for name in sorted(named) if (algorithm := files_under(name))]
-    if batch.table is not None or not others:
-        return False
-    data = files_of(batch, filesystem)
-    return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
 
 
 def _compare(
@@ -300,18 +228,19 @@ def _judged_pool(
 class _Counted:
     """The rows of a batch, which are read once: what the gate itself counts while they pass by."""
 
-    def __init__(
-        self, rows: Iterator[pa.RecordBatch], anchored: SignedBaseline, policy: Policy
-    ) -> None:
+    def __init__(self, case: Case) -> None:
         self.schema: pa.Schema | None = None
-        self._rows = rows
+        self.unjudged: list[Unjudged] = []
+        self._rows = batch_rows(
+            case.batch,
+            case.filesystem,
+            dialect=case.dialect,
+            limits=case.policy.limits,
+            unjudged=self.unjudged,
+        )
         self._held: list[pa.RecordBatch] = []
-        self._known, self._counts = anchored.baseline.known_contributors, None
-        if policy.contributors is not None:
-            from sluicegate.signals.contributors.limits import LimitCounts
-
-            schema = anchored.baseline.schema
-            self._counts = LimitCounts(schema, policy.contributors, policy.naming)
+        self._known = case.anchored.baseline.known_contributors
+        self._counts = case.limit_counts()
 
     def few(self) -> pa.Table | None:
         """Return all rows if they are too few to be judged alone; None for more, not yet read."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.canonical import dumps
-from sluicegate.workflow.judging.gate import Evaluation, Runner
 from sluicegate.workflow.judging.threads import threads_for
 
 if TYPE_CHECKING:
@@ -16,8 +17,23 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.policy import Policy
     from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.scan import Scan
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What a runner found: the records, and the digest of the list of signals it evaluated."""
+
+    records: tuple[SignalRecord, ...]
+    suite: Digest
+
+
+Runner = Callable[["Iterable[pa.RecordBatch]", "Sequence[Baseline]", "Policy"], "list[Evaluation]"]
+"""Reads the rows once, and returns what it found beside each baseline."""
 
 _ROWS: Final = 65_536  # at once, so that what is computed of them stays small
 
@@ -34,19 +50,43 @@ def evaluate_directly(
 
     Cost: one pass, and memory that does not grow with it.
     """
-    from sluicegate.signals.evaluate import evaluate_beside
+    return evaluate_scans(count_beside(batches, baselines), policy)
+
+
+def count_beside(batches: Iterable[pa.RecordBatch], baselines: Sequence[Baseline]) -> list[Scan]:
+    """Count rows beside each baseline.
+
+    Args:
+        batches: Rows; read once.
+        baselines: What they are compared with, each by itself.
+
+    Cost: one pass, and memory that does not grow with it.
+    """
+    from sluicegate.signals.scan import scan_beside
+
+    return scan_beside(baselines, _short(batches), threads_for(os.environ))
+
+
+def evaluate_scans(scans: Sequence[Scan], policy: Policy) -> list[Evaluation]:
+    """Evaluate every signal on what was counted of a batch.
+
+    Args:
+        scans: Beside one baseline each.
+        policy: The rules of the source.
+    """
+    from sluicegate.signals.evaluate import results_of
     from sluicegate.signals.registry import expected_codes
 
-    found = evaluate_beside(
-        baselines,
-        _short(batches),
+    found = results_of(
+        scans,
         tolerances=policy.tolerances,
         false_block_budget=policy.false_block_budget,
         naming=policy.naming,
-        threads=threads_for(os.environ),
     )
-    suites = [sha256_bytes(dumps(sorted(expected_codes(baseline)))) for baseline in baselines]
-    return [Evaluation(one.records, suite) for one, suite in zip(found, suites, strict=True)]
+    codes = (sorted(expected_codes(scan.plan.baseline)) for scan in scans)
+    return [
+        Evaluation(f.records, sha256_bytes(dumps(c))) for f, c in zip(found, codes, strict=True)
+    ]
 
 
 def _short(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
     from sluicegate.workflow.evidence.home import SluiceHome
     from sluicegate.workflow.evidence.verified import Evidence
-    from sluicegate.workflow.judging.gate import GateSigners, Runner
+    from sluicegate.workflow.judging.gate import GateSigners
+    from sluicegate.workflow.judging.runners import Runner
 
 QUARANTINE: Final = "quarantine"
 """Directory in the home, mode 0700; training must run as another user."""

@@ -140,3 +140,13 @@ def test_distances_without_each_column_are_those_without_it(monkeypatch):
         assert list(without) == [name for name in names if name not in skipped]
         for name, far in without.items():
             np.testing.assert_array_equal(far, found.distance(rows, (*skipped, name)))
+
+
+@given(st.integers(1, 40), st.integers(1, 70), st.integers(0, 500))
+def test_distance_of_a_row_does_not_depend_on_the_rows_beside_it(n_columns, n_rows, start):
+    rng = np.random.default_rng(n_columns)
+    positions = rng.normal(size=(n_columns, 600)).astype(np.float32)
+    scatter = Scatter.of(tuple(map(str, range(n_columns))), positions)
+    part = slice(start, start + n_rows)
+    alone, among = scatter.distance(positions[:, part]), scatter.distance(positions)[part]
+    assert alone.tolist() == among.tolist()

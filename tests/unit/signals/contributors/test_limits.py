@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from functools import reduce
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluicegate.digest.canonical import dumps, loads
 from sluicegate.profiling.schema import BatchSchema
-from sluicegate.signals.contributors.limits import limit_records, sampling_weights
+from sluicegate.signals.contributors.limits import (
+    LimitCounts,
+    limit_records,
+    sampling_weights,
+)
 from sluicegate.signals.contributors.rules import ContributorLimits
 from sluicegate.signals.decision.record import Status
 
@@ -104,3 +111,26 @@ def test_too_few_contributors_for_the_share_weigh_alike():
         batch({"a": 90, "b": 10}), SCHEMA, {"a", "b"}, ContributorLimits(max_share=0.3)
     )
     assert math.isclose(sum(weights[:90]), sum(weights[90:]))
+
+
+@given(
+    names=st.lists(st.sampled_from(["a", "b", "x", None]), min_size=200, max_size=400),
+    cuts=st.lists(st.integers(0, 200), max_size=4),
+)
+def test_parts_that_travel_and_merge_are_held_against_limits_as_one_piece(names, cuts):
+    limits = ContributorLimits(
+        max_share=0.3, max_class_share=0.3, max_period_share=0.3, period_hours=1, max_new_share=0.1
+    )
+    n = len(names)
+    times = pa.array([i % 3 * HOUR_MS for i in range(n)], pa.timestamp("ms"))
+    table = pa.table({"who": names, "label": [i % 2 for i in range(n)], "time": times})
+    ends = [0, *sorted(cuts), n]
+    parts = []
+    for a, b in itertools.pairwise(ends):
+        counts = LimitCounts(SCHEMA, limits)
+        counts.update(table[a:b])
+        data = dumps(counts.to_json())
+        parts.append(LimitCounts(SCHEMA, limits).read(loads(data, locator="test")))
+        assert dumps(parts[-1].to_json()) == data
+    merged = reduce(LimitCounts.merge, parts)
+    assert merged.records({"a", "b"}) == limit_records(table, SCHEMA, {"a", "b"}, limits)

@@ -55,6 +55,14 @@ def test_honest_documents_are_as_odd_as_those_of_the_baseline(learned):
     assert evidence.kept == pytest.approx(5 / 6)
 
 
+@pytest.mark.parametrize("cut", [1, 2, 37, 200])
+def test_oddness_of_a_document_does_not_depend_on_those_beside_it(learned, cut):
+    texts, labels = docs(300, 4)
+    whole = oddness(learned, texts, labels)
+    parts = [oddness(learned, texts[i : i + cut], labels[i : i + cut]) for i in range(0, 300, cut)]
+    assert np.concatenate(parts).tolist() == whole.tolist()
+
+
 @pytest.mark.parametrize("kind", ["another class's words", "words in no order", "both classes"])
 def test_stuffed_documents_are_odder(learned, kind):
     rng = np.random.default_rng(3)
