@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,17 +16,17 @@ from sluicegate.digest.algorithms import Digest, files_under, sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.errors import ConfigError, EvidenceMissing
 from sluicegate.gate.judgement import Compared, asks, judge, require_usable
-from sluicegate.gate.pool import both
+from sluicegate.gate.pool import Of, both
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF, Verdict, test_result_statement
-from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.record import SEQUENCE
 from sluicegate.workflow.admission.freshness import require_fresh_seal
 from sluicegate.workflow.baselines.in_force import baselines_in_force
 from sluicegate.workflow.evidence.opening import open_evidence
+from sluicegate.workflow.judging.counted_rows import CountedRows
 from sluicegate.workflow.judging.over_time import sequence_records
 from sluicegate.workflow.judging.partitions import Part, part_records
-from sluicegate.workflow.judging.pooling import gather, left_by
+from sluicegate.workflow.judging.pooling import gather, left_by, pooled_signals
 from sluicegate.workflow.judging.reruns import same_verdict
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 from sluicegate.workflow.sealing.sealed_rows import batch_rows, files_of
@@ -109,8 +109,8 @@ def gate_source(
 
     Cost:
         One verified read of the batch, in which rows are counted beside all baselines and are not
-        kept, and two signatures. For a batch of fewer than `MIN_ROWS` rows also `gather`, and the
-        profile of up to some 250 rows; twice if they fail.
+        kept, and two signatures. For a batch of few rows, or few known labels, also `gather`, and
+        the profile of up to some 250 rows; twice if they fail.
     """
     rules = read_policy(home.policy) if policy is None else policy
     policy = rules.for_source(source)
@@ -127,26 +127,38 @@ def gate_source(
     unjudged: list[Unjudged] = []
     dialect = _dialect(baselines, source)
     first = baselines[Lane.ANCHORED]
-    counted = _Counted(
+    counted = CountedRows(
         batch_rows(batch, filesystem, dialect=dialect, limits=policy.limits, unjudged=unjudged),
-        first,
+        first.baseline,
         policy,
     )
+    few = counted.few()
+    n_judged = 2 if few is not None or counted.lacks_labels else 1
+    found = _evaluated(runner, counted.rows(), baselines, policy, n_judged)
+    late = None if few is not None else counted.labelled()
     gathered = None
-    if (few := counted.few()) is not None:
+    if few is not None or late is not None:
         gathered = gather(
             evidence,
             policy,
             batch,
-            few,
-            anchored=first.baseline.digest,
+            few if late is None else late,
+            of=Of.ROWS if late is None else Of.LABELS,
+            anchored=first.baseline,
             is_input=lambda b: any(_is_among(b, s.inputs, filesystem) for s in baselines.values()),
-            row_id=first.baseline.schema.id,
             at=at,
             filesystem=filesystem,
             dialect=dialect,
         )
-    compared, suite = _compare(runner, counted.rows(), baselines, policy, gathered)
+    if gathered is not None and gathered.earlier is not None:
+        beside = _evaluated(runner, gathered.rows.to_batches(), baselines, policy, n_judged)
+        found = [
+            replace(
+                own, records=both(own.records, pooled.records, pooled_signals(gathered.pool.of))
+            )
+            for own, pooled in zip(found, beside, strict=True)
+        ]
+    compared, suite = _compared(found, baselines), _suite(found)
     alone = [*unjudged_records(unjudged), *column_records(first.baseline, counted.schema)]
     alone += counted.limits()
     if parts is not None:
@@ -249,33 +261,38 @@ def _is_among(batch: SealedBatch, inputs: frozenset[str], filesystem: Any) -> bo
     return any(str(data.manifest(algorithm).digest) in inputs for algorithm in others)
 
 
-def _compare(
+def _evaluated(
     runner: Runner,
     rows: Iterable[pa.RecordBatch],
     baselines: Mapping[Lane, SignedBaseline],
     policy: Policy,
-    gathered: Gathered | None = None,
-) -> tuple[list[Compared], Digest]:
-    """Compare with each baseline, and a pool beside the batch; all share the budget."""
-    from sluicegate.signals.registry import OF_POOLS, expected_findings
+    n_judged: int = 1,
+) -> list[Evaluation]:
+    """Evaluate rows beside each baseline, in the order of lanes.
 
-    pooled = None if gathered is None or gathered.earlier is None else gathered.rows
-    n_runs = len(baselines) * (1 if pooled is None else 2)
-    shared = replace(policy, false_block_budget=policy.false_block_budget / n_runs)
+    A batch and its pool are judged, each by all baselines: they share the budget.
+    """
     lanes = [lane for lane in Lane if lane in baselines]
-    asked = [baselines[lane].baseline for lane in lanes]
-    found = runner(rows, asked, shared)
-    beside = [] if pooled is None else runner(pooled.to_batches(), asked, shared)
+    budget = policy.false_block_budget / (len(lanes) * n_judged)
+    shared = replace(policy, false_block_budget=budget)
+    return runner(rows, [baselines[lane].baseline for lane in lanes], shared)
+
+
+def _compared(
+    found: Sequence[Evaluation], baselines: Mapping[Lane, SignedBaseline]
+) -> list[Compared]:
+    from sluicegate.signals.registry import expected_findings
+
     compared = []
-    for place, (lane, baseline) in enumerate(zip(lanes, asked, strict=True)):
-        records = found[place].records
-        if beside:
-            records = both(records, beside[place].records, OF_POOLS)
-        own = records if lane is Lane.ANCHORED else tuple(map(_of_rolling, records))
-        compared.append(Compared(own, expected_findings(baseline)))
+    for own, lane in zip(found, (lane for lane in Lane if lane in baselines), strict=True):
+        told = own.records if lane is Lane.ANCHORED else tuple(map(_of_rolling, own.records))
+        compared.append(Compared(told, expected_findings(baselines[lane].baseline)))
+    return compared
+
+
+def _suite(found: Sequence[Evaluation]) -> Digest:
     suites = [evaluation.suite for evaluation in found]
-    suite = suites[0] if len(set(suites)) == 1 else sha256_bytes(dumps([str(s) for s in suites]))
-    return compared, suite
+    return suites[0] if len(set(suites)) == 1 else sha256_bytes(dumps([str(s) for s in suites]))
 
 
 def _judged_pool(
@@ -289,56 +306,11 @@ def _judged_pool(
 
     def without() -> Sequence[Reason]:
         assert gathered.earlier is not None  # noqa: S101 - or nobody asks
-        # At the level of the pool, which shares the budget with the batch.
-        alike = replace(policy, false_block_budget=policy.false_block_budget / 2)
         earlier = gathered.earlier.to_batches()
-        return judge(policy, _compare(runner, earlier, baselines, alike)[0]).reasons
+        found = _evaluated(runner, earlier, baselines, policy, n_judged=2)  # as the pool was
+        return judge(policy, _compared(found, baselines)).reasons
 
     return replace(gathered.pool, left=left_by(gathered, judged, policy, without))
-
-
-class _Counted:
-    """The rows of a batch, which are read once: what the gate itself counts while they pass by."""
-
-    def __init__(
-        self, rows: Iterator[pa.RecordBatch], anchored: SignedBaseline, policy: Policy
-    ) -> None:
-        self.schema: pa.Schema | None = None
-        self._rows = rows
-        self._held: list[pa.RecordBatch] = []
-        self._known, self._counts = anchored.baseline.known_contributors, None
-        if policy.contributors is not None:
-            from sluicegate.signals.contributors.limits import LimitCounts
-
-            schema = anchored.baseline.schema
-            self._counts = LimitCounts(schema, policy.contributors, policy.naming)
-
-    def few(self) -> pa.Table | None:
-        """Return all rows if they are too few to be judged alone; None for more, not yet read."""
-        import pyarrow as pa
-
-        n_rows = 0
-        for batch in self._rows:
-            self._held.append(batch)
-            if (n_rows := n_rows + batch.num_rows) >= MIN_ROWS:
-                return None
-        return pa.Table.from_batches(self._held)
-
-    def rows(self) -> Iterator[pa.RecordBatch]:
-        """Yield all rows, once."""
-        while self._held:
-            yield self._noted(self._held.pop(0))
-        yield from map(self._noted, self._rows)
-
-    def limits(self) -> tuple[SignalRecord, ...]:
-        """Hold the batch against what one contributor may deliver."""
-        return () if self._counts is None else self._counts.records(self._known)
-
-    def _noted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self.schema = self.schema or batch.schema
-        if self._counts is not None:
-            self._counts.update(batch)
-        return batch
 
 
 def _of_rolling(record: SignalRecord) -> SignalRecord:
