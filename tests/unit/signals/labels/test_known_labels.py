@@ -36,14 +36,10 @@ def test_measured_labels_are_known_where_they_are_there(priced):
     assert known(priced, table.set_column(place, name, pa.array(values, pa.float64()))) == 30
 
 
-@pytest.mark.parametrize("change", ["gone", "twice"])
-def test_without_exactly_one_column_of_the_label_no_row_has_a_known_one(baseline, change):
+def test_without_exactly_one_column_of_the_label_no_row_has_a_known_one(baseline):
     table = make_rows(40, 5)
-    if change == "gone":
-        table = table.drop_columns(["y"])
-    else:
-        table = table.append_column("y", table["y"])
-    assert known(baseline, table) == 0
+    assert known(baseline, table.drop_columns(["y"])) == 0
+    assert known(baseline, table.append_column("y", table["y"])) == 0
 
 
 @pytest.mark.parametrize("signal", OF_BATCHES, ids=lambda signal: signal.code)
