@@ -137,7 +137,8 @@ def test_new_class_fails_and_is_named(check, batch):
 
 
 def test_new_class_that_the_schema_declares_warns_and_any_other_still_blocks(baseline, batch):
-    told = replace(baseline, schema=replace(baseline.schema, classes=("0", "1", "2")))
+    schema = replace(baseline.schema, classes=("0", "1", "2"))
+    told = replace(baseline, layout=replace(baseline.layout, schema=schema))
     labels = batch["y"].to_pylist()
 
     def found(*new: int):
