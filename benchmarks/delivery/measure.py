@@ -5,11 +5,14 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from patterns import PLANS
+from installation import SEED, Site
+from patterns import PLANS, spread
 from poison import ATTACKS
 from sources import load
 
@@ -20,12 +23,15 @@ from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.registry import expected_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
+    from patterns import Plan
+    from sources import Source
     from units import Record
 
     from sluicegate.signals.baseline.stored import Baseline
+    from sluicegate.signals.decision.record import SignalRecord
 
 ATTACKED = ("daily", "weekly", "monthly", "by contributor")
 """Patterns whose batches are poisoned too."""
@@ -59,10 +65,12 @@ def run(unit: Unit) -> list[Record]:
     plan = PLANS[unit.plan](source)
     if plan is None:
         return []
+    common = {"source": unit.source, "m": len(plan.baseline), "in_sample": source.in_sample}
+    if plan.in_order:
+        return _delivered(source, plan, common)
     schema = BatchSchema.from_mapping(source.roles)
     created = datetime(2026, 1, 1, tzinfo=UTC)
-    baseline = build_baseline(_batches(plan.baseline), schema, created=created, seed=1)
-    common = {"source": unit.source, "m": len(plan.baseline), "in_sample": source.in_sample}
+    baseline = build_baseline(_batches(plan.baseline), schema, created=created, seed=SEED)
     records = []
     for pattern, frames in plan.batches.items():
         for frame in frames:
@@ -70,6 +78,24 @@ def run(unit: Unit) -> list[Record]:
             records.append({**said, "case": "clean", **_check(baseline, frame)})
         if pattern in ATTACKED:
             records += _poisoned(unit, frames, baseline, {**common, "pattern": pattern})
+    return records
+
+
+def _delivered(source: Source, plan: Plan, common: Record) -> list[Record]:
+    """Deliver batches in order to a real installation; report those that are to be counted."""
+    records = []
+    with TemporaryDirectory() as place:
+        site = Site.build(Path(place), source, plan.baseline)
+        for pattern, frames in plan.batches.items():
+            counted = {id(frame) for frame in spread(frames)}
+            for frame in frames:
+                verdict, found = site.judge(frame)
+                said = {**common, "pattern": pattern, "n": len(frame), "case": "clean"}
+                said["first"] = str(frame["at"].min())
+                if verdict.pool is not None:
+                    said |= {"pooled": verdict.pool.n_rows, "left": verdict.pool.left.value}
+                if id(frame) in counted:
+                    records.append({**said, **_said(verdict.result.value, found)})
     return records
 
 
@@ -91,7 +117,11 @@ def _poisoned(
 def _check(baseline: Baseline, frame: pd.DataFrame) -> Record:
     found = evaluate(baseline, _batches(frame), tolerances={}, rows=False)
     verdict, _ = decide(found.records, {}, expected=expected_codes(baseline))
-    loud = [r for r in found.records if r.status.value != "PASSED"]
+    return _said(verdict.value, found.records)
+
+
+def _said(verdict: str, records: Sequence[SignalRecord]) -> Record:
+    loud = [r for r in records if r.status.value != "PASSED"]
     keys = {
         status: sorted(
             {
@@ -103,7 +133,7 @@ def _check(baseline: Baseline, frame: pd.DataFrame) -> Record:
         for status in ("FAILED", "WARNED", "NOT_EVALUATED")
     }
     return {
-        "verdict": verdict.value,
+        "verdict": verdict,
         "fired": keys["FAILED"],
         "warned": keys["WARNED"],
         "not_evaluated": keys["NOT_EVALUATED"],

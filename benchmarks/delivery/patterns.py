@@ -38,18 +38,21 @@ class Plan:
     Attributes:
         baseline: Its rows.
         batches: Clean batches by pattern.
+        in_order: Whether all of them are delivered to a real installation, one after the other,
+            because one is judged together with those before it; those of `spread` are counted.
     """
 
     baseline: pd.DataFrame
     batches: dict[str, Frames]
+    in_order: bool = False
 
 
 def plain(source: Source) -> Plan:
     """The first two fifths are the baseline; what comes while it is valid is cut in five ways."""
     before, after = _cut(source.frame, 0.4)
-    batches = {name: _spread(_pieces(after, name)) for name in _PERIODS}
+    batches = {name: spread(_pieces(after, name)) for name in _PERIODS}
     if "who" in after:
-        batches["by contributor"] = _spread(_pieces(after, "by contributor"))
+        batches["by contributor"] = spread(_pieces(after, "by contributor"))
     whole = pd.concat([before, after], ignore_index=True)
     ends = [len(before) + round(len(after) * share) for share in (0.2, 0.4, 0.6, 0.8, 1.0)]
     batches["growing snapshot"] = [whole.iloc[:end].reset_index(drop=True) for end in ends]
@@ -66,7 +69,7 @@ def late_labels(source: Source) -> Plan | None:
     late = frame["at"].dt.weekday >= _WEEKEND
     frame["y"] = frame["y"].astype("Float64" if source.measured else "object").mask(late)
     before, after = _cut(frame, 0.4)
-    return Plan(before, {"late labels": _spread(_pieces(after, "weekly"))})
+    return Plan(before, {"late labels": _pieces(after, "weekly")}, in_order=True)
 
 
 def new_categories(source: Source) -> Plan:
@@ -76,7 +79,7 @@ def new_categories(source: Source) -> Plan:
     day = "campaign " + frame["at"].dt.strftime("%Y-%m-%d")
     frame["campaign"] = day.where(of_campaign, "none")
     before, after = _cut(frame, 0.4)
-    return Plan(before, {"new category each day": _spread(_pieces(after, _usual(after)))})
+    return Plan(before, {"new category each day": spread(_pieces(after, _usual(after)))})
 
 
 def anchored(source: Source) -> Plan:
@@ -125,7 +128,7 @@ def _usual(frame: pd.DataFrame) -> str:
     return "daily" if per_day >= 300 else "weekly" if per_day >= 20 else "monthly"
 
 
-def _spread(pieces: Frames) -> Frames:
+def spread(pieces: Frames) -> Frames:
     """Take at most `PER_CELL`, evenly."""
     chosen = np.unique(np.linspace(0, len(pieces) - 1, min(PER_CELL, len(pieces))).astype(int))
     return [pieces[i] for i in chosen]

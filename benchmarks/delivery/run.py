@@ -27,7 +27,12 @@ from units import parser, reported  # noqa: E402
 
 from sluicegate.gate.pool import WANTED_ROWS  # noqa: E402
 
-_POOLING = ("gate/pool.py", "workflow/judging/gate.py", "workflow/judging/pooling.py")
+_POOLING = (
+    "gate/pool.py",
+    "workflow/judging/counted_rows.py",
+    "workflow/judging/gate.py",
+    "workflow/judging/pooling.py",
+)
 
 
 def main() -> None:
@@ -40,7 +45,7 @@ def main() -> None:
     names = [arguments.source] if arguments.source else names
     if not arguments.small:
         units = [Unit(name, plan) for plan in PLANS for name in names]
-        reported(units, run, report, arguments)
+        reported(units, run, report, arguments, _POOLING)
         return
     if arguments.results == HERE / "results.jsonl":
         arguments.results = HERE / "small.jsonl"

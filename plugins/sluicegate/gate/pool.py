@@ -1,7 +1,9 @@
 """A pool: a batch too small to be judged alone, together with the small batches before it.
 
 What one row can show is judged of the batch. All else, and so every distribution, is judged of the
-pool. A verdict names the batches that it rests on, and says whether they may serve the next batch.
+pool. Of a batch whose labels are late only the labels are too few: then the pool holds the rows
+that have one, and labels alone are judged of it. A verdict names the batches that it rests on, and
+says whether they may serve the next batch.
 docs/adr/0022-small-batches-are-pooled.md says why.
 """
 
@@ -20,10 +22,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 WANTED_ROWS: Final = 200
-"""Rows at which a pool reaches no further back: four times those that are needed.
+"""Rows, or known labels, at which a pool reaches no further back: four times those needed.
 
 With hardly 50 more than twice as many clean batches are blocked (docs/small-batches.md). In longer
 pools the newest rows weigh less."""
+
+
+class Of(StrEnum):
+    """What a batch has too little of to be judged alone."""
+
+    ROWS = "rows"
+    """Fewer than `MIN_ROWS` rows: all of them are pooled."""
+
+    LABELS = "labels"
+    """Rows enough, but of too few is the label known: those are pooled, for what asks of labels."""
 
 
 class Left(StrEnum):
@@ -41,45 +53,61 @@ class Left(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What a small batch was judged together with.
+    """What a small batch, or one with few labels, was judged together with.
 
     Attributes:
-        n_rows: Rows of the batch and of the earlier ones, at least 1.
+        n_rows: Rows of the batch and of the earlier ones, at least 1; of labels the rows whose
+            label is known, at least 0.
         batches: Digests of the earlier ones, oldest first.
         left: What it leaves to the next batches.
         ended: Why it reaches no further back, in words; "" where it has the rows that are wanted,
             or nothing lies before.
+        of: What is pooled.
     """
 
     n_rows: int
     batches: tuple[Digest, ...] = ()
     left: Left = Left.JUDGED
     ended: str = ""
+    of: Of = Of.ROWS
 
     @property
     def text(self) -> str:
         """What it is, and how many rows are lacking, for a person."""
         n = len(self.batches)
         before = f"the {n} batches before it" if n > 1 else "the batch before it"
-        said = f"judged together with {before}, {self.n_rows} rows"
-        if not n:
-            said = f"{self.n_rows} rows, and no small batch before it to judge them with"
+        said = self._together(before) if n else self._alone()
         if self.ended:
             said += f" ({self.ended})"
         if self.left is Left.SPENT:
             said += f". Without it {before} would not pass either: review all of them"
         if self.left is not Left.WAITING:
             return said
-        lacking = MIN_ROWS - self.n_rows
-        need = f"{lacking} more rows are" if lacking > 0 else f"up to {WANTED_ROWS} rows are"
-        need = "1 more row is" if lacking == 1 else need
+        lacking, things = MIN_ROWS - self.n_rows, self.of.value
+        need = f"{lacking} more" if lacking > 0 else f"up to {WANTED_ROWS}"
+        need = f"1 more {things[:-1]} is" if lacking == 1 else f"{need} {things} are"
         return f"{said}. It waits: {need} needed"
+
+    def _together(self, before: str) -> str:
+        if self.of is Of.ROWS:
+            return f"judged together with {before}, {self.n_rows} rows"
+        return f"its labels are judged together with those of {before}, {self.n_rows} labels"
+
+    def _alone(self) -> str:
+        if self.of is Of.ROWS:
+            return f"{self.n_rows} rows, and no small batch before it to judge them with"
+        return f"{self.n_rows} known labels, and no batch with few labels before it"
 
     @property
     def next_step(self) -> str:
         """What to do about a batch that waits; "" for any other."""
         if self.left is not Left.WAITING:
             return ""
+        if self.of is Of.LABELS:
+            return (
+                "Wait for its labels and seal it again, or seal and judge the next batches, whose "
+                "labels count with these."
+            )
         return (
             "Seal and judge the next batches, which count with it, or seal several batches as one."
         )
@@ -91,6 +119,7 @@ class Pool:
             "batches": list(map(str, self.batches)),
             "left": self.left.value,
             "ended": self.ended,
+            "of": self.of.value,
         }
 
     @classmethod
@@ -106,10 +135,11 @@ class Pool:
         n_rows, ended = value["rows"], value["ended"]
         if type(n_rows) is not int or not isinstance(ended, str):
             raise TypeError("the pool of a verdict is ill-typed")
-        if n_rows < 1:
+        of = Of(value.get("of", Of.ROWS))  # of nothing else before labels were pooled
+        if n_rows < (of is Of.ROWS):
             raise ValueError("a pool has rows")
         batches = tuple(Digest.parse(name) for name in value["batches"])
-        return cls(n_rows, batches, Left(value["left"]), ended)
+        return cls(n_rows, batches, Left(value["left"]), ended, of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +159,18 @@ class Earlier:
     pool: Pool | None
 
 
-def poolable(newest_first: Iterable[Earlier]) -> Iterator[Earlier]:
+def poolable(newest_first: Iterable[Earlier], of: Of = Of.ROWS) -> Iterator[Earlier]:
     """Yield the batches that may stand in a pool.
 
     A batch that was judged alone is no part of one: it needs no others, and its rows would outweigh
-    those that are to be judged. A batch that failed is no part, and neither is one that served a
-    pool which failed and would have failed without its newest batch: so nobody waits for ever
-    behind batches that no longer pass.
+    those that are to be judged; so would all rows of one that only lacked labels. A batch that
+    failed is no part, and neither is one that served a pool which failed and would have failed
+    without its newest batch: so nobody waits for ever behind batches that no longer pass.
 
     Args:
         newest_first: Batches of one source before the one that is judged, without those that are
             set aside.
+        of: What is pooled.
     """
     spent: set[Digest] = set()
     for earlier in newest_first:
@@ -147,19 +178,19 @@ def poolable(newest_first: Iterable[Earlier]) -> Iterator[Earlier]:
             continue
         if earlier.pool.left is Left.SPENT:
             spent.update(earlier.pool.batches)
-        elif earlier.counts and earlier.digest not in spent:
+        elif earlier.counts and earlier.digest not in spent and earlier.pool.of in (of, Of.ROWS):
             yield earlier
 
 
 def both(
     own: Sequence[SignalRecord], pooled: Sequence[SignalRecord], shared: Collection[str]
 ) -> tuple[SignalRecord, ...]:
-    """Return the findings on a small batch: each signal speaks once, of the batch or of the pool.
+    """Return the findings on a pooled batch: each signal speaks once, of the batch or of the pool.
 
     Args:
         own: Findings on the batch alone.
         pooled: Findings on the pool.
-        shared: Codes of the signals that need more than one row.
+        shared: Codes of the signals that are asked of the pool.
     """
     alone = (record for record in own if record.code not in shared)
     return (*alone, *(record for record in pooled if record.code in shared))
@@ -175,7 +206,7 @@ def lacks_only_rows(
     Args:
         against: Code and column of each reason that the policy does not accept.
         records: Findings of the run.
-        shared: Codes of the signals that need more than one row.
+        shared: Codes of the signals that are asked of the pool.
     """
     found: dict[tuple[str, str], set[Status]] = {}
     for record in records:
@@ -187,4 +218,4 @@ def lacks_only_rows(
     )
 
 
-__all__ = ["WANTED_ROWS", "Earlier", "Left", "Pool", "both", "lacks_only_rows", "poolable"]
+__all__ = ["WANTED_ROWS", "Earlier", "Left", "Of", "Pool", "both", "lacks_only_rows", "poolable"]

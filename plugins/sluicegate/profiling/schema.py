@@ -30,6 +30,8 @@ class BatchSchema:
         counter: Columns that move by nature: judged by their course, never as a feature.
         ignore: Columns that nobody judges; every verdict says so.
         label_kind: What the label is; None where the values say it (`label_role`).
+        classes: Classes that the label may have, in order, even if no row of the baseline has one
+            of them; none where the baseline's rows say it.
         csv: How CSV files of the source are written, and types of their columns.
     """
 
@@ -42,6 +44,7 @@ class BatchSchema:
     counter: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     label_kind: LabelKind | None = None
+    classes: tuple[str, ...] = ()
     csv: CsvDialect = UNDECLARED
 
     @classmethod
@@ -70,7 +73,7 @@ class BatchSchema:
                 got=", ".join(unknown),
                 next_step="Remove it; columns without a role need no entry.",
             )
-        label, kind = _label(mapping.get("label"), locator)
+        label, kind, classes = _label(mapping.get("label"), locator)
         mapping = {**mapping, "label": label}
         single: dict[str, Any] = {k: _name(mapping.get(k), k, locator) for k in _SINGLE}
         many: dict[str, Any] = {k: _names(mapping.get(k), k, locator) for k in _MANY}
@@ -80,15 +83,17 @@ class BatchSchema:
         )
         section = mapping.get(_CSV)
         csv = UNDECLARED if section is None else CsvDialect.from_mapping(section, locator=locator)
-        return cls(**single, **many, label_kind=kind, csv=csv)
+        return cls(**single, **many, label_kind=kind, classes=classes, csv=csv)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types; absent roles stay visible as null or empty lists."""
         declared, kind = self.csv.to_json(), self.label_kind
+        label: dict[str, Any] = {"column": self.label, "kind": kind.value} if kind else {}
+        label |= {"classes": list(self.classes)} if self.classes else {}
         return {
             **({_CSV: declared} if declared else {}),
             **{key: getattr(self, key) for key in _SINGLE},
-            **({"label": {"column": self.label, "kind": kind.value}} if kind else {}),
+            **({"label": label} if label else {}),
             **{
                 key: list(getattr(self, key))
                 for key in _MANY
@@ -104,20 +109,43 @@ class BatchSchema:
         return next((key for key in _MANY if column in getattr(self, key)), "feature")
 
 
-def _label(value: Any, locator: str) -> tuple[Any, LabelKind | None]:
-    """Return name and kind of the label, which is a name alone or `{column: NAME, kind: KIND}`."""
+def _label(value: Any, locator: str) -> tuple[Any, LabelKind | None, tuple[str, ...]]:
+    """Return name, kind and classes of the label.
+
+    It is a name alone, or `{column: NAME, kind: KIND}`, or `{column: NAME, classes: [NAME, ...]}`.
+    """
     if not isinstance(value, Mapping):
-        return value, None
-    kinds = [kind.value for kind in LabelKind]
-    if set(value) != {"column", "kind"} or not value["column"] or value["kind"] not in kinds:
+        return value, None, ()
+    kinds, named = [kind.value for kind in LabelKind], value.get("classes")
+    kind = value.get("kind", LabelKind.CLASS.value if named else None)
+    known = {"column", "kind", "classes"}.issuperset(value) and value.get("column")
+    listed = "classes" not in value or (named and kind == LabelKind.CLASS)
+    if not known or kind not in kinds or not listed:
         raise ConfigError(
             "schema key label is malformed",
             locator=locator,
-            expected=f"a column name, or column and kind, one of {', '.join(kinds)}",
+            expected=f"a column name, or column and kind, one of {', '.join(kinds)}, or column and "
+            "classes",
             got=", ".join(sorted(str(key) for key in value)) or "nothing",
-            next_step="Write `label: {column: NAME, kind: number}`.",
+            next_step="Write `label: {column: NAME, kind: number}`, or "
+            "`label: {column: NAME, classes: [yes, no]}`.",
         )
-    return value["column"], LabelKind(value["kind"])
+    return value["column"], LabelKind(kind), _classes(named, locator)
+
+
+def _classes(value: Any, locator: str) -> tuple[str, ...]:
+    """Return classes as they are counted: as text."""
+    if value is None:
+        return ()
+    listed = isinstance(value, list | tuple)
+    if not listed or not all(isinstance(name, str | int) and name != "" for name in value):
+        raise ConfigError(
+            "classes of the label are no list of names or whole numbers",
+            locator=locator,
+            next_step="Write each as it stands in the column, as text in quotes if it is text.",
+        )
+    names = [str(name).lower() if isinstance(name, bool) else str(name) for name in value]
+    return tuple(sorted(set(names)))
 
 
 def _name(value: Any, key: str, locator: str) -> str | None:

@@ -181,7 +181,8 @@ class Comparison:
         """
         return (
             f"{n_known} of {self.profile.n_rows} rows have a label that the baseline knows, "
-            f"{MIN_ROWS} needed: wait for labels, or seal the batch with the next one"
+            f"{MIN_ROWS} needed: wait for labels; `sluicegate gate` judges few together with those "
+            "of the batches before"
         )
 
     def too_few(self) -> str:

@@ -80,6 +80,8 @@ class Signal:
         demand: What a batch must do, in one sentence.
         needs: Columns and numbers without which it is NOT_EVALUATED, in words.
         min_rows: Fewest rows, labels, texts or times of a batch that are judged.
+        labelled: Whether it asks of labels in numbers, so that rows without one tell it nothing:
+            of a batch with few labels it is asked of a pool.
         expectation: Its class of Great Expectations; "" for none. Names are public: they stay.
         lack: Why it is NOT_EVALUATED where nobody evaluated it, for signals that need no baseline.
         applies: Whether a baseline asks for it.
@@ -108,6 +110,7 @@ class Signal:
     demand: str
     needs: str = ""
     min_rows: int = 0
+    labelled: bool = False
     expectation: str = ""
     lack: str = ""
     applies: Callable[[Baseline], bool] = never

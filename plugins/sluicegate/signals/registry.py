@@ -76,6 +76,9 @@ OF_BATCHES: Final = tuple(signal for signal in SIGNALS if signal.scope is Scope.
 OF_POOLS: Final = frozenset(signal.code for signal in OF_BATCHES if signal.min_rows > 1)
 """Codes of those that one row cannot answer: small batches are pooled for them."""
 
+OF_LABELS: Final = frozenset(signal.code for signal in OF_BATCHES if signal.labelled)
+"""Codes of those that are asked of pooled labels, where a batch has few."""
+
 OF_POLICIES: Final = tuple(signal for signal in SIGNALS if signal.scope is not Scope.MODEL)
 """The signals that a policy's rules may name."""
 

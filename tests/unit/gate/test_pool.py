@@ -8,7 +8,7 @@ import pytest
 
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import MalformedEnvelope
-from sluicegate.gate.pool import Earlier, Left, Pool, both, lacks_only_rows, poolable
+from sluicegate.gate.pool import Earlier, Left, Of, Pool, both, lacks_only_rows, poolable
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -19,8 +19,9 @@ def digest(number: int) -> Digest:
     return Digest("dirHash1", f"{number:064x}")
 
 
-def earlier(number: int, *, counts=True, left=Left.JUDGED, behind=()) -> Earlier:
-    return Earlier(digest(number), AT, counts, Pool(60, tuple(map(digest, behind)), left))
+def earlier(number: int, *, counts=True, left=Left.JUDGED, behind=(), of=Of.ROWS) -> Earlier:
+    pool = Pool(60, tuple(map(digest, behind)), left, of=of)
+    return Earlier(digest(number), AT, counts, pool)
 
 
 def record(code: str, status: Status, column: str = "", n: int = 0) -> SignalRecord:
@@ -37,8 +38,9 @@ def names(found) -> list[int]:
         Pool(12),
         Pool(36, (digest(1), digest(2)), Left.WAITING),
         Pool(60, (digest(1),), Left.SPENT, "batch 1 is gone"),
+        Pool(0, (), Left.WAITING, of=Of.LABELS),
     ],
-    ids=["alone", "waiting", "spent"],
+    ids=["alone", "waiting", "spent", "labels"],
 )
 def test_pool_survives_json(pool):
     assert Pool.from_json(pool.to_json()) == pool
@@ -53,12 +55,20 @@ def test_pool_survives_json(pool):
         {"batches": ["no digest"]},
         {"left": "open"},
         {"ended": None},
+        {"of": "columns"},
+        {"of": "labels", "rows": -1},
     ],
     ids=str,
 )
 def test_pool_that_nobody_writes_is_refused(change):
     with pytest.raises((MalformedEnvelope, TypeError, ValueError)):
         Pool.from_json({**Pool(60, (digest(1),)).to_json(), **change})
+
+
+def test_pool_of_an_older_verdict_is_one_of_rows():
+    value = Pool(60, (digest(1),)).to_json()
+    del value["of"]
+    assert Pool.from_json(value).of is Of.ROWS
 
 
 def test_pool_says_with_what_and_how_many_rows():
@@ -74,10 +84,18 @@ def test_pool_that_waits_says_how_many_rows_are_needed(n_rows, need):
     assert need in Pool(n_rows, (), Left.WAITING).text
 
 
+@pytest.mark.parametrize(
+    ("n_known", "need"), [(0, "50 more labels"), (49, "1 more label is"), (60, "up to 200 labels")]
+)
+def test_pool_of_labels_that_waits_says_how_many_labels_are_needed(n_known, need):
+    assert need in Pool(n_known, (), Left.WAITING, of=Of.LABELS).text
+
+
+@pytest.mark.parametrize("of", Of)
 @pytest.mark.parametrize("left", Left)
-def test_only_a_batch_that_waits_has_a_next_step_of_its_own(left):
+def test_only_a_batch_that_waits_has_a_next_step_of_its_own(left, of):
     """Nobody can correct a batch to which only rows are lacking."""
-    assert bool(Pool(60, (digest(1),), left).next_step) is (left is Left.WAITING)
+    assert bool(Pool(60, (digest(1),), left, of=of).next_step) is (left is Left.WAITING)
 
 
 def test_batches_that_count_stand_in_a_pool_newest_first():
@@ -88,6 +106,13 @@ def test_batches_that_count_stand_in_a_pool_newest_first():
 def test_batch_that_was_judged_alone_stands_in_no_pool():
     """Ten thousand judged rows would hide twelve that nobody looked at."""
     assert names(poolable([Earlier(digest(2), AT, True, None), earlier(1)])) == [1]
+
+
+def test_batch_with_few_labels_lends_its_labels_and_not_its_rows():
+    """All rows of one that only lacked labels would outweigh a small batch; its labels do not."""
+    found = [earlier(2, of=Of.LABELS), earlier(1)]
+    assert names(poolable(found, Of.ROWS)) == [1]
+    assert names(poolable(found, Of.LABELS)) == [2, 1]
 
 
 def test_batches_of_a_spent_pool_stay_out_and_older_ones_do_not():

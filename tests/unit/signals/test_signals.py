@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -132,6 +134,26 @@ def test_new_class_fails_and_is_named(check, batch):
     record = check(put(batch, "y", [2] * 3 + labels[3:]))["LABEL_NEW_CLASS", "y"]
     assert record.status is WARNED, "one row in five hundred teaches a model nothing"
     assert record.evidence["classes"] == ["2"]
+
+
+def test_new_class_that_the_schema_declares_warns_and_any_other_still_blocks(baseline, batch):
+    schema = replace(baseline.schema, classes=("0", "1", "2"))
+    told = replace(baseline, layout=replace(baseline.layout, schema=schema))
+    labels = batch["y"].to_pylist()
+
+    def found(*new: int):
+        table = put(batch, "y", [*new, *labels[len(new) :]])
+        records = evaluate(told, table.to_batches(), tolerances={}).records
+        return next(record for record in records if record.code == "LABEL_NEW_CLASS")
+
+    assert found(*[2] * 200).status is WARNED
+    assert (
+        "200 of 1500 rows (13.3 %) have a class that the schema declares"
+        in found(*[2] * 200).message
+    )
+    both = found(*[2] * 200, *[3] * 4)
+    assert both.status is FAILED
+    assert both.evidence["classes"] == ["3"]
 
 
 def test_flips_by_one_contributor_fail_and_name_it(check, batch):

@@ -189,6 +189,7 @@ SIGNAL = Signal(
     demand="Rows with equal or nearly equal features must not carry different labels.",
     needs=f"features, classes, {MIN_ROWS} rows",
     min_rows=MIN_ROWS,
+    labelled=True,
     expectation="ExpectEqualRowsToAgreeOnLabels",
     applies=lambda baseline: bool(CONFLICTS.of(baseline)),
     sections=(CONFLICTS,),

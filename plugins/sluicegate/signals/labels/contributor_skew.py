@@ -276,6 +276,7 @@ SIGNAL = Signal(
     demand="No contributor's labels may disagree with the baseline beyond tolerance.",
     needs="classes and contributor",
     min_rows=MIN_ROWS,
+    labelled=True,
     expectation="ExpectContributorLabelsWithinTolerance",
     applies=_applies,
     counters=(MARGINS,),

@@ -212,6 +212,7 @@ SIGNAL = Signal(
     demand="Labels must agree with what the baseline says of rows like these.",
     needs=f"{MIN_ROWS} labels, two classes with 20 rows",
     min_rows=MIN_ROWS,
+    labelled=True,
     expectation="ExpectLabelsToAgreeWithBaseline",
     applies=_applies,
     counters=(MARGINS,),

@@ -3,7 +3,8 @@
 Null hypothesis: new classes are no more frequent than the baseline's own rare classes lead one to
 expect; with few, well filled classes that is never. Minimum n: 1 label. One question; an exact
 fact where the baseline has no class with a single row. Rows without a label are left out. What is
-at most `_RARE` of the rows cannot teach a model much, and warns.
+at most `_RARE` of the rows cannot teach a model much, and warns. So does a class that the schema
+declares: a person has said that it is one, and only the baseline's model knows nothing of it.
 Source: Good 1953, the chance of the unseen is the share of singletons.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.profiling.columns import Kind
-from sluicegate.signals.decision.correction import percent
+from sluicegate.signals.decision.correction import listed, percent
 from sluicegate.signals.decision.finding import Candidate, Finding, not_evaluated
 from sluicegate.signals.decision.record import Family, Status
 from sluicegate.signals.decision.tails import binomial_lower, rate_excess_p
@@ -39,10 +40,16 @@ def findings(comparison: Comparison) -> list[Finding]:
         return [not_evaluated(SIGNAL, reason, column=label.name)]
     base = comparison.baseline.profile.label_counts()[:-1]
     batch = comparison.profile.label_counts()[:-1]
-    n, m, k = int(base.sum()), int(batch.sum()), int(batch[-1])
-    singletons = int((base == 1).sum())
+    declared = comparison.baseline.schema.classes
+    known, names = (
+        sorted(name for name in comparison.profile.new_labels if (name in declared) is told)
+        for told in (True, False)
+    )
+    n, m = int(base.sum()), int(batch.sum())
+    of_known = sum(comparison.profile.new_labels[name] for name in known)
+    k, singletons = int(batch[-1]) - of_known, int((base == 1).sum())
     share = k / m if m else float("nan")
-    names = sorted(comparison.profile.new_labels)
+    floor = max(comparison.tolerance(SIGNAL, label.name), singletons / n)
     return [
         Finding(
             signal=SIGNAL,
@@ -56,7 +63,7 @@ def findings(comparison: Comparison) -> list[Finding]:
                 Candidate(
                     effect=share,
                     bound=share if singletons == 0 else binomial_lower(k, m),
-                    tolerance=max(comparison.tolerance(SIGNAL, label.name), singletons / n),
+                    tolerance=floor,
                     p_value=rate_excess_p(k, m, singletons, n),
                     text=f"{k} of {m} rows ({percent(share)}) have {_counted(len(names))} that "
                     "the baseline never had",
@@ -64,11 +71,28 @@ def findings(comparison: Comparison) -> list[Finding]:
                     hint="`check --json` names it: correct the labels, or rebuild the baseline "
                     "with the new class.",
                     severity=Status.WARNED if share <= _RARE else None,
-                )
+                ),
+                *_declared(of_known, m, known, floor),
             ],
             evidence={"n_new_classes": len(names), "classes": [name[:64] for name in names[:10]]},
         )
     ]
+
+
+def _declared(k: int, m: int, names: list[str], floor: float) -> list[Candidate]:
+    """Return the question about classes that the schema declares, if rows have such a class."""
+    share, named = k / m if m else 0.0, listed(names)
+    warned = Candidate(
+        effect=share,
+        bound=share,
+        tolerance=floor,
+        p_value=0.0,
+        text=f"{k} of {m} rows ({percent(share)}) have a class that the schema declares and the "
+        f"baseline never had: {named}",
+        hint="The label model says nothing of them: build a baseline that has the class.",
+        severity=Status.WARNED,
+    )
+    return [warned] if names else []
 
 
 def _counted(n_classes: int) -> str:

@@ -91,6 +91,7 @@ SIGNAL = Signal(
     demand="The share of each class of the label must stay within tolerance.",
     needs=f"{MIN_ROWS} labels",
     min_rows=MIN_ROWS,
+    labelled=True,
     expectation="ExpectLabelPriorWithinTolerance",
     applies=_applies,
     habits=_habits,

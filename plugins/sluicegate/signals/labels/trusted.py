@@ -112,6 +112,7 @@ SIGNAL = Signal(
     demand="Rows whose id was delivered before must carry the label that they had then.",
     needs=f"id column, classes, {MIN_ROWS} rows",
     min_rows=MIN_ROWS,
+    labelled=True,
     expectation="ExpectKnownRowsToKeepTheirLabels",
     applies=lambda baseline: TRUSTED.of(baseline) is not None,
     sections=(TRUSTED,),

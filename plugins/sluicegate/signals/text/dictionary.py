@@ -136,6 +136,7 @@ SIGNAL = Signal(
     "baseline.",
     needs="text and label",
     min_rows=MIN_ROWS,
+    labelled=True,
     expectation="ExpectWordsToFitTheirLabel",
     applies=lambda baseline: bool(TEXTS.of(baseline)),
     sections=(TEXTS,),

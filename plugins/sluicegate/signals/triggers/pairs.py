@@ -271,6 +271,7 @@ SIGNAL = Signal(
     demand="No pair of values that the baseline hardly knows may go with one label.",
     needs="two features and label",
     min_rows=MIN_ROWS,
+    labelled=True,
     expectation="ExpectPairsOfValuesNotToTriggerLabels",
     applies=lambda baseline: PAIRS.of(baseline) is not None,
     sections=(PAIRS,),

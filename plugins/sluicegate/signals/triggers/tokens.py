@@ -81,6 +81,7 @@ SIGNAL = Signal(
     demand="No token that the baseline hardly knows may go with one label.",
     needs="text and label",
     min_rows=MIN_ROWS,
+    labelled=True,
     expectation="ExpectTokensNotToTriggerLabels",
     applies=lambda baseline: bool(TEXTS.of(baseline)),
     sections=(TEXTS,),

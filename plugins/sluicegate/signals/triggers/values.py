@@ -214,6 +214,7 @@ SIGNAL = Signal(
     demand="No value that the baseline hardly knows may go with one label.",
     needs="feature and label",
     min_rows=MIN_ROWS,
+    labelled=True,
     expectation="ExpectValuesNotToTriggerLabels",
     applies=lambda baseline: VALUES.of(baseline) is not None,
     sections=(VALUES,),

@@ -13,12 +13,15 @@ from sluicegate.gate.promotion import Lane
 from sluicegate.workflow.admission.freshness import require_fresh_seal
 from sluicegate.workflow.baselines.in_force import baselines_in_force
 from sluicegate.workflow.evidence.opening import open_evidence
-from sluicegate.workflow.sealing.sealed_rows import files_of
+from sluicegate.workflow.sealing.sealed_rows import batch_rows, files_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    import pyarrow as pa
+
+    from sluicegate.adapters.files.formats import Unjudged
     from sluicegate.attest.keys import Signer
     from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.policy import Policy
@@ -66,6 +69,20 @@ class Case:
     def baselines(self) -> list[Baseline]:
         """What the batch is held against, the anchored one first."""
         return [self.signed[lane].baseline for lane in Lane if lane in self.signed]
+
+    def rows(self, unjudged: list[Unjudged] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the verified rows of the batch.
+
+        Args:
+            unjudged: If given, files that no reader knows are added to it.
+        """
+        return batch_rows(
+            self.batch,
+            self.filesystem,
+            dialect=self.dialect,
+            limits=self.policy.limits,
+            unjudged=[] if unjudged is None else unjudged,
+        )
 
     def limit_counts(self) -> LimitCounts | None:
         """Return a count of what contributors deliver, without rows; None where nobody asks."""

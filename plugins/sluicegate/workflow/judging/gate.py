@@ -13,27 +13,25 @@ from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.gate.judgement import Compared, asks, judge
-from sluicegate.gate.pool import both
+from sluicegate.gate.pool import Of, both
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF, Verdict, test_result_statement
-from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.decision.record import SEQUENCE
 from sluicegate.workflow.judging.case import open_case
+from sluicegate.workflow.judging.counted_rows import CountedRows
 from sluicegate.workflow.judging.over_time import sequence_records
 from sluicegate.workflow.judging.partitions import part_records
-from sluicegate.workflow.judging.pooling import gather, left_by
+from sluicegate.workflow.judging.pooling import gather, left_by, pooled_signals
 from sluicegate.workflow.judging.portions import joined
 from sluicegate.workflow.judging.reruns import same_verdict
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
-from sluicegate.workflow.sealing.sealed_rows import batch_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow as pa
 
-    from sluicegate.adapters.files.formats import Unjudged
     from sluicegate.adapters.tally_store import TallyStore
     from sluicegate.attest.keys import Signer
     from sluicegate.digest.algorithms import Digest
@@ -48,7 +46,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.judging.case import Case
     from sluicegate.workflow.judging.partitions import Part
     from sluicegate.workflow.judging.pooling import Gathered
-    from sluicegate.workflow.judging.runners import Runner
+    from sluicegate.workflow.judging.runners import Evaluation, Runner
     from sluicegate.workflow.judging.tally import Tally
 
 
@@ -106,8 +104,9 @@ def gate_source(
 
     Cost:
         One verified read of the batch, in which rows are counted beside all baselines and are not
-        kept, and two signatures. For a batch of fewer than `MIN_ROWS` rows also `gather`, and the
-        profile of up to some 250 rows; twice if they fail.
+        kept, and two signatures. For a batch of few rows, or few known labels, also `gather`, and
+        the profile of up to some 250 rows; twice if they fail. A long batch of few labels is read
+        twice.
     """
     case = open_case(
         home,
@@ -121,25 +120,12 @@ def gate_source(
     )
     evidence, batch, baselines, policy = case.evidence, case.batch, case.signed, case.policy
     first = case.anchored
-    counted: _Counted | Tally = _Counted(case)
-    # A batch of few rows is judged as rows: pooling needs them.
-    if tallies is not None and (tally := joined(case, *tallies)).n_rows >= MIN_ROWS:
+    counted: CountedRows | Tally = CountedRows(case)
+    # What is judged together with other batches is judged as rows: a pool needs them.
+    if tallies is not None and not (tally := joined(case, *tallies)).too_few:
         counted, runner = tally, tally.evaluate
-    gathered = None
-    if (few := counted.few()) is not None:
-        gathered = gather(
-            evidence,
-            policy,
-            batch,
-            few,
-            anchored=first.baseline.digest,
-            is_input=case.stands_behind,
-            row_id=first.baseline.schema.id,
-            at=at,
-            filesystem=filesystem,
-            dialect=case.dialect,
-        )
-    compared, suite = _compare(runner, counted.rows(), baselines, policy, gathered)
+    found, gathered = _found(case, counted, runner)
+    compared, suite = _compared(found, baselines), _suite(found)
     alone = [*unjudged_records(counted.unjudged), *column_records(first.baseline, counted.schema)]
     alone += counted.limits()
     if parts is not None:
@@ -177,33 +163,72 @@ def gate_source(
     return evidence.verdict_of(source, batch.digest, at=at), batch
 
 
-def _compare(
+def _found(
+    case: Case, counted: CountedRows | Tally, runner: Runner
+) -> tuple[list[Evaluation], Gathered | None]:
+    """Evaluate a batch, together with those before it where its rows or labels are few."""
+    baselines, policy = case.signed, case.policy
+    few = counted.few()
+    n_judged = 1 if few is None and not counted.lacks_labels else 2
+    found = _evaluated(runner, counted.rows(), baselines, policy, n_judged)
+    late = None if few is not None else counted.labelled()
+    if few is None and late is None:
+        return found, None
+    if n_judged == 1:  # nobody looked far enough ahead
+        n_judged = 2
+        found = _evaluated(runner, case.rows(), baselines, policy, n_judged)
+    gathered = gather(
+        case.evidence,
+        policy,
+        case.batch,
+        few if late is None else late,
+        of=Of.ROWS if late is None else Of.LABELS,
+        anchored=case.anchored.baseline,
+        is_input=case.stands_behind,
+        at=case.at,
+        filesystem=case.filesystem,
+        dialect=case.dialect,
+    )
+    if gathered.earlier is None:
+        return found, gathered
+    beside = _evaluated(runner, gathered.rows.to_batches(), baselines, policy, n_judged)
+    shared = pooled_signals(gathered.pool.of)
+    pairs = zip(found, beside, strict=True)
+    return [replace(a, records=both(a.records, b.records, shared)) for a, b in pairs], gathered
+
+
+def _evaluated(
     runner: Runner,
     rows: Iterable[pa.RecordBatch],
     baselines: Mapping[Lane, SignedBaseline],
     policy: Policy,
-    gathered: Gathered | None = None,
-) -> tuple[list[Compared], Digest]:
-    """Compare with each baseline, and a pool beside the batch; all share the budget."""
-    from sluicegate.signals.registry import OF_POOLS, expected_findings
+    n_judged: int = 1,
+) -> list[Evaluation]:
+    """Evaluate rows beside each baseline, in the order of lanes.
 
-    pooled = None if gathered is None or gathered.earlier is None else gathered.rows
-    n_runs = len(baselines) * (1 if pooled is None else 2)
-    shared = replace(policy, false_block_budget=policy.false_block_budget / n_runs)
+    A batch and its pool are judged, each by all baselines: they share the budget.
+    """
     lanes = [lane for lane in Lane if lane in baselines]
-    asked = [baselines[lane].baseline for lane in lanes]
-    found = runner(rows, asked, shared)
-    beside = [] if pooled is None else runner(pooled.to_batches(), asked, shared)
+    budget = policy.false_block_budget / (len(lanes) * n_judged)
+    shared = replace(policy, false_block_budget=budget)
+    return runner(rows, [baselines[lane].baseline for lane in lanes], shared)
+
+
+def _compared(
+    found: Sequence[Evaluation], baselines: Mapping[Lane, SignedBaseline]
+) -> list[Compared]:
+    from sluicegate.signals.registry import expected_findings
+
     compared = []
-    for place, (lane, baseline) in enumerate(zip(lanes, asked, strict=True)):
-        records = found[place].records
-        if beside:
-            records = both(records, beside[place].records, OF_POOLS)
-        own = records if lane is Lane.ANCHORED else tuple(map(_of_rolling, records))
-        compared.append(Compared(own, expected_findings(baseline)))
+    for own, lane in zip(found, (lane for lane in Lane if lane in baselines), strict=True):
+        told = own.records if lane is Lane.ANCHORED else tuple(map(_of_rolling, own.records))
+        compared.append(Compared(told, expected_findings(baselines[lane].baseline)))
+    return compared
+
+
+def _suite(found: Sequence[Evaluation]) -> Digest:
     suites = [evaluation.suite for evaluation in found]
-    suite = suites[0] if len(set(suites)) == 1 else sha256_bytes(dumps([str(s) for s in suites]))
-    return compared, suite
+    return suites[0] if len(set(suites)) == 1 else sha256_bytes(dumps([str(s) for s in suites]))
 
 
 def _judged_pool(
@@ -217,57 +242,11 @@ def _judged_pool(
 
     def without() -> Sequence[Reason]:
         assert gathered.earlier is not None  # noqa: S101 - or nobody asks
-        # At the level of the pool, which shares the budget with the batch.
-        alike = replace(policy, false_block_budget=policy.false_block_budget / 2)
         earlier = gathered.earlier.to_batches()
-        return judge(policy, _compare(runner, earlier, baselines, alike)[0]).reasons
+        found = _evaluated(runner, earlier, baselines, policy, n_judged=2)  # as the pool was
+        return judge(policy, _compared(found, baselines)).reasons
 
     return replace(gathered.pool, left=left_by(gathered, judged, policy, without))
-
-
-class _Counted:
-    """The rows of a batch, which are read once: what the gate itself counts while they pass by."""
-
-    def __init__(self, case: Case) -> None:
-        self.schema: pa.Schema | None = None
-        self.unjudged: list[Unjudged] = []
-        self._rows = batch_rows(
-            case.batch,
-            case.filesystem,
-            dialect=case.dialect,
-            limits=case.policy.limits,
-            unjudged=self.unjudged,
-        )
-        self._held: list[pa.RecordBatch] = []
-        self._known = case.anchored.baseline.known_contributors
-        self._counts = case.limit_counts()
-
-    def few(self) -> pa.Table | None:
-        """Return all rows if they are too few to be judged alone; None for more, not yet read."""
-        import pyarrow as pa
-
-        n_rows = 0
-        for batch in self._rows:
-            self._held.append(batch)
-            if (n_rows := n_rows + batch.num_rows) >= MIN_ROWS:
-                return None
-        return pa.Table.from_batches(self._held)
-
-    def rows(self) -> Iterator[pa.RecordBatch]:
-        """Yield all rows, once."""
-        while self._held:
-            yield self._noted(self._held.pop(0))
-        yield from map(self._noted, self._rows)
-
-    def limits(self) -> tuple[SignalRecord, ...]:
-        """Hold the batch against what one contributor may deliver."""
-        return () if self._counts is None else self._counts.records(self._known)
-
-    def _noted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        self.schema = self.schema or batch.schema
-        if self._counts is not None:
-            self._counts.update(batch)
-        return batch
 
 
 def _of_rolling(record: SignalRecord) -> SignalRecord:

@@ -1,4 +1,4 @@
-"""Gather the small batches before one that is too small to be judged alone.
+"""Gather the batches before one that has too few rows, or known labels, to be judged alone.
 
 The ledger says which they are, and their bytes are read and verified again: evidence holds no rows
 and no counts of them. A batch stands in a pool if all of this holds:
@@ -16,7 +16,8 @@ and no counts of them. A batch stands in a pool if all of this holds:
                                             (batch that was changed since)
 
 A row that comes again, with the same id and content, counts once. The first batch that cannot be
-read ends the pool, so nobody takes one out of the middle.
+read ends the pool, so nobody takes one out of the middle. Of labels only the rows that have a known
+one are kept, and no more than `MOST_BYTES` are read for them.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ from sluicegate.errors import (
     SluicegateError,
     VerificationError,
 )
-from sluicegate.gate.pool import WANTED_ROWS, Earlier, Left, Pool, lacks_only_rows, poolable
+from sluicegate.gate.pool import WANTED_ROWS, Earlier, Left, Of, Pool, lacks_only_rows, poolable
 from sluicegate.ledger.entry import Kind
 from sluicegate.profiling.csv_dialect import UNDECLARED, CsvDialect
 from sluicegate.workflow.evidence.custody import require_free
-from sluicegate.workflow.sealing.sealed_rows import batch_table
+from sluicegate.workflow.sealing.sealed_rows import batch_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -48,12 +49,17 @@ if TYPE_CHECKING:
     from sluicegate.gate.judgement import Judgement
     from sluicegate.gate.policy import Policy
     from sluicegate.gate.verdict import Reason
+    from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.workflow.evidence.batch import SealedBatch
     from sluicegate.workflow.evidence.verified import Evidence
 
 LOOKED_AT: Final = 400
 """How many seals are looked at; each costs a proof and a signature. Twice the batches of one row
 that make a pool."""
+
+MOST_BYTES: Final = 1 << 30
+"""How much of earlier batches is read for their few labels: seconds of a disk."""
+_VALUE_BYTES: Final = 8  # what a value of a table counts, whose seal says no bytes
 
 _NOT_HERE: Final = (DataError, EvidenceMissing, IntegrityError, VerificationError)
 _NO_PART: Final = (EvidenceMissing, GateBlocked, VerificationError)
@@ -80,23 +86,23 @@ def gather(
     batch: SealedBatch,
     table: pa.Table,
     *,
-    anchored: Digest,
+    of: Of = Of.ROWS,
+    anchored: Baseline,
     is_input: Callable[[SealedBatch], bool],
-    row_id: str | None,
     at: datetime,
     filesystem: Any = None,
     dialect: CsvDialect = UNDECLARED,
 ) -> Gathered:
-    """Return a small batch together with those before it.
+    """Return a batch together with those before it.
 
     Args:
         evidence: Ledger and trust policy.
         policy: The rules of the source.
         batch: The batch that is judged.
-        table: Its rows.
-        anchored: Digest of the anchored baseline.
+        table: Its rows; of labels those whose label is known.
+        of: What it has too few of.
+        anchored: The anchored baseline.
         is_input: Whether a batch stands behind a baseline that judges.
-        row_id: Column that names a row, or None.
         at: Aware UTC; revocations and quarantines until then count.
         filesystem: fsspec file system with credentials, as for the batch itself.
         dialect: How text files are read, as for the batch itself.
@@ -104,10 +110,10 @@ def gather(
     Cost: for each batch of the pool five proofs and signatures and one verified read; about 2 ms
         for each other seal that is looked at, of which there are at most `LOOKED_AT`.
     """
-    seen = _Rows(table, row_id)
+    seen = _Rows(table, anchored.schema.id)
     taken: list[Digest] = []
-    ended = ""
-    for earlier in poolable(_earlier(evidence, policy, batch, anchored, at=at)):
+    ended, n_bytes = "", 0
+    for earlier in poolable(_earlier(evidence, policy, batch, anchored.digest, at=at), of):
         if seen.n_rows >= WANTED_ROWS:
             break
         digest = earlier.digest
@@ -115,9 +121,13 @@ def gather(
             sealed = evidence.seal_of(batch.source, digest, at=earlier.judged, asked=at)
             if is_input(sealed):
                 continue
-            rows = batch_table(
+            if of is Of.LABELS and (n_bytes := n_bytes + _size_bytes(sealed)) > MOST_BYTES:
+                ended = f"more than {MOST_BYTES >> 30} GiB before them would have to be read"
+                break
+            found = batch_rows(
                 sealed, filesystem, dialect=dialect, limits=policy.limits, unjudged=[]
             )
+            rows = _pooled(found, anchored, of)
             brought = seen.add(digest, rows)
         except _NOT_HERE as error:
             ended = f"batch {digest.short} before them cannot be used: [{error.code}] {error.what}"
@@ -125,9 +135,37 @@ def gather(
         if brought:
             taken.append(digest)
     whole = seen.table()
-    pool = Pool(whole.num_rows, tuple(reversed(taken)), Left.JUDGED, ended)
+    pool = Pool(whole.num_rows, tuple(reversed(taken)), Left.JUDGED, ended, of)
     before = whole.slice(0, whole.num_rows - table.num_rows) if taken else None
     return Gathered(pool, before, whole)
+
+
+def _pooled(rows: Iterator[pa.RecordBatch], anchored: Baseline, of: Of) -> pa.Table:
+    """Return what a pool takes of an earlier batch."""
+    import pyarrow as pa
+
+    from sluicegate.signals.labels.known_labels import with_known_labels
+
+    if of is Of.ROWS:
+        return pa.Table.from_batches(rows)
+    return pa.Table.from_batches(with_known_labels(anchored, batch) for batch in rows)
+
+
+def _size_bytes(batch: SealedBatch) -> int:
+    if batch.table is None:
+        return batch.manifest.size_bytes
+    return batch.table.n_rows * len(batch.table.columns) * _VALUE_BYTES
+
+
+def pooled_signals(of: Of) -> frozenset[str]:
+    """Return codes of the signals that are asked of a pool.
+
+    Args:
+        of: What is pooled.
+    """
+    from sluicegate.signals.registry import OF_LABELS, OF_POOLS
+
+    return OF_POOLS if of is Of.ROWS else OF_LABELS
 
 
 class _Rows:
@@ -191,16 +229,14 @@ def left_by(
         policy: The rules of the source.
         without: Judges the earlier batches alone; called only if the pool failed.
     """
-    from sluicegate.signals.registry import OF_POOLS
-
-    against = _against(judged.reasons, policy)
+    asked, against = pooled_signals(gathered.pool.of), _against(judged.reasons, policy)
     if not against:
         return Left.JUDGED
-    if gathered.pool.n_rows < WANTED_ROWS and lacks_only_rows(against, judged.records, OF_POOLS):
+    if gathered.pool.n_rows < WANTED_ROWS and lacks_only_rows(against, judged.records, asked):
         return Left.WAITING
-    if gathered.earlier is None or not OF_POOLS.intersection(code for code, _ in against):
+    if gathered.earlier is None or not asked.intersection(code for code, _ in against):
         return Left.JUDGED
-    still = OF_POOLS.intersection(code for code, _ in _against(without(), policy))
+    still = asked.intersection(code for code, _ in _against(without(), policy))
     return Left.SPENT if still else Left.JUDGED
 
 
@@ -235,4 +271,4 @@ def _first_seal(evidence: Evidence, source: str, digest: Digest) -> int:
     return next(record.index for record in found)
 
 
-__all__ = ["LOOKED_AT", "Gathered", "gather", "left_by"]
+__all__ = ["LOOKED_AT", "MOST_BYTES", "Gathered", "gather", "left_by", "pooled_signals"]

@@ -18,6 +18,7 @@ from sluicegate.adapters.files.promotion import CommonSchema
 from sluicegate.attest.tally import MAX_BYTES
 from sluicegate.digest import canonical
 from sluicegate.errors import MalformedEnvelope, UnreadableData
+from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.counting import natural
 from sluicegate.signals.scan import Scan
 from sluicegate.workflow.judging.runners import evaluate_scans
@@ -95,6 +96,18 @@ class Tally:
         """Rows that were counted."""
         return self.scans[0].profile.n_rows
 
+    @property
+    def too_few(self) -> bool:
+        """Whether the rows, or those of them with a known label, cannot be judged alone."""
+        return self.n_rows < MIN_ROWS or self.lacks_labels
+
+    @property
+    def lacks_labels(self) -> bool:
+        """Whether too few rows have a label that the anchored baseline knows."""
+        scan = self.scans[0]
+        classes = list(scan.plan.baseline.classes)
+        return bool(classes) and int(scan.profile.label_counts()[classes].sum()) < MIN_ROWS
+
     def require_whole(self) -> None:
         """Return if the rows needed exactly the columns in which they were counted.
 
@@ -109,7 +122,10 @@ class Tally:
             )
 
     def few(self) -> None:
-        """Return no rows: whoever asks gets a tally only of rows that are enough."""
+        """Return no rows: a tally of too few is not asked."""
+
+    def labelled(self) -> None:
+        """Return no rows, as `few`."""
 
     def rows(self) -> Iterator[pa.RecordBatch]:
         """Return no rows: they were counted elsewhere."""

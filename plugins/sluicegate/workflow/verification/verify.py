@@ -323,5 +323,5 @@ class _Verification:
 def _named(pool: Pool) -> Found:
     """Name what the verdict rests on besides the batch; each has evidence of its own."""
     names = ", ".join(map(str, pool.batches)) or "no other batch"
-    detail = f"{pool.n_rows} rows; the verdict rests on this batch and on {names}"
+    detail = f"{pool.n_rows} {pool.of.value}; the verdict rests on this batch and on {names}"
     return Found(detail=detail, batches=pool.batches)

@@ -136,12 +136,23 @@ def test_fifty_portions_of_a_clean_batch_pass_as_one_piece(site):
     assert signed(site) == whole
 
 
-def test_batch_of_few_rows_is_judged_as_rows(site):
-    table = rows(2, 30)
+def unlabelled(table: pa.Table, n_known: int) -> pa.Table:
+    """Return the rows; only the last of them have a label."""
+    labels = [*[None] * (table.num_rows - n_known), *table["label"].to_pylist()[-n_known:]]
+    position = table.schema.get_field_index("label")
+    return table.set_column(position, "label", pa.array(labels, pa.int8()))
+
+
+@pytest.mark.parametrize(
+    "table", [rows(2, 30), unlabelled(rows(2, 90), 30)], ids=["few rows", "few labels"]
+)
+def test_batch_of_few_rows_or_labels_is_judged_as_rows(site, table):
+    n_rows = table.num_rows // 3
     place = site.root / "few"
     place.mkdir()
     for number in range(3):
-        pq.write_table(table.slice(10 * number, 10), place / f"{number}.parquet")
+        part = table.slice(n_rows * number, n_rows)
+        pq.write_table(part, place / f"{number}.parquet")
     site.seal(place)
     whole = one_piece(site)
     signers = GateSigners(site.signer("gate"), site.signer("ledger"))
