@@ -43,7 +43,10 @@ def pytest_configure():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-TOGETHER = {"tests/airflow/": "airflow", "tests/e2e/": "airflow", "tests/unit/signals/": "signals"}
+TOGETHER = {
+    **dict.fromkeys(("tests/airflow/", "tests/distributed/", "tests/e2e/"), "airflow"),
+    "tests/unit/signals/": "signals",
+}
 """Two Airflows beside each other on two processors lose tasks that start too slowly; and baselines
 that many files share are built once in each process."""
 
