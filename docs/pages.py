@@ -1,4 +1,4 @@
-"""Write what the documents, suites and schemas say of signals from the registry of signals.
+"""Write what documents, suites and schemas say of signals and metrics from their registries.
 
 ``python docs/pages.py`` (or ``make pages``) writes the files; a test fails when one is stale.
 What is written stands between two markers, or is one list; the rest of a file stays as it is.
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.adapters.gx.catalog import CATALOG, expectation_type
+from sluicegate.orchestration.observing.metrics import METRICS
 from sluicegate.signals.registry import OF_BATCHES, OF_POLICIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sluicegate.orchestration.observing.metrics import Metric
     from sluicegate.signals.definition import Signal
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,10 +33,12 @@ KWARGS = {key: {"$PARAMETER": key} for key in ("baseline", "limits")}
 def written() -> Mapping[Path, str]:
     """Return each file as it should be."""
     signals, policy = Path("docs/signals.md"), Path("docs/formats/policy.schema.json")
+    metrics = Path("docs/metrics.md")
     codes = ", ".join(f'"{signal.code}"' for signal in OF_POLICIES)
     suites = (Path(f"expectations/{name}.json") for name in SUITES)
     return {
         signals: _with(TABLE, signals, "".join(map(_row, (None, *OF_BATCHES)))),
+        metrics: _with(TABLE, metrics, "".join(map(_metric, (None, *METRICS)))),
         policy: _with(CODES, policy, _wrapped(codes, "        ")),
         **{path: _with(LISTED, path, _expectations(_read(path))) for path in suites},
     }
@@ -60,6 +64,15 @@ def _row(signal: Signal | None) -> str:
     fires += f"; FAILED if {signal.escalates}" if signal.escalates else ""
     floor = "0" if not signal.floor else f"{100 * signal.floor:g} %"
     return f"| `{signal.code}` | {signal.asks} | {fires} | {floor} | {signal.needs} |\n"
+
+
+def _metric(metric: Metric | None) -> str:
+    """Return a row of the table; the head for None."""
+    if metric is None:
+        return "| name | kind | unit | tags | when | in Prometheus |\n|---|---|---|---|---|---|\n"
+    tags = ", ".join(f"`{tag}`" for tag in metric.tags)
+    facts = f"{metric.kind} | {metric.unit} | {tags} | {metric.when}"
+    return f"| `{metric.name}` | {facts} | `{metric.exported}` |\n"
 
 
 def _wrapped(text: str, indent: str, width: int = 100) -> str:

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import types
+from datetime import UTC, datetime
 from pathlib import Path
 
 from probing import loaded_dags, prepare_database, report
@@ -18,6 +19,8 @@ def fake_admission():
     class Admission:
         def __init__(self, source):
             self.pointer = {"source": source, "digest": "dirHash1:00", "verdict": "sha256:ab"}
+            verdict = types.SimpleNamespace(digest="dirHash1:00", issued=datetime.now(UTC))
+            self.issued = types.SimpleNamespace(envelope="sha256:ab", verdict=verdict)
 
     def admit_training(_home, sources, _pointers=None, *, at):
         assert at.tzinfo is not None

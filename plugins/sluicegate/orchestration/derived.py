@@ -70,6 +70,7 @@ def derive(
     """
     from sluicegate.attest.contents import identity_of
     from sluicegate.orchestration.keys import signer_for
+    from sluicegate.orchestration.observing.steps import observed
     from sluicegate.workflow.evidence.opening import open_evidence
     from sluicegate.workflow.sealing.seal import seal_into_ledger
 
@@ -81,16 +82,18 @@ def derive(
         raise ConfigError("a sealed task returns the path of its output", locator=output)
     # Keys are opened only after the function has run. That is tidy, but no barrier.
     at = datetime.now(UTC).replace(microsecond=0)
-    batch = seal_into_ledger(
-        Path(path),
-        output,
-        evidence=open_evidence(home, at=at, ledger_signer=signer_for("ledger", home)),
-        signer=signer_for("source", home),
-        at=at,
-        run=run,
-        inputs=subjects,
-        code_version=code,
-    )
+    with observed("seal", output) as step:
+        batch = seal_into_ledger(
+            Path(path),
+            output,
+            evidence=open_evidence(home, at=at, ledger_signer=signer_for("ledger", home)),
+            signer=signer_for("source", home),
+            at=at,
+            run=run,
+            inputs=subjects,
+            code_version=code,
+        )
+        step.sealed(batch)
     return Derived(
         {"source": batch.source, "digest": str(batch.digest), "index": str(batch.index)},
         tuple(

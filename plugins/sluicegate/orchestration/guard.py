@@ -31,12 +31,16 @@ from sluicegate.workflow.evidence.home import ENV_ADMITTED
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from sluicegate.orchestration.observing.steps import GuardWatch
     from sluicegate.workflow.admission.admitted import Admitted
+    from sluicegate.workflow.evidence.batch import IssuedVerdict
     from sluicegate.workflow.evidence.home import SluiceHome
 
 _log = logging.getLogger("sluicegate.guard")
 
 REFUSED: Final = "Sluicegate refused to start this task: "
+GUARD_ERROR: Final = "GUARD_ERROR"
+"""Stands where an error's code would, if the guard itself failed."""
 
 
 def _read_settings() -> Settings | Exception:
@@ -169,19 +173,24 @@ class GuardHook:
         Raises:
             AirflowFailException: Refused; Airflow does not retry it.
         """
+        from sluicegate.orchestration.observing.steps import GuardWatch
+
         os.environ.pop(ENV_ADMITTED, None)  # never the pointer of another task
+        watch = GuardWatch()
         try:
-            self._admit(context)
+            self._admit(context, watch)
         except SluicegateError as error:
+            watch.refused(error.code)
             self._note(context, refused=error.code)
             _refuse(error)
         except Exception as error:  # noqa: BLE001 - fail closed: no answer is not a yes
-            self._note(context, refused="GUARD_ERROR")
+            watch.refused(GUARD_ERROR)
+            self._note(context, refused=GUARD_ERROR)
             _fail(error)
         if self.author_hook is not None:
             _run_author_hook(self.author_hook, context)
 
-    def _admit(self, context: Mapping[str, Any]) -> None:
+    def _admit(self, context: Mapping[str, Any], watch: GuardWatch) -> None:
         settings = self.settings
         if self.broken or settings is None:
             raise ConfigError(
@@ -204,8 +213,10 @@ class GuardHook:
         from sluicegate.workflow.admission.admitted import Admitted
 
         home = settings.home()
-        verdicts = admit(context, sources, home)
+        issued = admit(context, sources, home)
+        verdicts = {source: str(verdict.envelope) for source, verdict in issued.items()}
         _hand_down(Admitted(home, verdicts), context.get("task"))
+        watch.admitted(issued)
         self._note(context, verdicts)
         _log.info("Sluicegate admitted %s (%s)", ", ".join(sources), self.protection.reason)
 
@@ -232,7 +243,9 @@ class GuardHook:
             _log.warning("Sluicegate could not note its decision: %s", _described(error))
 
 
-def admit(context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome) -> dict[str, str]:
+def admit(
+    context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome
+) -> dict[str, IssuedVerdict]:
     """Verify that training may start on ``sources`` now.
 
     Args:
@@ -241,7 +254,7 @@ def admit(context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome
         home: Ledger, trust policy and gate policy to verify against.
 
     Returns:
-        Source to digest of the verdict envelope that admitted it.
+        Source to the verdict that admitted it.
 
     Raises:
         SluicegateError: A source has no valid verdict.
@@ -256,7 +269,7 @@ def admit(context: Mapping[str, Any], sources: tuple[str, ...], home: SluiceHome
     admitted = {source: admissions[source].pointer for source in sources}
     for source in pointers.keys() & admitted.keys():
         require_same_batch(pointers[source], admitted[source])
-    return {source: pointer["verdict"] for source, pointer in admitted.items()}
+    return {source: admissions[source].issued for source in sources}
 
 
 def _hand_down(admitted: Admitted, task: Any) -> None:
@@ -296,7 +309,7 @@ def _fail(error: Exception) -> NoReturn:
 
     from sluicegate.foreign import DEBUG
 
-    said = f"{REFUSED}[GUARD_ERROR] the guard itself failed: {_described(error)}"
+    said = f"{REFUSED}[{GUARD_ERROR}] the guard itself failed: {_described(error)}"
     _log.error(said)
     # Without its cause: Airflow would print its text, in which a library may quote anything.
     raise AirflowFailException(said) from (error if os.environ.get(DEBUG) else None)

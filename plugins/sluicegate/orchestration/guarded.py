@@ -73,10 +73,11 @@ def _require_admission(names: tuple[str, ...]) -> None:
 
     try:
         home = settings().home()
-        verdicts = admit(get_current_context(), names, home)
+        issued = admit(get_current_context(), names, home)
         before = Admitted.found(os.environ)
     except Exception as error:  # noqa: BLE001 - fail closed, and show what nobody may forge
         raise ending(coded(error), REFUSED, final=True) from None
     # The guard may have admitted the task to further inlets.
+    verdicts = {name: str(issued[name].envelope) for name in names}
     every = {**(before.verdicts if before else {}), **verdicts}
     Admitted(home, every).leave(os.environ, task=os.environ)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from sluicegate.attest.keys import Signer
     from sluicegate.gate.verdict import Verdict
+    from sluicegate.orchestration.observing.steps import Step
     from sluicegate.workflow.evidence.home import SluiceHome
 
 T = TypeVar("T")
@@ -45,6 +46,9 @@ class _SluicegateOperator(BaseOperator):
     _verdict: Verdict | None = None
     # Whether the output names a batch that this task sealed.
     seals = False
+    # Name of the step that Airflow's metrics and traces are told of; "" for none.
+    observed_as = ""
+    _step: Step
 
     def __init__(self, *, source: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -60,10 +64,11 @@ class _SluicegateOperator(BaseOperator):
         return self._mapped(lambda home, at: self._run(home, context, at))
 
     def _mapped(self, step: Callable[[SluiceHome, datetime], T]) -> T:
+        from sluicegate.orchestration.observing.steps import observed
         from sluicegate.orchestration.protecting.task_edge import mapped_errors
 
         at = datetime.now(UTC).replace(microsecond=0)
-        with mapped_errors():
+        with mapped_errors(), observed(self.observed_as, self.source) as self._step:
             return step(Settings.from_airflow(os.environ).home(), at)
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> Any:
@@ -122,6 +127,7 @@ class SealSourceOperator(_SluicegateOperator):
 
     template_fields: Sequence[str] = ("path",)
     seals = True
+    observed_as = "seal"
 
     def __init__(
         self,
@@ -160,6 +166,7 @@ class SealSourceOperator(_SluicegateOperator):
             algorithm=self.hash_type,
             connection=self.conn_id if "://" in self.path else None,
         )
+        self._step.sealed(batch)
         self.log.info("sealed %s@%s as version %d", batch.source, batch.digest, batch.version)
         pointer = {"source": batch.source, "digest": str(batch.digest), "index": str(batch.index)}
         self._known = pointer
@@ -188,6 +195,7 @@ class TrainingGateOperator(_SluicegateOperator):
     """
 
     template_fields: Sequence[str] = ("suite", "batch", "parts", "tallies")
+    observed_as = "gate"
 
     def __init__(
         self,
@@ -232,7 +240,9 @@ class TrainingGateOperator(_SluicegateOperator):
         self._verdict = verdict = issued.verdict
         pointer = {"source": batch.source, "digest": str(batch.digest)}
         self._known = pointer = {**pointer, "verdict": str(issued.envelope)}
+        self._step.judged(issued, batch)
         verdict.require_passed(policy, at=at)
+        self._step.trusted(verdict)
         for reason in verdict.told:
             self.log.warning("%s %s", reason.result, reason.message)
         if verdict.pool is not None:

@@ -75,8 +75,11 @@ class LedgerAuditOperator(BaseOperator):
             AirflowFailException: Something was found. No retry: it would not go away.
             AirflowException: The audit could not be made.
         """
+        from sluicegate.orchestration.observing.steps import audited
+
         with mapped_errors():
             found = self._audit(Settings.from_airflow(os.environ))
+        audited(found)
         for item in found.findings:
             severity, step = item.kind.severity, item.kind.next_step
             # Names of DAGs, tasks and files: whoever chose them may read this log.

@@ -31,6 +31,7 @@ class RollbackOperator(TrainingGateOperator):
         Through XCom and the event's extra ``{source, digest, verdict}``: a pointer.
     """
 
+    observed_as = "rollback"
     template_fields: Sequence[str] = (*TrainingGateOperator.template_fields, "to")
 
     def __init__(self, *, to: str | None = None, **kwargs: Any) -> None:
@@ -53,13 +54,15 @@ class RollbackOperator(TrainingGateOperator):
             run=run_of(context),
             at=at,
         )
+        self._step.sealed(batch)
         self.log.info("%s is back at %s as version %d", batch.source, batch.digest, batch.version)
         try:
-            pointer = admit_training(home, [self.source], at=at)[self.source].pointer
+            admission = admit_training(home, [self.source], at=at)[self.source]
         except SluicegateError as error:
             self.log.info("judging it again: %s", error)
             self.batch = str(batch.digest)
             return super()._run(home, context, at)
-        self._known = pointer
-        self._announce(context, pointer)
-        return pointer
+        self._step.trusted(admission.issued.verdict)
+        self._known = admission.pointer
+        self._announce(context, admission.pointer)
+        return admission.pointer

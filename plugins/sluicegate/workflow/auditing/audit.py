@@ -11,7 +11,7 @@ It asks four questions. Each is answered by a part that can run without the othe
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,7 @@ class Audit:
         n_statements: Statements that were verified.
         n_tasks: Task tries that were compared.
         findings: Gravest first.
+        n_armed: Hosts on which a guard spoke, by Airflow's records; None if these were not given.
     """
 
     size: int
@@ -61,6 +62,7 @@ class Audit:
     n_statements: int
     n_tasks: int
     findings: tuple[AuditFinding, ...]
+    n_armed: int | None = None
 
     @property
     def exit_code(self) -> int:
@@ -148,7 +150,7 @@ def audit(
     start = 0
     if only_new and remembered is not None:
         start = evidence.ledger.verify_checkpoint(remembered).size
-    statements = StatementAudit(evidence.trust, evidence.ledger, at=at)
+    statements, runs = StatementAudit(evidence.trust, evidence.ledger, at=at), None
     try:
         statements.run(start)
         if data:
@@ -156,13 +158,15 @@ def audit(
         if records is not None:
             history, rules = VerdictHistory.read(evidence), rules or RunRules()
             standing = StandingAudit(evidence, history, at=at, slack=rules.slack)
-            findings += RunAudit(records, history, rules, standing).findings()
+            runs = RunAudit(records, history, rules, standing)
+            findings += runs.findings()
     except LedgerCorrupt as error:
         # The ledger's own audit reports it, unless it happened since then.
         if not ledger.findings:
             findings.append(_of_ledger(error))
     findings += statements.findings
-    return _result(ledger, note, statements, records, findings)
+    result = _result(ledger, note, statements, records, findings)
+    return result if runs is None else replace(result, n_armed=runs.n_armed)
 
 
 def _result(

@@ -108,6 +108,11 @@ class RunAudit:
         self._by_envelope = {past.envelope: past for past in history.all()}
         self._unspoken = self._unspoken_runs()
 
+    @property
+    def n_armed(self) -> int:
+        """Number of hosts on which a guard spoke."""
+        return len(self._armed - {""})
+
     def findings(self) -> Iterator[AuditFinding]:
         """Yield each thing that ran and was not allowed, or that a person must explain."""
         for task in self._records.tries:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sluicegate.attest.sealed_table import SealedTable
+from sluicegate.digest.manifest import Manifest
 from sluicegate.digest.merkle_files import MerkleFiles
 from sluicegate.digest.merkle_manifest import not_sealed
 from sluicegate.errors import ConfigError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from sluicegate.attest.contents import Contents
     from sluicegate.attest.statement import Subject
     from sluicegate.digest.algorithms import Digest
-    from sluicegate.digest.manifest import FileEntry, Manifest
+    from sluicegate.digest.manifest import FileEntry
     from sluicegate.gate.verdict import Verdict
 
 
@@ -51,6 +52,11 @@ class SealedBatch:
     def table(self) -> SealedTable | None:
         """The rows, if the batch is a table; None if it consists of files."""
         return self.contents if isinstance(self.contents, SealedTable) else None
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Bytes of its files; None where only a reading of rows or parts would tell."""
+        return self.contents.size_bytes if isinstance(self.contents, Manifest) else None
 
     def entries_of(self, paths: Sequence[str]) -> list[FileEntry]:
         """Return the entries of some files. Of a manifest in parts, only their parts are read.

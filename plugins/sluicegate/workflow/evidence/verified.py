@@ -18,6 +18,7 @@ from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import BadProof, EvidenceMissing, Expired
 from sluicegate.gate.verdict import named_test_result, verdict_from_statement
 from sluicegate.ledger.entry import Entry, Kind
+from sluicegate.workflow.evidence.append_time import timing
 from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
 from sluicegate.workflow.evidence.sealed import verify_seal
 
@@ -181,7 +182,8 @@ class Evidence:
             subject: What the envelopes speak of.
             envelopes: Kind and exact bytes, in order.
         """
-        self.ledger.append_many(_items(source, subject, envelopes))
+        with timing():
+            self.ledger.append_many(_items(source, subject, envelopes))
         self._remember()
 
     def append_version(
@@ -210,7 +212,8 @@ class Evidence:
         """
         items = _items(source, subject, envelopes)
         newest = None if after is None else after.index
-        receipts = self.ledger.append_after(newest, Kind.PROVENANCE, source, items)
+        with timing():
+            receipts = self.ledger.append_after(newest, Kind.PROVENANCE, source, items)
         self._remember()
         kinds = [entry.kind for entry, _ in items]
         own = receipts[kinds.index(Kind.PROVENANCE)].index

@@ -1,0 +1,1 @@
+"""What operators and guard tell Airflow's metrics and traces."""
