@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
+from sluicegate.profiling.buffers import positions
 from sluicegate.signals.chunk import Plan, chunk_of
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sluicegate.signals.baseline.stored import Baseline
 
 
@@ -25,7 +27,4 @@ def with_known_labels(baseline: Baseline, rows: pa.RecordBatch) -> pa.RecordBatc
     label, known = baseline.layout.label, np.zeros(rows.num_rows, dtype=bool)
     if label is not None and len(rows.schema.get_all_field_indices(label.name)) == 1:
         known = chunk_of(Plan(baseline), rows.select([label.name]), 0).class_index >= 0
-    return rows.filter(pa.array(known))
-
-
-__all__ = ["with_known_labels"]
+    return rows.take(positions(known))
