@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.signals.comparison import MIN_ROWS
+from sluicegate.signals.labels.known_labels import with_known_labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,8 +95,6 @@ class CountedRows:
         if not self._wants_labels:
             self._known.clear()
             return
-        from sluicegate.signals.labels.known_labels import with_known_labels
-
         known = with_known_labels(self._anchored, batch)
         if known.num_rows:  # an empty slice would hold the rows that it was cut from
             self._known.append(known)
