@@ -31,6 +31,7 @@ COVERED_BY = {
         signals.triggers.token_finding""",
     "conformance/test_wycheproof.py": "attest.public_key",
     "e2e/test_audit_walkthrough.py": "cli.administration.airflow_login",
+    "faults/ledger/test_move_ledger.py": "workflow.evidence.migrating",
     "faults/ledger/test_postgres.py": """adapters.ledgers.postgres_errors
         adapters.ledgers.postgres_sql ledger.group""",
     "services/test_home_in_s3.py": "cli.administration.home",

@@ -106,6 +106,17 @@ class _Audit:
         for damage in self.snapshot.damage(thorough=not only_new):
             found.corrupt("the store is damaged", got=damage)
 
+    def report(self, origin: str) -> AuditReport:
+        """Return what was found."""
+        head = self.head
+        return AuditReport(
+            origin=origin,
+            size=0 if head is None else head.size,
+            root=b"" if head is None else head.root,
+            n_checked=self.n_checked,
+            findings=tuple(self.faults.kept),
+        )
+
     def _open_head(self, verifier: NoteVerifier) -> Checkpoint | None:
         try:
             note = self.snapshot.checkpoint()
@@ -205,11 +216,20 @@ def examine(
             audit.run(snapshot, verifier, old, only_new=only_new)
     except LedgerCorrupt as error:  # the store itself cannot make sense of what it holds
         audit.faults.add(error)
-    head = audit.head
-    return AuditReport(
-        origin=verifier.name,
-        size=0 if head is None else head.size,
-        root=b"" if head is None else head.root,
-        n_checked=audit.n_checked,
-        findings=tuple(audit.faults.kept),
-    )
+    return audit.report(verifier.name)
+
+
+def examine_snapshot(
+    snapshot: Snapshot, verifier: NoteVerifier, remembered: Checkpoint, *, locator: str
+) -> AuditReport:
+    """Re-verify one state of a ledger, as `examine` does.
+
+    Args:
+        snapshot: The state; it may be a transaction's own.
+        verifier: The ledger's public key.
+        remembered: A checkpoint that the ledger must extend.
+        locator: Where the store is, for messages.
+    """
+    audit = _Audit(locator)
+    audit.run(snapshot, verifier, remembered, only_new=False)
+    return audit.report(verifier.name)

@@ -111,7 +111,7 @@ def test_creation_that_fails_leaves_no_file_and_can_be_repeated(opened, path, mo
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(ledger_sqlite, "_publish", fail)
+    monkeypatch.setattr(ledger_sqlite, "publish_file", fail)
     with pytest.raises((KeyboardInterrupt, LedgerError)):
         opened()
     assert list(path.parent.iterdir()) == []

@@ -132,12 +132,12 @@ class PostgresStore:
             raise ConfigError(what, locator=self.locator, expected=str(expected), got=name[:60])
         return name
 
-    def create(self, origin: str, note: bytes) -> None:
+    def create(self, origin: str, note: bytes | None) -> None:
         """Make the tables of an empty ledger unless there are some.
 
         Args:
             origin: Name of the ledger.
-            note: Signed checkpoint of no leaves.
+            note: Signed checkpoint of no leaves; None for a copy, which gets its checkpoint last.
         """
         with self._changing_tables() as connection:
             create_schema(connection, self._address.schema, origin, note)

@@ -60,14 +60,14 @@ CURRENT: Final = max(STEPS)
 """Version that this program reads and writes."""
 
 
-def create_schema(connection: Connection, schema: str, origin: str, note: bytes) -> None:
+def create_schema(connection: Connection, schema: str, origin: str, note: bytes | None) -> None:
     """Make an empty ledger unless there is one.
 
     Args:
         connection: Inside a transaction that no other creation overlaps.
         schema: Name of the PostgreSQL schema, the first of the search path.
         origin: Name of the ledger.
-        note: Signed checkpoint of no leaves.
+        note: Signed checkpoint of no leaves; None for a copy, which gets its checkpoint last.
     """
     quoted = connection.dialect.identifier_preparer.quote_identifier(schema)
     if not _has_schema(connection, schema):

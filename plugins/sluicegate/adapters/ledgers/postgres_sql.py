@@ -105,6 +105,11 @@ class PostgresTransaction(SqlTransaction, PostgresSnapshot):
         self._notes = [new]  # or the transaction ends here
         return swapped
 
+    def complete(self, note: bytes) -> None:
+        """Give a copy its checkpoint."""
+        super().complete(note)
+        self._notes = [note]
+
     def _insert(self, tables: Sequence[tuple[Table, Sequence[Mapping[str, Any]]]]) -> None:
         """Insert all rows of all tables in one round trip."""
         inserts = [_inserted(table.name, rows) for table, rows in tables if rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import bindparam, exists, func, insert, or_, select, true, update
+from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from sluicegate.adapters.ledgers.tables import checkpoint, envelope, leaf, node, stream
@@ -29,6 +29,12 @@ _CHUNK: Final = 500
 
 _FETCHED: Final = 64
 """Leaves that a scan holds in memory with their envelopes."""
+
+_KEEP: Final = "Keep the file as evidence and compare it with a backup."
+_UNFINISHED: Final = (
+    "If `sluicegate ledger migrate` was copying a ledger here, run it again. Otherwise keep "
+    "this as evidence and compare it with a backup."
+)
 
 _LEAVES: Final = select(
     leaf.c.idx, stream.c.kind, stream.c.source, leaf.c.subject, leaf.c.envelope
@@ -68,10 +74,21 @@ class SqlSnapshot:
 
     def checkpoint(self) -> bytes:
         """Return the stored head."""
+        note = self.checkpoint_or_none()
+        if note is None:
+            raise self._corrupt("no checkpoint is stored", next_step=_UNFINISHED)
+        return note
+
+    def checkpoint_or_none(self) -> bytes | None:
+        """Return the stored head; None for a copy that is not finished."""
         notes = self._heads()
-        if len(notes) != 1:
+        if len(notes) > 1:
             raise self._corrupt("no single checkpoint is stored", got=f"{len(notes)} rows")
-        return self._bytes(notes[0], "checkpoint")
+        return self._bytes(notes[0], "checkpoint") if notes else None
+
+    def n_leaves(self) -> int:
+        """Return the number of stored leaves, for a copy that is not finished."""
+        return self._count(leaf.c.idx, true())
 
     def entries(self, indexes: Sequence[int]) -> Mapping[int, Entry]:
         """Return leaves by index."""
@@ -199,13 +216,11 @@ class SqlSnapshot:
             raise self._corrupt("a column holds no bytes", what, got=type(value).__name__)
         return value
 
-    def _corrupt(self, what: str, at: str = "", got: str = "") -> LedgerCorrupt:
-        return LedgerCorrupt(
-            what,
-            locator=f"{self._locator} {at}".strip(),
-            got=got,
-            next_step="Keep the file as evidence and compare it with a backup.",
-        )
+    def _corrupt(
+        self, what: str, at: str = "", got: str = "", next_step: str = _KEEP
+    ) -> LedgerCorrupt:
+        locator = f"{self._locator} {at}".strip()
+        return LedgerCorrupt(what, locator=locator, got=got, next_step=next_step)
 
 
 class SqlTransaction(SqlSnapshot):
@@ -220,21 +235,39 @@ class SqlTransaction(SqlSnapshot):
         """
         # The swap comes first: in a database that locks rows, it makes the other writers wait.
         if self._swap(growth.old_checkpoint, growth.new_checkpoint) != 1:
-            raise LedgerConflict(
-                self._count(leaf.c.idx, true()), "another writer was first", locator=self._locator
-            )
-        streams = self._streams(growth.records)
-        rows = [_leaf_row(record, streams) for record in growth.records]
-        bodies = [{"idx": record.index, "body": record.envelope} for record in growth.records]
+            raise LedgerConflict(self.n_leaves(), "another writer was first", locator=self._locator)
+        self.fill(growth.records, growth.position, growth.hashes)
+
+    def fill(self, records: Sequence[LedgerRecord], position: int, hashes: Sequence[bytes]) -> None:
+        """Write leaves and nodes, and no checkpoint.
+
+        Args:
+            records: In order.
+            position: `frontier.position` of the first hash.
+            hashes: Inner nodes that the leaves complete, in the order of their positions.
+
+        Raises:
+            LedgerCorrupt: Such rows are there already.
+        """
+        streams = self._streams(records)
+        rows = [_leaf_row(record, streams) for record in records]
+        bodies = [{"idx": record.index, "body": record.envelope} for record in records]
         nodes = [
-            {"position": growth.position + offset, "hash": hashed}
-            for offset, hashed in enumerate(growth.hashes)
+            {"position": position + offset, "hash": hashed} for offset, hashed in enumerate(hashes)
         ]
         try:
             self._insert([(leaf, rows), (envelope, bodies), (node, nodes)])
         except IntegrityError as error:
             what = "rows stand behind the signed end of the ledger"
             raise self._corrupt(what) from error
+
+    def withdraw(self) -> None:
+        """Take the checkpoint away while leaves are copied: nobody opens the ledger meanwhile."""
+        self._connection.execute(delete(checkpoint))
+
+    def complete(self, note: bytes) -> None:
+        """Give a copy its checkpoint."""
+        self._insert([(checkpoint, [{"id": 1, "note": note}])])
 
     def _swap(self, old: bytes, new: bytes) -> int:
         """Replace the head if it is still the old one; return the number of rows replaced."""

@@ -222,8 +222,10 @@ def open_ledger(
     """
     raw = raw_public_key(public_key, locator=str(path))
     if create and not path.exists():
-        _create(path, origin or default_origin(raw), raw, signer)
-    _require_file(path)
+        name = origin or default_origin(raw)
+        named = None if signer is None else named_signer(signer, name)
+        create_file(path, name, empty_checkpoint(name, raw, named))
+    require_file(path)
     store = SqliteStore(path, writable=signer is not None)
     try:
         name = store.origin(origin)
@@ -234,21 +236,25 @@ def open_ledger(
         raise
 
 
-def _create(
-    path: Path, origin: str, public_key: bytes, signer: NoteSigner | PemSigner | None
-) -> None:
+def create_file(path: Path, origin: str, note: bytes | None) -> None:
     """Build an empty ledger beside its place, then put it there in one step.
 
     A crash leaves a directory that nobody reads, never a half-made ledger. `link` fails if
     another process was first, so an existing ledger cannot be replaced.
+
+    Args:
+        path: The file.
+        origin: Name of the ledger.
+        note: Signed checkpoint of no leaves; None for a copy, which gets its checkpoint last.
+
+    Raises:
+        LedgerError: It cannot be written there.
     """
-    named = None if signer is None else named_signer(signer, origin)
-    note = empty_checkpoint(origin, public_key, named)
     try:
         workplace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
         try:
             _write_empty(workplace / path.name, origin, note)
-            _publish(workplace / path.name, path)
+            publish_file(workplace / path.name, path)
         finally:
             shutil.rmtree(workplace, ignore_errors=True)
     except OSError as error:
@@ -260,7 +266,7 @@ def _create(
         ) from error
 
 
-def _write_empty(path: Path, origin: str, note: bytes) -> None:
+def _write_empty(path: Path, origin: str, note: bytes | None) -> None:
     engine = _engine(path, writable=True, mode="rwc")
     try:
         with engine.begin() as connection:
@@ -273,7 +279,13 @@ def _write_empty(path: Path, origin: str, note: bytes) -> None:
         engine.dispose()
 
 
-def _publish(made: Path, path: Path) -> None:
+def publish_file(made: Path, path: Path) -> None:
+    """Give a file that nobody has open its place, durably; one that is there stays.
+
+    Args:
+        made: A ledger without a WAL beside it.
+        path: Its place, on the same disk.
+    """
     _sync(made)
     try:
         os.link(made, path)
@@ -290,7 +302,14 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _require_file(path: Path) -> None:
+def require_file(path: Path) -> None:
+    """Return if a ledger may be in this file.
+
+    Raises:
+        EvidenceMissing: There is no such file.
+        LedgerCorrupt: It is empty.
+        LedgerError: It is no file, or cannot be looked at.
+    """
     try:
         size_bytes = path.stat().st_size
     except FileNotFoundError:

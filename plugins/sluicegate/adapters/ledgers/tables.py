@@ -101,17 +101,18 @@ node: Final = Table(
 )
 
 
-def create_tables(connection: Connection, origin: str, note: bytes) -> None:
+def create_tables(connection: Connection, origin: str, note: bytes | None) -> None:
     """Write the tables of an empty ledger.
 
     Args:
         connection: To an empty database, inside a transaction.
         origin: Name of the ledger.
-        note: Signed checkpoint of no leaves.
+        note: Signed checkpoint of no leaves; None for a copy, which gets its checkpoint last.
     """
     metadata.create_all(connection)
     connection.execute(insert(meta), {"format_version": FORMAT_VERSION, "origin": origin})
-    connection.execute(insert(checkpoint), {"id": 1, "note": note})
+    if note is not None:
+        connection.execute(insert(checkpoint), {"id": 1, "note": note})
 
 
 def read_origin(connection: Connection, locator: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.cli.options import (
     Subparsers,
@@ -15,7 +17,8 @@ from sluicegate.cli.options import (
     installation_of,
     table,
 )
-from sluicegate.errors import ConfigError
+from sluicegate.credentials import without_credentials
+from sluicegate.errors import ConfigError, Outcome
 
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +27,15 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.home import SluiceHome
     from sluicegate.workflow.evidence.verified import Evidence
 
+_NOW_SWITCH: Final = (
+    "Now set [sluicegate] ledger on every machine, and let nobody append to the old store."
+)
+_STILL_GROWS: Final = (
+    "The old store has grown since. Do not switch: stop all that appends, and run this again."
+)
+_TOLD: Final = 64_000
+"""Leaves between two lines of progress; a multiple of what is copied at once."""
+
 
 def register(commands: Subparsers) -> None:
     """Add the command and its actions."""
@@ -31,7 +43,7 @@ def register(commands: Subparsers) -> None:
         commands,
         "ledger",
         run,
-        "create, remember, extend, list, verify, prove and export the evidence ledger",
+        "create, remember, move, extend, list, verify, prove and export the evidence ledger",
         [
             "sluicegate ledger init --home sluice",
             "sluicegate ledger remember --home sluice",
@@ -39,6 +51,10 @@ def register(commands: Subparsers) -> None:
                 "sluicegate ledger append envelope.json --kind release --source flights "
                 "--digest dirHash1:2a1b... --home sluice"
             ),
+            "sluicegate ledger migrate --home sluice",
+            "sluicegate ledger migrate sluice/ledger.db env:SLUICEGATE_LEDGER --home sluice",
+            "sluicegate ledger backup /backup/ledger.db --home sluice",
+            "sluicegate ledger restore /backup/ledger.db --home sluice",
             "sluicegate ledger verify --home sluice --remembered checkpoint.txt",
             "sluicegate ledger cosign --home sluice --witness http://127.0.0.1:7380",
             "sluicegate ledger timestamp 7 --home sluice --request seal.tsq",
@@ -54,6 +70,8 @@ def register(commands: Subparsers) -> None:
             "init",
             "remember",
             "migrate",
+            "backup",
+            "restore",
             "append",
             "list",
             "checkpoint",
@@ -66,8 +84,14 @@ def register(commands: Subparsers) -> None:
         ],
     )
     parser.add_argument(
-        "item", nargs="?", help="prove, timestamp: index of the leaf; append: file of the envelope"
+        "item",
+        nargs="?",
+        help="prove, timestamp: index of the leaf; append: file of the envelope; "
+        "migrate: the store to copy from, a file, a URL of PostgreSQL, or env:NAME of a variable "
+        "that holds one; without it, tables of an older version are brought up to date; "
+        "backup: the store to copy to; restore: the store to copy back from",
     )
+    parser.add_argument("to", nargs="?", help="migrate: the store to copy to")
     parser.add_argument("--kind", help="append: what the envelope states")
     parser.add_argument(
         "--remembered", type=Path, help="verify: earlier checkpoint that the ledger must extend"
@@ -136,8 +160,12 @@ def run(arguments: argparse.Namespace) -> int:
             as_json=arguments.json,
         )
         return 0
+    if arguments.to is not None and arguments.action != "migrate":
+        raise ConfigError("only migrate takes a second place", locator=f"ledger {arguments.action}")
     if arguments.action == "migrate":
-        return _migrate(home, arguments)
+        return _migrate(home, arguments) if arguments.item is None else _copy(place, arguments)
+    if arguments.action in {"backup", "restore"}:
+        return _copy(place, arguments)
     if arguments.action == "remember":
         return _remember(place, arguments)
     # For a ledger that went back: `verify` reports it, and `append` repairs it.
@@ -177,6 +205,64 @@ def _migrate(home: SluiceHome, arguments: argparse.Namespace) -> int:
     text = f"migrated to version {applied[-1]}" if applied else "nothing to migrate"
     emit({"applied": applied}, [text], as_json=arguments.json)
     return 0
+
+
+def _copy(place: Installation, arguments: argparse.Namespace) -> int:
+    """Copy the ledger: to move it, for a backup, or back from one."""
+    from sluicegate.workflow.evidence.migrating import copy_of_ledger, place_of
+
+    action = arguments.action
+    if (arguments.item if action != "migrate" else arguments.to) is None:
+        raise ConfigError(f"ledger {action} needs a store", locator="ledger")
+    named = _store(arguments.item)
+    source, target = {
+        "migrate": lambda: (named, _store(arguments.to)),
+        "backup": lambda: (place_of(place.home), named),
+        "restore": lambda: (named, place_of(place.home)),
+    }[action]()
+    done, n_missing = copy_of_ledger(
+        place.home, source, target, at=place.at, tell=_progress, restoring=action == "restore"
+    )
+    lines = [f"copied {done.n_new} leaves; {done.size} verified, root {done.root.hex()[:12]}"]
+    if action == "migrate":
+        lines.append(_STILL_GROWS if done.grew else _NOW_SWITCH)
+    if n_missing:
+        lines.append(f"{n_missing} leaves that are remembered are missing: append them again")
+    emit(
+        {
+            "copied": done.n_new,
+            "size": done.size,
+            "root": done.root.hex(),
+            "grew": done.grew,
+            "missing": n_missing,
+        },
+        lines,
+        as_json=arguments.json,
+    )
+    if n_missing:
+        return Outcome.CHECKED_AND_BAD.value
+    return Outcome.COULD_NOT_CHECK.value if done.grew and action == "migrate" else 0
+
+
+def _progress(n_leaves: int, n_all: int) -> None:
+    if n_leaves == n_all or n_leaves % _TOLD == 0:
+        print(f"copied {n_leaves:,} of {n_all:,} leaves", file=sys.stderr, flush=True)
+
+
+def _store(text: str) -> str:
+    """Return the path or URL that an argument names; a password comes from the environment."""
+    if text.startswith("env:"):
+        name = text.removeprefix("env:")
+        if not os.environ.get(name):
+            raise ConfigError("the variable is not set", locator=text)
+        return os.environ[name]
+    if "://" in text and without_credentials(text) != text:
+        raise ConfigError(
+            "the URL holds a password, which every user of this machine can read",
+            locator="ledger migrate",
+            next_step="Put the URL into a variable and name it: env:SLUICEGATE_LEDGER.",
+        )
+    return text
 
 
 def _append(evidence: Evidence, arguments: argparse.Namespace) -> int:

@@ -87,7 +87,7 @@ def open_evidence(
         recall.require_trust(file, locator=str(home.trust))
     certified = read_certified(home, file.policy)
     trust = certified.now(at)
-    ledger = _open_ledger(home, _ledger_key(home, trust, at), ledger_signer)
+    ledger = _open_ledger(home, ledger_key(home, trust, at), ledger_signer)
     if recall is not None:
         recall.catch_up(ledger)
     return Evidence(
@@ -95,7 +95,17 @@ def open_evidence(
     )
 
 
-def _ledger_key(home: SluiceHome, trust: TrustPolicy, at: datetime) -> PublicKey:
+def ledger_key(home: SluiceHome, trust: TrustPolicy, at: datetime) -> PublicKey:
+    """Return the key that the ledger of ``home`` is verified with.
+
+    Args:
+        home: Paths of the installation.
+        trust: Its trust policy.
+        at: Aware UTC; the key must be valid then.
+
+    Raises:
+        ConfigError: The policy names none or several.
+    """
     keys = trust.keys_for(Role.LEDGER, at=at)
     if len(keys) != 1:
         raise ConfigError(

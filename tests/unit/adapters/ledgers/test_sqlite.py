@@ -83,14 +83,14 @@ def test_creating_an_existing_ledger_opens_it(path):
 
 
 def test_losing_the_race_to_create_opens_the_winners(path, monkeypatch):
-    publish = ledger_sqlite._publish
+    publish = ledger_sqlite.publish_file
 
     def beaten(made, target):
-        monkeypatch.setattr(ledger_sqlite, "_publish", publish)
+        monkeypatch.setattr(ledger_sqlite, "publish_file", publish)
         create(path, 2).close()
         publish(made, target)
 
-    monkeypatch.setattr(ledger_sqlite, "_publish", beaten)
+    monkeypatch.setattr(ledger_sqlite, "publish_file", beaten)
     with create(path) as ledger:
         assert ledger.size() == 2
 
