@@ -28,7 +28,7 @@ from sluicegate.orchestration.page.shown import (
     shown_state,
     shown_verdict,
 )
-from sluicegate.workflow.overview.overview import FRESH, Overview, Question
+from sluicegate.workflow.overview.overview import Overview, Question
 from sluicegate.workflow.overview.source_state import URGENCY, State
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _past(question: Question, name: str) -> list[PastVerdict]:
 
 def _tag(request: Request, question: Question, allowed: Sequence[object]) -> str:
     """Return what an answer follows from: the question, the evidence, who asks, and the minute."""
-    minute = int(question.at.timestamp() // FRESH.total_seconds())
+    minute = int(question.at.timestamp() // 60)
     asked = (request.url.query, minute, question.head, question.policy.digest, allowed)
     return f'W/"{hashlib.sha256(repr(asked).encode()).hexdigest()[:32]}"'
 

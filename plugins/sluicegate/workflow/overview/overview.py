@@ -2,7 +2,8 @@
 
 A question costs what changed since the last one: the new leaves of the ledger say which sources
 they are about. What counts for all sources (policy, trust, a batch set aside) makes all of them
-new. Time alone ends a verdict, so no answer is older than `FRESH`.
+new. Time alone ends a verdict: an answer is not given again after its verdict has expired, nor when
+it is older than `FRESH`, because keys, seals and waivers end too.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.evidence.verified import Evidence
     from sluicegate.workflow.overview.past import PastVerdict
 
-FRESH: Final = timedelta(minutes=1)
+FRESH: Final = timedelta(minutes=10)
 """Oldest answer that is given again."""
 
 _FOR_ALL: Final = frozenset({Kind.QUARANTINE, Kind.RELEASE, Kind.PROMOTION, Kind.BASELINE})
@@ -89,10 +90,10 @@ class Question:
         Args:
             source: Name of the source.
 
-        Cost: as `state_of`, unless it was asked less than `FRESH` ago and nothing changed.
+        Cost: as `state_of`, unless it was asked before and the answer still holds.
         """
         known = self._states.get(source)
-        if known is None or self.at - known.at > FRESH:
+        if known is None or not known.holds(self.at, FRESH):
             known = state_of(self.evidence, self.policy, source, at=self.at)
             self._states[source] = known
         return known

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.errors import EvidenceMissing, SluicegateError
 from sluicegate.ledger.entry import Kind
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from sluicegate.ledger.store import LedgerRecord
     from sluicegate.workflow.evidence.batch import IssuedVerdict
     from sluicegate.workflow.evidence.verified import Evidence
+
+_MOST: Final = 20_000
+"""Verdicts that are remembered, some 3 kB each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +100,6 @@ class Past:
             issued = evidence.past_verdict(evidence.ledger.get_verified(record.index), at=at)
         except SluicegateError as refusal:
             return PastVerdict(*named, None, refusal)
+        if len(self._known) >= _MOST:
+            self._known.clear()
         return self._known.setdefault(record.index, PastVerdict(*named, issued))

@@ -63,10 +63,12 @@ def test_an_answer_is_given_again_until_it_is_too_old(judged, asked):
     assert asked == ["src", "src"]
 
 
-def test_a_verdict_that_ends_is_told_when_the_answer_is_too_old(judged):
+def test_a_verdict_that_ends_is_told_however_new_the_answer_is(judged):
     clock = Clock()
     overview = Overview(lambda: judged.home, clock)
     expires = told(overview).admission.issued.verdict.expires
+    clock.now = expires - timedelta(seconds=1)
+    assert told(overview).state is State.TRUSTED
     clock.now = expires
     assert told(overview).state is State.STALE
 
