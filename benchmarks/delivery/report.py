@@ -27,6 +27,8 @@ on as it did.
 nothing blocked. Batches of fewer than 50 rows are left out: they are never judged alone. Batches
 come within the 180 days for which a baseline is valid, or a year where it stays. The days of taxi
 trips are drawn among those that fit their month and weekday; the hours of tests are drawn.
+Weeks of late labels go through a real gate in order, because labels are judged together with those
+of the weeks before: {waited} of those blocked only waited until 50 labels were together.
 In-sample, because signals were designed while looking at them: {in_sample}.
 The others were named before a signal was changed, and of what blocked them only codes were counted.
 To reach: at most 1 in 100 clean batches blocked over all, at most 3 in 100 in the worst cell, and 1
@@ -35,15 +37,18 @@ in 10 warned.
 
 _WHY = """## Blocked, and why
 
-Written by hand after the numbers were known. The goals are **not** reached.
+Written by hand after the numbers were known. The goals are **not** reached. Late labels of all
+sources were measured again since labels are pooled; all else is of a version before, whose signals
+are the same but for classes that a schema lists.
 
 - Copies: stops of one event share place, time and problem; readings of the demand for power repeat
   in winter, and emails in two weeks. Groups like these were not in the baseline, and planted copies
   look the same.
-- Weeks whose labels come late hold fewer than 50 labels, and nobody judges so few.
+- A first week whose labels come late holds fewer than 50, and nobody judges so few; those after
+  it are judged with its labels. A week without any label is blocked.
 - Rooms are booked by groups, which share a price and a day, as planted rows would.
-- A third device among two labels of messages, in a fifth of the rows: a person must say whether it
-  is a class. Up to 0.2 % of the rows warn.
+- A third device among two labels of messages, in a fifth of the rows: a schema may list it, and
+  then it warns. But their old baseline has one class with rows enough, so no flip can be judged.
 - A year is longer than a baseline of a few months can know: one weather station differs from the
   others from April on. Who stands out among few contributors is still accused.
 - Values that lack in more than one row in twenty where they hardly ever lacked. Fewer warn.
@@ -67,7 +72,13 @@ def report(records: list[Record], *, n_units: int, done: int, n_old: int) -> str
     poisoned = [r for r in records if r["case"] != "clean"]
     return "\n".join(
         [
-            _HEAD.format(done=done, n_units=n_units, cut=cut, in_sample=_in_sample(records)),
+            _HEAD.format(
+                done=done,
+                n_units=n_units,
+                cut=cut,
+                in_sample=_in_sample(records),
+                waited=sum(r.get("left") == "waiting" for r in clean),
+            ),
             _WHY,
             _clean(clean),
             _cells(clean),

@@ -39,12 +39,14 @@ def main() -> None:
     """Run what is missing, then write or print the report."""
     options = parser(__doc__.splitlines()[0], HERE / "results.jsonl")
     options.add_argument("--source", choices=sorted(SOURCES), help="this one only")
+    options.add_argument("--plan", choices=sorted(PLANS), help="this one first")
     options.add_argument("--small", action="store_true", help="batches of twelve rows instead")
     arguments = options.parse_args()
     names = ["stops", "births"] if arguments.quick else list(SOURCES)
     names = [arguments.source] if arguments.source else names
     if not arguments.small:
-        units = [Unit(name, plan) for plan in PLANS for name in names]
+        plans = sorted(PLANS, key=lambda plan: plan != arguments.plan)
+        units = [Unit(name, plan) for plan in plans for name in names]
         reported(units, run, report, arguments, _POOLING)
         return
     if arguments.results == HERE / "results.jsonl":
