@@ -37,9 +37,9 @@ in 10 warned.
 
 _WHY = """## Blocked, and why
 
-Written by hand after the numbers were known. The goals are **not** reached. Late labels were measured
-again since labels are pooled, of all sources; all else is of the version before, and its signals
-are the same but for classes that a schema lists.
+Written by hand after the numbers were known. The goals are **not** reached. Late labels of all
+sources were measured again since labels are pooled; all else, and so every attack, is of an earlier
+version.
 
 - Copies: stops of one event share place, time and problem; readings of the demand for power repeat
   in winter, and emails in two weeks. Groups like these were not in the baseline, and planted copies
