@@ -151,11 +151,17 @@ class HomeStore:
         Args:
             number: Version of a release that is there.
             data: Its bytes; written again where the store does not refuse.
+
+        Raises:
+            SystemTrouble: The store does not answer, which is no refusal.
         """
+        path = f"index/{number:08}.json"
         try:
-            self._asked(lambda: self._write(f"index/{number:08}.json", data, mode="create"))
-        except (FileExistsError, SystemTrouble):
+            self._asked(lambda: self._write(path, data, mode="create"))
+        except FileExistsError:
             return True
+        except SystemTrouble:  # a store's own words for "it is there", unless it answers nothing
+            return self.read(path) is not None
         return False
 
     def read(self, path: str) -> bytes | None:

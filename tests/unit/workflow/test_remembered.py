@@ -366,7 +366,7 @@ def test_nothing_is_appended_that_could_not_be_remembered(judged, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     size = ledger_of(judged).size()
-    monkeypatch.setattr(remembered, "_locked", denied)
+    monkeypatch.setattr(remembered, "locked", denied)
     with pytest.raises(LedgerError, match="cannot be written"):
         judged.seal(judged.clean)
     assert ledger_of(judged).size() == size
@@ -379,7 +379,7 @@ def test_reader_without_the_right_to_write_is_no_reason_to_refuse(judged, monkey
         raise PermissionError(13, "Permission denied")
 
     judged.evidence().ledger.append(*other(1))
-    monkeypatch.setattr(remembered, "_locked", denied)
+    monkeypatch.setattr(remembered, "locked", denied)
     assert admit(judged.home)
     with pytest.raises(LedgerError, match="cannot be written"):
         judged.evidence()

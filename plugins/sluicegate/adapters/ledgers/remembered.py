@@ -154,7 +154,7 @@ def remember(path: Path, ledger: Ledger, memory: Memory, *, appends: bool) -> No
     Cost: reads the file; writes it only if something is new.
     """
     try:
-        with _locked(path):
+        with locked(path):
             old = read_memory(path)
             merged = _merged(ledger, old, memory)
             if merged != old:
@@ -182,7 +182,7 @@ def begin_memory(path: Path, memory: Memory, *, home: Path) -> Path | None:
     kept = path.with_name(f"{path.name}.forgotten-{memory.began[:19].replace(':', '')}")
     try:
         _make_directory(path.parent, home)
-        with _locked(path):
+        with locked(path):
             was_there = path.exists()
             if was_there:
                 # A copy first: a crash in between must not leave an installation without one.
@@ -212,7 +212,7 @@ def begin_at_least(path: Path, floor: bytes) -> None:
             return
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(path):
+        with locked(path):
             if path.exists():
                 old = read_memory(path)
                 if _size(old) >= _size(least):
@@ -236,7 +236,7 @@ def require_writable(path: Path) -> None:
         LedgerError: This user cannot.
     """
     try:
-        with _locked(path):
+        with locked(path):
             is_writable = os.access(path.parent, os.W_OK, effective_ids=True)
     except OSError as error:
         raise _failed("written", path, error) from error
@@ -264,7 +264,7 @@ def require_place(path: Path, *, may_replace: bool, home: Path) -> None:
         )
     try:
         _make_directory(path.parent, home)
-        with _locked(path):
+        with locked(path):
             pass
     except OSError as error:
         raise _failed("written", path, error) from error
@@ -359,8 +359,15 @@ def _read(path: Path) -> bytes:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let in one process at a time; the lock has its own file, because the memory is replaced."""
+def locked(path: Path) -> Iterator[None]:
+    """Let in one process at a time; the lock has its own file, because the memory is replaced.
+
+    Args:
+        path: The memory, in a directory that exists.
+
+    Raises:
+        OSError: The lock cannot be made or opened.
+    """
     lock = path.with_name(f".{path.name}.lock")
     is_new = not lock.exists()
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)

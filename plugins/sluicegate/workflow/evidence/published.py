@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.adapters.home_store import HomeStore
-from sluicegate.adapters.ledgers.remembered import begin_at_least
+from sluicegate.adapters.ledgers.remembered import begin_at_least, locked
 from sluicegate.adapters.ledgers.tile_files import write_atomically
 from sluicegate.attest.home_index import FLOOR, TRUST, HomeIndex, Pin
 from sluicegate.attest.trust import Role
@@ -224,30 +224,38 @@ def _require_seen(path: Path, index: HomeIndex, data: bytes, locator: str) -> No
 
     A machine that has just been made has seen nothing: for it the release's expiry is the limit.
     """
-    now = {"version": index.version, "index": sha256_bytes(data).hex}
+    with _on_disk(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(path):  # or a slower process would put back what it saw
+            if _is_newer(path, index, sha256_bytes(data).hex, locator):
+                now = {"version": index.version, "index": sha256_bytes(data).hex}
+                write_atomically(path, json.dumps(now, sort_keys=True).encode())
+
+
+def _is_newer(path: Path, index: HomeIndex, digest: str, locator: str) -> bool:
+    """Return whether a release is newer than the one that was used here."""
     raw = _content(path)
-    if raw is not None:
-        try:
-            seen = json.loads(raw)
-            version, digest = int(seen["version"]), str(seen["index"])
-        except (ValueError, KeyError, TypeError):
-            raise SystemTrouble(
-                "what was seen of the published home cannot be read",
-                locator=str(path),
-                next_step="Find out who wrote it; then remove it.",
-            ) from None
-        if index.version < version or (index.version == version and now["index"] != digest):
-            raise Rollback(
-                "the published home is not the one that was used here before",
-                locator=locator,
-                expected=f"version {version} or later",
-                got=f"version {index.version}",
-                next_step="Find out who put an older release back, and publish a new one. If the "
-                f"store was begun anew on purpose, remove {path}.",
-            )
-        if index.version == version:
-            return
-    _write(path, json.dumps(now, sort_keys=True).encode())
+    if raw is None:
+        return True
+    try:
+        seen = json.loads(raw)
+        version, before = int(seen["version"]), str(seen["index"])
+    except (ValueError, KeyError, TypeError):
+        raise SystemTrouble(
+            "what was seen of the published home cannot be read",
+            locator=str(path),
+            next_step="Find out who wrote it; then remove it.",
+        ) from None
+    if index.version < version or (index.version == version and digest != before):
+        raise Rollback(
+            "the published home is not the one that was used here before",
+            locator=locator,
+            expected=f"version {version} or later",
+            got=f"version {index.version}",
+            next_step="Find out who put an older release back, and publish a new one. If the "
+            f"store was begun anew on purpose, remove {path}.",
+        )
+    return index.version > version
 
 
 def _require_only(index: HomeIndex, root: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from sluicegate.gate.default_policy import DEFAULT_POLICY
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.admission.admitted import Admitted
 from sluicegate.workflow.admission.read import _same_home
+from sluicegate.workflow.evidence import published
 from sluicegate.workflow.evidence.home import ENV_HOME, SluiceHome
 from sluicegate.workflow.evidence.large import PartStore
 from sluicegate.workflow.evidence.published import Published
@@ -236,6 +238,36 @@ def test_older_release_is_a_rollback_where_a_newer_one_was_used(office):
     office.path("index/00000002.json").unlink()
     with pytest.raises(Rollback):
         office.worker()
+
+
+def test_one_process_at_a_time_compares_and_notes_what_was_seen(office, monkeypatch):
+    """Or a slow one would note an older release over the newer one of a faster process."""
+    read, entered = published._content, []
+
+    def reading(path):
+        if path.name == "seen.json":
+            lock = path.with_name(".seen.json.lock").open("wb")
+            with lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            entered.append(path)
+        return read(path)
+
+    monkeypatch.setattr(published, "_content", reading)
+    office.worker()
+    assert entered
+
+
+def test_store_that_answers_nothing_refuses_nothing(office, monkeypatch):
+    number, data = office.store.newest()
+    assert office.store.refuses_to_overwrite(number, data)
+
+    def silent(*_arguments, **_more):
+        raise TimeoutError
+
+    monkeypatch.setattr(office.store.filesystem, "pipe_file", silent)
+    monkeypatch.setattr(office.store.filesystem, "cat_file", silent)
+    with pytest.raises(SystemTrouble, match="does not answer"):
+        office.store.refuses_to_overwrite(number, data)
 
 
 def test_older_release_under_a_newer_number_is_a_rollback(office):
