@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,8 @@ from sluicegate.attest.trust import Role, trust_policy
 from sluicegate.attest.trust_file import TrustFile
 
 DAGS = Path(__file__).parent / "dags"
+CHAINS = (DAGS / "chains.py",)
+UNGUARDED = (DAGS / "unguarded.py", DAGS.parents[2] / "dags" / "sluicegate_canary.py")
 SOURCES = ("clean", "poisoned", "ungated", "killed", "cut")
 HOME = f"s3://{BUCKET}/sluice"
 KEYS = ("source", "gate", "ledger")
@@ -44,14 +48,13 @@ class Office:
         self.site, self._environ = Site(root / "site"), {**environ, "SLUICEGATE_LEDGER": ledger}
         self._root_key = root / "root" / "key.pem"
 
-    def run(self, *arguments, home=True):
+    def run(self, *arguments, password=""):
         """Run a command as the administrator; returns the finished process."""
-        command = [Path(sys.executable).with_name("sluicegate"), *map(str, arguments)]
-        if home:
-            command += ["--home", self.site.home.root]
-        return subprocess.run(
-            command, env=self._environ, capture_output=True, text=True, timeout=300, check=False
-        )
+        program = Path(sys.executable).with_name("sluicegate")
+        command = [program, *map(str, arguments), "--home", self.site.home.root]
+        env = {**self._environ, "SLUICEGATE_AIRFLOW_PASSWORD": password}
+        options = {"capture_output": True, "text": True, "timeout": 300}
+        return subprocess.run(command, env=env, check=False, **options)
 
     def required(self, *arguments):
         """Run a command that must succeed; returns what it printed."""
@@ -122,6 +125,54 @@ def verdicts(office, source):
     return [envelope for kind, envelope in entries(office, source) if kind == "verdict"]
 
 
+def tries(office, source):
+    """Return which try of a gate issued each verdict of a source, in the order of the ledger."""
+    found = office.server.execute(
+        "SELECT body FROM leaf JOIN stream ON stream = stream.id JOIN envelope USING (idx) "
+        f"WHERE source = '{source}' AND kind = 'verdict' ORDER BY idx"
+    )
+    payloads = [dsse.Envelope.from_bytes(bytes(body)).payload.decode() for (body,) in found]
+    return [re.search(r'"try_number":"(\d+)"', payload)[1] for payload in payloads]
+
+
+@contextmanager
+def held_ledger(office):
+    """Nobody can write a leaf meanwhile: who appends is in the middle of it, and waits."""
+    with office.server.raw() as connection:
+        connection.autocommit = False
+        connection.cursor().execute("LOCK TABLE leaf IN EXCLUSIVE MODE")
+        try:
+            yield
+        finally:
+            connection.rollback()
+
+
+def waiting(office, *, any_state=False):
+    """Return the server's processes that wait for a lock of the ledger, or all of them."""
+    waits = "" if any_state else "AND wait_event_type = 'Lock'"
+    mine = f"datname = '{office.server.database}' AND pid <> pg_backend_pid() {waits}"
+    return [
+        pid for (pid,) in office.server.execute(f"SELECT pid FROM pg_stat_activity WHERE {mine}")
+    ]
+
+
+def unacknowledged(broker, dag_id):
+    """Return a message of a DAG that a worker took and has not acknowledged."""
+    for value in broker[1].hvals("unacked"):
+        message, _exchange, _queue = json.loads(value)
+        if f'"{dag_id}"' in base64.b64decode(message["body"]).decode().replace("\\", ""):
+            return message
+    raise AssertionError(f"no worker holds a message of {dag_id}")
+
+
+def redeliver(cluster, broker, message, answer):
+    """Put a message back as the broker does, and wait for what its worker says."""
+    worker = cluster.workers["seal"]
+    before = worker.said(answer)
+    broker[1].lpush("seal", json.dumps(message))
+    cluster.wait_for(lambda: worker.said(answer) > before, f"{answer} of a message that came twice")
+
+
 def connection_with(key):
     """An Airflow connection whose password is a key, as its environment holds one."""
     return json.dumps({"conn_type": "generic", "password": key.read_text()})
@@ -174,6 +225,8 @@ def cluster(office, broker, tmp_path_factory):
         "HOME": HOME,
         "HOME_PIN": office.publish(),
         "LEDGER": office.reader_url,
+        "GUARDED_QUEUES": "train",
+        "CANARY_QUEUES": "train",
     }
     env = {f"AIRFLOW__SLUICEGATE__{name}": value for name, value in settings.items()}
     env |= {**office.environ, "SOURCES": ",".join(SOURCES)}
@@ -185,14 +238,13 @@ def cluster(office, broker, tmp_path_factory):
         of_a_gate[f"AIRFLOW__SLUICEGATE__KEY_{role.upper()}"] = f"airflow-connection:{role}"
         key = connection_with(office.site.home.key(role))
         of_a_gate[f"AIRFLOW_CONN_{role.upper()}"] = key
-    dags = [DAGS / "chains.py"]
     with throwaway_database() as metadata:
         address = make_url(metadata.url()).set(query={}).render_as_string(hide_password=False)
         database = address.partition("://")[2]
-        made = Cluster(tmp_path_factory.mktemp("cluster"), dags, database, broker[0], env)
-        made.add_worker("seal", "seal", dags, of_a_gate).start()
-        made.add_worker(
-            "train", "train", dags, {"AIRFLOW__SLUICEGATE__PRELOAD": "guard,postgres"}
-        ).start()
+        root, dags = tmp_path_factory.mktemp("cluster"), (*CHAINS, *UNGUARDED)
+        made = Cluster(root, dags, database, broker[0], env)
+        made.add_worker("seal", "seal", CHAINS, of_a_gate).start()
+        of_training = {"AIRFLOW__SLUICEGATE__PRELOAD": "guard,postgres"}
+        made.add_worker("train", "train", dags, of_training).start()
         with made:
             yield made

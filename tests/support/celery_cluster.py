@@ -7,7 +7,6 @@ database nor the secret by which tokens are signed, only the broker and the API 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sys
@@ -221,8 +220,7 @@ class Cluster(AirflowInstance):
 
     def _xcom(self, dag_id, run_id, task_id, key):
         place = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        value = self.rest.call("GET", f"{place}/xcomEntries/{key}")["value"]
-        return json.loads(value) if isinstance(value, str) else value
+        return self.rest.call("GET", f"{place}/xcomEntries/{key}")["value"]
 
     def ended(self, dag_id, run_id=None, conf=None, timeout_s=240):
         """Start a run unless it has been, wait for its end; returns its id and state."""

@@ -193,9 +193,9 @@ class GroupStore(Protocol):
 
         Args:
             ticket: Opaque; unique to this call.
-            lead: Called inside a transaction if nobody else leads, with this ticket first and
-                those of other waiting writers behind it. It returns one reply for each; an
-                empty one drops the ticket.
+            lead: Called inside a transaction if nobody else leads, with this ticket and those of
+                other waiting writers, in the order in which they were handed in. It returns one
+                reply for each; an empty one drops the ticket.
 
         Returns:
             The reply, after the transaction that it speaks of has committed durably.

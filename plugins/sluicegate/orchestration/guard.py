@@ -25,6 +25,7 @@ from sluicegate import __version__
 from sluicegate.errors import ConfigError, InternalError, SluicegateError, VerificationError
 from sluicegate.orchestration.protecting.author_code import is_mapped, may_change_when_expanded
 from sluicegate.orchestration.protecting.protection import Protection, protection_of
+from sluicegate.orchestration.protecting.queues import keep_to_queues
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.evidence.home import ENV_ADMITTED
 
@@ -77,7 +78,7 @@ def settings() -> Settings:
 
 @hookimpl
 def task_policy(task: Any) -> None:
-    """Guard ``task`` if the administrator's settings protect it.
+    """Guard ``task`` if the administrator's settings protect it, and keep it to guarded queues.
 
     It never raises for a reason of its own: Airflow would drop the whole DAG file or, in a worker,
     reschedule innocent tasks for ever. A task that it cannot judge gets a guard that refuses.
@@ -85,6 +86,8 @@ def task_policy(task: Any) -> None:
     guard = _guard_of(task)
     if guard is not None:
         _install(task, guard)
+        if isinstance(_SETTINGS, Settings):
+            keep_to_queues(task, guard.protection, _SETTINGS.guarded_queues)
     if is_mapped(task) and (guard is not None or may_change_when_expanded(task)):
         task.unmap = _GuardedUnmap(task, guard)
 

@@ -108,6 +108,12 @@ def _options() -> dict[str, Any]:
             None,
             "gpu,highmem",
         ),
+        "guarded_queues": _option(
+            "Comma list of queues of guarded workers. A protected task on another queue is sent "
+            "to the first of them. An empty list leaves every task on its own queue.",
+            None,
+            "train,gpu",
+        ),
         "preload": _option(
             "Comma list of what a process of Airflow loads when it starts, so that the tasks it "
             "forks need not: guard, gate, suite, postgres. Set it where workers fork their tasks.",

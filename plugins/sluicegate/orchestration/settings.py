@@ -73,6 +73,7 @@ class Settings:
         protect_tags: DAG tags whose tasks are guarded.
         protect_assets: Asset URI prefixes whose consumers are guarded; always holds
             ``sluicegate://``.
+        guarded_queues: Queues on which protected tasks are kept; () leaves them where they are.
         preload: What every process of this Airflow loads when it starts, for the tasks that it
             forks; no part of `digest`, because it decides nothing.
     """
@@ -85,6 +86,7 @@ class Settings:
     contradiction: ConfigError | None = None
     protect_tags: frozenset[str] = frozenset({DEFAULT_PROTECT_TAGS})
     protect_assets: tuple[str, ...] = (ASSET_SCHEME,)
+    guarded_queues: tuple[str, ...] = ()
     preload: tuple[str, ...] = ()
 
     @classmethod
@@ -93,8 +95,8 @@ class Settings:
 
         Args:
             get: Returns the value of ``home``, ``ledger``, ``remembered``, ``home_pin``,
-                ``home_cache``, ``protect_tags``, ``protect_assets`` or ``preload``, or None if it
-                is not set.
+                ``home_cache``, ``protect_tags``, ``protect_assets``, ``guarded_queues`` or
+                ``preload``, or None if it is not set.
             environ: Environment; ``SLUICEGATE_HOME`` is another name of ``home``, and so on.
         """
         prefixes = _listed(get("protect_assets"), ASSET_SCHEME)
@@ -108,6 +110,7 @@ class Settings:
             contradiction=contradiction,
             protect_tags=frozenset(_listed(get("protect_tags"), DEFAULT_PROTECT_TAGS)),
             protect_assets=prefixes if ASSET_SCHEME in prefixes else (*prefixes, ASSET_SCHEME),
+            guarded_queues=_named(get("guarded_queues")),
             preload=_named(get("preload")),
         )
 
@@ -132,6 +135,8 @@ class Settings:
         """
         named = (sorted(self.protect_tags), self.protect_assets, self.home_text)
         text = repr((*named, self.remembered_text)) + self.pin_text
+        if self.guarded_queues:
+            text += repr(self.guarded_queues)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def home(self) -> SluiceHome:

@@ -186,13 +186,13 @@ class PostgresStore:
             f"ORDER BY id LIMIT {GROUP_TICKETS}) AS waiting WHERE n_bytes <= {GROUP_BYTES}) "
             "RETURNING id, ticket"
         ).all()
-        others = [(int(place), bytes(other)) for place, other in rows if place != number]
-        own, *replies = lead(transaction, [ticket, *(other for _, other in others)])
-        answered = [
-            f"({place}, '\\x{reply.hex()}')"
-            for (place, _), reply in zip(others, replies, strict=True)
-            if reply
-        ]
+        # In the order of the queue: what a writer left that died must not come behind what was
+        # decided since, or an older verdict would be the newest of its batch.
+        queue = {int(place): bytes(other) for place, other in rows} | {number: ticket}
+        places = sorted(queue)
+        replies = dict(zip(places, lead(transaction, [queue[at] for at in places]), strict=True))
+        own = replies.pop(number)
+        answered = [f"({at}, '\\x{reply.hex()}')" for at, reply in replies.items() if reply]
         if answered:
             connection.exec_driver_sql(
                 f"INSERT INTO outbox (id, reply) VALUES {', '.join(answered)}"
