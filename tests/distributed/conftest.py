@@ -219,7 +219,7 @@ def broker():
 
 
 @pytest.fixture(scope="session")
-def cluster(office, broker, tmp_path_factory):
+def cluster(broker, office, tmp_path_factory):
     """Worker `seal` has keys and may write; worker `train` has no key and may only read."""
     settings = {
         "HOME": HOME,

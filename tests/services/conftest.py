@@ -69,7 +69,7 @@ def s3_endpoint(tmp_path_factory):
             time.sleep(0.2)
         yield endpoint
     finally:
-        server.terminate()
+        server.kill()  # it would wait half a minute for clients, and its data are thrown away
         server.wait(timeout=30)
 
 

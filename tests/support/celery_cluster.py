@@ -70,6 +70,8 @@ SECRETS = ("AIRFLOW__DATABASE__", "AIRFLOW__API__SECRET_KEY", "AIRFLOW__API_AUTH
 @contextlib.contextmanager
 def redis_database():
     """Take an empty database of the Redis server; yields its URL and a client."""
+    for needed in ("airflow.providers.celery", "asyncpg"):
+        pytest.importorskip(needed)
     redis = pytest.importorskip("redis")
     server = os.environ.get("SLUICEGATE_TEST_REDIS", DEFAULT_REDIS)
     for number in range(N_DATABASES - 1, 0, -1):
