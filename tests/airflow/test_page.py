@@ -17,6 +17,12 @@ from sluicegate.workflow.admission.admit import admit_training
 
 pytestmark = pytest.mark.airflow
 
+CHROMIUM = shutil.which("chromium")
+in_browser = pytest.mark.skipif(
+    CHROMIUM is None or importlib.util.find_spec("playwright") is None,
+    reason="needs chromium and playwright",
+)
+
 ROUTES = (
     "page/page.js",
     "page/parts.js",
@@ -155,14 +161,11 @@ def test_a_block_is_explained_to_the_contributor(answer):
 @pytest.fixture(scope="module")
 def browser():
     """Chromium, with what it would look up by itself switched off."""
-    program = shutil.which("chromium")
-    if program is None or importlib.util.find_spec("playwright") is None:
-        pytest.skip("needs chromium and playwright")
     from playwright.sync_api import sync_playwright
 
     quiet = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=list(quiet))
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=list(quiet))
         yield running
         running.close()
 
@@ -185,6 +188,7 @@ def page(airflow, browser):
     assert wrong == []
 
 
+@in_browser
 def test_somebody_goes_from_the_rail_to_the_reason_of_a_block(airflow, page):
     page.get_by_role("link", name="Sluicegate").first.click()
     page.get_by_role("heading", name="Training data").wait_for()
@@ -198,6 +202,7 @@ def test_somebody_goes_from_the_rail_to_the_reason_of_a_block(airflow, page):
     assert "--source 'blocked'" in page.locator("code").last.inner_text()
 
 
+@in_browser
 def test_a_page_says_that_nothing_could_be_checked_and_can_be_asked_again(airflow, page):
     page.route(
         "**/sluicegate/api/sources*",
@@ -213,6 +218,7 @@ def test_a_page_says_that_nothing_could_be_checked_and_can_be_asked_again(airflo
     page.get_by_role("link", name="good", exact=True).wait_for()
 
 
+@in_browser
 def test_text_from_data_is_never_read_as_html(airflow, page):
     hostile = "<img src=x onerror=\"document.title='run'\">"
 
@@ -229,6 +235,7 @@ def test_text_from_data_is_never_read_as_html(airflow, page):
     assert page.title() != "run"
 
 
+@in_browser
 def test_a_narrow_window_scrolls_tables_and_not_the_page(airflow, page):
     page.set_viewport_size({"width": 400, "height": 900})
     for path in ("", "/source?name=blocked"):
