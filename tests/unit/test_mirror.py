@@ -20,7 +20,7 @@ COVERED_BY = {
     "airflow/test_guard_spelling.py": "orchestration.protecting.references",
     "airflow/test_instance.py": "cli.demo.airflow_env cli.demo.processes",
     "airflow/test_layouts.py": "orchestration.plugin",
-    "airflow/test_page.py": "orchestration.page.access orchestration.page.api",
+    "airflow/test_page.py": "orchestration.page.access",
     "airflow/test_sealed_chain.py": "orchestration.operators_sealed",
     "airflow/test_stores.py": "adapters.sources.connection",
     "attacks/labels/test_broken_features.py": "signals.model.evidence signals.labels.questions",

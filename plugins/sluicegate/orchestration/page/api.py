@@ -45,6 +45,7 @@ _OVERVIEW = Overview(lambda: settings().home(), lambda: datetime.now(UTC))
 
 Offset = Annotated[int, Query(ge=0)]
 Limit = Annotated[int, Query(ge=1, le=200)]
+Index = Annotated[int, Query(ge=0, lt=2**63)]  # what a database numbers rows with
 Name = Annotated[str, Query(min_length=1, max_length=255)]
 IfNoneMatch = Annotated[str, Header()]
 
@@ -131,7 +132,7 @@ def sources(
             "counts": counts,
             "total": len(wanted),
             "sources": rows,
-            "ledger": shown_head(question.head),
+            "ledger": shown_head(question.head, question.at),
         }
         return JSONResponse(body, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
 
@@ -148,20 +149,19 @@ def source(name: Name, user: GetUserDep, session: SessionDep) -> dict[str, Any]:
         HTTPException: 403 if the user may not read it, 404 if it is not there.
     """
     with _OVERVIEW.question() as question:
-        allowed = _require_readable(name, user, session)
+        # First of all: a name from a URL may be one that Airflow's database cannot even be asked.
         if name not in question.sources():
             raise HTTPException(404, "no such source")
+        allowed = _require_readable(name, user, session)
         past = _past(question, name)
         return {
             **shown_state(question.state(name), past, allowed),
             "findings": shown_findings([question.findings(one) for one in past]),
-            "ledger": shown_head(question.head),
+            "ledger": shown_head(question.head, question.at),
         }
 
 
-def verdict(
-    index: Annotated[int, Query(ge=0)], user: GetUserDep, session: SessionDep
-) -> dict[str, Any]:
+def verdict(index: Index, user: GetUserDep, session: SessionDep) -> dict[str, Any]:
     """Return one verdict with its findings.
 
     Args:
@@ -180,7 +180,7 @@ def verdict(
         _require_readable(found.source, user, session)
         return {
             **shown_verdict(found, question.findings(found)),
-            "ledger": shown_head(question.head),
+            "ledger": shown_head(question.head, question.at),
         }
 
 

@@ -10,6 +10,7 @@ from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
     from sluicegate.errors import SluicegateError
     from sluicegate.ledger.checkpoint import Checkpoint
@@ -23,9 +24,14 @@ _EVIDENCE = ("contributors", "information_limit")
 _WORSE = (Status.PASSED, Status.WARNED, Status.NOT_EVALUATED, Status.FAILED)
 
 
-def shown_head(head: Checkpoint) -> dict[str, Any]:
-    """Return where the ledger stands."""
-    return {"origin": head.origin, "size": head.size, "root": head.root.hex()}
+def shown_head(head: Checkpoint, at: datetime) -> dict[str, Any]:
+    """Return where the ledger stood, and when: a page stays open for longer than that holds."""
+    return {
+        "origin": head.origin,
+        "size": head.size,
+        "root": head.root.hex(),
+        "asked": format_timestamp(at),
+    }
 
 
 def shown_state(

@@ -1,0 +1,100 @@
+"""Whatever is asked, and whatever is broken below, the answer has words and is never green."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from airflow.api_fastapi.common.db.common import _get_session
+from airflow.api_fastapi.core_api import security
+from fastapi.testclient import TestClient
+from tests.unit.workflow.conftest import AT, built_site, judge_clean, site  # noqa: F401 - fixtures
+
+from sluicegate.orchestration.page import api
+from sluicegate.workflow.overview.overview import Overview
+
+
+class _Allows:
+    def is_authorized_asset(self, **_asked):
+        return True
+
+
+@pytest.fixture
+def asked(site, monkeypatch):  # noqa: F811
+    """The application on a judged installation, asked by somebody who may see everything."""
+    site.once(judge_clean)
+
+    def readable(names, _user, _session):
+        assert "\0" not in "".join(names), "PostgreSQL refuses such a text"
+        return {name: [] for name in names}
+
+    monkeypatch.setattr(api, "_OVERVIEW", Overview(lambda: site.home, lambda: AT))
+    monkeypatch.setattr(api, "readable", readable)
+    monkeypatch.setattr(security, "get_auth_manager", _Allows)
+    app = api.build("/page")
+    app.dependency_overrides[security.get_user] = lambda: "somebody"
+    app.dependency_overrides[_get_session] = lambda: None
+    return TestClient(app, raise_server_exceptions=False).get
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"verdict?index={2**63 - 1}", 404),
+        (f"verdict?index={2**63}", 422),
+        (f"verdict?index={2**70}", 422),
+        ("verdict?index=" + "9" * 5000, 422),
+        ("source?name=src%00", 404),
+        ("source?name=%ED%A0%80", 404),
+        ("source?name=" + "x" * 256, 422),
+        ("source?name[]=src", 422),
+        ("sources?search=%00", 200),
+        (f"sources?offset={2**70}", 200),
+    ],
+)
+def test_a_question_without_sense_is_the_askers_fault(asked, path, status):
+    assert asked(f"/api/{path}").status_code == status
+
+
+BROKEN = {
+    "no ledger": lambda home: home.ledger.unlink(),
+    "empty ledger file": lambda home: os.truncate(home.ledger, 0),
+    "no ledger at all": lambda home: home.ledger.write_bytes(b"not a ledger" * 1000),
+    "no policy": lambda home: home.policy.unlink(),
+    "half a policy": lambda home: home.policy.write_text("{: ["),
+    "no trust policy": lambda home: home.trust.unlink(),
+    "another trust policy": lambda home: home.trust.write_text("{}"),
+    "no memory": lambda home: home.memory.unlink(),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+@pytest.mark.parametrize("path", ["sources", "source?name=src", "verdict?index=2"])
+def test_an_installation_that_breaks_while_it_is_looked_at_answers_nothing(
+    asked,
+    site,  # noqa: F811
+    broken,
+    path,
+):
+    assert asked("/api/sources").json()["counts"] == {"trusted": 1}
+    BROKEN[broken](site.home)
+    answer = asked(f"/api/{path}")
+    assert answer.status_code == 503
+    error = answer.json()["error"]
+    assert set(answer.json()) == {"error"}
+    assert error["code"] != "INTERNAL"
+    assert error["next_step"]
+
+
+def test_settings_that_cannot_be_read_are_an_answer(asked, monkeypatch):
+    def unset():
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(api, "_OVERVIEW", Overview(unset, lambda: AT))
+    answer = asked("/api/sources")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "INTERNAL")
+    assert "hunter2" not in answer.text
+
+
+def test_an_answer_says_when_it_was_asked(asked):
+    assert asked("/api/sources").json()["ledger"]["asked"].startswith(f"{AT:%Y-%m-%dT%H:%M:%S}")
