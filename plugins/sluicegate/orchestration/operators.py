@@ -215,10 +215,8 @@ class TrainingGateOperator(_SluicegateOperator):
         if announce:
             kwargs["outlets"] = [*kwargs.pop("outlets", []), verified_asset(source)]
         super().__init__(source=source, **kwargs)
-        self.suite = suite
-        self.conn_id = conn_id
-        self.batch = batch
-        self.parts = parts
+        self.suite, self.conn_id = suite, conn_id
+        self.batch, self.parts = batch, parts
         self.tallies, self.tally_conn_id = tallies, tally_conn_id
         self.announce = announce
         self.awaited = awaited(batch=batch, parts=parts, tallies=tallies)
