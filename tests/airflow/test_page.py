@@ -230,7 +230,7 @@ def test_text_from_data_is_never_read_as_html(airflow, page):
 
     page.route("**/sluicegate/api/sources*", answered)
     page.goto(f"{airflow.url}/plugin/sluicegate")
-    page.get_by_role("link", name=hostile, exact=True).wait_for()
+    page.get_by_role("link", name=hostile, exact=True).nth(1).wait_for()
     assert page.locator("img[src=x]").count() == 0
     assert page.title() != "run"
 
@@ -242,3 +242,67 @@ def test_a_narrow_window_scrolls_tables_and_not_the_page(airflow, page):
         page.goto(f"{airflow.url}/plugin/sluicegate{path}")
         page.get_by_text("Verified up to ledger entry").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
+
+
+def test_a_long_name_pushes_no_state_out_of_sight(airflow, page):
+    def answered(route):
+        body = route.fetch().json()
+        body["sources"] = [{**row, "source": row["source"] * 40} for row in body["sources"]]
+        route.fulfill(json=body)
+
+    page.route("**/sluicegate/api/sources*", answered)
+    page.goto(f"{airflow.url}/plugin/sluicegate")
+    state = page.get_by_role("cell").first
+    state.wait_for()
+    box = state.bounding_box()
+    assert box["x"] + box["width"] < 640
+    name = page.get_by_role("rowheader").get_by_role("link").first.bounding_box()
+    assert name["x"] + name["width"] <= box["x"], "the name lies over its state"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (401, '{"detail": "Not authenticated"}', "You are not logged in any more"),
+        (403, '{"detail": "Forbidden"}', "You may not see this"),
+        (404, '{"detail": "no such source"}', "There is nothing to show"),
+        (502, "<html>bad gateway", "No answer"),
+        (200, "<html>a proxy's own page", "No answer"),
+    ],
+)
+def test_what_says_nothing_of_training_is_not_told_as_if_it_did(airflow, page, status, body, said):
+    page.route("**/sluicegate/api/*", lambda route: route.fulfill(status=status, body=body))
+    page.goto(f"{airflow.url}/plugin/sluicegate/source?name=good")
+    alert = page.get_by_role("alert")
+    alert.get_by_text(said).wait_for()
+    assert "Protected tasks" not in alert.inner_text()
+
+
+def test_no_source_is_shown_with_the_state_of_another(airflow, page):
+    page.goto(f"{airflow.url}/plugin/sluicegate")
+    page.get_by_role("link", name="blocked", exact=True).click()
+    page.get_by_role("link", name="Training data").click()
+    page.get_by_role("link", name="good", exact=True).click()
+    page.get_by_text("Training starts on batch").wait_for()
+    page.route("**/sluicegate/api/source?*", lambda _never_answered: None)
+    page.evaluate("history.go(-2)")
+    page.get_by_role("heading", name="blocked", level=1).wait_for()
+    assert page.get_by_text("Training starts on batch").count() == 0
+
+
+def test_bars_are_drawn_in_a_narrow_window(airflow, page, answer):
+    page.set_viewport_size({"width": 400, "height": 900})
+    index = answer("api/source?name=blocked")["past"][0]["index"]
+    page.goto(f"{airflow.url}/plugin/sluicegate/verdict?index={index}")
+    number = page.get_by_text("tolerated", exact=True).first
+    number.wait_for()
+    assert number.locator("xpath=following-sibling::*[1]").bounding_box()["height"] >= 10
+
+
+def test_every_table_has_row_headers_and_can_be_scrolled_by_keyboard(airflow, page):
+    page.goto(f"{airflow.url}/plugin/sluicegate/source?name=blocked")
+    page.get_by_role("region", name="Signals by verdict").wait_for()
+    for table in page.get_by_role("table").all():
+        rows = table.locator("tbody tr").count()
+        assert table.get_by_role("rowheader").count() == rows > 0
+        assert table.locator("xpath=..").get_attribute("tabindex") == "0"

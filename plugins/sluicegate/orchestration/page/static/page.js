@@ -10,7 +10,8 @@ globalThis.Sluicegate = function Sluicegate() {
   const { pathname, search } = useLocation();
   const asked = new URLSearchParams(search);
   const view = pathname.slice(pathname.indexOf(ROUTE) + ROUTE.length + 1);
-  if (view === "source" && asked.has("name")) return h(Source, { name: asked.get("name") });
-  if (view === "verdict" && asked.has("index")) return h(Verdict, { index: asked.get("index") });
+  // The key: no view shows for a moment what was said of another source.
+  if (view === "source" && asked.has("name")) return h(Source, { key: search, name: asked.get("name") });
+  if (view === "verdict" && asked.has("index")) return h(Verdict, { key: search, index: asked.get("index") });
   return h(Sources);
 };

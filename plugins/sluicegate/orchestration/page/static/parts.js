@@ -1,6 +1,6 @@
 // What every view is made of. The host gives React, Chakra and the router as globals.
 const { createElement: h, useEffect, useState } = globalThis.React;
-const { Badge, Box, Button, Code, Heading, HStack, Link, Spinner, Stack, Text } = globalThis.ChakraUI;
+const { Badge, Box, Button, Code, Heading, HStack, Link, Spinner, Stack, Table, Text } = globalThis.ChakraUI;
 const { Link: RouterLink } = globalThis.ReactRouterDOM;
 
 export { h };
@@ -21,19 +21,32 @@ const LOOKS = {
   PASSED: ["green", "✓"],
   WARNED: ["orange", "!"],
   FAILED: ["red", "✕"],
-  NOT_EVALUATED: ["purple", "?"],
+  NOT_EVALUATED: ["purple", "–"],
 };
 
 export const look = (name) => LOOKS[name] ?? ["red", "?"];
 
 export const short = (digest) => (digest ? digest.slice(digest.indexOf(":") + 1).slice(0, 12) : "");
 
-export const when = (text) => (text ? new Date(text).toLocaleString() : "");
+export const when = (text) => (text ? new Date(text).toLocaleString([], { timeZoneName: "short" }) : "");
+
+// A name as one word of a shell, whatever it holds.
+export const quoted = (name) => `'${name.replaceAll("'", "'\\''")}'`;
 
 // The code at its beginning is for programs; the state says it in words.
 export const said = (error) => error.text.replace(/^\[[A-Z_]+\] /, "");
 
 export const number = (value) => (value === null ? "" : Number(value.toPrecision(3)).toString());
+
+// What went wrong, and what it says about training: only an answer of Sluicegate's own says anything.
+function refused(status, { error, detail }) {
+  if (error) return { head: "Sluicegate could not check. Protected tasks do not start.", text: said(error) };
+  if (status === 401) return { head: "You are not logged in any more", text: "Load the page again and log in." };
+  if (status === 403) return { head: "You may not see this", text: "Log in again, or ask who administers Airflow for the right to read this asset." };
+  const text = Array.isArray(detail) ? detail.map((part) => `${part.loc.at(-1)}: ${part.msg}`).join("; ") : detail;
+  if (status === 404 || status === 422) return { head: "There is nothing to show", text: said({ text: text ?? "" }) };
+  return { head: "No answer", text: `The server answered ${status}. Look at the log of Airflow's API server.` };
+}
 
 export function useAnswer(path, parameters) {
   const query = new URLSearchParams(parameters).toString();
@@ -44,12 +57,11 @@ export function useAnswer(path, parameters) {
     setAnswer((last) => ({ ...last, loading: true }));
     fetch(new URL(`sluicegate/api/${path}?${query}`, document.baseURI), { signal: stop.signal })
       .then(async (response) => {
-        const body = await response.json();
-        if (response.ok) return setAnswer({ body });
-        const text = body.error?.text ?? `${response.status}: ${JSON.stringify(body.detail)}`;
-        return setAnswer({ failure: text });
+        const body = await response.json().catch(() => ({}));
+        if (response.ok && body.ledger) return setAnswer({ body });
+        return setAnswer({ failure: refused(response.status, body) });
       })
-      .catch((error) => stop.signal.aborted || setAnswer({ failure: `${error}` }));
+      .catch((error) => stop.signal.aborted || setAnswer({ failure: { head: "No answer", text: `${error}` } }));
     return () => stop.abort();
   }, [path, query, tries]);
   return { ...answer, again: () => setTries(tries + 1) };
@@ -60,8 +72,8 @@ export function Answer({ answer, children }) {
     return h(
       Stack,
       { role: "alert", borderWidth: "1px", borderColor: "red.solid", rounded: "md", p: 4, gap: 2 },
-      h(Text, { fontWeight: "bold" }, "Sluicegate could not check. Protected tasks do not start."),
-      h(Text, { overflowWrap: "anywhere" }, answer.failure),
+      h(Text, { fontWeight: "bold" }, answer.failure.head),
+      h(Text, { overflowWrap: "anywhere" }, answer.failure.text),
       h(Box, null, h(Button, { size: "sm", variant: "outline", onClick: answer.again }, "Try again")),
     );
   }
@@ -74,15 +86,23 @@ export function Look({ name, children }) {
   return h(Badge, { colorPalette: palette, size: "md", whiteSpace: "nowrap" }, `${sign} ${children ?? name}`);
 }
 
+// Chakra resets how each element wraps, so a long name wraps only where its link says so.
+const LINK = { colorPalette: "blue", variant: "underline", overflowWrap: "anywhere" };
+
 export function To({ view, parameters, children, ...rest }) {
   const to = view ? `${ROUTE}/${view}?${new URLSearchParams(parameters)}` : ROUTE;
-  return h(Link, { asChild: true, colorPalette: "blue", variant: "underline", ...rest }, h(RouterLink, { to }, children));
+  return h(Link, { asChild: true, ...LINK, ...rest }, h(RouterLink, { to }, children));
+}
+
+// Airflow's own page of each DAG.
+export function Dags({ dags }) {
+  return dags.flatMap((dag, i) => [i > 0 && ", ", h(Link, { key: dag, asChild: true, ...LINK }, h(RouterLink, { to: `/dags/${encodeURIComponent(dag)}` }, dag))]);
 }
 
 export function Page({ title, above, children }) {
   return h(
     Stack,
-    { gap: 5, p: { base: 3, md: 5 }, maxW: "1400px", overflowY: "auto", h: "full" },
+    { as: "main", gap: 5, p: { base: 3, md: 5 }, maxW: "1400px", overflowY: "auto", h: "full" },
     h(Box, null, above && h(Text, { fontSize: "sm" }, above), h(Heading, { as: "h1", size: "xl", overflowWrap: "anywhere" }, title)),
     children,
   );
@@ -90,6 +110,24 @@ export function Page({ title, above, children }) {
 
 export function Part({ title, children }) {
   return h(Stack, { as: "section", gap: 2 }, h(Heading, { as: "h2", size: "md" }, title), children);
+}
+
+// A table; where it is wider than the window, the keyboard scrolls it.
+export function Grid({ label, heads, children, ...rest }) {
+  return h(
+    Table.ScrollArea,
+    { borderWidth: "1px", rounded: "md", role: "region", "aria-label": label, tabIndex: 0 },
+    h(
+      Table.Root,
+      { size: "sm", ...rest },
+      h(Table.Header, null, h(Table.Row, null, heads.map((head, i) => h(Table.ColumnHeader, { key: i, scope: "col" }, head)))),
+      h(Table.Body, null, children),
+    ),
+  );
+}
+
+export function RowHead({ children, ...rest }) {
+  return h(Table.Cell, { as: "th", scope: "row", textAlign: "start", fontWeight: "normal", ...rest }, children);
 }
 
 // The newest verdict is on the right, as time runs.
@@ -125,10 +163,12 @@ export function Command({ text }) {
     HStack,
     { align: "start", flexWrap: "wrap" },
     h(Code, { whiteSpace: "pre-wrap", overflowWrap: "anywhere", p: 2 }, text),
-    h(Button, { size: "xs", variant: "outline", onClick: copy }, copied ? "Copied" : "Copy"),
+    // Browsers give no clipboard to a page without TLS.
+    navigator.clipboard && h(Button, { size: "xs", variant: "outline", onClick: copy }, copied ? "Copied" : "Copy"),
   );
 }
 
 export function Ledger({ ledger }) {
-  return h(Text, { fontSize: "sm", color: "fg.muted" }, `Verified up to ledger entry ${ledger.size - 1}, root ${ledger.root.slice(0, 12)}.`);
+  const upTo = ledger.size ? `Verified up to ledger entry ${ledger.size - 1}, root ${ledger.root.slice(0, 12)}` : "The ledger is empty";
+  return h(Text, { fontSize: "sm", color: "fg.muted" }, `${upTo}, asked ${when(ledger.asked)}.`);
 }

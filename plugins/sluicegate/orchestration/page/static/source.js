@@ -1,36 +1,43 @@
 // One source: how it stands, what was said of its batches, and by which signals.
-import { Answer, h, Ledger, Look, look, number, Page, Part, said, short, To, useAnswer, when } from "./parts.js";
+import { Answer, Command, Dags, Grid, h, Ledger, Look, look, number, Page, Part, quoted, RowHead, said, short, To, useAnswer, when } from "./parts.js";
 
 const { Box, HStack, Stack, Table, Text } = globalThis.ChakraUI;
 
 function Now({ body }) {
   const why = body.refusal ? said(body.refusal) : `Training starts on batch ${short(body.batch)} until ${when(body.expires)}.`;
-  const dags = body.dags.length ? `DAGs that wait for it: ${body.dags.join(", ")}` : "No DAG is scheduled on it.";
-  return h(Stack, { gap: 2 }, h(HStack, null, h(Look, { name: body.state })), h(Text, { overflowWrap: "anywhere" }, why), h(Text, { color: "fg.muted" }, dags));
+  return h(
+    Stack,
+    { gap: 2 },
+    h(HStack, null, h(Look, { name: body.state })),
+    h(Text, { overflowWrap: "anywhere" }, why),
+    body.past.length > 0 && h(Newest, { past: body.past }),
+    h(Text, { color: "fg.muted" }, body.dags.length ? "DAGs that wait for it: " : "No DAG is scheduled on it.", h(Dags, { dags: body.dags })),
+  );
+}
+
+// The result of the newest verdict, and since when there was no other.
+function Newest({ past }) {
+  const [{ index, result }] = past;
+  const other = past.findIndex((one) => one.result !== result);
+  const first = past[other < 0 ? past.length - 1 : other - 1];
+  const since = first.issued ? `since ${when(first.issued)}` : `since ledger entry ${first.index}`;
+  const label = result === "PASSED" ? "What was checked" : "How much, by whom, and what would pass";
+  return h(Text, null, `Newest verdict: ${result ?? "not verified"}, ${since}${other < 0 ? " or longer" : ""}. `, h(To, { view: "verdict", parameters: { index } }, label));
 }
 
 function Timeline({ past }) {
   const heads = ["Judged", "Verdict", "Batch", "What was said"];
   return h(
-    Table.ScrollArea,
-    { borderWidth: "1px", rounded: "md" },
-    h(
-      Table.Root,
-      { size: "sm" },
-      h(Table.Header, null, h(Table.Row, null, heads.map((head) => h(Table.ColumnHeader, { key: head, scope: "col" }, head)))),
+    Grid,
+    { label: "Verdicts, newest first", heads },
+    past.map((one) =>
       h(
-        Table.Body,
-        null,
-        past.map((one) =>
-          h(
-            Table.Row,
-            { key: one.index },
-            h(Table.Cell, { whiteSpace: "nowrap" }, h(To, { view: "verdict", parameters: { index: one.index } }, one.issued ? when(one.issued) : `entry ${one.index}`)),
-            h(Table.Cell, null, h(Look, { name: one.result ?? "not verified" })),
-            h(Table.Cell, { fontFamily: "mono" }, short(one.batch)),
-            h(Table.Cell, { minW: "260px" }, h(Text, { lineClamp: 2 }, one.summary ?? said(one.refusal))),
-          ),
-        ),
+        Table.Row,
+        { key: one.index },
+        h(RowHead, { whiteSpace: "nowrap" }, h(To, { view: "verdict", parameters: { index: one.index } }, one.issued ? when(one.issued) : `entry ${one.index}`)),
+        h(Table.Cell, null, h(Look, { name: one.result ?? "not verified" })),
+        h(Table.Cell, { fontFamily: "mono" }, short(one.batch)),
+        h(Table.Cell, { minW: "260px" }, h(Text, { lineClamp: 2 }, one.summary ?? said(one.refusal))),
       ),
     ),
   );
@@ -54,21 +61,11 @@ function Cell({ cell, verdict, code }) {
 function Heat({ findings, past }) {
   if (!findings.length) return h(Text, null, "No signal spoke in these verdicts.");
   const verdicts = [...past].reverse();
+  const heads = ["Signal", ...verdicts.map(({ index }) => h(To, { view: "verdict", parameters: { index }, "aria-label": `ledger entry ${index}` }, index))];
   return h(
-    Table.ScrollArea,
-    { borderWidth: "1px", rounded: "md" },
-    h(
-      Table.Root,
-      { size: "sm", w: "auto" },
-      h(Table.Header, null, h(Table.Row, null, h(Table.ColumnHeader, { scope: "col" }, "Signal"), verdicts.map((one) => h(Table.ColumnHeader, { key: one.index, scope: "col", p: 1, textAlign: "center" }, h(To, { view: "verdict", parameters: { index: one.index } }, one.index))))),
-      h(
-        Table.Body,
-        null,
-        findings.map(({ code, cells }) =>
-          h(Table.Row, { key: code }, h(Table.Cell, { as: "th", scope: "row", textAlign: "start" }, code), [...cells].reverse().map((cell, i) => h(Cell, { key: verdicts[i].index, cell, verdict: verdicts[i], code }))),
-        ),
-      ),
-    ),
+    Grid,
+    { label: "Signals by verdict", heads, w: "auto" },
+    findings.map(({ code, cells }) => h(Table.Row, { key: code }, h(RowHead, null, code), [...cells].reverse().map((cell, i) => h(Cell, { key: verdicts[i].index, cell, verdict: verdicts[i], code })))),
   );
 }
 
@@ -82,8 +79,8 @@ export function Source({ name }) {
         Stack,
         { gap: 6 },
         h(Now, { body }),
-        h(Part, { title: "Verdicts" }, body.past.length ? h(Timeline, { past: body.past }) : h(Text, null, `No batch has been judged. Run: sluicegate gate ${name}`)),
-        body.past.length > 0 && h(Part, { title: "Signals by verdict" }, h(Text, { fontSize: "sm", color: "fg.muted" }, "Columns are ledger entries, the newest on the right. A number says how many times what is tolerated the effect is, at least."), h(Heat, { findings: body.findings, past: body.past })),
+        h(Part, { title: "Verdicts" }, body.past.length ? h(Timeline, { past: body.past }) : h(Stack, null, h(Text, null, "No batch has been judged. Judge the newest one:"), h(Command, { text: `sluicegate gate ${quoted(name)}` }))),
+        body.past.length > 0 && h(Part, { title: "Signals by verdict" }, h(Text, { fontSize: "sm", color: "fg.muted" }, "Columns are ledger entries, the newest on the right. ✓ passed. 2× means that the effect is at least twice what is tolerated."), h(Heat, { findings: body.findings, past: body.past })),
         h(Ledger, { ledger: body.ledger }),
       ),
     ),

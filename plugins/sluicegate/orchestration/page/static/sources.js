@@ -1,11 +1,14 @@
 // All sources: what needs somebody first.
-import { Answer, h, Ledger, Look, Page, said, short, Strip, To, useAnswer, when } from "./parts.js";
+import { Answer, Dags, Grid, h, Ledger, Look, Page, RowHead, said, short, Strip, To, useAnswer, when } from "./parts.js";
 
 const { useState } = globalThis.React;
 const { Button, HStack, Input, Stack, Table, Text } = globalThis.ChakraUI;
 
 const STATES = ["not verified", "blocked", "quarantined", "not judged", "stale", "let through", "warned", "not sealed", "trusted"];
 const ROWS = 50;
+
+// A cell of names: a long one wraps, and pushes no other column out of sight.
+const LONG = { minW: "110px", maxW: "240px", whiteSpace: "normal" };
 
 function Counts({ counts, state, choose }) {
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
@@ -34,30 +37,21 @@ function Row({ row }) {
   return h(
     Table.Row,
     null,
-    h(Table.Cell, { as: "th", scope: "row", textAlign: "start", overflowWrap: "anywhere" }, h(To, { view: "source", parameters: { name: row.source } }, row.source)),
+    h(RowHead, LONG, h(To, { view: "source", parameters: { name: row.source } }, row.source)),
     h(Table.Cell, null, h(Look, { name: row.state })),
     h(Table.Cell, null, h(Strip, { past: row.past })),
     h(Table.Cell, { minW: "240px", maxW: "520px" }, h(Why, { row })),
-    h(Table.Cell, { overflowWrap: "anywhere" }, row.dags.join(", ")),
+    h(Table.Cell, LONG, h(Dags, { dags: row.dags })),
   );
 }
 
 function Rows({ sources }) {
   const heads = ["Source", "State", "Last verdicts", "Why", "DAGs that wait for it"];
-  return h(
-    Table.ScrollArea,
-    { borderWidth: "1px", rounded: "md" },
-    h(
-      Table.Root,
-      { size: "sm" },
-      h(Table.Header, null, h(Table.Row, null, heads.map((head) => h(Table.ColumnHeader, { key: head, scope: "col" }, head)))),
-      h(Table.Body, null, sources.map((row) => h(Row, { key: row.source, row }))),
-    ),
-  );
+  return h(Grid, { label: "Sources", heads }, sources.map((row) => h(Row, { key: row.source, row })));
 }
 
 function Empty({ search, state }) {
-  if (search || state) return h(Text, null, "No source is like this.");
+  if (search || state) return h(Text, null, "No source has this name or state.");
   return h(Text, null, "No source has been sealed yet. Add SealSourceOperator and TrainingGateOperator to a DAG, or run: sluicegate gate SOURCE --seal PATH");
 }
 
@@ -69,7 +63,7 @@ export function Sources() {
   return h(
     Page,
     { title: "Training data" },
-    h(Input, { type: "search", "aria-label": "Search sources", placeholder: "Search sources", value: search, maxW: "360px", onChange: (event) => setSearch(event.target.value) }),
+    h(Input, { type: "search", "aria-label": "Search sources", placeholder: "Search sources", maxLength: 255, value: search, maxW: "360px", flexShrink: 0, onChange: (event) => setSearch(event.target.value) }),
     h(Answer, { answer }, (body) =>
       h(
         Stack,

@@ -1,5 +1,5 @@
 // One verdict: why, how much, by whom, and how to verify it without this page.
-import { Answer, Command, h, Ledger, Look, number, Page, Part, said, To, useAnswer, when } from "./parts.js";
+import { Answer, Command, Grid, h, Ledger, Look, number, Page, Part, quoted, RowHead, said, To, useAnswer, when } from "./parts.js";
 
 const { Box, Code, Stack, Table, Text } = globalThis.ChakraUI;
 
@@ -10,7 +10,7 @@ function Bar({ label, share, palette, mark, text }) {
     h(Text, { w: "190px", fontSize: "sm", overflowWrap: "anywhere", flexShrink: 0 }, label),
     h(
       Box,
-      { position: "relative", h: "14px", flex: 1, minW: "80px", maxW: "420px", bg: "bg.muted" },
+      { position: "relative", h: "14px", flex: { sm: 1 }, minW: "80px", maxW: "420px", bg: "bg.muted" },
       h(Box, { colorPalette: palette, bg: "colorPalette.solid", h: "full", w: `${100 * Math.min(share, 1)}%` }),
       mark !== undefined && h(Box, { position: "absolute", top: "-2px", bottom: "-2px", w: "2px", bg: "fg", left: `${100 * Math.min(mark, 1)}%` }),
     ),
@@ -55,13 +55,12 @@ function Passed({ records }) {
     null,
     h("summary", { style: { cursor: "pointer" } }, `${records.length} findings passed`),
     h(
-      Table.ScrollArea,
-      { mt: 2, borderWidth: "1px", rounded: "md" },
+      Box,
+      { mt: 2 },
       h(
-        Table.Root,
-        { size: "sm" },
-        h(Table.Header, null, h(Table.Row, null, ["Signal", "Column", "Effect", "Tolerated", "p"].map((head) => h(Table.ColumnHeader, { key: head, scope: "col" }, head)))),
-        h(Table.Body, null, records.map((r, i) => h(Table.Row, { key: i }, h(Table.Cell, null, r.code), h(Table.Cell, null, r.column), ["effect", "tolerance", "p_value"].map((key) => h(Table.Cell, { key }, number(r[key])))))),
+        Grid,
+        { label: "Findings that passed", heads: ["Signal", "Column", "Effect", "Tolerated", "p"] },
+        records.map((r, i) => h(Table.Row, { key: i }, h(RowHead, null, r.code), h(Table.Cell, null, r.column), ["effect", "tolerance", "p_value"].map((key) => h(Table.Cell, { key }, number(r[key]))))),
       ),
     ),
   );
@@ -75,11 +74,21 @@ function Facts({ pairs }) {
   );
 }
 
+function Offline({ body }) {
+  const command = `sluicegate ledger export --source ${quoted(body.source)} --digest ${body.digests.batch} --out evidence\nsluicegate verify evidence --trust trust.json`;
+  return h(
+    Stack,
+    { gap: 2 },
+    h(Text, null, "Verify it without Airflow and without this page. The first command needs SLUICEGATE_HOME; the second needs only its folder and your own copy of the trust policy."),
+    h(Command, { text: command }),
+    body.result === "FAILED" && h(Text, null, "If the evidence is sound, the answer is GATE_BLOCKED with the reasons above, until people waive them."),
+  );
+}
+
 function Whole({ body }) {
   const spoke = body.records.filter((record) => record.status !== "PASSED");
   const shown = new Set(spoke.map((record) => record.message));
   const others = body.reasons.filter((reason) => !shown.has(reason.message));
-  const quoted = `'${body.source.replaceAll("'", "'\\''")}'`;
   return h(
     Stack,
     { gap: 6 },
@@ -92,7 +101,7 @@ function Whole({ body }) {
         spoke.map((record, i) => h(Finding, { key: i, record })),
       ),
     h(Part, { title: "What passed" }, h(Passed, { records: body.records.filter((record) => record.status === "PASSED") })),
-    h(Part, { title: "Evidence" }, h(Facts, { pairs: [...Object.entries(body.digests), ["ledger entry", `${body.index}`], ["Sluicegate", body.code_version], ...Object.entries(body.run)] }), h(Text, null, "Verify it without Airflow and without this page:"), h(Command, { text: `sluicegate ledger export --source ${quoted} --digest ${body.digests.batch} --out evidence\nsluicegate verify evidence --trust trust.json` })),
+    h(Part, { title: "Evidence" }, h(Facts, { pairs: [...Object.entries(body.digests), ["ledger entry", `${body.index}`], ["Sluicegate", body.code_version], ...Object.entries(body.run)] }), h(Offline, { body })),
     h(Ledger, { ledger: body.ledger }),
   );
 }
