@@ -25,7 +25,12 @@ _WORSE = (Status.PASSED, Status.WARNED, Status.NOT_EVALUATED, Status.FAILED)
 
 
 def shown_head(head: Checkpoint, at: datetime) -> dict[str, Any]:
-    """Return where the ledger stood, and when: a page stays open for longer than that holds."""
+    """Return where the ledger stood, and when: a page stays open for longer than that holds.
+
+    Args:
+        head: Its newest checkpoint.
+        at: When it was asked, aware UTC.
+    """
     return {
         "origin": head.origin,
         "size": head.size,
