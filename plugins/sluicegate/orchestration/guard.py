@@ -25,7 +25,6 @@ from sluicegate import __version__
 from sluicegate.errors import ConfigError, InternalError, SluicegateError, VerificationError
 from sluicegate.orchestration.protecting.author_code import is_mapped, may_change_when_expanded
 from sluicegate.orchestration.protecting.protection import Protection, protection_of
-from sluicegate.orchestration.protecting.queues import keep_to_queues
 from sluicegate.orchestration.settings import Settings
 from sluicegate.workflow.evidence.home import ENV_ADMITTED
 
@@ -86,7 +85,9 @@ def task_policy(task: Any) -> None:
     guard = _guard_of(task)
     if guard is not None:
         _install(task, guard)
-        if isinstance(_SETTINGS, Settings):
+        if isinstance(_SETTINGS, Settings) and _SETTINGS.guarded_queues:
+            from sluicegate.orchestration.protecting.queues import keep_to_queues
+
             keep_to_queues(task, guard.protection, _SETTINGS.guarded_queues)
     if is_mapped(task) and (guard is not None or may_change_when_expanded(task)):
         task.unmap = _GuardedUnmap(task, guard)
