@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from postgres_server import throwaway_database
+from spark_session import spark_session
 
-import sluicegate
 from sluicegate.adapters.engines import profiles as profile_engines
 from sluicegate.adapters.engines.profiles import duckdb_profile, postgres_profile, spark_profile
 from sluicegate.adapters.engines.table import duckdb_batches, postgres_batches
@@ -144,22 +141,8 @@ def test_padded_strings_are_streamed(postgres):
 
 @pytest.fixture(scope="module")
 def spark():
-    sql = pytest.importorskip("pyspark.sql")
-    patch = pytest.MonkeyPatch()
-    patch.setenv("PYTHONPATH", str(Path(sluicegate.__file__).parents[1]))  # for the executors
-    patch.setenv("PYSPARK_PYTHON", sys.executable)
-    builder = sql.SparkSession.builder.master("local[2]").appName("sluicegate-profile")
-    for key, value in {
-        "spark.ui.enabled": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
-    }.items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    yield session
-    session.stop()
-    patch.undo()
+    with spark_session(**{"spark.sql.execution.arrow.maxRecordsPerBatch": "64"}) as session:
+        yield session
 
 
 @pytest.mark.slow

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
 import pytest
+from tests.support.spark_session import spark_session
 from tests.unit.workflow.conftest import AT, rows
 from tests.unit.workflow.judging.test_portions import deliver, gate, one_piece, signed
 
-import sluicegate
 from sluicegate.adapters.tally_store import TallyStore
 from sluicegate.attest.keys import read_signer
 from sluicegate.workflow.evidence.home import SluiceHome
@@ -22,22 +18,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # pyspark
 
 @pytest.fixture(scope="module")
 def spark():
-    sql = pytest.importorskip("pyspark.sql")
-    patch = pytest.MonkeyPatch()
-    paths = [str(Path(sluicegate.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))  # for the executors
-    patch.setenv("PYSPARK_PYTHON", sys.executable)
-    builder = sql.SparkSession.builder.master("local[2]").appName("sluicegate-portions")
-    for key, value in {
-        "spark.ui.enabled": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-    }.items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    yield session
-    session.stop()
-    patch.undo()
+    with spark_session() as session:
+        yield session
 
 
 def test_verdict_of_portions_counted_by_spark_is_that_of_one_piece(site, spark):
