@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.errors import EvidenceMissing, SluicegateError
 from sluicegate.ledger.entry import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from sluicegate.ledger.store import LedgerRecord
@@ -69,7 +71,10 @@ class Past:
         Cost: one look-up, and about 2 ms of CPU for each verdict that was not read before.
         """
         found = evidence.ledger.find(Kind.VERDICT, source, limit=limit)
-        return [self._read(evidence, record, at) for record in found]
+        return [
+            self._read(evidence, record, partial(evidence.ledger.get_verified, record.index), at)
+            for record in found
+        ]
 
     def one(self, evidence: Evidence, index: int, *, at: datetime) -> PastVerdict:
         """Return the verdict of a ledger entry.
@@ -88,16 +93,22 @@ class Past:
             raise EvidenceMissing(
                 "the ledger entry is no verdict", locator=f"#{index}", got=record.entry.kind
             )
-        return self._read(evidence, record, at)
+        return self._read(evidence, record, lambda: record, at)
 
-    def _read(self, evidence: Evidence, record: LedgerRecord, at: datetime) -> PastVerdict:
+    def _read(
+        self,
+        evidence: Evidence,
+        record: LedgerRecord,
+        proven: Callable[[], LedgerRecord],
+        at: datetime,
+    ) -> PastVerdict:
         entry = record.entry
         known = self._known.get(record.index)
         if known is not None and known.envelope == entry.envelope:
             return known
         named = (record.index, entry.source, entry.subject, entry.envelope)
         try:
-            issued = evidence.past_verdict(evidence.ledger.get_verified(record.index), at=at)
+            issued = evidence.past_verdict(proven(), at=at)
         except SluicegateError as refusal:
             return PastVerdict(*named, None, refusal)
         if len(self._known) >= _MOST:
