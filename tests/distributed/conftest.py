@@ -35,7 +35,7 @@ from sluicegate.attest.trust_file import TrustFile
 DAGS = Path(__file__).parent / "dags"
 CHAINS = (DAGS / "chains.py",)
 UNGUARDED = (DAGS / "unguarded.py", DAGS.parents[2] / "dags" / "sluicegate_canary.py")
-SOURCES = ("clean", "poisoned", "ungated", "killed", "cut")
+SOURCES = ("clean", "poisoned", "ungated", "killed", "cut", "pod_clean", "pod_poisoned")
 HOME = f"s3://{BUCKET}/sluice"
 KEYS = ("source", "gate", "ledger")
 SEAL, TRAIN = "seal.example.com", "train.example.com"
@@ -197,7 +197,7 @@ def office(built_site, s3_options, tmp_path_factory):  # noqa: F811 - the fixtur
     store = s3fs.S3FileSystem(**s3_options)
     store.mkdir(BUCKET)
     for seed, source in enumerate(SOURCES, start=20):
-        table = flipped(rows(seed), "c1") if source == "poisoned" else rows(seed)
+        table = flipped(rows(seed), "c1") if source.endswith("poisoned") else rows(seed)
         part = write(table, root / "data" / source) / "part.parquet"
         store.put(str(part), f"{BUCKET}/data/{source}/part.parquet")
     with ledger_database() as (server, reader):
@@ -209,6 +209,7 @@ def office(built_site, s3_options, tmp_path_factory):  # noqa: F811 - the fixtur
             office.share_baseline(source)
         office.required("ledger", "init")
         office.reader_url = allow_reading(server, reader)
+        office.pin = office.publish()
         yield office
 
 
@@ -223,9 +224,9 @@ def cluster(broker, office, tmp_path_factory):
     """Worker `seal` has keys and may write; worker `train` has no key and may only read."""
     settings = {
         "HOME": HOME,
-        "HOME_PIN": office.publish(),
+        "HOME_PIN": office.pin,
         "LEDGER": office.reader_url,
-        "GUARDED_QUEUES": "train",
+        "GUARDED_QUEUES": "train,pods",
         "CANARY_QUEUES": "train",
     }
     env = {f"AIRFLOW__SLUICEGATE__{name}": value for name, value in settings.items()}

@@ -13,6 +13,8 @@ from sluicegate.orchestration.operators import SealSourceOperator, TrainingGateO
 
 RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=1)}
 ROLES = ("source", "gate", "ledger")
+SEALING_POD = {"pod_template_file": "/opt/airflow/pods/seal.yaml"}
+"""Read by Airflow's KubernetesExecutor only."""
 
 
 def keys_in_reach():
@@ -62,7 +64,9 @@ def train(source):
 def chain(source):
     """Make the DAGs of one source; a gate alone judges what was sealed last."""
     path = f"s3://training/data/{source}"
-    on_seal = {"queue": "seal", **RETRIES}
+    in_pods = source.startswith("pod_")
+    on_seal = {"queue": "pods" if in_pods else "seal", "executor_config": SEALING_POD, **RETRIES}
+    on_train = {"queue": "pods" if in_pods else "train", **RETRIES}
     with DAG(f"gated_{source}", schedule=None, default_args=on_seal):
         seal = SealSourceOperator(task_id="seal", source=source, path=path)
         seal >> TrainingGateOperator(task_id="gate", source=source)
@@ -74,7 +78,7 @@ def chain(source):
         f"train_{source}",
         schedule=[verified_asset(source)],
         tags=["training"],
-        default_args={"queue": "train", **RETRIES},
+        default_args=on_train,
     ):
         task(train)(source)
 
