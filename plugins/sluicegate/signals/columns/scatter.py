@@ -121,11 +121,11 @@ class Scatter:
                 rows = slice(start, start + _SLICE)
                 found = positions[own, rows]
                 n_rows = found.shape[1]
-                # A product of few rows is added up in another order: full blocks have one order.
+                # How a product is added up depends on its shape: so every one has the same.
                 blocks = np.zeros((len(own), -(-n_rows // _BLOCK) * _BLOCK))
                 blocks[:, :n_rows] = found
-                part = whiten @ blocks
-                out[rows] = np.einsum("ij,ij->j", part, part)[:n_rows]
+                part = whiten @ blocks.reshape(len(own), -1, _BLOCK).transpose(1, 0, 2)
+                out[rows] = np.einsum("bij,bij->bj", part, part).ravel()[:n_rows]
         return out
 
     def to_json(self) -> dict[str, Any]:
