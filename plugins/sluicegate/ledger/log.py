@@ -111,7 +111,7 @@ class Ledger:
         return self._store.locator
 
     @contextmanager
-    def pinned(self) -> Iterator[Ledger]:
+    def snapshot(self) -> Iterator[Ledger]:
         """Open this ledger as it is now, for reading: nothing is read or climbed twice.
 
         All look-ups see one state, and `look_ahead` gets many of them in few statements. Each is
@@ -313,10 +313,23 @@ class Ledger:
             start = page[-1][0] + (-1 if newest_first else 1)
             left = None if left is None else left - wanted
 
+    def listed(self, kind: str, source: str, *, limit: int) -> list[tuple[int, Entry]]:
+        """Return the newest leaves as the store tells them, unverified and without envelopes.
+
+        Args:
+            kind: One of `Kind`.
+            source: Name of the source.
+            limit: Most leaves.
+
+        Cost: one look-up.
+        """
+        with self._store.reading() as snapshot:
+            return snapshot.find(Query(kind, source), newest_first=True, start=None, limit=limit)
+
     def look_ahead(
         self, queries: Sequence[Query] = (), *, limit: int = 1, envelopes: Sequence[str] = ()
     ) -> list[LedgerRecord]:
-        """Get what a pinned ledger is about to be asked in few statements.
+        """Get what a ledger from `snapshot` is about to be asked in few statements.
 
         Nothing is believed or refused here: whoever looks it up checks it. So what cannot be read
         together is read one by one then, and only what is bad is refused.
@@ -327,7 +340,7 @@ class Ledger:
             envelopes: Digests that `by_envelope` will be asked.
 
         Returns:
-            What the store told, unverified; nothing of a ledger that is not pinned.
+            What the store told, unverified; nothing of any other ledger.
 
         Cost: a statement for the queries, one for the envelopes, one for what they hold.
         """
@@ -340,7 +353,7 @@ class Ledger:
         return []
 
     def prove_ahead(self, indexes: Sequence[int]) -> None:
-        """Get what a pinned ledger needs to verify leaves; `get_verified` verifies them.
+        """Get what a ledger from `snapshot` needs to verify leaves; `get_verified` verifies them.
 
         Args:
             indexes: Positions of leaves.

@@ -61,7 +61,7 @@ class View:
         self._locator = locator
         self.note: bytes = snapshot.checkpoint()
         self.head: Checkpoint = open_checkpoint(self.note, [verifier], locator=locator)
-        # Of every range that a proof climbed: each of its siblings was read as well, all the way up.
+        # Of every range that a proof climbed: its siblings were read too, all the way up.
         self._proven: dict[Range, bytes] = {(0, self.head.size): self.head.root}
 
     def record(self, index: int) -> LedgerRecord:

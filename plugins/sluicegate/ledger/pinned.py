@@ -11,8 +11,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from sluicegate.ledger.store import Query
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import NoReturn
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from sluicegate.ledger.entry import Entry
     from sluicegate.ledger.lookup import View
     from sluicegate.ledger.scan import Scanned
-    from sluicegate.ledger.store import Snapshot, Strays
+    from sluicegate.ledger.store import Query, Snapshot, Strays
 
 T = TypeVar("T")
 Found = list[tuple[int, "Entry"]]

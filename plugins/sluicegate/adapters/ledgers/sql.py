@@ -57,7 +57,9 @@ _ENVELOPES: Final = select(envelope.c.idx, envelope.c.body)
 _NODES: Final = select(node.c.position, node.c.hash)
 _STREAMS: Final = select(stream.c.source, stream.c.kind, stream.c.id)
 
-_NOTHING: Final = literal_column("0")  # or SQLAlchemy makes a parameter of it, for SQLite
+_NOTHING: Final[ColumnElement[int]] = literal_column(
+    "0"
+)  # or SQLAlchemy makes a parameter of it, for SQLite
 
 PAGE: Final = (
     select(leaf.c.idx, leaf.c.stream, leaf.c.subject, leaf.c.envelope, envelope.c.body)
@@ -135,11 +137,13 @@ class SqlSnapshot:
             start: Index to begin at, itself included; None for that end of the ledger.
             limit: Most leaves to return.
         """
-        asked = {"source": query.source, "kind": None if query.kind is None else str(query.kind)}
-        asked["subject"] = None if query.subject is None else pack_digest(query.subject)
-        values = {
-            name: value for name, value in {**asked, "start": start}.items() if value is not None
+        asked: dict[str, str | bytes | int | None] = {
+            "source": query.source,
+            "kind": None if query.kind is None else str(query.kind),
+            "subject": None if query.subject is None else pack_digest(query.subject),
+            "start": start,
         }
+        values = {name: value for name, value in asked.items() if value is not None}
         rows = self._read(_finding(frozenset(values), newest_first), {**values, "limit": limit})
         return [(row[0], self._entry(row)) for row in rows]
 
@@ -370,7 +374,7 @@ def _finding(given: frozenset[str], newest_first: bool) -> Select[Any]:
     if "subject" in given:
         wanted = wanted.where(leaf.c.subject == bindparam("subject"))
     if "start" in given:
-        start = bindparam("start")
+        start: ColumnElement[int] = bindparam("start")
         wanted = wanted.where(leaf.c.idx <= start if newest_first else leaf.c.idx >= start)
     order = leaf.c.idx.desc() if newest_first else leaf.c.idx.asc()
     return wanted.order_by(order).limit(bindparam("limit")).offset(_NOTHING)

@@ -486,7 +486,7 @@ def _translated(
 @cache
 def _text(wanted: Select[Any]) -> str:
     """Return the SQL of a statement; sql.py has only a few, so all are kept."""
-    return str(wanted.compile(dialect=sqlite.dialect(paramstyle="named")))  # type: ignore[no-untyped-call]
+    return str(wanted.compile(dialect=sqlite.dialect(paramstyle="named")))
 
 
 def _automatic(name: object) -> bool:

@@ -110,7 +110,7 @@ def admit_training(
     policy = read_policy(home.policy)
     named = list(sources)
     hints = {name: (pointers or {}).get(name, {}).get("verdict", "") for name in named}
-    with open_evidence(home, at=at).pinned() as evidence:
+    with open_evidence(home, at=at).snapshot() as evidence:
         read_ahead(evidence, named, hints.values())
         return {name: admit(evidence, policy, name, hints[name], at=at) for name in named}
 

@@ -30,10 +30,10 @@ _BESIDE = 2
 
 
 def read_ahead(evidence: Evidence, sources: Iterable[str], hints: Iterable[str] = ()) -> None:
-    """Read ahead what `admit` looks up of sources; of pinned evidence only.
+    """Read ahead what `admit` looks up of sources; of evidence from `snapshot` only.
 
     Args:
-        evidence: From `Evidence.pinned`.
+        evidence: From `Evidence.snapshot`.
         sources: Names of sources.
         hints: Digests of verdicts that somebody means, as `admit` takes them.
 

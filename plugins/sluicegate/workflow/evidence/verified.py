@@ -59,9 +59,9 @@ class Evidence:
         return self.trust if self.certified is None else self.certified.policy
 
     @contextmanager
-    def pinned(self) -> Iterator[Evidence]:
-        """Open the ledger as it is now, for questions of several look-ups; see `Ledger.pinned`."""
-        with self.ledger.pinned() as ledger:
+    def snapshot(self) -> Iterator[Evidence]:
+        """Open the ledger as it is now, for a question of several look-ups."""
+        with self.ledger.snapshot() as ledger:
             yield replace(self, ledger=ledger)
 
     def latest_seal(self, source: str, *, at: datetime) -> SealedBatch:
