@@ -46,6 +46,10 @@ FRESH: Final = timedelta(minutes=10)
 BUDGET_S: Final = 0.05
 """CPU that a question may spend on what is not known yet, in seconds."""
 
+PATIENCE_MS: Final = 2_000
+"""How long a question waits for others that hold the ledger, in milliseconds. It keeps a thread of
+Airflow's API server; whoever decides or appends waits longer."""
+
 PORTION: Final = 8
 """Sources that are asked for together, at least one portion in each question."""
 
@@ -214,7 +218,7 @@ class Overview:
         """
         home, at, until = self._home(), self._clock(), self._spent() + BUDGET_S
         policy = read_policy(home.policy)
-        opened = open_evidence(home, at=at)
+        opened = open_evidence(home, at=at, patience_ms=PATIENCE_MS)
         with closing(opened.ledger), opened.snapshot() as evidence:
             kept = self._kept = _followed(self._kept, evidence, policy)
             head = evidence.ledger.verify_checkpoint(kept.note)
