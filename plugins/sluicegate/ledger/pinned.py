@@ -96,9 +96,10 @@ class PinnedSnapshot:
         """Return every leaf that names one of these envelope digests, oldest first."""
         asked = [name for name in dict.fromkeys(envelopes) if name not in self._logged]
         if asked:
-            self._logged |= {name: [] for name in asked}
-            for index, entry in self._snapshot.logged(asked):
-                self._logged[entry.envelope].append((index, entry))
+            rows = self._snapshot.logged(asked)  # first: if it fails, nothing is known
+            self._logged |= {
+                name: [row for row in rows if row[1].envelope == name] for name in asked
+            }
         found = [row for name in dict.fromkeys(envelopes) for row in self._logged[name]]
         return sorted(found, key=lambda row: row[0])
 

@@ -166,7 +166,7 @@ class SqliteSnapshot(SqlSnapshot):
 
     def _read(self, wanted: Select[Any], values: Mapping[str, Any]) -> Iterable[Any]:
         """Ask the driver itself: SQLAlchemy's own way costs ten times what SQLite needs."""
-        return self._driver.execute(_text(wanted), values).fetchall()
+        return self._rows_of(_text(wanted), values)
 
     def _where_in(
         self, wanted: Select[Any], column: Column[Any], values: Sequence[object]
@@ -174,8 +174,14 @@ class SqliteSnapshot(SqlSnapshot):
         place = f"{column.table.name}.{column.name}"
         for part in chunks(values):
             marks = ", ".join("?" * len(part))
-            text = f"{_text(wanted)} WHERE {place} IN ({marks})"
-            yield from self._driver.execute(text, part).fetchall()
+            yield from self._rows_of(f"{_text(wanted)} WHERE {place} IN ({marks})", part)
+
+    def _rows_of(self, text: str, values: Any) -> list[Any]:
+        try:
+            return self._driver.execute(text, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            # Here, because a snapshot goes on: one row that is damaged hides no other.
+            raise _translated(error, self._locator) from None
 
     @property
     def _driver(self) -> sqlite3.Connection:
