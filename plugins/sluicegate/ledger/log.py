@@ -15,11 +15,12 @@ stood then. `audit` shows the first for all leaves, and the second against a che
 from __future__ import annotations
 
 import secrets
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from sluicegate.errors import ConfigError, LedgerConflict, LedgerCorrupt
+from sluicegate.errors import ConfigError, LedgerConflict, LedgerCorrupt, SluicegateError
 from sluicegate.ledger.audit import AuditReport, examine
 from sluicegate.ledger.checkpoint import Checkpoint, open_checkpoint
 from sluicegate.ledger.frontier import Frontier
@@ -27,6 +28,7 @@ from sluicegate.ledger.group import MAX_TICKET_BYTES, NONCE_BYTES, GroupDesk
 from sluicegate.ledger.growth import Item, Receipt, append_items, require_appendable
 from sluicegate.ledger.lookup import View, joined, unverified_record
 from sluicegate.ledger.merkle import leaf_hash
+from sluicegate.ledger.pinned import PinnedSnapshot, PinnedStore
 from sluicegate.ledger.proof import TlogProof
 from sluicegate.ledger.store import GroupStore, LedgerRecord, Query
 from sluicegate.ledger.tiles import cut
@@ -107,6 +109,21 @@ class Ledger:
     def locator(self) -> str:
         """Where the store is, for messages."""
         return self._store.locator
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Ledger]:
+        """Open this ledger as it is now, for reading: nothing is read or climbed twice.
+
+        All look-ups see one state, and `look_ahead` gets many of them in few statements. Each is
+        checked as ever.
+
+        Yields:
+            A ledger without a key, to be used inside the block and by one thread.
+
+        Cost: one transaction, open for as long as the block.
+        """
+        with self._store.reading() as snapshot:
+            yield Ledger(PinnedStore(snapshot, self.locator), self._verifier)
 
     def append(self, entry: Entry, envelope: bytes) -> Receipt:
         """Append one envelope, as `append_many` does with one item.
@@ -296,6 +313,59 @@ class Ledger:
             start = page[-1][0] + (-1 if newest_first else 1)
             left = None if left is None else left - wanted
 
+    def listed(self, kind: str, source: str, *, limit: int) -> list[tuple[int, Entry]]:
+        """Return the newest leaves as the store tells them, unverified and without envelopes.
+
+        Args:
+            kind: One of `Kind`.
+            source: Name of the source.
+            limit: Most leaves.
+
+        Cost: one look-up.
+        """
+        with self._store.reading() as snapshot:
+            return snapshot.find(Query(kind, source), newest_first=True, start=None, limit=limit)
+
+    def look_ahead(
+        self, queries: Sequence[Query] = (), *, limit: int = 1, envelopes: Sequence[str] = ()
+    ) -> list[LedgerRecord]:
+        """Get what a ledger from `snapshot` is about to be asked in few statements.
+
+        Nothing is believed or refused here: whoever looks it up checks it. So what cannot be read
+        together is read one by one then, and only what is bad is refused.
+
+        Args:
+            queries: What `find` will be asked, newest first; each names kind and source.
+            limit: As many leaves as it will be asked for.
+            envelopes: Digests that `by_envelope` will be asked.
+
+        Returns:
+            What the store told, unverified; nothing of any other ledger.
+
+        Cost: a statement for the queries, one for the envelopes, one for what they hold.
+        """
+        with self._store.reading() as snapshot, suppress(SluicegateError):
+            if isinstance(snapshot, PinnedSnapshot):
+                found = [*chain.from_iterable(snapshot.find_each(queries, limit))]
+                found += snapshot.logged(envelopes)
+                held = snapshot.envelopes([index for index, _ in found])
+                return [LedgerRecord(i, entry, held[i]) for i, entry in found if i in held]
+        return []
+
+    def prove_ahead(self, indexes: Sequence[int]) -> None:
+        """Get what a ledger from `snapshot` needs to verify leaves; `get_verified` verifies them.
+
+        Args:
+            indexes: Positions of leaves.
+
+        Cost: four statements.
+        """
+        with self._store.reading() as snapshot, suppress(SluicegateError):
+            if isinstance(snapshot, PinnedSnapshot):
+                snapshot.entries(indexes)
+                snapshot.envelopes(indexes)
+                self._view(snapshot).read_ahead(indexes)
+
     def sources(self) -> list[str]:
         """Return the names of all sources as the store tells them, in order, for listings.
 
@@ -483,12 +553,16 @@ class Ledger:
         return report
 
     def _view(self, snapshot: Snapshot) -> View:
-        return View(snapshot, self._verifier, self.locator)
+        if not isinstance(snapshot, PinnedSnapshot):
+            return View(snapshot, self._verifier, self.locator)
+        if snapshot.view is None:
+            snapshot.view = View(snapshot, self._verifier, self.locator)
+        return snapshot.view
 
     def _verified(self, snapshot: Snapshot, index: int) -> LedgerRecord:
         view = self._view(snapshot)
         record = view.record(index)
-        view.prove(index, record.entry)
+        view.require_included(index, record.entry)
         return record
 
     @cached_property

@@ -12,20 +12,27 @@ from sluicegate.ledger.frontier import Frontier, position
 from sluicegate.ledger.merkle import (
     Node,
     consistency_nodes,
+    fold,
     folded,
     inclusion_nodes,
+    node_hash,
     root_nodes,
+    split,
+    subtrees,
     verify_consistency,
     verify_inclusion,
 )
 from sluicegate.ledger.store import LedgerRecord, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from sluicegate.ledger.entry import Entry
     from sluicegate.ledger.note import NoteVerifier
     from sluicegate.ledger.store import Snapshot
+
+Range = tuple[int, int]
+"""Leaves from the first number to before the second."""
 
 _PAGE: Final = 1000
 """Leaves that are read at once."""
@@ -47,13 +54,15 @@ class View:
         VerificationError: The checkpoint is not one of this ledger's.
     """
 
-    __slots__ = ("_locator", "_snapshot", "head", "note")
+    __slots__ = ("_locator", "_proven", "_snapshot", "head", "note")
 
     def __init__(self, snapshot: Snapshot, verifier: NoteVerifier, locator: str) -> None:
         self._snapshot = snapshot
         self._locator = locator
         self.note: bytes = snapshot.checkpoint()
         self.head: Checkpoint = open_checkpoint(self.note, [verifier], locator=locator)
+        # Of every range that a proof climbed: its siblings were read too, all the way up.
+        self._proven: dict[Range, bytes] = {(0, self.head.size): self.head.root}
 
     def record(self, index: int) -> LedgerRecord:
         """Return a leaf whose envelope has the digest that the leaf names.
@@ -81,6 +90,73 @@ class View:
         proof = folded(parts, self._hashes(parts).__getitem__)
         verify_inclusion(entry.hashed(), index, self.head.size, proof, self.head.root)
         return proof
+
+    def require_included(self, index: int, entry: Entry) -> None:
+        """Check that a leaf leads to the signed root, as `prove` does; no path is climbed twice.
+
+        The siblings on the way are read from the store as for a proof of this leaf alone. Where the
+        way joins one that was climbed before, the rest of the two proofs is the same.
+
+        Args:
+            index: Position of the leaf.
+            entry: The leaf.
+
+        Raises:
+            BadProof: As `prove`.
+            LedgerCorrupt: As `prove`.
+        """
+        if not 0 <= index < self.head.size:
+            self.prove(index, entry)
+        above, steps = self._way(index)
+        siblings = [subtrees(*other) for _, other in steps]
+        hashes = self._hashes(siblings)
+        climbed, passed = entry.hashed(), {}
+        for (own, other), nodes in zip(reversed(steps), reversed(siblings), strict=True):
+            passed[own] = climbed
+            sibling = fold([hashes[node] for node in nodes])
+            pair = (climbed, sibling) if own < other else (sibling, climbed)
+            climbed = node_hash(*pair)
+        if climbed == self._proven[above]:
+            self._proven |= passed
+        else:
+            self.prove(index, entry)
+
+    def read_ahead(self, indexes: Iterable[int]) -> None:
+        """Read the siblings that proofs of some leaves need; whoever proves a leaf checks them.
+
+        Args:
+            indexes: Positions of leaves; those outside the tree are left out.
+
+        Raises:
+            LedgerCorrupt: A node is missing.
+
+        Cost: two queries.
+        """
+        seen: dict[Range, Range] = {}
+        for index in indexes:
+            if 0 <= index < self.head.size:
+                seen.update(self._way(index, seen)[1])
+        self._hashes([subtrees(*other) for other in seen.values()])
+
+    def _way(
+        self, index: int, seen: Container[Range] = ()
+    ) -> tuple[Range, list[tuple[Range, Range]]]:
+        """Return the way down to a leaf: where it leaves what is proven, and pairs from there.
+
+        A pair is the half of a range that holds the leaf, and the other half.
+        """
+        begin, end = above = (0, self.head.size)
+        steps = []
+        while end - begin > 1:
+            middle = split(begin, end)
+            halves = (begin, middle), (middle, end)
+            own, other = halves if index < middle else halves[::-1]
+            if own in self._proven:
+                above = own
+            elif own not in seen:
+                steps.append((own, other))
+            begin, end = own
+        return above, steps
 
     def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
         """Return the hashes from the root of an older size to a newer root.

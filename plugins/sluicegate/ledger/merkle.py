@@ -131,7 +131,7 @@ def inclusion_nodes(index: int, size: int) -> list[list[Node]]:
     siblings = []
     begin, end = 0, size
     while end - begin > 1:
-        middle = begin + _split(end - begin)
+        middle = split(begin, end)
         if index < middle:
             siblings.append(subtrees(middle, end))
             end = middle
@@ -165,7 +165,7 @@ def consistency_nodes(old_size: int, new_size: int) -> list[list[Node]]:
     parts: list[list[Node]] = []
     begin, end, whole = 0, new_size, True
     while old_size < end:
-        middle = begin + _split(end - begin)
+        middle = split(begin, end)
         if old_size <= middle:
             parts.append(subtrees(middle, end))
             end = middle
@@ -287,9 +287,16 @@ def _climb_consistency(
     _require_root(new, new_root, "consistency proof does not lead to the newer root")
 
 
-def _split(size: int) -> int:
-    """Return the largest power of two below `size` (k in RFC 6962 section 2.1)."""
-    return 1 << ((size - 1).bit_length() - 1)
+def split(begin: int, end: int) -> int:
+    """Return where a range of leaves is cut in two (k in RFC 6962 section 2.1).
+
+    The left half has the largest power of two leaves that is below their number.
+
+    Args:
+        begin: First leaf.
+        end: One past the last leaf; there are at least two.
+    """
+    return begin + (1 << ((end - begin - 1).bit_length() - 1))
 
 
 def _require_hashes(*hashes: bytes) -> None:

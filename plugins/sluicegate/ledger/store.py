@@ -116,6 +116,14 @@ class Snapshot(Protocol):
             limit: Most leaves.
         """
 
+    def find_each(self, queries: Sequence[Query], limit: int) -> list[list[tuple[int, Entry]]]:
+        """Return for each query the newest leaves that match, as `find` does.
+
+        Args:
+            queries: Each names kind and source.
+            limit: Most leaves for each.
+        """
+
     def logged(self, envelopes: Sequence[str]) -> list[tuple[int, Entry]]:
         """Return every leaf that names one of these envelope digests, oldest first."""
 

@@ -87,6 +87,9 @@ class MemoryTransaction:
         ]
         return found[:limit]
 
+    def find_each(self, queries, limit):
+        return [self.find(q, newest_first=True, start=None, limit=limit) for q in queries]
+
     def logged(self, envelopes):
         return [(i, e) for i, e in sorted(self.state.leaves.items()) if e.envelope in envelopes]
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from sluicegate.ledger.store import Transaction
 
 LOCK_TIMEOUT_MS: Final = 30_000
-"""How long a writer waits for others, in milliseconds; one append takes a few of them."""
+"""How long to wait for others, in milliseconds; one append takes a few of them."""
 
 GROUP_TICKETS: Final = 500
 """Most tickets that one commit answers."""
@@ -70,11 +70,12 @@ class PostgresStore:
 
     Args:
         address: Where the ledger is.
+        patience_ms: How long to wait for others that lock it; `LOCK_TIMEOUT_MS` when None.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, patience_ms: int | None = None) -> None:
         self._address = address
-        self._engine = _engine(address)
+        self._engine = _engine(address, patience_ms)
         # Each schema needs its own lock; the server keeps advisory locks of databases apart.
         name = hashlib.sha256(f"sluicegate ledger {address.schema}".encode()).digest()
         self._lock = int.from_bytes(name[:8], "big", signed=True)
@@ -251,6 +252,7 @@ def open_ledger(
     signer: NoteSigner | PemSigner | None = None,
     create: bool = False,
     origin: str | None = None,
+    patience_ms: int | None = None,
 ) -> Ledger:
     """Open a ledger in PostgreSQL.
 
@@ -262,6 +264,8 @@ def open_ledger(
         create: Make an empty ledger if there is none. An existing one is never replaced.
         origin: Name of the ledger. None takes the stored name; a new ledger is then named after
             its key.
+        patience_ms: How long each step waits for others that lock it, in milliseconds;
+            `LOCK_TIMEOUT_MS` when None.
 
     Returns:
         The ledger; close it, or use it in a `with` block.
@@ -277,7 +281,7 @@ def open_ledger(
     """
     address = Address.parse(url)
     raw = raw_public_key(public_key, locator=address.locator)
-    store = PostgresStore(address)
+    store = PostgresStore(address, patience_ms)
     try:
         if create:
             name = origin or default_origin(raw)
@@ -306,7 +310,8 @@ def migrate_ledger(url: str) -> list[int]:
         store.close()
 
 
-def _engine(address: Address) -> Engine:
+def _engine(address: Address, patience_ms: int | None) -> Engine:
+    patience_ms = LOCK_TIMEOUT_MS if patience_ms is None else patience_ms
     engine = quiet_engine(address.url, connect_args=address.connect_args(), pool_size=5)
     quoted = engine.dialect.identifier_preparer.quote_identifier(address.schema)
 
@@ -317,7 +322,7 @@ def _engine(address: Address) -> Engine:
         # A server may be set to acknowledge before the disk has the data; that is undone here.
         # A server that waits for its standbys as well keeps doing so.
         cursor.execute(
-            f"SET search_path TO {quoted}; SET lock_timeout = {LOCK_TIMEOUT_MS}; "
+            f"SET search_path TO {quoted}; SET lock_timeout = {int(patience_ms)}; "
             f"SET idle_in_transaction_session_timeout = {4 * LOCK_TIMEOUT_MS}; "
             "SELECT set_config('synchronous_commit', 'on', false) "
             "WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')"

@@ -8,8 +8,9 @@ without. So values travel inside the statement, as hexadecimal and integers that
 
 from __future__ import annotations
 
+import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
@@ -17,14 +18,30 @@ from sqlalchemy.exc import DBAPIError
 from sluicegate.adapters.ledgers import postgres_scan as ledger_postgres_scan
 from sluicegate.adapters.ledgers.postgres_errors import message, sqlstate
 from sluicegate.adapters.ledgers.postgres_schema import foreign_objects
-from sluicegate.adapters.ledgers.sql import SqlSnapshot, SqlTransaction, chunks
+from sluicegate.adapters.ledgers.sql import SqlSnapshot, SqlTransaction, chunks, pack_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Column, Connection, Select, Table
 
+    from sluicegate.ledger.entry import Entry
     from sluicegate.ledger.scan import Row
+    from sluicegate.ledger.store import Query
+
+_EACH: Final = """
+SELECT asked.n, found.idx, asked.kind, asked.source, found.subject, found.envelope
+  FROM (VALUES {asked}) AS asked(n, kind, source, subject)
+ CROSS JOIN LATERAL (
+       SELECT leaf.idx, leaf.subject, leaf.envelope FROM leaf
+        WHERE leaf.stream = (SELECT id FROM stream
+                              WHERE stream.source = asked.source AND stream.kind = asked.kind)
+          AND (asked.subject IS NULL OR leaf.subject = asked.subject)
+        ORDER BY leaf.idx DESC LIMIT {limit}) AS found
+ ORDER BY asked.n, found.idx DESC
+"""
+
+_PARAMETER: Final = re.compile(r"(?<!:):(\w+)")
 
 
 class PostgresSnapshot(SqlSnapshot):
@@ -34,6 +51,22 @@ class PostgresSnapshot(SqlSnapshot):
         """Return inner-node hashes that stand side by side."""
         joined = ledger_postgres_scan.hash_run(self._connection, first, count)
         return super().hash_run(first, count) if joined is None else joined
+
+    def find_each(self, queries: Sequence[Query], limit: int) -> list[list[tuple[int, Entry]]]:
+        """Return the newest leaves that match each query, all in one round trip."""
+        found: list[list[tuple[int, Entry]]] = [[] for _ in queries]
+        for part in chunks(range(len(queries))):
+            for number, *row in self._connection.exec_driver_sql(
+                _EACH.format(asked=", ".join(_asked(n, queries[n]) for n in part), limit=int(limit))
+            ):
+                found[number].append((row[0], self._entry(row)))
+        return found
+
+    def _read(self, wanted: Select[Any], values: Mapping[str, Any]) -> Iterable[Any]:
+        """Read in one round trip instead of three."""
+        literals = {name: _literal(value) for name, value in values.items()}
+        text = _PARAMETER.sub(lambda found: literals[found[1]], _text(wanted))
+        return self._connection.exec_driver_sql(text)
 
     def _where_in(
         self, wanted: Select[Any], column: Column[Any], values: Sequence[object]
@@ -124,7 +157,13 @@ def _inserted(table: str, rows: Sequence[Mapping[str, Any]]) -> str:
 @cache
 def _text(wanted: Select[Any]) -> str:
     """Return the SQL of a statement without parameters; sql.py has only a few, so all are kept."""
-    return str(wanted.compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+    return str(wanted.compile(dialect=postgresql.dialect(paramstyle="named")))  # type: ignore[no-untyped-call]
+
+
+def _asked(number: int, query: Query) -> str:
+    subject = "NULL::bytea" if query.subject is None else _literal(pack_digest(query.subject))
+    names = f"{_literal(str(query.kind))}, {_literal(query.source)}"
+    return f"({int(number)}, {names}, {subject})"
 
 
 def _literal(value: object) -> str:

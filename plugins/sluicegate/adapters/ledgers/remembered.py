@@ -15,6 +15,7 @@ import logging
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.ledgers.tile_files import share, write_atomically
@@ -106,8 +107,9 @@ def read_version_1(path: Path) -> bytes | None:
     return None
 
 
+@lru_cache(maxsize=1)
 def parse_memory(data: bytes, *, locator: str) -> Memory:
-    """Read the bytes of such a file.
+    """Read the bytes of such a file; the same bytes are not parsed twice running.
 
     Args:
         data: At most `MAX_BYTES`; more is refused.

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, true, update
+from sqlalchemy import (
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from sluicegate.adapters.ledgers.tables import checkpoint, envelope, leaf, node, stream
@@ -40,9 +52,14 @@ _LEAVES: Final = select(
     leaf.c.idx, stream.c.kind, stream.c.source, leaf.c.subject, leaf.c.envelope
 ).join_from(leaf, stream, leaf.c.stream == stream.c.id)
 
+_HEADS: Final = select(checkpoint.c.note)
 _ENVELOPES: Final = select(envelope.c.idx, envelope.c.body)
 _NODES: Final = select(node.c.position, node.c.hash)
 _STREAMS: Final = select(stream.c.source, stream.c.kind, stream.c.id)
+
+_NOTHING: Final[ColumnElement[int]] = literal_column(
+    "0"
+)  # or SQLAlchemy makes a parameter of it, for SQLite
 
 PAGE: Final = (
     select(leaf.c.idx, leaf.c.stream, leaf.c.subject, leaf.c.envelope, envelope.c.body)
@@ -50,6 +67,7 @@ PAGE: Final = (
     .where(leaf.c.idx >= bindparam("start"))
     .order_by(leaf.c.idx)
     .limit(bindparam("count"))
+    .offset(_NOTHING)
 )
 """Leaves with their envelopes from an index on."""
 
@@ -119,12 +137,24 @@ class SqlSnapshot:
             start: Index to begin at, itself included; None for that end of the ledger.
             limit: Most leaves to return.
         """
-        wanted = _matching(query)
-        if start is not None:
-            wanted = wanted.where(leaf.c.idx <= start if newest_first else leaf.c.idx >= start)
-        order = leaf.c.idx.desc() if newest_first else leaf.c.idx.asc()
-        rows = self._connection.execute(wanted.order_by(order).limit(limit))
+        asked: dict[str, str | bytes | int | None] = {
+            "source": query.source,
+            "kind": None if query.kind is None else str(query.kind),
+            "subject": None if query.subject is None else pack_digest(query.subject),
+            "start": start,
+        }
+        values = {name: value for name, value in asked.items() if value is not None}
+        rows = self._read(_finding(frozenset(values), newest_first), {**values, "limit": limit})
         return [(row[0], self._entry(row)) for row in rows]
+
+    def find_each(self, queries: Sequence[Query], limit: int) -> list[list[tuple[int, Entry]]]:
+        """Return the newest leaves that match each query.
+
+        Args:
+            queries: Each names kind and source.
+            limit: Most leaves for each.
+        """
+        return [self.find(one, newest_first=True, start=None, limit=limit) for one in queries]
 
     def logged(self, envelopes: Sequence[str]) -> list[tuple[int, Entry]]:
         """Return leaves by envelope digest, oldest first."""
@@ -168,7 +198,11 @@ class SqlSnapshot:
         return ()
 
     def _heads(self) -> Sequence[object]:
-        return self._connection.execute(select(checkpoint.c.note)).scalars().all()
+        return [row[0] for row in self._read(_HEADS, {})]
+
+    def _read(self, wanted: Select[Any], values: Mapping[str, Any]) -> Iterable[Any]:
+        """Run one of this module's statements; a store may have a shorter way to its driver."""
+        return self._connection.execute(wanted, values)
 
     def _where_in(
         self, wanted: Select[Any], column: Column[Any], values: Sequence[object]
@@ -323,21 +357,27 @@ def _leaf_row(record: LedgerRecord, streams: Mapping[tuple[str, str], int]) -> d
     }
 
 
-def _matching(query: Query) -> Select[Any]:
+@cache
+def _finding(given: frozenset[str], newest_first: bool) -> Select[Any]:
+    """Return the statement that finds leaves by the parameters that are given."""
     ids = select(stream.c.id)
-    if query.source is not None:
-        ids = ids.where(stream.c.source == query.source)
-    if query.kind is not None:
-        ids = ids.where(stream.c.kind == str(query.kind))
+    if "source" in given:
+        ids = ids.where(stream.c.source == bindparam("source"))
+    if "kind" in given:
+        ids = ids.where(stream.c.kind == bindparam("kind"))
     wanted = _LEAVES
-    if query.source is not None and query.kind is not None:
+    if {"source", "kind"} <= given:
         # Only one stream matches. Its index is ordered by idx, so the newest is one step away.
         wanted = wanted.where(leaf.c.stream == ids.scalar_subquery())
-    elif query.source is not None or query.kind is not None:
+    elif {"source", "kind"} & given:
         wanted = wanted.where(leaf.c.stream.in_(ids))
-    if query.subject is not None:
-        wanted = wanted.where(leaf.c.subject == pack_digest(query.subject))
-    return wanted
+    if "subject" in given:
+        wanted = wanted.where(leaf.c.subject == bindparam("subject"))
+    if "start" in given:
+        start: ColumnElement[int] = bindparam("start")
+        wanted = wanted.where(leaf.c.idx <= start if newest_first else leaf.c.idx >= start)
+    order = leaf.c.idx.desc() if newest_first else leaf.c.idx.asc()
+    return wanted.order_by(order).limit(bindparam("limit")).offset(_NOTHING)
 
 
 def paging(start: int, count: int) -> dict[str, int]:

@@ -14,16 +14,24 @@ import sqlite3
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote
 
 from sqlalchemy import event
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from sluicegate.adapters.engines.sql import quiet_engine
-from sluicegate.adapters.ledgers.sql import PAGE, SqlSnapshot, SqlTransaction, paging
+from sluicegate.adapters.ledgers.sql import (
+    PAGE,
+    SqlSnapshot,
+    SqlTransaction,
+    chunks,
+    paging,
+)
 from sluicegate.adapters.ledgers.tables import create_tables, metadata, read_origin
 from sluicegate.errors import ConfigError, EvidenceMissing, LedgerCorrupt, LedgerError
 from sluicegate.ledger.checkpoint import empty_checkpoint
@@ -38,16 +46,16 @@ from sluicegate.ledger.keys import (
 from sluicegate.ledger.log import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Column, Connection, Engine, Select
 
     from sluicegate.adapters.ledgers.sqlite_indexes import IndexCheck
     from sluicegate.ledger.note import NoteSigner
     from sluicegate.ledger.scan import Row, Scanned
 
 BUSY_TIMEOUT_MS: Final = 30_000
-"""How long a writer waits for others, in milliseconds; one append takes a few of them."""
+"""How long to wait for others, in milliseconds; one append takes a few of them."""
 
 _POLL_S: Final = 0.005
 """How often a waiting writer looks for the lock, in seconds."""
@@ -74,11 +82,12 @@ class SqliteStore:
     Args:
         path: The file; it must exist.
         writable: Open for appending.
+        patience_ms: How long to wait for others that hold the file; `BUSY_TIMEOUT_MS` when None.
     """
 
-    def __init__(self, path: Path, *, writable: bool) -> None:
+    def __init__(self, path: Path, *, writable: bool, patience_ms: int | None = None) -> None:
         self._path = path
-        self._engine = _engine(path, writable=writable)
+        self._engine = _engine(path, writable=writable, patience_ms=patience_ms)
 
     @property
     def locator(self) -> str:
@@ -153,8 +162,32 @@ class SqliteSnapshot(SqlSnapshot):
         self._indexes = check
 
     def _rows(self, start: int, count: int) -> Iterable[Row]:
-        """Read the driver's rows: making SQLAlchemy's own ones costs as much as hashing."""
-        return cast("Iterable[Row]", self._connection.execute(PAGE, paging(start, count)).cursor)
+        return cast("Iterable[Row]", self._driver.execute(_text(PAGE), paging(start, count)))
+
+    def _read(self, wanted: Select[Any], values: Mapping[str, Any]) -> Iterable[Any]:
+        """Ask the driver itself: SQLAlchemy's own way costs ten times what SQLite needs."""
+        return self._rows_of(_text(wanted), values)
+
+    def _where_in(
+        self, wanted: Select[Any], column: Column[Any], values: Sequence[object]
+    ) -> Iterator[Any]:
+        place = f"{column.table.name}.{column.name}"
+        for part in chunks(values):
+            marks = ", ".join("?" * len(part))
+            yield from self._rows_of(f"{_text(wanted)} WHERE {place} IN ({marks})", part)
+
+    def _rows_of(self, text: str, values: Any) -> list[Any]:
+        try:
+            return self._driver.execute(text, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            # Here, because a snapshot goes on: one row that is damaged hides no other.
+            raise _translated(error, self._locator) from None
+
+    @property
+    def _driver(self) -> sqlite3.Connection:
+        raw = self._connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - made by _connect
+        return raw
 
     def damage(self, *, thorough: bool = True) -> Sequence[str]:
         """Run SQLite's integrity check and name objects that a ledger does not have.
@@ -197,6 +230,7 @@ def open_ledger(
     signer: NoteSigner | PemSigner | None = None,
     create: bool = False,
     origin: str | None = None,
+    patience_ms: int | None = None,
 ) -> Ledger:
     """Open a ledger file.
 
@@ -207,6 +241,8 @@ def open_ledger(
         create: Make an empty ledger if there is no file. An existing file is never replaced.
         origin: Name of the ledger. None takes the file's name for it; a new ledger is then
             named after its key.
+        patience_ms: How long each step waits for others that hold the file, in milliseconds;
+            `BUSY_TIMEOUT_MS` when None.
 
     Returns:
         The ledger; close it, or use it in a `with` block.
@@ -226,7 +262,7 @@ def open_ledger(
         named = None if signer is None else named_signer(signer, name)
         create_file(path, name, empty_checkpoint(name, raw, named))
     require_file(path)
-    store = SqliteStore(path, writable=signer is not None)
+    store = SqliteStore(path, writable=signer is not None, patience_ms=patience_ms)
     try:
         name = store.origin(origin)
         named = None if signer is None else named_signer(signer, name)
@@ -342,14 +378,19 @@ def require_file(path: Path) -> None:
         )
 
 
-def _engine(path: Path, *, writable: bool, mode: str = "rw") -> Engine:
+def _engine(
+    path: Path, *, writable: bool, mode: str = "rw", patience_ms: int | None = None
+) -> Engine:
     """Return an engine whose connections belong to the process that opened them.
 
     Cost: no file is touched until the first connection.
     """
+    patience_ms = BUSY_TIMEOUT_MS if patience_ms is None else patience_ms
 
     def connect() -> sqlite3.Connection:
-        return _connect(path, mode) if writable else _connect_reader(path)
+        if writable:
+            return _connect(path, mode, patience_ms)
+        return _connect_reader(path, patience_ms)
 
     engine = quiet_engine("sqlite://", creator=connect, poolclass=QueuePool)
 
@@ -368,22 +409,22 @@ def _engine(path: Path, *, writable: bool, mode: str = "rw") -> Engine:
     def begin(connection: Connection) -> None:
         statement = connection.get_execution_options().get(_BEGIN, "BEGIN")
         if statement != "BEGIN":
-            _wait_for_turn(connection, statement)
+            _wait_for_turn(connection, statement, patience_ms)
         else:
             connection.exec_driver_sql(statement)
 
     return engine
 
 
-def _wait_for_turn(connection: Connection, statement: str) -> None:
-    """Begin writing as soon as nobody else does, at most `BUSY_TIMEOUT_MS` from now.
+def _wait_for_turn(connection: Connection, statement: str, patience_ms: int) -> None:
+    """Begin writing as soon as nobody else does, at most so many milliseconds from now.
 
     SQLite's own waiting looks more rarely the longer it lasts, so a later writer is served first:
     of 16 writers, one waited 30 s and gave up. Here all writers look equally often.
     """
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - made by _connect
-    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    deadline = time.monotonic() + patience_ms / 1000
     raw.execute("PRAGMA busy_timeout=0").close()
     try:
         while time.monotonic() < deadline:
@@ -397,10 +438,10 @@ def _wait_for_turn(connection: Connection, statement: str) -> None:
                 return
         connection.exec_driver_sql(statement)  # the engine's way to raise what is wrong
     finally:
-        raw.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}").close()
+        raw.execute(f"PRAGMA busy_timeout={int(patience_ms)}").close()
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, patience_ms: int) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?mode={mode}",
         uri=True,
@@ -408,7 +449,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         check_same_thread=False,  # the pool hands a connection to one thread at a time
     )
     try:
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute(f"PRAGMA busy_timeout={int(patience_ms)}")
         connection.execute("PRAGMA synchronous=FULL")
         # Functions in a tampered file's schema must not run on our behalf.
         connection.execute("PRAGMA trusted_schema=OFF")
@@ -420,16 +461,16 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _connect_reader(path: Path) -> sqlite3.Connection:
+def _connect_reader(path: Path, patience_ms: int) -> sqlite3.Connection:
     try:
-        return _connect(path, "ro")
+        return _connect(path, "ro", patience_ms)
     except sqlite3.OperationalError as error:
         wal = path.with_name(f"{path.name}-wal")
         if error.sqlite_errorcode & 0xFF not in _NO_SHARED_MEMORY or wal.exists():
             raise
     # A reader without the right to write beside the file cannot make SQLite's shared memory.
     # Without a WAL, nobody is writing, and the file alone is the whole ledger.
-    return _connect(path, "ro&immutable=1")
+    return _connect(path, "ro&immutable=1", patience_ms)
 
 
 def _translated(
@@ -455,6 +496,12 @@ def _translated(
     )
     got = str(orig) if orig is not None else type(error).__name__
     return LedgerError(what, locator=locator, got=got, next_step=next_step)
+
+
+@cache
+def _text(wanted: Select[Any]) -> str:
+    """Return the SQL of a statement; sql.py has only a few, so all are kept."""
+    return str(wanted.compile(dialect=sqlite.dialect(paramstyle="named")))
 
 
 def _automatic(name: object) -> bool:

@@ -100,7 +100,10 @@ def sources(
     limit: Limit = 50,
     if_none_match: IfNoneMatch = "",
 ) -> Response:
-    """List sources, those that need somebody first.
+    """List sources, those that need somebody first, as far as a question has time to ask.
+
+    Counts, order and filter are of the sources that were asked; `waiting` says how many were not.
+    Whoever asks again gets more, until the answer is `whole`.
 
     Args:
         request: Is part of the answer's tag.
@@ -119,22 +122,27 @@ def sources(
         if tag == if_none_match:
             return Response(status_code=304)
         states = sorted(
-            (question.state(name) for name in allowed),
+            question.states([*allowed]),
             key=lambda found: (URGENCY.index(found.state), found.source),
         )
         wanted = [found for found in states if state in (None, found.state)]
+        page = wanted[offset : offset + limit]
+        strips = question.strips([found.source for found in page], limit=STRIP)
         rows = [
-            shown_state(found, _past(question, found.source), allowed[found.source])
-            for found in wanted[offset : offset + limit]
+            shown_state(found, strips.get(found.source), allowed[found.source]) for found in page
         ]
         counts = Counter(found.state.value for found in states)
         body = {
             "counts": counts,
             "total": len(wanted),
+            "waiting": len(allowed) - len(states),
+            "whole": len(states) == len(allowed) and len(strips) == len(page),
             "sources": rows,
             "ledger": shown_head(question.head, question.at),
         }
-        return JSONResponse(body, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
+        # Another part of an answer is there a moment later, under the same tag.
+        kept = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        return JSONResponse(body, headers=kept if body["whole"] else {"Cache-Control": "no-store"})
 
 
 def source(name: Name, user: GetUserDep, session: SessionDep) -> dict[str, Any]:
@@ -192,7 +200,7 @@ def _require_readable(name: str, user: GetUserDep, session: SessionDep) -> list[
 
 
 def _past(question: Question, name: str) -> list[PastVerdict]:
-    return question.past.newest(question.evidence, name, limit=STRIP, at=question.at)
+    return question.strips([name], limit=STRIP)[name]
 
 
 def _tag(request: Request, question: Question, allowed: Sequence[object]) -> str:

@@ -40,13 +40,13 @@ def shown_head(head: Checkpoint, at: datetime) -> dict[str, Any]:
 
 
 def shown_state(
-    state: SourceState, past: Iterable[PastVerdict], dags: Iterable[str]
+    state: SourceState, past: Iterable[PastVerdict] | None, dags: Iterable[str]
 ) -> dict[str, Any]:
     """Return a source as it stands.
 
     Args:
         state: What training would meet.
-        past: Its newest verdicts, newest first.
+        past: Its newest verdicts, newest first; None if they were not read yet.
         dags: Ids of the DAGs that wait for it.
     """
     issued = state.admission and state.admission.issued
@@ -56,7 +56,7 @@ def shown_state(
         "refusal": None if state.refusal is None else shown_error(state.refusal),
         "batch": state.admission and str(state.admission.batch.digest),
         "expires": issued and format_timestamp(issued.verdict.expires),
-        "past": [shown_past(verdict) for verdict in past],
+        "past": None if past is None else [shown_past(verdict) for verdict in past],
         "dags": list(dags),
     }
 

@@ -33,6 +33,7 @@ from sluicegate.adapters.policy_file import read_policy
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import BadProof, GateBlocked, Rollback
 from sluicegate.gate.limits import DEFAULT
+from sluicegate.workflow.admission.ahead import read_ahead
 from sluicegate.workflow.admission.freshness import require_fresh_seal
 from sluicegate.workflow.admission.standing import require_standing
 from sluicegate.workflow.admission.waived import waivers_of
@@ -102,17 +103,16 @@ def admit_training(
         SluicegateError: Any reason not to start; nothing is admitted in part.
 
     Cost:
-        About 8 us of CPU for each leaf since the last time. For each source a few indexed reads,
-        five Merkle proofs and seven signature checks, and what `require_standing` asks of the
-        batches behind baselines.
+        About 8 us of CPU for each leaf since the last time. About fifteen statements for all
+        sources together; for each five Merkle proofs and five signature checks, and what
+        `require_standing` asks of the batches behind baselines.
     """
     policy = read_policy(home.policy)
-    evidence = open_evidence(home, at=at)
-    hints = pointers or {}
-    return {
-        source: admit(evidence, policy, source, hints.get(source, {}).get("verdict", ""), at=at)
-        for source in sources
-    }
+    named = list(sources)
+    hints = {name: (pointers or {}).get(name, {}).get("verdict", "") for name in named}
+    with open_evidence(home, at=at).snapshot() as evidence:
+        read_ahead(evidence, named, hints.values())
+        return {name: admit(evidence, policy, name, hints[name], at=at) for name in named}
 
 
 def admit(

@@ -64,6 +64,7 @@ def open_evidence(
     at: datetime,
     ledger_signer: Signer | None = None,
     memory: MemoryRule = MemoryRule.REQUIRED,
+    patience_ms: int | None = None,
 ) -> Evidence:
     """Open the ledger of ``home`` under the keys its trust policy names.
 
@@ -72,6 +73,8 @@ def open_evidence(
         at: Aware UTC; keys must be valid then.
         ledger_signer: Needed to append; None to read only.
         memory: How to use what this installation remembers.
+        patience_ms: How long each step waits for others that hold the ledger; as long as the store
+            does by itself when None.
 
     Raises:
         ConfigError: The trust policy is not usable, or somebody else could replace it or the gate
@@ -87,7 +90,7 @@ def open_evidence(
         recall.require_trust(file, locator=str(home.trust))
     certified = read_certified(home, file.policy)
     trust = certified.now(at)
-    ledger = _open_ledger(home, ledger_key(home, trust, at), ledger_signer)
+    ledger = _open_ledger(home, ledger_key(home, trust, at), ledger_signer, patience_ms=patience_ms)
     if recall is not None:
         recall.catch_up(ledger)
     return Evidence(
@@ -117,19 +120,28 @@ def ledger_key(home: SluiceHome, trust: TrustPolicy, at: datetime) -> PublicKey:
 
 
 def _open_ledger(
-    home: SluiceHome, public_key: PublicKey, signer: Signer | None, *, create: bool = False
+    home: SluiceHome,
+    public_key: PublicKey,
+    signer: Signer | None,
+    *,
+    create: bool = False,
+    patience_ms: int | None = None,
 ) -> Ledger:
     """Open the ledger in the store that the settings name."""
     if home.ledger_url:
         from sluicegate.adapters.ledgers import postgres as ledger_postgres
 
         return ledger_postgres.open_ledger(
-            home.ledger_url.reveal(), public_key=public_key, signer=signer, create=create
+            home.ledger_url.reveal(),
+            public_key=public_key,
+            signer=signer,
+            create=create,
+            patience_ms=patience_ms,
         )
     from sluicegate.adapters.ledgers import sqlite as ledger_sqlite
 
     return ledger_sqlite.open_ledger(
-        home.ledger, public_key=public_key, signer=signer, create=create
+        home.ledger, public_key=public_key, signer=signer, create=create, patience_ms=patience_ms
     )
 
 

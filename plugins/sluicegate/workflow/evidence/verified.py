@@ -6,7 +6,8 @@ until its leaf is included under a signed checkpoint and its envelope verifies.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sluicegate.attest.dsse import Envelope
@@ -23,7 +24,7 @@ from sluicegate.workflow.evidence.batch import IssuedVerdict, SealedBatch
 from sluicegate.workflow.evidence.sealed import verify_seal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from sluicegate.gate.verdict import Verdict
@@ -56,6 +57,12 @@ class Evidence:
     def pinned(self) -> TrustPolicy:
         """The policy as it lies in its file."""
         return self.trust if self.certified is None else self.certified.policy
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Evidence]:
+        """Open the ledger as it is now, for a question of several look-ups."""
+        with self.ledger.snapshot() as ledger:
+            yield replace(self, ledger=ledger)
 
     def latest_seal(self, source: str, *, at: datetime) -> SealedBatch:
         """Return the newest sealed batch of a source.

@@ -4,10 +4,16 @@ A question costs what changed since the last one: the new leaves of the ledger s
 they are about. What counts for all sources (policy, trust, a batch set aside) makes all of them
 new. Time alone ends a verdict: an answer is not given again after its verdict has expired, nor when
 it is older than `FRESH`, because keys, seals and waivers end too.
+
+To ask for a source takes about 1.5 ms of CPU, so hundreds are not asked for in one question. Each
+question asks for as many as its budget allows, and says how many it knows. What is not known yet is
+left out and never guessed, so whoever wants all asks again. Answers are renewed before they are too
+old, with what the budget leaves.
 """
 
 from __future__ import annotations
 
+import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,13 +21,14 @@ from typing import TYPE_CHECKING, Final
 
 from sluicegate.adapters.policy_file import read_policy
 from sluicegate.ledger.entry import Kind
+from sluicegate.workflow.admission.ahead import read_ahead
 from sluicegate.workflow.evidence.kept_findings import kept_records
 from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.overview.past import Past
 from sluicegate.workflow.overview.source_state import SourceState, state_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from sluicegate.attest.trust import TrustPolicy
@@ -36,8 +43,20 @@ if TYPE_CHECKING:
 FRESH: Final = timedelta(minutes=10)
 """Oldest answer that is given again."""
 
-_FOR_ALL: Final = frozenset({Kind.QUARANTINE, Kind.RELEASE, Kind.PROMOTION, Kind.BASELINE})
-"""Kinds of leaves that may change what other sources are told."""
+BUDGET_S: Final = 0.05
+"""CPU that a question may spend on what is not known yet, in seconds."""
+
+PATIENCE_MS: Final = 2_000
+"""How long a question waits for others that hold the ledger, in milliseconds. It keeps a thread of
+Airflow's API server; whoever decides or appends waits longer."""
+
+PORTION: Final = 8
+"""Sources that are asked for together, at least one portion in each question."""
+
+_MOST_STRIPS: Final = 1000  # of some 60 kB each
+
+_FOR_ALL: Final = frozenset({Kind.QUARANTINE, Kind.RELEASE})
+"""Kinds of leaves that change what other sources are told: a batch may consist of their parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +69,7 @@ class _Kept:
         note: Checkpoint up to which the ledger was looked at.
         past: Verdicts that held.
         states: Answers by source.
+        strips: Newest verdicts by source and number.
     """
 
     trust: TrustPolicy
@@ -57,6 +77,7 @@ class _Kept:
     note: bytes
     past: Past = field(default_factory=Past)
     states: dict[str, SourceState] = field(default_factory=dict)
+    strips: dict[tuple[str, int], list[PastVerdict]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +91,7 @@ class Question:
         at: Aware UTC.
         head: The ledger's newest checkpoint, verified.
         past: Reads verdicts.
+        has_time: Whether more may be asked for.
     """
 
     home: SluiceHome
@@ -78,7 +100,10 @@ class Question:
     at: datetime
     head: Checkpoint
     past: Past
+    has_time: Callable[[], bool]
     _states: dict[str, SourceState]
+    _strips: dict[tuple[str, int], list[PastVerdict]]
+    _asked: set[str] = field(default_factory=set)
 
     def sources(self) -> list[str]:
         """Return the names of all sources, in order, as the store tells them."""
@@ -92,11 +117,62 @@ class Question:
 
         Cost: as `state_of`, unless it was asked before and the answer still holds.
         """
-        known = self._states.get(source)
-        if known is None or not known.holds(self.at, FRESH):
-            known = state_of(self.evidence, self.policy, source, at=self.at)
-            self._states[source] = known
+        return self.states([source])[0]
+
+    def states(self, sources: Sequence[str]) -> list[SourceState]:
+        """Return how sources stand, of those that are known or that there is time to ask for.
+
+        Args:
+            sources: Their names; the first are asked for first.
+
+        Returns:
+            Answers in the same order. Those that lack will be there when it is asked again.
+
+        Cost: the time that `has_time` gives, or one portion; see `PORTION`.
+        """
+        known = {
+            name: state
+            for name in sources
+            if (state := self._states.get(name)) is not None and state.holds(self.at, FRESH)
+        }
+        aging = [name for name, state in known.items() if not state.holds(self.at, FRESH / 2)]
+        aging.sort(key=lambda name: known[name].at)
+        for portion in (
+            *_portions([one for one in sources if one not in known]),
+            *_portions(aging),
+        ):
+            if self._asked and not self.has_time():
+                break
+            known |= self._ask(portion)
+        return [known[name] for name in sources if name in known]
+
+    def strips(self, sources: Sequence[str], *, limit: int) -> dict[str, list[PastVerdict]]:
+        """Return the newest verdicts of sources, newest first, of those that there is time to read.
+
+        Args:
+            sources: Their names; the first are read first.
+            limit: Most verdicts of each.
+
+        Cost: the time that `has_time` gives, or one source; see `Past.newest`.
+        """
+        known = {
+            name: self._strips[name, limit] for name in sources if (name, limit) in self._strips
+        }
+        for name in sources:
+            if name not in known and (self.has_time() or not known):
+                known[name] = self.past.newest(self.evidence, name, limit=limit, at=self.at)
+                if all(one.issued is not None for one in known[name]):
+                    if len(self._strips) >= _MOST_STRIPS:
+                        self._strips.clear()
+                    self._strips[name, limit] = known[name]
         return known
+
+    def _ask(self, sources: Sequence[str]) -> dict[str, SourceState]:
+        self._asked.update(sources)
+        read_ahead(self.evidence, sources)
+        found = {name: state_of(self.evidence, self.policy, name, at=self.at) for name in sources}
+        self._states.update(found)
+        return found
 
     def findings(self, past: PastVerdict) -> list[SignalRecord]:
         """Return the findings behind a verdict; none behind one that does not hold.
@@ -119,10 +195,16 @@ class Overview:
     Args:
         home: Returns its paths; called for each question, so that a published home is the newest.
         clock: Returns now, aware UTC.
+        spent: Returns the CPU that this thread has taken, in seconds.
     """
 
-    def __init__(self, home: Callable[[], SluiceHome], clock: Callable[[], datetime]) -> None:
-        self._home, self._clock = home, clock
+    def __init__(
+        self,
+        home: Callable[[], SluiceHome],
+        clock: Callable[[], datetime],
+        spent: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._home, self._clock, self._spent = home, clock, spent
         self._kept: _Kept | None = None
 
     @contextmanager
@@ -134,13 +216,23 @@ class Overview:
 
         Cost: as `open_evidence`, and about 8 us of CPU for each leaf since the last question.
         """
-        home, at = self._home(), self._clock()
+        home, at, until = self._home(), self._clock(), self._spent() + BUDGET_S
         policy = read_policy(home.policy)
-        evidence = open_evidence(home, at=at)
-        with closing(evidence.ledger):
+        opened = open_evidence(home, at=at, patience_ms=PATIENCE_MS)
+        with closing(opened.ledger), opened.snapshot() as evidence:
             kept = self._kept = _followed(self._kept, evidence, policy)
             head = evidence.ledger.verify_checkpoint(kept.note)
-            yield Question(home, evidence, policy, at, head, kept.past, kept.states)
+            yield Question(
+                home=home,
+                evidence=evidence,
+                policy=policy,
+                at=at,
+                head=head,
+                past=kept.past,
+                has_time=lambda: self._spent() < until,
+                _states=kept.states,
+                _strips=kept.strips,
+            )
 
 
 def _followed(kept: _Kept | None, evidence: Evidence, policy: Policy) -> _Kept:
@@ -155,7 +247,15 @@ def _followed(kept: _Kept | None, evidence: Evidence, policy: Policy) -> _Kept:
         kinds.add(leaf.kind)
 
     note = evidence.ledger.follow(kept.note, take)
-    if kinds & _FOR_ALL or policy != kept.policy:
-        return _Kept(kept.trust, policy, note, kept.past)
+    if note == kept.note and policy == kept.policy:
+        return kept  # and whoever asks at the same time adds to the same answers
+    strips = {asked: strip for asked, strip in kept.strips.items() if asked[0] not in changed}
     states = {name: state for name, state in kept.states.items() if name not in changed}
-    return _Kept(kept.trust, policy, note, kept.past, states)
+    if kinds & _FOR_ALL or policy != kept.policy:
+        states = {}
+    return _Kept(kept.trust, policy, note, kept.past, states, strips)
+
+
+def _portions(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for begin in range(0, len(names), PORTION):
+        yield names[begin : begin + PORTION]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from sluicegate.ledger.entry import Entry
     from sluicegate.ledger.store import LedgerRecord
     from sluicegate.workflow.evidence.batch import IssuedVerdict
     from sluicegate.workflow.evidence.verified import Evidence
@@ -68,12 +69,14 @@ class Past:
         Raises:
             LedgerError: The ledger cannot be read.
 
-        Cost: one look-up, and about 2 ms of CPU for each verdict that was not read before.
+        Cost: one look-up, and about 0.3 ms of CPU for each verdict that was not read before.
         """
-        found = evidence.ledger.find(Kind.VERDICT, source, limit=limit)
+        ledger = evidence.ledger
+        found = ledger.listed(Kind.VERDICT, source, limit=limit)
+        ledger.prove_ahead([index for index, leaf in found if self._known_as(index, leaf) is None])
         return [
-            self._read(evidence, record, partial(evidence.ledger.get_verified, record.index), at)
-            for record in found
+            self._read(evidence, index, leaf, partial(ledger.get_verified, index), at)
+            for index, leaf in found
         ]
 
     def one(self, evidence: Evidence, index: int, *, at: datetime) -> PastVerdict:
@@ -93,24 +96,27 @@ class Past:
             raise EvidenceMissing(
                 "the ledger entry is no verdict", locator=f"#{index}", got=record.entry.kind
             )
-        return self._read(evidence, record, lambda: record, at)
+        return self._read(evidence, index, record.entry, lambda: record, at)
+
+    def _known_as(self, index: int, leaf: Entry) -> PastVerdict | None:
+        known = self._known.get(index)
+        return known if known is not None and known.envelope == leaf.envelope else None
 
     def _read(
         self,
         evidence: Evidence,
-        record: LedgerRecord,
+        index: int,
+        leaf: Entry,
         proven: Callable[[], LedgerRecord],
         at: datetime,
     ) -> PastVerdict:
-        entry = record.entry
-        known = self._known.get(record.index)
-        if known is not None and known.envelope == entry.envelope:
+        if (known := self._known_as(index, leaf)) is not None:
             return known
-        named = (record.index, entry.source, entry.subject, entry.envelope)
+        named = (index, leaf.source, leaf.subject, leaf.envelope)
         try:
             issued = evidence.past_verdict(proven(), at=at)
         except SluicegateError as refusal:
             return PastVerdict(*named, None, refusal)
         if len(self._known) >= _MOST:
             self._known.clear()
-        return self._known.setdefault(record.index, PastVerdict(*named, issued))
+        return self._known.setdefault(index, PastVerdict(*named, issued))

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sluicegate.errors import EvidenceMissing, Expired, GateBlocked, Quarantined, SluicegateError
+from sluicegate.errors import (
+    EvidenceMissing,
+    Expired,
+    GateBlocked,
+    Outcome,
+    Quarantined,
+    SluicegateError,
+)
 from sluicegate.foreign import coded
 from sluicegate.gate.policy import Mode, Policy
 from sluicegate.signals.decision.record import Status
@@ -71,6 +78,8 @@ class SourceState:
             at: Aware UTC.
             longest: Age from which on it is asked again.
         """
+        if self.state is State.NOT_VERIFIED and _is_trouble(self.refusal):
+            return False
         expired = self.admission is not None and at >= self.admission.issued.verdict.expires
         return not expired and at - self.at <= longest
 
@@ -87,7 +96,7 @@ def state_of(evidence: Evidence, policy: Policy, source: str, *, at: datetime) -
     Returns:
         The answer. Whatever could not be checked is an answer too, and never a good one.
 
-    Cost: as `admit_training` of one source, about 20 ms of CPU.
+    Cost: as `admit`; 1.5 ms of CPU where it was read ahead.
     """
     try:
         admission = admit(evidence, policy, source, at=at)
@@ -95,6 +104,11 @@ def state_of(evidence: Evidence, policy: Policy, source: str, *, at: datetime) -
         refusal = coded(error, locator=source)
         return SourceState(source, _refused(evidence, source, refusal), at, refusal=refusal)
     return SourceState(source, _admitted(admission, policy), at, admission=admission)
+
+
+def _is_trouble(refusal: SluicegateError | None) -> bool:
+    """Return whether something stood in the way that ends, and says nothing of the evidence."""
+    return refusal is not None and refusal.outcome is Outcome.COULD_NOT_CHECK
 
 
 def _admitted(admission: Admission, policy: Policy) -> State:

@@ -58,13 +58,17 @@ export function useAnswer(path, parameters) {
     fetch(new URL(`sluicegate/api/${path}?${query}`, document.baseURI), { signal: stop.signal })
       .then(async (response) => {
         const body = await response.json().catch(() => ({}));
-        if (response.ok && body.ledger) return setAnswer({ body });
+        if (response.ok && body.ledger) {
+          // The server answers in parts when it has much to ask; each part comes with the next question.
+          if (body.whole === false) setTimeout(() => stop.signal.aborted || setTries((last) => last + 1), 100);
+          return setAnswer({ body });
+        }
         return setAnswer({ failure: refused(response.status, body) });
       })
       .catch((error) => stop.signal.aborted || setAnswer({ failure: { head: "No answer", text: `${error}` } }));
     return () => stop.abort();
   }, [path, query, tries]);
-  return { ...answer, again: () => setTries(tries + 1) };
+  return { ...answer, again: () => setTries((last) => last + 1) };
 }
 
 export function Answer({ answer, children }) {
@@ -132,6 +136,7 @@ export function RowHead({ children, ...rest }) {
 
 // The newest verdict is on the right, as time runs.
 export function Strip({ past }) {
+  if (!past) return h(Text, { color: "fg.muted" }, "…");
   return h(
     HStack,
     { as: "ol", gap: "2px", listStyle: "none", "aria-label": "Verdicts, oldest first" },

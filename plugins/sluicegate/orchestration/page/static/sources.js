@@ -2,7 +2,7 @@
 import { Answer, Dags, Grid, h, Ledger, Look, Page, RowHead, said, short, Strip, To, useAnswer, when } from "./parts.js";
 
 const { useState } = globalThis.React;
-const { Button, HStack, Input, Stack, Table, Text } = globalThis.ChakraUI;
+const { Button, HStack, Input, Spinner, Stack, Table, Text } = globalThis.ChakraUI;
 
 const STATES = ["not verified", "blocked", "quarantined", "not judged", "stale", "let through", "warned", "not sealed", "trusted"];
 const ROWS = 50;
@@ -69,7 +69,8 @@ export function Sources() {
         Stack,
         { gap: 4 },
         h(Counts, { counts: body.counts, state, choose: setState }),
-        body.sources.length ? h(Rows, { sources: body.sources }) : h(Empty, { search, state }),
+        body.waiting > 0 && h(HStack, { role: "status" }, h(Spinner, { size: "sm" }), `Asking for ${body.waiting} more`),
+        body.sources.length || body.waiting > 0 ? h(Rows, { sources: body.sources }) : h(Empty, { search, state }),
         body.sources.length < body.total && limit < 200 && h(Button, { alignSelf: "start", size: "sm", variant: "outline", onClick: () => setLimit(limit + ROWS) }, "Show more"),
         h(Ledger, { ledger: body.ledger }),
       ),
