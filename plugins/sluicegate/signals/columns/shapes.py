@@ -124,4 +124,4 @@ _KINDS: Final = {
     Kind.BOOLEAN: Drawn.VALUES,
 }
 
-__all__ = ["MAX_KNOWN", "groups_of", "in_groups", "shape_of"]
+__all__ = ["MAX_KNOWN", "Shape", "groups_of", "in_groups", "shape_of"]
