@@ -46,7 +46,7 @@ class CheckResult:
         row_reasons: Codes of the fired signals that name each row, same order.
         row_ids: The id column as delivered, or None.
         shapes: How label, contributor and the columns of fired signals are spread in baseline and
-            batch, by column; of categories only `evaluate` names the values.
+            batch, by column.
         blocks: Which blocks of the baseline the batch was held against, in words.
     """
 
@@ -70,6 +70,7 @@ def evaluate(
     history: Sequence[Step | None] | None = None,
     naming: ContributorNames = SHOWN,
     threads: int = 1,
+    values: bool = True,
 ) -> CheckResult:
     """Judge a batch.
 
@@ -84,6 +85,7 @@ def evaluate(
             judged together with them too, at ``false_block_budget`` for the whole sequence.
         naming: What contributors are called in findings.
         threads: Threads at work, 1..`MAX_THREADS`; they change nothing but the time.
+        values: Whether shapes name the categories of features; else they have ranks.
 
     Raises:
         ConfigError: A tolerance of a signal that takes none, or a budget outside (0, 1).
@@ -98,7 +100,7 @@ def evaluate(
         tolerances,
         false_block_budget,
         rows=rows,
-        values=True,
+        values=values,
         history=history,
         naming=naming,
     )
