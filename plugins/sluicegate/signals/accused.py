@@ -11,7 +11,7 @@ from sluicegate.signals.arrival.reference import ARRIVAL
 from sluicegate.signals.arrival.time_shape import time_shape
 from sluicegate.signals.columns.shapes import groups_of, in_groups, shape_of
 from sluicegate.signals.decision.record import Status
-from sluicegate.signals.decision.shape import MAX_PARTS, Part, Shape
+from sluicegate.signals.decision.shape import MAX_PARTS, Part, Played, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -56,9 +56,12 @@ def _shape(
         return time_shape(column.name, arrival, TIMES.of(comparison).counts, profile.n_rows)
     called = _called(comparison, column, values=values)
     shape = shape_of(column, baseline.profile, profile, called)
-    if shape is None or column.name != baseline.schema.label:
+    if shape is None or column.name not in (baseline.schema.label, baseline.schema.contributor):
         return shape
-    return replace(shape, parts=_by_contributor(comparison, column, _accused(fired)))
+    if column.name == baseline.schema.contributor:
+        return replace(shape, role=Played.CONTRIBUTOR)
+    parts = _by_contributor(comparison, column, _accused(fired))
+    return replace(shape, role=Played.LABEL, parts=parts)
 
 
 def _called(comparison: Comparison, column: Column, *, values: bool) -> Callable[[str], str] | None:

@@ -21,8 +21,16 @@ MAX_TEXT: Final = 80
 MAX_COLUMN: Final = 255
 """Longest name of a column whose shape is kept, in characters."""
 
-_KEYS: Final = {"column", "kind", "cells", "baseline", "batch", "parts", "note"}
+_KEYS: Final = {"column", "role", "kind", "cells", "baseline", "batch", "parts", "note"}
 _PART_KEYS: Final = {"subject", "baseline", "batch"}
+
+
+class Played(StrEnum):
+    """What a column is to its source, as far as drawings tell roles apart."""
+
+    LABEL = "label"
+    CONTRIBUTOR = "contributor"
+    OTHER = "other"
 
 
 class Drawn(StrEnum):
@@ -66,6 +74,7 @@ class Shape:
         rows_now: Rows of the batch in each cell.
         parts: The same of some groups of rows, such as those of one contributor.
         note: What the baseline's rows are, if they are not all of them.
+        role: What the column is to its source.
     """
 
     column: str
@@ -75,6 +84,7 @@ class Shape:
     rows_now: tuple[int, ...]
     parts: tuple[Part, ...] = ()
     note: str = ""
+    role: Played = Played.OTHER
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cells", tuple(visible(name, MAX_TEXT) for name in self.cells))
@@ -93,6 +103,7 @@ class Shape:
         """Return plain JSON types."""
         return {
             "column": self.column,
+            "role": self.role.value,
             "kind": self.kind.value,
             "cells": list(self.cells),
             "baseline": list(self.rows_before),
@@ -130,6 +141,7 @@ class Shape:
             rows_now=_rows(value["batch"], len(cells)),
             parts=tuple(_part(part, len(cells)) for part in parts),
             note=_text(value["note"]),
+            role=Played(_text(value["role"])),
         )
         _require(found.to_json() == value, "a shape holds text that would not be shown as it is")
         return found
@@ -166,4 +178,4 @@ def _shares(rows: tuple[int, ...]) -> tuple[float, ...]:
     return tuple(count / total if total else 0.0 for count in rows)
 
 
-__all__ = ["MAX_CELLS", "MAX_COLUMN", "MAX_PARTS", "MAX_TEXT", "Drawn", "Part", "Shape"]
+__all__ = ["MAX_CELLS", "MAX_COLUMN", "MAX_PARTS", "MAX_TEXT", "Drawn", "Part", "Played", "Shape"]

@@ -16,6 +16,7 @@ from sluicegate.signals.decision.shape import (
     MAX_TEXT,
     Drawn,
     Part,
+    Played,
     Shape,
 )
 
@@ -35,6 +36,7 @@ def shapes(draw):
         draw(rows),
         tuple(draw(st.lists(st.builds(Part, NAME, rows, rows), max_size=3))),
         draw(st.sampled_from(["", "of the same time"])),
+        draw(st.sampled_from(Played)),
     )
 
 
@@ -57,6 +59,7 @@ FAULTS = {
     "no object": lambda _: [],
     "field missing": lambda v: v.pop("note"),
     "another field": lambda v: v.update(rows=[1, 2]),
+    "unknown role": lambda v: v.update(role="id"),
     "unknown kind": lambda v: v.update(kind="pie"),
     "kind is a number": lambda v: v.update(kind=1),
     "column is null": lambda v: v.update(column=None),
