@@ -25,13 +25,16 @@ from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.digest.manifest import FileEntry, Manifest
 from sluicegate.digest.portions import Portion
 from sluicegate.gate.custody import Custody, CustodyChange, require_release
+from sluicegate.gate.kept_shapes import shapes_to_json
 from sluicegate.gate.policy import Mode
 from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
 from sluicegate.gate.verdict import Reason, Verdict, policy_from_test_result, verdict_from_statement
 from sluicegate.gate.verdict import test_result_statement as result_statement
 from sluicegate.gate.waiver import Waiver, waiver_from_statement
-from sluicegate.signals.decision.record import Status
+from sluicegate.signals.decision.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.shape import Drawn, Part, Shape
 from sluicegate.workflow.auditing.run_records import FORMAT, RunRecords
+from sluicegate.workflow.evidence.kept_findings import kept_in
 from sluicegate.workflow.sealing.table_record import (
     Key,
     record_from_statement,
@@ -64,6 +67,15 @@ _VERDICT = Verdict(
     reasons=(Reason("LABEL_FLIPS", "y", Status.WARNED, "two of a hundred"),),
     rolling=_DIGEST,
 )
+_RECORD = SignalRecord(
+    code="LABEL_FLIPS", family=Family.LABEL, status=Status.WARNED, column="y", effect=0.5
+)
+_SHAPES = {
+    Lane.ANCHORED: (
+        Shape("y", Drawn.VALUES, ("0", "1"), (3, 4), (5, 6), (Part("c1", (1, 2), (3, 4)),)),
+    ),
+    Lane.ROLLING: (Shape("x", Drawn.NUMBERS, ("up to 1", "from 1"), (0, 0), (1, 0)),),
+}
 _WAIVER = Waiver(
     subjects=_SEAL.subjects,
     verdict=_DIGEST,
@@ -153,7 +165,20 @@ ATTEST = {
         lambda verdict: verdict.to_statement(_SEAL.subjects, _DIGEST),
     ),
     "signals": _statement(
-        _policy_text, result_statement(_VERDICT, (), _SEAL.subjects, policy=_POLICY)
+        _policy_text, result_statement(_VERDICT, (), _SEAL.subjects, policy=_POLICY, shapes=None)
+    ),
+    "kept findings": _statement(
+        kept_in,
+        result_statement(
+            _VERDICT, (_RECORD,), _SEAL.subjects, policy=None, shapes=shapes_to_json(_SHAPES)
+        ),
+        lambda kept: result_statement(
+            _VERDICT,
+            kept.records,
+            _SEAL.subjects,
+            policy=None,
+            shapes=None if kept.shapes is None else shapes_to_json(kept.shapes),
+        ),
     ),
     "waiver": _statement(waiver_from_statement, _WAIVER.to_statement(), Waiver.to_statement),
     "promotion": _statement(

@@ -83,7 +83,6 @@ COVERED_BY = {
     "unit/workflow/exporting/test_lineage.py": "cli.lineage",
     "unit/workflow/judging/test_gate.py": "workflow.judging.reruns",
     "unit/workflow/judging/test_model_gate.py": "cli.model",
-    "unit/workflow/judging/test_over_time.py": "workflow.evidence.kept_findings",
     "unit/workflow/judging/test_partitions.py": """workflow.admission.parts
         workflow.judging.facts""",
     "unit/workflow/response/test_quarantine.py": """cli.response.history gate.custody

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from sluicegate.errors import ConfigError
-from sluicegate.signals.columns.shapes import Shape, shape_of
+from sluicegate.signals.accused import shapes_of
 from sluicegate.signals.contributors.names import SHOWN, ContributorNames
 from sluicegate.signals.decision.correction import corrected_records
 from sluicegate.signals.decision.record import SignalRecord, Status
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from sluicegate.profiling.columns import Column
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.comparison import Comparison
     from sluicegate.signals.decision.finding import Finding
+    from sluicegate.signals.decision.shape import Shape
     from sluicegate.signals.labels.excess import Step
 
 
@@ -45,7 +45,8 @@ class CheckResult:
             order of the rows; None when rows were not asked for.
         row_reasons: Codes of the fired signals that name each row, same order.
         row_ids: The id column as delivered, or None.
-        shapes: How the columns of fired signals are spread in baseline and batch.
+        shapes: How label, contributor and the columns of fired signals are spread in baseline and
+            batch, by column.
         blocks: Which blocks of the baseline the batch was held against, in words.
     """
 
@@ -69,6 +70,7 @@ def evaluate(
     history: Sequence[Step | None] | None = None,
     naming: ContributorNames = SHOWN,
     threads: int = 1,
+    values: bool = True,
 ) -> CheckResult:
     """Judge a batch.
 
@@ -83,6 +85,7 @@ def evaluate(
             judged together with them too, at ``false_block_budget`` for the whole sequence.
         naming: What contributors are called in findings.
         threads: Threads at work, 1..`MAX_THREADS`; they change nothing but the time.
+        values: Whether shapes name the categories of features; else they have ranks.
 
     Raises:
         ConfigError: A tolerance of a signal that takes none, or a budget outside (0, 1).
@@ -92,7 +95,15 @@ def evaluate(
     _require_sound(tolerances, false_block_budget)
     scan = Scan.start(baseline, keep_rows=rows)
     scan.update_all(batches, threads)
-    return _result(scan, tolerances, false_block_budget, rows=rows, history=history, naming=naming)
+    return _result(
+        scan,
+        tolerances,
+        false_block_budget,
+        rows=rows,
+        values=values,
+        history=history,
+        naming=naming,
+    )
 
 
 def results_of(
@@ -120,7 +131,15 @@ def results_of(
     """
     _require_sound(tolerances, false_block_budget)
     return [
-        _result(scan, tolerances, false_block_budget, rows=False, history=None, naming=naming)
+        _result(
+            scan,
+            tolerances,
+            false_block_budget,
+            rows=False,
+            values=False,
+            history=None,
+            naming=naming,
+        )
         for scan in scans
     ]
 
@@ -137,6 +156,7 @@ def _result(
     false_block_budget: float,
     *,
     rows: bool,
+    values: bool,
     history: Sequence[Step | None] | None,
     naming: ContributorNames,
 ) -> CheckResult:
@@ -159,7 +179,7 @@ def _result(
         row_scores=scores,
         row_reasons=reasons,
         row_ids=pa.chunked_array(scan.ids) if scan.ids and rows else None,
-        shapes=_shapes(comparison, records),
+        shapes=shapes_of(comparison, records, values=values),
         blocks="" if comparison.usual is None else comparison.usual.name,
     )
 
@@ -174,19 +194,6 @@ def _compared(record: SignalRecord, comparison: Comparison) -> SignalRecord:
     if record.tolerance is None or comparison.usual is None:
         return record
     return replace(record, evidence={**record.evidence, "blocks": comparison.usual.name})
-
-
-def _shapes(comparison: Comparison, records: Sequence[SignalRecord]) -> dict[str, Shape]:
-    fired = {r.column for r in records if r.status in (Status.FAILED, Status.WARNED)}
-    columns = (c for c in comparison.baseline.layout.columns if c.name in fired)
-    found = ((c.name, _shape(comparison, c)) for c in columns)
-    return {name: shape for name, shape in found if shape is not None}
-
-
-def _shape(comparison: Comparison, column: Column) -> Shape | None:
-    baseline = comparison.baseline
-    called = comparison.naming.of if column.name == baseline.schema.contributor else str
-    return shape_of(column, baseline.profile, comparison.profile, called)
 
 
 def _batch_score(records: Sequence[SignalRecord]) -> float:

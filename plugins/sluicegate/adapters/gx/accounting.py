@@ -8,7 +8,7 @@ with what the suite's own file lists, and every gap becomes a NOT_EVALUATED reco
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.adapters.gx.catalog import CATALOG, CODE_OF
@@ -19,6 +19,8 @@ from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from sluicegate.signals.decision.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,14 @@ class SuiteOutcome:
         suite_digest: SHA-256 of the suite as canonical JSON.
         evaluated: Types that Great Expectations reports to have evaluated, in suite order.
         gx_version: Version of Great Expectations.
+        shapes: How label, contributor and accused columns are spread, by column.
     """
 
     records: tuple[SignalRecord, ...]
     suite_digest: Digest
     evaluated: tuple[str, ...]
     gx_version: str
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
 
 
 def account(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.adapters.gx.accounting import SuiteOutcome, account
@@ -68,7 +69,8 @@ def run_suite(
             if isinstance(error, ConfigError):
                 raise error
     reason = str(yardstick.failures[0]) if yardstick.failures else fault
-    return account(suite_json, results, reason=reason, gx_version=version)
+    outcome = account(suite_json, results, reason=reason, gx_version=version)
+    return replace(outcome, shapes=dict(yardstick.shapes))
 
 
 def _validate(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.decision.shape import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class Yardstick:
         naming: What contributors are called.
         failures: Errors of evaluations, in the order they happened; Great Expectations
             keeps only their text.
+        shapes: What the evaluation drew, by column.
     """
 
     baseline: Baseline
@@ -48,6 +50,7 @@ class Yardstick:
     false_block_budget: float
     naming: ContributorNames = SHOWN
     failures: list[SluicegateError] = field(default_factory=list)
+    shapes: dict[str, Shape] = field(default_factory=dict)
 
     @property
     def limits(self) -> Digest:
@@ -104,7 +107,9 @@ class Yardstick:
             false_block_budget=self.false_block_budget,
             rows=False,
             naming=self.naming,
+            values=False,
         )
+        self.shapes.update(result.shapes)
         return result.records
 
     def demands(self, code: str) -> bool:

@@ -21,6 +21,7 @@ from sluicegate.errors import EvidenceMissing, SluicegateError
 from sluicegate.foreign import coded
 from sluicegate.orchestration.guard import settings
 from sluicegate.orchestration.page.access import readable
+from sluicegate.orchestration.page.drawn import contributors_over_time, drawn_shapes
 from sluicegate.orchestration.page.shown import (
     shown_error,
     shown_findings,
@@ -162,9 +163,11 @@ def source(name: Name, user: GetUserDep, session: SessionDep) -> dict[str, Any]:
             raise HTTPException(404, "no such source")
         allowed = _require_readable(name, user, session)
         past = _past(question, name)
+        kept = [question.kept(one) for one in past]
         return {
             **shown_state(question.state(name), past, allowed),
-            "findings": shown_findings([question.findings(one) for one in past]),
+            "findings": shown_findings([one.records for one in kept]),
+            "contributors": contributors_over_time(kept),
             "ledger": shown_head(question.head, question.at),
         }
 
@@ -186,8 +189,10 @@ def verdict(index: Index, user: GetUserDep, session: SessionDep) -> dict[str, An
         except EvidenceMissing as missing:
             raise HTTPException(404, str(missing)) from missing
         _require_readable(found.source, user, session)
+        kept = question.kept(found)
         return {
-            **shown_verdict(found, question.findings(found)),
+            **shown_verdict(found, kept.records),
+            "shapes": drawn_shapes(kept),
             "ledger": shown_head(question.head, question.at),
         }
 

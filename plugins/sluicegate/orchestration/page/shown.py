@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.adapters.reports.plots import would_pass
 from sluicegate.attest.timestamps import format_timestamp
+from sluicegate.orchestration.page.drawn import drawn_evidence
 from sluicegate.signals.decision.record import Status
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from sluicegate.signals.decision.record import SignalRecord
     from sluicegate.workflow.overview.past import PastVerdict
     from sluicegate.workflow.overview.source_state import SourceState
-
-_EVIDENCE = ("contributors", "information_limit")
-"""What of a record's evidence is drawn."""
 
 _WORSE = (Status.PASSED, Status.WARNED, Status.NOT_EVALUATED, Status.FAILED)
 
@@ -145,5 +143,4 @@ def _by_code(records: Iterable[SignalRecord]) -> dict[str, dict[str, Any]]:
 def _record(record: SignalRecord) -> dict[str, Any]:
     """Return a finding without the part of its evidence that nobody draws."""
     whole = record.to_dict()
-    evidence = {key: whole["evidence"][key] for key in _EVIDENCE if key in whole["evidence"]}
-    return {**whole, "evidence": evidence, "would_pass": would_pass(record)}
+    return {**whole, "evidence": drawn_evidence(record), "would_pass": would_pass(record)}

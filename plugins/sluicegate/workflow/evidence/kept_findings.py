@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sluicegate.attest.trust import Role
 from sluicegate.errors import MalformedEnvelope
+from sluicegate.gate.kept_shapes import Shapes, shapes_from_json
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sluicegate.attest.statement import Statement
     from sluicegate.workflow.evidence.verified import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a test result keeps.
+
+    Attributes:
+        records: The findings.
+        shapes: How columns are spread, beside each baseline; None in a test result of a version
+            that kept none.
+    """
+
+    records: tuple[SignalRecord, ...]
+    shapes: Shapes | None
 
 
 def kept_records(
@@ -28,16 +45,65 @@ def kept_records(
     Raises:
         SluicegateError: The test result is not there, does not verify, or cannot be read.
     """
+    statement = _statement(evidence, envelope, at=at, asked=asked)
+    return list(_records(statement, locator=envelope[:19]))
+
+
+def kept_evidence(
+    evidence: Evidence, envelope: str, *, at: datetime, asked: datetime | None = None
+) -> Kept:
+    """Return all that a test result in the ledger keeps of a batch.
+
+    Args:
+        evidence: As `kept_records`.
+        envelope: As `kept_records`.
+        at: As `kept_records`.
+        asked: As `kept_records`.
+
+    Raises:
+        SluicegateError: As `kept_records`.
+    """
+    return kept_in(_statement(evidence, envelope, at=at, asked=asked), locator=envelope[:19])
+
+
+def kept_in(statement: Statement, *, locator: str) -> Kept:
+    """Return what a verified test result keeps.
+
+    Args:
+        statement: Payload of an envelope whose signature was verified before.
+        locator: Where it came from, for messages.
+
+    Raises:
+        MalformedEnvelope: It is no test result, or keeps what no gate writes.
+    """
+    records = _records(statement, locator=locator)
+    kept = statement.predicate["sluicegate"]
+    try:
+        return Kept(records, shapes_from_json(kept["shapes"]) if "shapes" in kept else None)
+    except ValueError as error:
+        raise MalformedEnvelope(
+            "the shapes in the test result are malformed", locator=locator, got=str(error)
+        ) from error
+
+
+def _statement(
+    evidence: Evidence, envelope: str, *, at: datetime, asked: datetime | None
+) -> Statement:
     record = evidence.ledger.by_envelope(envelope)
     if record is None:
         raise MalformedEnvelope("the ledger does not hold the test result", locator=envelope[:19])
-    statement = evidence.statement(record, Role.GATE, at=at, asked=asked)
+    return evidence.statement(record, Role.GATE, at=at, asked=asked)
+
+
+def _records(statement: Statement, *, locator: str) -> tuple[SignalRecord, ...]:
     try:
-        return [_record(item) for item in statement.predicate["sluicegate"]["records"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise MalformedEnvelope("the test result cannot be read", locator=envelope[:19]) from error
+        return tuple(_record(item) for item in statement.predicate["sluicegate"]["records"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise MalformedEnvelope("the test result cannot be read", locator=locator) from error
 
 
 def _record(item: dict[str, Any]) -> SignalRecord:
+    if not all(isinstance(item[name], str) for name in ("code", "column", "message")):
+        raise TypeError("a finding is not named by text")
     typed = {"family": Family(item["family"]), "status": Status(item["status"])}
     return SignalRecord(**{**item, **typed})

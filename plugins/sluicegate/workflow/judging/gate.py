@@ -13,10 +13,11 @@ from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.digest.canonical import dumps
 from sluicegate.gate.judgement import Compared, asks, judge
+from sluicegate.gate.kept_shapes import kept_shapes, of_batch_or_pool, shapes_to_json
 from sluicegate.gate.pool import Of, both
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF, Verdict, test_result_statement
-from sluicegate.signals.decision.record import SEQUENCE
+from sluicegate.signals.decision.record import SEQUENCE, Status
 from sluicegate.workflow.judging.case import open_case
 from sluicegate.workflow.judging.counted_rows import CountedRows
 from sluicegate.workflow.judging.over_time import sequence_records
@@ -27,13 +28,14 @@ from sluicegate.workflow.judging.reruns import same_verdict
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow as pa
 
     from sluicegate.adapters.tally_store import TallyStore
     from sluicegate.attest.keys import Signer
+    from sluicegate.attest.statement import Statement
     from sluicegate.digest.algorithms import Digest
     from sluicegate.gate.judgement import Judgement
     from sluicegate.gate.policy import Policy
@@ -153,7 +155,11 @@ def gate_source(
         verdict = replace(verdict, pool=pool)
     if (again := same_verdict(evidence, verdict, at=at)) is not None:
         return again, batch
-    envelopes = _sign(verdict, batch, judged, policy, signers.gate)
+    shapes = _shapes(found, baselines, judged)
+    details = test_result_statement(
+        verdict, judged.records, batch.subjects, policy=policy.raw, shapes=shapes
+    )
+    envelopes = _sign(verdict, batch, details, signers.gate)
     evidence.require_signed(
         [dsse.Envelope.from_bytes(envelope) for _, envelope in envelopes], Role.GATE, at=at
     )
@@ -193,8 +199,17 @@ def _found(
         return found, gathered
     beside = _evaluated(runner, gathered.rows.to_batches(), baselines, policy, n_judged)
     shared = pooled_signals(gathered.pool.of)
-    pairs = zip(found, beside, strict=True)
-    return [replace(a, records=both(a.records, b.records, shared)) for a, b in pairs], gathered
+    return [_both(a, b, shared) for a, b in zip(found, beside, strict=True)], gathered
+
+
+def _both(own: Evaluation, pooled: Evaluation, shared: Collection[str]) -> Evaluation:
+    asked = (r for r in pooled.records if r.code in shared)
+    accused = [r.column for r in asked if r.status in (Status.FAILED, Status.WARNED)]
+    return replace(
+        own,
+        records=both(own.records, pooled.records, shared),
+        shapes=of_batch_or_pool(own.shapes, pooled.shapes, accused),
+    )
 
 
 def _evaluated(
@@ -224,6 +239,16 @@ def _compared(
         told = own.records if lane is Lane.ANCHORED else tuple(map(_of_rolling, own.records))
         compared.append(Compared(told, expected_findings(baselines[lane].baseline)))
     return compared
+
+
+def _shapes(
+    found: Sequence[Evaluation], baselines: Mapping[Lane, SignedBaseline], judged: Judgement
+) -> dict[str, Any]:
+    """Return what the test result keeps of how columns are spread."""
+    lanes = (lane for lane in Lane if lane in baselines)
+    schema = baselines[Lane.ANCHORED].baseline.schema
+    by_lane = {lane: own.shapes for lane, own in zip(lanes, found, strict=True)}
+    return shapes_to_json(kept_shapes(by_lane, judged.reasons, (schema.label, schema.contributor)))
 
 
 def _suite(found: Sequence[Evaluation]) -> Digest:
@@ -286,10 +311,9 @@ def _verdict(
 
 
 def _sign(
-    verdict: Verdict, batch: SealedBatch, judged: Judgement, policy: Policy, signer: Signer
+    verdict: Verdict, batch: SealedBatch, details: Statement, signer: Signer
 ) -> list[tuple[str, bytes]]:
     """Return the signed test result and the signed verdict that names it."""
-    details = test_result_statement(verdict, judged.records, batch.subjects, policy=policy.raw)
     details_envelope = dsse.sign(details.to_bytes(), signer).to_bytes()
     statement = verdict.to_statement(batch.subjects, sha256_bytes(details_envelope))
     return [

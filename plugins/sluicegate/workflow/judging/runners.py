@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.digest.algorithms import sha256_bytes
@@ -12,7 +12,7 @@ from sluicegate.digest.canonical import dumps
 from sluicegate.workflow.judging.threads import threads_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -21,15 +21,23 @@ if TYPE_CHECKING:
     from sluicegate.gate.policy import Policy
     from sluicegate.signals.baseline.stored import Baseline
     from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.decision.shape import Shape
     from sluicegate.signals.scan import Scan
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a runner found: the records, and the digest of the list of signals it evaluated."""
+    """What a runner found beside one baseline.
+
+    Attributes:
+        records: The findings.
+        suite: Digest of the list of signals that it evaluated.
+        shapes: How label, contributor and accused columns are spread, by column.
+    """
 
     records: tuple[SignalRecord, ...]
     suite: Digest
+    shapes: Mapping[str, Shape] = field(default_factory=dict)
 
 
 Runner = Callable[["Iterable[pa.RecordBatch]", "Sequence[Baseline]", "Policy"], "list[Evaluation]"]
@@ -85,7 +93,8 @@ def evaluate_scans(scans: Sequence[Scan], policy: Policy) -> list[Evaluation]:
     )
     codes = (sorted(expected_codes(scan.plan.baseline)) for scan in scans)
     return [
-        Evaluation(f.records, sha256_bytes(dumps(c))) for f, c in zip(found, codes, strict=True)
+        Evaluation(f.records, sha256_bytes(dumps(c)), f.shapes)
+        for f, c in zip(found, codes, strict=True)
     ]
 
 
@@ -123,6 +132,6 @@ def suite_runner(path: Path) -> Runner:
             )
             for baseline in baselines
         ]
-        return [Evaluation(outcome.records, outcome.suite_digest) for outcome in outcomes]
+        return [Evaluation(o.records, o.suite_digest, o.shapes) for o in outcomes]
 
     return run

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from sluicegate.adapters.policy_file import read_policy
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.admission.ahead import read_ahead
-from sluicegate.workflow.evidence.kept_findings import kept_records
+from sluicegate.workflow.evidence.kept_findings import Kept, kept_evidence, kept_records
 from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.overview.past import Past
 from sluicegate.workflow.overview.source_state import SourceState, state_of
@@ -187,6 +187,20 @@ class Question:
             return []
         then = min(past.issued.verdict.issued, self.at)
         return kept_records(self.evidence, str(past.issued.test_result), at=then, asked=self.at)
+
+    def kept(self, past: PastVerdict) -> Kept:
+        """Return all that the gate kept behind a verdict; nothing behind one that does not hold.
+
+        Args:
+            past: Read by `past`.
+
+        Raises:
+            SluicegateError: As `findings`.
+        """
+        if past.issued is None:
+            return Kept((), None)
+        then = min(past.issued.verdict.issued, self.at)
+        return kept_evidence(self.evidence, str(past.issued.test_result), at=then, asked=self.at)
 
 
 class Overview:

@@ -1,5 +1,6 @@
 // One verdict: why, how much, by whom, and how to verify it without this page.
 import { Answer, Command, Grid, h, Ledger, Look, number, Page, Part, quoted, RowHead, said, To, useAnswer, when } from "./parts.js";
+import { Shapes, Tied, Windows } from "./plots.js";
 
 const { Box, Code, Stack, Table, Text } = globalThis.ChakraUI;
 
@@ -45,6 +46,8 @@ function Finding({ record }) {
     h(Text, { overflowWrap: "anywhere" }, record.message),
     h(Size, { record }),
     h(Contributors, { listed: record.evidence.contributors }),
+    h(Tied, { record }),
+    h(Windows, { record }),
     record.would_pass && h(Text, { fontSize: "sm" }, record.would_pass),
   );
 }
@@ -85,18 +88,31 @@ function Offline({ body }) {
   );
 }
 
+// A gate counts rows and keeps none, so it names none: check reads the batch again and does.
+function RowsOf({ body }) {
+  return h(
+    Stack,
+    { gap: 2 },
+    h(Text, null, "The gate keeps no rows, and evidence holds none. Who may read the batch finds the worst of them with their reasons:"),
+    h(Command, { text: `sluicegate check BATCH --baseline BASELINE --policy POLICY.yaml --source ${quoted(body.source)} --rows rows.parquet --report report.html` }),
+  );
+}
+
 function Whole({ body }) {
   const spoke = body.records.filter((record) => record.status !== "PASSED");
   const shown = new Set(spoke.map((record) => record.message));
   const others = body.reasons.filter((reason) => !shown.has(reason.message));
+  const why = body.reasons.length ? body.reasons[0].message : "No signal fired.";
   return h(
     Stack,
     { gap: 6 },
-    h(Stack, { gap: 2 }, h(Box, null, h(Look, { name: body.result })), h(Text, null, `Judged ${when(body.issued)}, in force until ${when(body.expires)}.`), body.mode === "shadow" && h(Text, null, "Shadow mode: this verdict stops nothing.")),
+    h(Stack, { gap: 2 }, h(Box, null, h(Look, { name: body.result })), h(Text, { fontWeight: "medium", overflowWrap: "anywhere" }, why), h(Text, null, `Judged ${when(body.issued)}, in force until ${when(body.expires)}.`), body.mode === "shadow" && h(Text, null, "Shadow mode: this verdict stops nothing.")),
+    h(Part, { title: "Baseline and batch" }, h(Shapes, { shapes: body.shapes, records: spoke })),
+    spoke.length > 0 && h(Part, { title: "Rows to look at" }, h(RowsOf, { body })),
     (others.length > 0 || spoke.length > 0) &&
       h(
         Part,
-        { title: "Why" },
+        { title: "Findings" },
         others.map((reason, i) => h(Box, { key: `other ${i}`, overflowWrap: "anywhere" }, h(Look, { name: reason.result }), ` ${reason.message}`)),
         spoke.map((record, i) => h(Finding, { key: i, record })),
       ),
