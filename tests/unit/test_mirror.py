@@ -42,6 +42,7 @@ COVERED_BY = {
         adapters.files.csv_suspicion adapters.files.text_input""",
     "unit/adapters/files/test_promotion.py": "adapters.files.kept_rows adapters.files.layout",
     "unit/adapters/gx/test_gx_engines.py": "adapters.gx.accounting adapters.gx.offline_docs",
+    "unit/adapters/reports/test_html_report.py": "adapters.reports.plots adapters.reports.told",
     "unit/attest/test_predicates.py": "attest.contents attest.seal_form",
     "unit/cli/administration/test_trust.py": "workflow.evidence.trust_admin",
     "unit/cli/administration/test_witness.py": "workflow.evidence.witnessing",
@@ -90,8 +91,7 @@ COVERED_BY = {
     "unit/workflow/response/test_waiver.py": """gate.waiver gate.waiver_check
         workflow.admission.waived""",
     "unit/workflow/sealing/test_sealed_rows.py": "workflow.evidence.sealed",
-    "unit/workflow/test_check_output.py": """adapters.reports.html_report
-        adapters.reports.plots signals.columns.shapes""",
+    "unit/workflow/test_check_output.py": "signals.columns.shapes",
     "unit/workflow/test_contributor_names.py": "adapters.reports.rows",
     "unit/workflow/test_guard_faults.py": "workflow.overview.source_state",
     "unit/workflow/test_large_batches.py": "digest.merkle_files",

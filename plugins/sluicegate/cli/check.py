@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.cli.options import Subparsers, command, say, table
+from sluicegate.cli.terminal import progress
 from sluicegate.errors import Outcome
 
 if TYPE_CHECKING:
     import argparse
 
+    from sluicegate.workflow.judging.check import Checked
 
-_SMALL: Final = (
-    "so few rows are not judged alone: `sluicegate gate` judges them together with the batches "
-    "before them, which its ledger knows"
-)
+
+_MOST: Final = 10
+"""Reasons that get a line of their own without ``--all``."""
 
 
 def register(commands: Subparsers) -> None:
@@ -26,7 +28,8 @@ def register(commands: Subparsers) -> None:
         run,
         "judge a batch against a baseline and explain the result",
         [
-            "sluicegate check batch.parquet --baseline baseline --json out.json",
+            "sluicegate check batch.parquet --baseline baseline",
+            "sluicegate check batch.parquet --baseline baseline --all --report report.html",
             "sluicegate check batch --baseline baseline --json out.json --rows rows.parquet",
             "sluicegate check july.parquet --baseline b --history past --json past/007.json",
         ],
@@ -49,23 +52,29 @@ def register(commands: Subparsers) -> None:
     parser.add_argument(
         "--report", type=Path, metavar="REPORT.html", help="write a page for a browser here"
     )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help=f"print every finding (default: up to {_MOST} that speak against the batch, and how "
+        "many passed)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge the batch, print and write the result; 0 if training may start, 1 if not."""
     from sluicegate.adapters.files.named_file import write_named, writing
-    from sluicegate.signals.comparison import MIN_ROWS
-    from sluicegate.workflow.admission.stopped import reason_lines
     from sluicegate.workflow.judging.check import check
 
-    done = check(
-        arguments.batch,
-        baseline=arguments.baseline,
-        policy=arguments.policy,
-        history=arguments.history,
-        source=arguments.source,
-        rows=arguments.rows is not None or arguments.report is not None,
-    )
+    with progress("rows", quiet=arguments.json is not None) as on_rows:
+        done = check(
+            arguments.batch,
+            baseline=arguments.baseline,
+            policy=arguments.policy,
+            history=arguments.history,
+            source=arguments.source,
+            rows=arguments.rows is not None or arguments.report is not None,
+            on_rows=on_rows,
+        )
     if arguments.json is not None:
         write_named(arguments.json, done.to_json().encode(), "the result cannot be written")
     if arguments.rows is not None:
@@ -75,18 +84,36 @@ def run(arguments: argparse.Namespace) -> int:
             write_rows(done.found, draft)
     if arguments.report is not None:
         write_named(arguments.report, done.to_html().encode(), "the report cannot be written")
-    rows = [(r.status.value, r.code, r.column, r.message) for r in done.records]
-    say(table(rows, ("STATUS", "SIGNAL", "COLUMN", "FINDING")))
-    n = len(done.reasons)
-    found = f"{n} reason{'s'[: n != 1]}"
-    lines = [f"{done.verdict.value}: {done.found.n_rows} rows, {found}"]
-    lines += reason_lines(done.reasons)
-    lines += [f"  not asked here, the gate does: {name}" for name in done.not_asked]
-    lines += [
-        f"  does not apply, the baseline has nothing for it: {k}" for k in done.not_applicable
-    ]
-    if done.found.n_rows < MIN_ROWS:
-        lines.append(f"  {_SMALL}")
-    lines.append(f"  tolerances are those of {done.found.blocks} of the baseline")
-    say(lines)
+    say(_said(done, whole=arguments.all, report=arguments.report is not None))
     return 0 if done.accepted else Outcome.CHECKED_AND_BAD.value
+
+
+def _said(done: Checked, *, whole: bool, report: bool) -> list[str]:
+    """Return what a person reads: what fired and what to do next, then what passed."""
+    from sluicegate.adapters.reports.told import told
+    from sluicegate.adapters.reports.words import counted, untitled
+    from sluicegate.workflow.admission.stopped import reason_lines
+
+    n, passed = len(done.reasons), told(done.records, done.reasons).passed
+    lines = [f"{done.verdict.value}: {done.found.n_rows} rows, {n} reason{'s'[: n != 1]}"]
+    most = None if whole else _MOST
+    lines += reason_lines(done.reasons, most=most, rest="--all lists them")
+    lines += [f"  {done.hint}"] if done.hint else []
+    if n and not report:
+        lines.append("  Next: --report REPORT.html draws what fired and names the worst rows.")
+    counts = Counter(record.code for record in passed).most_common()
+    several = [f"{n:,} {code}" for code, n in counts if n > 1]
+    one_each = counted(len(counts) - len(several), "other signal")
+    lines.append(
+        f"  {counted(len(passed), 'finding')} passed: {', '.join([*several, one_each])}"
+        + ("" if whole else " (--all lists them)")
+    )
+    notes = done.notes
+    lines += [f"  {note}" for note in notes[:most]]
+    if notes[_MOST:] and not whole:
+        lines.append(f"  and {counted(len(notes) - _MOST, 'more such note')} (--all lists them)")
+    lines.append(f"  Tolerances are those of {done.found.blocks} of the baseline.")
+    if not whole:
+        return lines
+    rows = [(r.code, r.column, untitled(r.message, r.code, r.column)) for r in passed]
+    return [*lines, "", *table(rows, ("PASSED", "COLUMN", "FINDING"))]

@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f"  ledger entry {issued.index}"
             ),
             *([] if verdict.pool is None else [f"  {verdict.pool.text}"]),
-            *reason_lines(verdict.reasons),
+            *reason_lines(verdict.reasons, most=10, rest="--json lists them"),
         ],
         as_json=arguments.json,
     )

@@ -6,11 +6,14 @@ import argparse
 import getpass
 import json
 import os
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Final
 
+from sluicegate.cli.terminal import for_terminal, is_terminal
 from sluicegate.digest.algorithms import AUTO, HASHES
 from sluicegate.errors import ConfigError, VerificationError
 from sluicegate.untrusted import visible
@@ -364,12 +367,18 @@ def emit(value: Mapping[str, Any], lines: Sequence[str], *, as_json: bool) -> No
 
 
 def say(lines: Sequence[str]) -> None:
-    """Print lines for a person; each element stays one line, whatever a name in it holds.
+    """Print lines for a person; no name in an element begins a line of its own.
+
+    On a terminal results are coloured, and the text behind them wraps.
 
     Raises:
         OutputLost: Standard output does not take them.
     """
-    write_out("\n".join(visible(line, None) for line in lines))
+    shown = [visible(line, None) for line in lines]
+    if is_terminal(sys.stdout):
+        width = get_terminal_size().columns
+        shown = [for_terminal(line, width) for line in shown]
+    write_out("\n".join(shown))
 
 
 class OutputLost(Exception):

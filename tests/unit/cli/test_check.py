@@ -90,7 +90,7 @@ def test_report_loads_nothing_and_escapes_what_data_says(work, tmp_path):
     arguments = [str(tmp_path / "bad.parquet"), "--baseline", str(work / "b")]
     assert cli.main(["check", *arguments, "--report", str(out)]) == 1
     page = out.read_text(encoding="utf-8")
-    assert '<h1 class="FAILED">' in page
+    assert "</span> FAILED</span>" in page
     assert "information limit" in page
     assert "&lt;img src=x&gt;" in page
     assert not any(text in page for text in ("<script", "<img", "http://", "https://", "url("))
@@ -129,11 +129,13 @@ def test_check_prints_each_reason_and_how_to_leave_out_what_the_baseline_lacks(
     arguments = [str(work / "batch.parquet"), "--baseline", str(work / "b")]
     assert cli.main(["check", *arguments, "--policy", str(policy)]) == 1
     _, _, shown = capsys.readouterr().out.partition("FAILED: 500 rows, 1 reason\n")
-    reason, hint, *rest = shown.splitlines()
+    reason, hint, then, passed, *rest = shown.splitlines()
     assert reason == "  FAILED  LEAKAGE: expected, and nobody evaluated it"
     assert "`required: false`" in hint
-    asked = [f"  not asked here, the gate does: {name}" for name in ("freshness", "promoted")]
-    assert rest == [*asked, "  tolerances are those of 5 parts of equal size of the baseline"]
+    assert "--report" in then
+    assert "findings passed: " in passed
+    asked = [f"  Not asked here, the gate does: {name}." for name in ("freshness", "promoted")]
+    assert rest == [*asked, "  Tolerances are those of 5 parts of equal size of the baseline."]
 
 
 def test_check_holds_the_limits_of_one_source(work, tmp_path):
@@ -174,7 +176,7 @@ def test_policy_of_a_baseline_requires_the_signals_of_its_label(kind, tmp_path, 
         assert cli.main(found) == 0, capsys.readouterr().out
         said = capsys.readouterr().out
         absent = origin == "any" and kind != "class"
-        assert ("does not apply, the baseline has nothing for it: LABEL_FLIPS" in said) is absent
+        assert ("Does not apply, the baseline has nothing for it: LABEL_FLIPS" in said) is absent
     assert set(texts["schema"].splitlines()) <= set(texts["baseline"].splitlines())
     assert code is None or f"{code}: {{severity: block}}" in texts["baseline"]
     assert kind == "class" or "LABEL" not in texts["baseline"].partition("signals:")[2]
@@ -200,4 +202,4 @@ def test_build_says_what_no_batch_could_pass_and_what_it_makes_of_the_label(tmp_
     (found,) = json.loads(capsys.readouterr().out)["obstacles"]
     assert (found["certain"], found["code"]) == (True, "DRIFT_CATEGORICAL")
     assert cli.main(["check", str(base), "--baseline", str(tmp_path / "b")]) == 1
-    assert "column tags is not judged" in capsys.readouterr().out
+    assert "  Column tags is not judged" in capsys.readouterr().out

@@ -1,119 +1,130 @@
-"""Drawings for the report: SVG inside the page, with escaped text and nothing to load."""
+"""Plots for the report: bars in SVG inside tables, so that each is also its own text.
+
+Names and numbers are text of the page: they are read aloud, wrap on a narrow screen, and keep their
+size. All of them are escaped, and a bar has nothing to load.
+"""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from sluicegate.adapters.reports.words import AT_LEAST, BY_SUBJECT, TOLERATED, number
+from sluicegate.signals.decision.correction import percent
 from sluicegate.untrusted import html_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sluicegate.signals.columns.shapes import Shape
     from sluicegate.signals.decision.record import SignalRecord
 
-_BARS = 10
-_NAME, _BAR = 250, 300  # widths of names and of the longest bar, in pixels
-STYLE = """
-svg{display:block;max-width:100%;height:auto}svg text{fill:var(--ink);font-size:12px}
-.base{fill:var(--dim)}.now{fill:var(--now)}.mark{stroke:var(--ink);stroke-width:2}
-figure{margin:.5rem 0 1.5rem}figcaption{color:var(--dim);font-size:13px;margin-bottom:.25rem}
+_SUBJECTS: Final = 10
+"""Most subjects of one plot."""
+_NAME: Final = 60
+"""Longest name beside a bar, in characters."""
+
+STYLE: Final = """
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));
+gap:.25rem 2rem}
+figure{margin:0 0 1rem;max-width:36rem;break-inside:avoid}
+figcaption{color:var(--dim);font-size:.85rem;margin-bottom:.2rem}
+.plot{width:100%}
+.plot th,.plot td{border:0;padding:.1rem .5rem .1rem 0;vertical-align:middle;font-weight:400}
+.plot tbody th{color:var(--ink);width:36%}.plot .n,.plot thead th{white-space:nowrap}
+.plot .n{width:1%}
+.bar{display:block;width:100%;min-width:4rem;height:1rem}
+.base{fill:var(--base);background:var(--base)}.now{fill:var(--now);background:var(--now)}
+.least{fill:var(--now);opacity:.6}
+.key{white-space:nowrap}
+.key i{display:inline-block;width:.7rem;height:.7rem;margin:0 .25rem;print-color-adjust:exact}
 """
 
 
-def drawings(record: SignalRecord, shape: Shape | None) -> str:
-    """Return the figures of a signal that fired, as HTML; "" if there is nothing to draw.
+def plots(record: SignalRecord, shape: Shape | None) -> str:
+    """Return the figures of a finding, as HTML; "" if there is nothing to draw.
 
     Args:
         record: What the signal found.
         shape: Shares of the column's cells in baseline and batch; None draws none.
     """
-    parts = [_limit(record), _shape(shape), _subjects(record)]
-    drawn = "".join(part for part in parts if part)
-    title = record.code + (f": {record.column}" if record.column else "")
-    said = would_pass(record)
-    hint = f"<p>{html_text(said)}</p>" if said else ""
-    return f"<h3>{html_text(title)}</h3>{hint}{drawn}" if drawn else ""
+    figures = _size(record) + _spread(record.column, shape) + _subjects(record)
+    return f'<div class="plots">{figures}</div>' if figures else ""
 
 
-def would_pass(record: SignalRecord) -> str:
-    """Say which tolerance, or how many fewer affected rows, would have passed; "" if none is known.
-
-    Args:
-        record: What the signal found.
-    """
-    bound, tolerance = record.effect_bound, record.tolerance
-    if record.p_value is None or bound is None or tolerance is None or bound <= tolerance:
-        return ""
-    rows = math.ceil((bound - tolerance) * record.n_batch)
-    enough = bound * 1.006  # rounded to three digits, it is never below the bound
-    return (
-        f"Would pass if {enough:.3g} were tolerated, or if about {rows} fewer rows of "
-        f"{record.n_batch} were affected."
-    )
-
-
-def _limit(record: SignalRecord) -> str:
-    """Draw the effect with its lower bound, and what is tolerated."""
+def _size(record: SignalRecord) -> str:
+    """Draw the effect, its lower bound, and what is tolerated."""
     effect, bound, tolerance = record.effect, record.effect_bound, record.tolerance
     if effect is None or bound is None or tolerance is None or effect <= 0:
         return ""
     most = max(effect, tolerance)
-    at = [_NAME + _BAR * min(max(v, 0.0), most) / most for v in (effect, bound, tolerance)]
-    body = (
-        f'<text x="0" y="15">{html_text(record.effect_unit or "effect")}</text>'
-        f'<rect class="now" x="{_NAME}" y="3" height="15" width="{at[0] - _NAME:.1f}"/>'
-        f'<line class="mark" x1="{at[1]:.1f}" x2="{at[1]:.1f}" y1="1" y2="20"/>'
-        f'<text x="{at[0] + 8:.1f}" y="15">{effect:.3g} (at least {bound:.3g})</text>'
-        '<text x="0" y="37">tolerated</text>'
-        f'<rect class="base" x="{_NAME}" y="25" height="15" width="{at[2] - _NAME:.1f}"/>'
-        f'<text x="{at[2] + 8:.1f}" y="37">{tolerance:.3g}</text>'
+    sizes = (
+        (record.effect_unit or "effect", "now", effect),
+        (AT_LEAST, "least", bound),
+        (TOLERATED, "base", tolerance),
     )
-    return _figure("Size of the change, its lower 95 % bound, and what is tolerated", body, 44)
+    rows = [_row(name, _rect(kind, size, most), number(size)) for name, kind, size in sizes]
+    caption = "Size of the change, its lower 95 % bound, and what is tolerated"
+    return _figure(html_text(caption), ("What", "Size", "Number"), rows)
 
 
-def _shape(shape: Shape | None) -> str:
+def _spread(column: str, shape: Shape | None) -> str:
     """Draw the shares of baseline and batch, cell by cell."""
     if shape is None:
         return ""
     cells = zip(shape.cells, shape.baseline, shape.batch, strict=True)
     shown = [cell for cell in cells if cell[1] or cell[2]]
-    most = max(max(before, now) for _, before, now in shown)
-    body = "".join(
-        f'<text x="0" y="{30 * k + 17}">{html_text(name[:36])}</text>'
-        + _bar("base", 30 * k + 2, before, most)
-        + _bar("now", 30 * k + 15, now, most)
-        for k, (name, before, now) in enumerate(shown)
+    most = max((max(before, now) for _, before, now in shown), default=1.0)
+    rows = [
+        _row(
+            name,
+            _rect("base", before, most, y=10, height=40) + _rect("now", now, most, y=50, height=40),
+            percent(before),
+            percent(now),
+        )
+        for name, before, now in shown
+    ]
+    key = "".join(
+        f'<span class="key"><i class="{kind}"></i>{side}</span> '
+        for kind, side in (("base", "baseline"), ("now", "batch"))
     )
-    return _figure("Share of rows: baseline (grey) and batch", body, 30 * len(shown) + 4)
+    caption = f"{html_text(column, 100)}: share of rows in {key}"
+    return _figure(caption, ("Cell", "Share of rows", "Baseline", "Batch"), rows)
 
 
 def _subjects(record: SignalRecord) -> str:
-    """Draw a bar for each subject that a fired signal names, as long as its effect."""
+    """Draw a bar for each subject that a finding names, as long as its effect."""
     listed = record.evidence.get("contributors")
     items: list[dict[str, Any]] = listed if isinstance(listed, list) else []
-    items = [i for i in items if isinstance(i, dict) and float(i.get("effect", 0)) > 0][:_BARS]
-    if not items:
+    items = [i for i in items if isinstance(i, dict) and float(i.get("effect", 0)) > 0]
+    shares = [(str(item["subject"]), float(item["effect"])) for item in items[:_SUBJECTS]]
+    if not shares:
         return ""
-    most = max(float(item["effect"]) for item in items)
-    body = "".join(
-        f'<text x="0" y="{22 * k + 14}">{html_text(str(item["subject"])[:36])}</text>'
-        + _bar("now", 22 * k + 3, float(item["effect"]), most, height=14)
-        for k, item in enumerate(items)
-    )
-    return _figure("Share of the batch, by subject", body, 22 * len(items) + 6)
+    shares.sort(key=lambda found: -found[1])
+    most = shares[0][1]
+    rows = [_row(name, _rect("now", share, most), percent(share)) for name, share in shares]
+    return _figure(html_text(BY_SUBJECT), ("Subject", "Share", "Of the batch"), rows)
 
 
-def _bar(kind: str, y: int, share: float, most: float, *, height: int = 11) -> str:
-    width = _BAR * share / most
+def _at(value: float, most: float) -> str:
+    return f"{100.0 * min(max(value / most, 0.0), 1.0):.1f}%"
+
+
+def _rect(kind: str, value: float, most: float, *, y: int = 10, height: int = 80) -> str:
+    width = _at(value, most)
+    return f'<rect class="{kind}" y="{y}%" width="{width}" height="{height}%"/>'
+
+
+def _row(name: str, bars: str, *numbers: str) -> str:
+    cells = "".join(f'<td class="n">{html_text(text)}</td>' for text in numbers)
     return (
-        f'<rect class="{kind}" x="{_NAME}" y="{y}" height="{height}" width="{width:.1f}"/>'
-        f'<text x="{_NAME + width + 8:.1f}" y="{y + height - 1}">{100 * share:.2g} %</text>'
+        f'<tr><th scope="row">{html_text(name, _NAME)}</th>'
+        f'<td><svg class="bar" aria-hidden="true">{bars}</svg></td>{cells}</tr>'
     )
 
 
-def _figure(caption: str, body: str, height: int) -> str:
+def _figure(caption: str, heads: Sequence[str], rows: Sequence[str]) -> str:
+    head = "".join(f'<th scope="col">{html_text(name)}</th>' for name in heads)
     return (
-        f"<figure><figcaption>{html_text(caption)}</figcaption>"
-        f'<svg role="img" aria-label="{html_text(caption)}" viewBox="0 0 720 {height}" '
-        f'width="720" height="{height}">{body}</svg></figure>'
+        f'<figure><figcaption>{caption}</figcaption><table class="plot">'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></figure>"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.adapters.reports.plots import would_pass
+from sluicegate.adapters.reports.words import would_pass
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.orchestration.page.drawn import drawn_evidence
 from sluicegate.signals.decision.record import Status

@@ -5,6 +5,7 @@ Commands, the gate's task and the guard show the same text.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.errors import (
@@ -34,7 +35,7 @@ _NO_FINDING: Final = (
     "need not have it, write `required: false` into its rule of the policy."
 )
 _NOT_EVALUATED: Final = (
-    "  What was not evaluated counts as FAILED. If the source cannot give what is lacking, say why "
+    "What was not evaluated counts as FAILED. If the source cannot give what is lacking, say why "
     'in the policy: CODE: {severity: block, not_evaluated: "..."} (docs/formats/policy.md).'
 )
 
@@ -53,24 +54,55 @@ _COMMANDS: Final[tuple[tuple[type[SluicegateError], str], ...]] = (
 )
 
 
-def reason_lines(reasons: Iterable[Reason]) -> list[str]:
+def reason_lines(
+    reasons: Iterable[Reason], *, most: int | None = None, rest: str = ""
+) -> list[str]:
     """Return the lines that show the reasons of a verdict, in the same order.
 
     Args:
         reasons: Reasons of a verdict or a check, worst first.
+        most: Reasons that get a line of their own; None for all.
+        rest: Where to find the others.
 
     Returns:
         Lines, the last of them what to do if something was not evaluated.
     """
     lines = []
     reasons = list(joined(reasons))
-    for reason in reasons:
+    for reason in reasons[:most]:
         lines.append(f"  {reason.result.value}  {visible(reason.message)}")
         if reason.message.endswith(NOBODY):
             lines.append(f"          {_NO_FINDING}")
-    if any(r.result is Status.FAILED and UNEVALUATED in r.message for r in reasons):
-        lines.append(_NOT_EVALUATED)
-    return lines
+    others = [] if most is None else reasons[most:]
+    if others:
+        codes = by_code(reason.code for reason in others)
+        lines.append(f"  and {len(others):,} more: {codes}; {rest}")
+    hint = hint_of(reasons)
+    return [*lines, f"  {hint}"] if hint else lines
+
+
+def hint_of(reasons: Iterable[Reason]) -> str:
+    """Return what to do if something was not evaluated; "" if everything was.
+
+    Args:
+        reasons: Reasons of a verdict or a check.
+    """
+    unevaluated = any(r.result is Status.FAILED and UNEVALUATED in r.message for r in reasons)
+    return _NOT_EVALUATED if unevaluated else ""
+
+
+def by_code(codes: Iterable[str]) -> str:
+    """Return how many findings each signal left, most first.
+
+    Args:
+        codes: The signal of each finding.
+
+    Example:
+        >>> by_code(["SCHEMA", "OUTLIERS", "OUTLIERS"])
+        '2 OUTLIERS, SCHEMA'
+    """
+    counts = Counter(codes).most_common()
+    return ", ".join(code if n == 1 else f"{n:,} {code}" for code, n in counts)
 
 
 def block(error: SluicegateError, *, command: bool = False) -> str:

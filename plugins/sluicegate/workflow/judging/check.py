@@ -5,27 +5,32 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.reports.check_history import TYPE, read_history
 from sluicegate.adapters.reports.rows import row_table
+from sluicegate.adapters.reports.words import untitled
 from sluicegate.adapters.sources.tables import open_table
+from sluicegate.credentials import without_credentials
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.gate.judgement import ALONE, Compared, judge, require_usable
 from sluicegate.gate.limits import DEFAULT
+from sluicegate.signals.comparison import MIN_ROWS
 from sluicegate.signals.contributors.limits import LimitCounts
 from sluicegate.signals.contributors.names import SHOWN
-from sluicegate.signals.decision.record import Status
+from sluicegate.signals.decision.record import UNJUDGED, Status
 from sluicegate.signals.evaluate import evaluate
 from sluicegate.signals.registry import OF_BATCHES, expected_findings
-from sluicegate.workflow.baselines.unsigned import read_baseline
+from sluicegate.workflow.admission.stopped import hint_of
+from sluicegate.workflow.baselines.unsigned import BASELINE_FILE, read_baseline
 from sluicegate.workflow.judging.threads import threads_for
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from os import PathLike
 
     import pyarrow as pa
@@ -39,6 +44,10 @@ if TYPE_CHECKING:
     from sluicegate.signals.evaluate import CheckResult
 
 _BUDGET = 0.01  # without a policy: one clean batch in a hundred
+_SMALL: Final = (
+    "So few rows are not judged alone: `sluicegate gate` judges them together with the batches "
+    "before them, which its ledger knows."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,8 @@ class Checked:
         not_asked: Sections of the policy that only the gate can ask: they need signed evidence.
         not_applicable: Signals of the policy that the baseline has nothing for, such as classes.
             The policy does not require them; that is no failure to evaluate them.
+        locator: What was judged, without credentials.
+        again: Commands that show the same digests and findings again.
     """
 
     verdict: Result
@@ -65,6 +76,26 @@ class Checked:
     policy: Digest | None
     not_asked: tuple[str, ...] = ()
     not_applicable: tuple[str, ...] = ()
+    locator: str = ""
+    again: tuple[str, ...] = ()
+
+    @property
+    def hint(self) -> str:
+        """What to do with so few rows; "" for more."""
+        return _SMALL if self.found.n_rows < MIN_ROWS else ""
+
+    @property
+    def notes(self) -> list[str]:
+        """What was not asked or not judged although nothing fired, a sentence each."""
+        unjudged = (r.message for r in self.records if r.code == UNJUDGED and r.column)
+        return [
+            *(f"Not asked here, the gate does: {name}." for name in self.not_asked),
+            *(
+                f"Does not apply, the baseline has nothing for it: {code}."
+                for code in self.not_applicable
+            ),
+            *(untitled(message, UNJUDGED) for message in unjudged),
+        ]
 
     @property
     def records(self) -> tuple[SignalRecord, ...]:
@@ -97,12 +128,16 @@ class Checked:
         """Return a self-contained page for a person; loads nothing."""
         from sluicegate.adapters.reports.html_report import html_report
 
+        policy = "none" if self.policy is None else str(self.policy)
         return html_report(
             self.found,
-            verdict=self.verdict.value,
-            reasons=[reason.message for reason in self.reasons],
-            baseline=str(self.baseline),
-            policy="none" if self.policy is None else str(self.policy),
+            verdict=self.verdict,
+            reasons=self.reasons,
+            batch=self.locator,
+            judged_with={"baseline": str(self.baseline), "policy": policy},
+            again=self.again,
+            hints=[hint for hint in (hint_of(self.reasons), self.hint) if hint],
+            notes=self.notes,
         )
 
 
@@ -114,6 +149,7 @@ def check(
     history: str | PathLike[str] | None = None,
     rows: bool = True,
     source: str = "",
+    on_rows: Callable[[int], None] | None = None,
 ) -> Checked:
     """Judge a batch.
 
@@ -127,6 +163,7 @@ def check(
         rows: Whether to score rows; without, `Checked.rows` names none and memory does not grow
             with the batch. The verdict is the same.
         source: Name of the source, for a policy that has rules of its own for it.
+        on_rows: Is told how many rows were read, each time some were.
 
     Raises:
         SluicegateError: The batch, baseline, policy or history cannot be used.
@@ -150,7 +187,7 @@ def check(
     seen: list[pa.Schema] = []
     found = evaluate(
         reference,
-        _counted(opened, counts, seen),
+        _counted(opened, counts, seen, on_rows),
         tolerances={} if rules is None else rules.tolerances,
         false_block_budget=_BUDGET if rules is None else rules.false_block_budget,
         history=past,
@@ -161,7 +198,28 @@ def check(
     limited = () if counts is None else counts.records(reference.known_contributors)
     columns = column_records(reference, seen[0] if seen else None)
     alone = (*limited, *unjudged_records(unjudged), *columns)
-    return _decided(found, alone, rules, reference, digest)
+    return replace(
+        _decided(found, alone, rules, reference, digest),
+        locator=without_credentials(os.fspath(batch)),
+        again=_again(batch, baseline, policy, history, source),
+    )
+
+
+def _again(
+    batch: str | PathLike[str],
+    baseline: str | PathLike[str],
+    policy: str | PathLike[str] | None,
+    history: str | PathLike[str] | None,
+    source: str,
+) -> tuple[str, str]:
+    """Return the commands that show digests and findings again, for a shell."""
+    files = [str(Path(baseline) / BASELINE_FILE), *([] if policy is None else [os.fspath(policy)])]
+    options = {"baseline": baseline, "policy": policy, "source": source, "history": history}
+    given = (
+        word for name, value in options.items() if value for word in (f"--{name}", os.fspath(value))
+    )
+    check_again = ["sluicegate", "check", without_credentials(os.fspath(batch)), *given]
+    return shlex.join(["sha256sum", *files]), shlex.join(check_again)
 
 
 def _rules(path: Path, source: str) -> Policy:
@@ -173,7 +231,10 @@ def _rules(path: Path, source: str) -> Policy:
 
 
 def _counted(
-    batches: Iterable[pa.RecordBatch], counts: LimitCounts | None, seen: list[pa.Schema]
+    batches: Iterable[pa.RecordBatch],
+    counts: LimitCounts | None,
+    seen: list[pa.Schema],
+    on_rows: Callable[[int], None] | None,
 ) -> Iterator[pa.RecordBatch]:
     """Note columns, and count who delivered the rows, while they pass by; data are read once."""
     for batch in batches:
@@ -181,6 +242,8 @@ def _counted(
             seen.append(batch.schema)
         if counts is not None:
             counts.update(batch)
+        if on_rows is not None:
+            on_rows(batch.num_rows)
         yield batch
 
 
