@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import AssetDetails
-from airflow.models.asset import AssetModel
+from airflow.models.asset import AssetModel, DagScheduleAssetReference
 from sqlalchemy import select
-from sqlalchemy.orm import selectinload
 
 from sluicegate.workflow.admission.protected import ASSET_SCHEME
 
@@ -31,19 +30,27 @@ def readable(names: Collection[str], user: BaseUser, session: Session) -> dict[s
         Name to the ids of DAGs, in order. A source without an asset in Airflow is shown to
         everybody who may read assets.
 
-    Cost: one query for all names, or two.
+    Cost: one query for all names.
     """
     # Airflow adds a slash to an address that has no path.
     uris = {ASSET_SCHEME + name + end: name for name in names for end in ("", "/")}
-    found = session.scalars(
-        select(AssetModel)
+    # Columns only: making an object of each asset costs four times as much.
+    found = session.execute(
+        select(AssetModel.id, AssetModel.uri, DagScheduleAssetReference.dag_id)
+        .outerjoin(AssetModel.scheduled_dags)
         .where(AssetModel.uri.in_(uris))
-        .options(selectinload(AssetModel.scheduled_dags))
     )
-    assets = {uris[asset.uri]: asset for asset in found}
+    assets: dict[str, set[int]] = {name: set() for name in names}
+    dags: dict[str, set[str]] = {name: set() for name in names}
+    for number, uri, dag in found:
+        assets[uris[uri]].add(number)
+        dags[uris[uri]] |= {dag} - {None}
     allowed = get_auth_manager().is_authorized_asset
     return {
-        name: sorted(reference.dag_id for reference in asset.scheduled_dags) if asset else []
-        for name, asset in ((name, assets.get(name)) for name in names)
-        if asset is None or allowed(method="GET", details=AssetDetails(id=str(asset.id)), user=user)
+        name: sorted(dags[name])
+        for name, numbers in assets.items()
+        if all(
+            allowed(method="GET", details=AssetDetails(id=str(number)), user=user)
+            for number in numbers
+        )
     }
