@@ -39,8 +39,9 @@ def drawn_evidence(record: SignalRecord) -> dict[str, Any]:
     if isinstance(tied, list):
         found["associations"] = [_numbers(item, _TIED) for item in tied[:_MOST]]
     if isinstance(windows, dict):
-        drawn = [{"subject": k, **_numbers(v, _WINDOW)} for k, v in windows.items()]
-        found["windows"] = [window for window in drawn if len(window) > len(_WINDOW)][:_MOST]
+        # What leans to a label or contributor is told again for each window.
+        dense = {k: v for k, v in windows.items() if set(v) == set(_WINDOW)}
+        found["windows"] = [{"subject": k, **_numbers(v, _WINDOW)} for k, v in dense.items()]
     return found
 
 
