@@ -197,7 +197,8 @@ export function Windows({ record }) {
 
 // Who delivered the rows of each batch, as far as evidence says it; the newest is on the right.
 export function Contributors({ contributors, past }) {
-  const names = [...contributors.names, "all others"];
+  const rest = contributors.shares.some((shares) => shares && shares.at(-1) > 1e-9);
+  const names = rest ? [...contributors.names, "all others"] : contributors.names;
   const batches = contributors.shares.map((shares, i) => ({ shares, index: past[i].index })).reverse();
   const first = batches.find(({ shares }) => shares);
   const last = batches.findLast(({ shares }) => shares);
@@ -222,6 +223,6 @@ export function Contributors({ contributors, past }) {
       ),
     ),
     h(HStack, { justify: "space-between", fontSize: "xs", color: "fg.muted", maxW: "900px" }, h(Text, null, `ledger entry ${batches[0].index}`), h(Text, null, `ledger entry ${batches.at(-1).index}`)),
-    h(AsTable, { label: "Contributors by verdict", heads: ["Ledger entry", ...names], rows: [...batches].reverse().map(({ shares, index }) => [`${index}`, ...(shares ? shares.map(percent) : names.map(() => "not kept"))]) }),
+    h(AsTable, { label: "Contributors by verdict", heads: ["Ledger entry", ...names], rows: [...batches].reverse().map(({ shares, index }) => [`${index}`, ...names.map((_, j) => (shares ? percent(shares[j]) : "not kept"))]) }),
   );
 }

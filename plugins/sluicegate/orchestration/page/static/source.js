@@ -85,7 +85,7 @@ function Baselines({ body }) {
           { label: "Promotions, newest first", heads: ["Promoted", "Lane", "Baseline", "Made of", "Expires"] },
           body.promotions.map((one) =>
             one.lane
-              ? row(one.index, when(one.created), one.lane, h(Box, { as: "span", fontFamily: "mono" }, short(one.baseline)), `${one.n_batches} batches, ${one.rows} rows`, when(one.expires))
+              ? row(one.index, when(one.created), one.lane, h(Box, { as: "span", fontFamily: "mono" }, short(one.baseline)), `${one.rows} rows, ${one.n_batches} ${one.n_batches === 1 ? "batch" : "batches"}`, when(one.expires))
               : row(one.index, `entry ${one.index}`, h(Look, { name: "not verified" }), "", said(one.refusal), ""),
           ),
         ),

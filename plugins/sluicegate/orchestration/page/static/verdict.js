@@ -73,7 +73,7 @@ function Facts({ pairs }) {
   return h(
     Box,
     { as: "dl", display: "grid", gridTemplateColumns: { base: "minmax(0, 1fr)", sm: "max-content minmax(0, 1fr)" }, columnGap: 4, rowGap: 1, fontSize: "sm" },
-    pairs.flatMap(([name, value]) => [h(Box, { as: "dt", key: name, color: "fg.muted" }, name), h(Box, { as: "dd", key: `${name} value`, overflowWrap: "anywhere" }, h(Code, null, value))]),
+    pairs.flatMap(([name, value]) => [h(Box, { as: "dt", key: name, color: "fg.muted" }, name), h(Box, { as: "dd", key: `${name} value`, minW: 0 }, h(Code, { overflowWrap: "anywhere", whiteSpace: "normal" }, value))]),
   );
 }
 
