@@ -199,6 +199,12 @@ def test_somebody_goes_from_the_rail_to_the_reason_of_a_block(airflow, page):
     page.get_by_role("row").filter(has_text="FAILED").get_by_role("link").first.click()
     page.get_by_role("heading", name="Verdict in ledger entry").wait_for()
     page.get_by_text("Would pass if").first.wait_for()
+    drawn = page.get_by_role("img", name="Labels by contributor: those of contributor")
+    drawn.get_by_text("contributor c1").wait_for()
+    assert drawn.locator("svg rect").count() >= 4
+    label = page.get_by_role("figure").filter(has=drawn)
+    label.get_by_text("As a table").first.click()
+    assert label.get_by_role("rowheader").first.is_visible()
     assert "--source 'blocked'" in page.locator("code").last.inner_text()
 
 
@@ -236,12 +242,46 @@ def test_text_from_data_is_never_read_as_html(airflow, page):
 
 
 @in_browser
-def test_a_narrow_window_scrolls_tables_and_not_the_page(airflow, page):
+def test_what_is_drawn_is_never_read_as_html(airflow, page, answer):
+    hostile = "<img src=x onerror=\"document.title='run'\">"
+    index = answer("api/source?name=blocked")["past"][0]["index"]
+
+    def answered(route):
+        body = route.fetch().json()
+        shape = {**body["shapes"]["anchored"][0], "column": hostile, "cells": [hostile] * 4}
+        shape["baseline"] = shape["batch"] = [1, 2, 3, 4]
+        shape["parts"] = [{"subject": hostile, "baseline": [1] * 4, "batch": [2] * 4}]
+        body["shapes"] = {"anchored": [shape], "rolling": [{**shape, "kind": "time"}]}
+        body["reasons"] = [{**body["reasons"][0], "column": hostile}]
+        route.fulfill(json=body)
+
+    page.route("**/sluicegate/api/verdict*", answered)
+    page.goto(f"{airflow.url}/plugin/sluicegate/verdict?index={index}")
+    page.get_by_role("img", name=hostile).first.wait_for()
+    assert page.locator("img[src=x]").count() == 0
+    assert page.title() != "run"
+
+
+@in_browser
+def test_a_verdict_without_shapes_says_so(airflow, page, answer):
+    index = answer("api/source?name=blocked")["past"][0]["index"]
+    page.route(
+        "**/sluicegate/api/verdict*",
+        lambda route: route.fulfill(json={**route.fetch().json(), "shapes": None}),
+    )
+    page.goto(f"{airflow.url}/plugin/sluicegate/verdict?index={index}")
+    page.get_by_text("kept no shapes").wait_for()
+
+
+@in_browser
+def test_a_narrow_window_scrolls_tables_and_not_the_page(airflow, page, answer):
     page.set_viewport_size({"width": 400, "height": 900})
-    for path in ("", "/source?name=blocked"):
+    index = answer("api/source?name=blocked")["past"][0]["index"]
+    for path in ("", "/source?name=blocked", f"/verdict?index={index}"):
         page.goto(f"{airflow.url}/plugin/sluicegate{path}")
         page.get_by_text("Verified up to ledger entry").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
+        assert page.evaluate("document.querySelector('main').scrollWidth") <= 400
 
 
 def test_a_long_name_pushes_no_state_out_of_sight(airflow, page):

@@ -36,6 +36,11 @@ _EXTENSION = "sluicegate"
 AS_OF = "as_of"
 """Key in ``run``: the day whose baselines judged, if that is not the day of the verdict."""
 
+MODEL: Final = "model:"
+"""Stands before the name of a model where a verdict names its source."""
+TRAINED_ON: Final = "trained_on:"
+"""Stands before the name of a source in ``run`` of the verdict on a model that was made of it."""
+
 NOBODY: Final = "expected, and nobody evaluated it"
 """End of the message of a reason about a missing finding; a replay looks for it."""
 

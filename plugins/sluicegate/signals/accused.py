@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.profiling.columns import Kind
 from sluicegate.signals.arrival.arrival_count import TIMES
@@ -14,9 +15,7 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.signals.decision.shape import MAX_PARTS, Part, Played, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Collection, Iterable
 
     from sluicegate.profiling.columns import Column
     from sluicegate.signals.comparison import Comparison
@@ -91,17 +90,16 @@ def _by_contributor(
     groups = groups_of(
         label, before.marginal(label.name), now.marginal(label.name), lambda name: name
     )
-    named = {n: naming.subject(n) for n in now.contributors if n is not None}
-    ranked = sorted(named, key=lambda n: (named[n] not in accused, -_rows(now.contributors, n), n))
+    rows = {
+        name: int(counts.sum()) for name, counts in now.contributors.items() if name is not None
+    }
+    met = {n for n in rows if naming.subject(n) in accused} if accused else set()
+    first = heapq.nsmallest(MAX_PARTS, rows, key=lambda n: (n not in met, -rows[n], n))
     return tuple(
         Part(
-            named[name],
+            naming.subject(name),
             in_groups(groups, before.contributors.get(name, before.marginal(label.name) * 0)),
             in_groups(groups, now.contributors[name]),
         )
-        for name in ranked[:MAX_PARTS]
+        for name in first
     )
-
-
-def _rows(contributors: Mapping[Any, NDArray[Any]], name: str) -> int:
-    return int(contributors[name].sum())

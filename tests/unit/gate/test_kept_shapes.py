@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from sluicegate.digest.canonical import dumps, loads
@@ -16,6 +18,16 @@ from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import Reason
 from sluicegate.signals.decision.record import Status
 from sluicegate.signals.decision.shape import MAX_CELLS, MAX_PARTS, Drawn, Part, Shape
+
+FORMAT = Path(__file__).parents[3] / "docs" / "formats" / "verdict.md"
+
+
+def test_the_example_of_the_format_is_one():
+    text = FORMAT.read_text(encoding="utf-8").partition("### Shapes")[2]
+    example = text.partition("```json\n")[2].partition("```")[0]
+    value = loads(example.encode(), locator="verdict.md")
+    assert Shape.from_json(value).to_json() == value
+    assert sum(value["batch"]) == 1000
 
 
 def shape(column, rows=(1, 2)):

@@ -19,21 +19,27 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from sluicegate.errors import EvidenceMissing, SluicegateError
 from sluicegate.foreign import coded
+from sluicegate.gate.verdict import MODEL
 from sluicegate.orchestration.guard import settings
 from sluicegate.orchestration.page.access import readable
 from sluicegate.orchestration.page.drawn import contributors_over_time, drawn_shapes
 from sluicegate.orchestration.page.shown import (
+    shown_around,
     shown_error,
     shown_findings,
     shown_head,
     shown_state,
     shown_verdict,
 )
+from sluicegate.workflow.overview.around import judged_by, models_of, promotions
 from sluicegate.workflow.overview.overview import Overview, Question
 from sluicegate.workflow.overview.source_state import URGENCY, State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+    from sqlalchemy.orm import Session
 
     from sluicegate.workflow.overview.past import PastVerdict
 
@@ -168,6 +174,7 @@ def source(name: Name, user: GetUserDep, session: SessionDep) -> dict[str, Any]:
             **shown_state(question.state(name), past, allowed),
             "findings": shown_findings([one.records for one in kept]),
             "contributors": contributors_over_time(kept),
+            **_around(question, name, past, user, session),
             "ledger": shown_head(question.head, question.at),
         }
 
@@ -195,6 +202,17 @@ def verdict(index: Index, user: GetUserDep, session: SessionDep) -> dict[str, An
             "shapes": drawn_shapes(kept),
             "ledger": shown_head(question.head, question.at),
         }
+
+
+def _around(
+    question: Question, name: str, past: Sequence[PastVerdict], user: BaseUser, session: Session
+) -> dict[str, Any]:
+    """Return baselines, promotions, and those models of a source that somebody may see."""
+    evidence, at = question.evidence, question.at
+    models = models_of(evidence, question.past, question.sources(), name, at=at)
+    seen = readable({MODEL + model.name for model in models}, user, session) if models else {}
+    allowed = [model for model in models if MODEL + model.name in seen]
+    return shown_around(judged_by(past), promotions(evidence, name, at=at), allowed)
 
 
 def _require_readable(name: str, user: GetUserDep, session: SessionDep) -> list[str]:

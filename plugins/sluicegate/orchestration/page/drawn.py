@@ -39,8 +39,9 @@ def drawn_evidence(record: SignalRecord) -> dict[str, Any]:
     if isinstance(tied, list):
         found["associations"] = [_numbers(item, _TIED) for item in tied[:_MOST]]
     if isinstance(windows, dict):
-        drawn = [{"subject": k, **_numbers(v, _WINDOW)} for k, v in windows.items()]
-        found["windows"] = [window for window in drawn if len(window) > len(_WINDOW)][:_MOST]
+        # What leans to a label or contributor is told again for each window.
+        dense = [k for k, v in windows.items() if isinstance(v, dict) and v.keys() == set(_WINDOW)]
+        found["windows"] = [{"subject": k, **_numbers(windows[k], _WINDOW)} for k in dense[:_MOST]]
     return found
 
 
@@ -74,7 +75,8 @@ def contributors_over_time(kept: Sequence[Kept]) -> dict[str, Any] | None:
     for rows in told:
         for name, share in (rows or {}).items():
             total[name] = total.get(name, 0.0) + share
-    names = sorted(total, key=lambda name: (-total[name], name))[:MOST_NAMED]
+    there = (name for name, share in total.items() if share)
+    names = sorted(there, key=lambda name: (-total[name], name))[:MOST_NAMED]
     if not names:
         return None
     return {"names": names, "shares": [_shares(rows, names) for rows in told]}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sluicegate.errors import SluicegateError
     from sluicegate.ledger.checkpoint import Checkpoint
     from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.workflow.overview.around import JudgedBy, Model, Promoted
     from sluicegate.workflow.overview.past import PastVerdict
     from sluicegate.workflow.overview.source_state import SourceState
 
@@ -110,6 +111,49 @@ def shown_verdict(past: PastVerdict, records: Iterable[SignalRecord]) -> dict[st
         },
         "code_version": verdict.code_version,
         "records": [_record(record) for record in records],
+    }
+
+
+def shown_around(
+    judged: Iterable[JudgedBy], promoted: Iterable[Promoted], models: Iterable[Model]
+) -> dict[str, Any]:
+    """Return what stands around a source.
+
+    Args:
+        judged: Baselines that judged it.
+        promoted: Promotions of its baselines.
+        models: Models that were made of its batches.
+    """
+    return {
+        "baselines": [
+            {
+                "lane": one.lane.value,
+                "baseline": one.baseline,
+                "n_verdicts": one.n_verdicts,
+                "first": shown_past(one.first),
+            }
+            for one in judged
+        ],
+        "promotions": [_promoted(one) for one in promoted],
+        "models": [
+            {"name": one.name, "batch": one.batch, "judged": shown_past(one.judged)}
+            for one in models
+        ],
+    }
+
+
+def _promoted(one: Promoted) -> dict[str, Any]:
+    if one.promotion is None:
+        assert one.refusal is not None  # noqa: S101 - one of both
+        return {"index": one.index, "lane": None, "refusal": shown_error(one.refusal)}
+    return {
+        "index": one.index,
+        "lane": one.promotion.lane.value,
+        "baseline": str(one.promotion.baseline),
+        "created": format_timestamp(one.promotion.created),
+        "expires": format_timestamp(one.promotion.expires),
+        "rows": one.promotion.rows,
+        "n_batches": len(one.promotion.inputs),
     }
 
 

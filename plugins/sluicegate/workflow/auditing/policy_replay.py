@@ -10,7 +10,7 @@ from sluicegate.errors import Expired, SluicegateError
 from sluicegate.gate.judgement import ALONE, Compared, absent, asks, require_usable, weigh
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.reconsider import reconsidered
-from sluicegate.gate.verdict import NOBODY, verdict_from_statement
+from sluicegate.gate.verdict import MODEL, NOBODY, verdict_from_statement
 from sluicegate.ledger.entry import Kind
 from sluicegate.signals.decision.record import CONTRIBUTOR_LIMIT, EXTRA_COLUMNS, PARTS, Status
 from sluicegate.workflow.auditing.verdict_history import policy_behind
@@ -76,7 +76,7 @@ def replay(
             verdict = verdict_from_statement(statement, locator=f"ledger entry {found.index}")
         except SluicegateError:
             continue  # proves nothing; the audit reports it
-        if verdict.source.startswith("model:"):
+        if verdict.source.startswith(MODEL):
             continue  # judged by the section `model`, not by signals of a batch
         head = (found.index, verdict.source, str(verdict.digest), verdict.result)
         rules = policy.for_source(verdict.source)

@@ -18,7 +18,7 @@ from sluicegate.attest.trust import Role
 from sluicegate.digest.algorithms import Digest
 from sluicegate.errors import SluicegateError, UnreadableData
 from sluicegate.gate.limits import UNLIMITED
-from sluicegate.gate.verdict import verdict_from_statement
+from sluicegate.gate.verdict import TRAINED_ON, verdict_from_statement
 from sluicegate.ledger.entry import Kind
 from sluicegate.workflow.auditing.history import versions
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from sluicegate.ledger.store import LedgerRecord
     from sluicegate.workflow.evidence.batch import SealedBatch
     from sluicegate.workflow.evidence.verified import Evidence
-
-TRAINED_ON = "trained_on:"
-"""How the verdict on a model names the batches that it was trained on."""
 
 Made = tuple[str, str]
 """Name and digest, as text."""

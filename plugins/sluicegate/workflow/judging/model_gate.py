@@ -20,7 +20,7 @@ from sluicegate.digest.canonical import dumps
 from sluicegate.digest.manifest import build_manifest
 from sluicegate.errors import ConfigError, EvidenceMissing, SchemaMismatch, UnreadableData
 from sluicegate.gate.decide import decide
-from sluicegate.gate.verdict import Verdict, test_result_statement
+from sluicegate.gate.verdict import MODEL, TRAINED_ON, Verdict, test_result_statement
 from sluicegate.profiling.label_kind import LabelKind
 from sluicegate.workflow.baselines.rests_on import require_sealed, require_test_result
 from sluicegate.workflow.evidence.custody import require_free
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from sluicegate.workflow.judging.gate import GateSigners
 
 PREDICTION = "prediction"
-_TRAINED_ON = "trained_on:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +71,7 @@ class Contest:
 
 def model_source(name: str) -> str:
     """Return the ledger's name of a model; no source of data can have such a name."""
-    return f"model:{check_source_name(name)}"
+    return f"{MODEL}{check_source_name(name)}"
 
 
 def judge_model(
@@ -171,7 +170,7 @@ def judge_model(
             "golden": contest.golden,
             "champion": str(sha256_bytes(dumps(champion))),
             "challenger": str(sha256_bytes(dumps(challenger))),
-            **{f"{_TRAINED_ON}{name}": str(batch.digest) for name, batch in trained.items()},
+            **{f"{TRAINED_ON}{name}": str(batch.digest) for name, batch in trained.items()},
         },
         mode=policy.mode,
         issued=at,
@@ -226,8 +225,8 @@ def _behind(verdict: Verdict) -> Iterator[tuple[str, Digest]]:
     """Yield source and digest of the golden set and of each batch that was trained on."""
     yield verdict.run.get("golden", ""), verdict.baseline
     for key, value in verdict.run.items():
-        if key.startswith(_TRAINED_ON):
-            yield key.removeprefix(_TRAINED_ON), Digest.parse(value)
+        if key.startswith(TRAINED_ON):
+            yield key.removeprefix(TRAINED_ON), Digest.parse(value)
 
 
 def _rules(policy: Policy, contest: Contest, locator: str) -> ModelRules:

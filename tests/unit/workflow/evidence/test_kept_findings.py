@@ -42,13 +42,14 @@ def test_a_blocked_batch_keeps_the_shapes_of_what_is_accused(site):
         **dict.fromkeys(label.cells, 0),
         **{str(name): count for name, count in of_c1.items()},
     }
-    assert len(dumps(shapes_to_json(kept.shapes))) < 16_000
+    assert len(dumps(shapes_to_json(kept.shapes))) < 3_000  # ADR 31
 
 
 def test_a_clean_batch_keeps_label_and_contributor(site):
     issued = judged(site, site.clean)
     kept = kept_evidence(site.evidence(), str(issued.test_result), at=AT)
     assert [shape.column for shape in kept.shapes[Lane.ANCHORED]] == ["label", "who"]
+    assert len(dumps(shapes_to_json(kept.shapes))) < 1_000
 
 
 def resigned(site, issued, change):

@@ -7,7 +7,7 @@ const BASELINE = "fg.subtle";
 const BATCH = "orange.solid";
 const CLASSES = ["blue", "orange", "teal", "purple", "pink", "yellow", "cyan", "red"].map((palette) => `${palette}.solid`);
 const OTHERS = "fg.subtle";
-const PLOTS = 2; // more columns are folded
+const PLOTS = 3; // more columns are folded
 
 export const percent = (share) => `${number(100 * share)} %`;
 
@@ -118,6 +118,7 @@ function AsTable({ label, heads, rows }) {
   );
 }
 
+const RANKS = "Values have numbers here, value 1 is the most frequent of the baseline; `sluicegate check --report` has their names.";
 const NOTES = {
   numbers: "Each cell holds about as many rows of the baseline; bounds lie between two of its values.",
   lengths: "Length of the texts in characters; each cell holds about as many of the baseline.",
@@ -137,6 +138,7 @@ export function Shape({ shape, rolling }) {
   const farthest = [...cells].sort((a, b) => Math.abs(b.now - b.before) - Math.abs(a.now - a.before))[0];
   const title = `${shape.role === "other" ? "Column" : shape.role === "label" ? "Label" : "Contributors, column"} ${shape.column}${rolling ? ", beside the rolling baseline" : ""}`;
   const sentence = `${title}: the share of "${farthest.name}" was ${percent(farthest.before)} of ${sum(shape.baseline)} baseline rows and is ${percent(farthest.now)} of ${sum(shape.batch)} batch rows.`;
+  const note = shape.kind === "values" && shape.role === "other" ? RANKS : NOTES[shape.kind];
   const baseline = `baseline, ${sum(shape.baseline)} rows${shape.note && ` ${shape.note}`}`;
   return h(
     Stack,
@@ -144,7 +146,7 @@ export function Shape({ shape, rolling }) {
     h(Text, { as: "figcaption", fontWeight: "medium", overflowWrap: "anywhere" }, title),
     h(Legend, { named: [[baseline, BASELINE], [`batch, ${sum(shape.batch)} rows`, BATCH]] }),
     h(Stack, { gap: 2, role: "img", "aria-label": sentence }, within.length > 0 && h(Columns, { cells: within }), rest.length > 0 && h(Rows, { cells: rest })),
-    NOTES[shape.kind] && h(Text, { fontSize: "xs", color: "fg.muted" }, NOTES[shape.kind]),
+    note && h(Text, { fontSize: "xs", color: "fg.muted" }, note),
     h(AsTable, { label: title, heads: ["Cell", "Baseline", "Batch"], rows: cells.map(({ name }, i) => [name, `${shape.baseline[i]} (${percent(before[i])})`, `${shape.batch[i]} (${percent(now[i])})`]) }),
     shape.parts.length > 0 && h(Parts, { shape }),
   );
@@ -157,9 +159,8 @@ function Folded({ title, children }) {
 }
 
 // The shapes of one verdict: what its findings accuse, the worst first; what is always kept is folded.
-export function Shapes({ shapes, records }) {
+export function Shapes({ shapes, accused }) {
   if (shapes === null) return h(Text, null, "The gate that judged this batch kept no shapes, only numbers. What is judged again keeps them.");
-  const accused = [...new Set(records.map((record) => record.column))];
   const all = Object.entries(shapes).flatMap(([lane, kept]) => kept.map((shape) => ({ shape, rolling: lane === "rolling" })));
   const rank = ({ shape }) => accused.indexOf(shape.column);
   const drawn = all.filter((one) => rank(one) >= 0).sort((a, b) => rank(a) - rank(b));
@@ -196,7 +197,8 @@ export function Windows({ record }) {
 
 // Who delivered the rows of each batch, as far as evidence says it; the newest is on the right.
 export function Contributors({ contributors, past }) {
-  const names = [...contributors.names, "all others"];
+  const rest = contributors.shares.some((shares) => shares && shares.at(-1) > 1e-9);
+  const names = rest ? [...contributors.names, "all others"] : contributors.names;
   const batches = contributors.shares.map((shares, i) => ({ shares, index: past[i].index })).reverse();
   const first = batches.find(({ shares }) => shares);
   const last = batches.findLast(({ shares }) => shares);
@@ -221,6 +223,6 @@ export function Contributors({ contributors, past }) {
       ),
     ),
     h(HStack, { justify: "space-between", fontSize: "xs", color: "fg.muted", maxW: "900px" }, h(Text, null, `ledger entry ${batches[0].index}`), h(Text, null, `ledger entry ${batches.at(-1).index}`)),
-    h(AsTable, { label: "Contributors by verdict", heads: ["Ledger entry", ...names], rows: [...batches].reverse().map(({ shares, index }) => [`${index}`, ...(shares ? shares.map(percent) : names.map(() => "not kept"))]) }),
+    h(AsTable, { label: "Contributors by verdict", heads: ["Ledger entry", ...names], rows: [...batches].reverse().map(({ shares, index }) => [`${index}`, ...names.map((_, j) => (shares ? percent(shares[j]) : "not kept"))]) }),
   );
 }

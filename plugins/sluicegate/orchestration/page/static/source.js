@@ -70,6 +70,37 @@ function Heat({ findings, past }) {
   );
 }
 
+// Which baselines judged, since when, and what was promoted.
+function Baselines({ body }) {
+  const row = (key, ...cells) => h(Table.Row, { key }, cells.map((cell, i) => (i === 0 ? h(RowHead, { key: i }, cell) : h(Table.Cell, { key: i }, cell))));
+  const first = ({ index, issued }) => h(To, { view: "verdict", parameters: { index } }, `${issued ? when(issued) : `entry ${index}`}${index === body.past.at(-1).index && body.past.length >= 20 ? " or longer" : ""}`);
+  return h(
+    Stack,
+    { gap: 3 },
+    h(Grid, { label: "Baselines that judged", heads: ["Lane", "Baseline", "Judged since", "Verdicts"] }, body.baselines.map((one, i) => row(i, one.lane, h(Box, { as: "span", fontFamily: "mono" }, short(one.baseline)), first(one.first), one.n_verdicts))),
+    body.promotions.length === 0
+      ? h(Text, { fontSize: "sm", color: "fg.muted" }, "No baseline of this source was promoted: the signed one in its directory judges.")
+      : h(
+          Grid,
+          { label: "Promotions, newest first", heads: ["Promoted", "Lane", "Baseline", "Made of", "Expires"] },
+          body.promotions.map((one) =>
+            one.lane
+              ? row(one.index, when(one.created), one.lane, h(Box, { as: "span", fontFamily: "mono" }, short(one.baseline)), `${one.rows} rows, ${one.n_batches} ${one.n_batches === 1 ? "batch" : "batches"}`, when(one.expires))
+              : row(one.index, `entry ${one.index}`, h(Look, { name: "not verified" }), "", said(one.refusal), ""),
+          ),
+        ),
+  );
+}
+
+function Models({ models }) {
+  if (!models.length) return h(Text, null, "No verdict on a model names this source. A model that was trained without `sluicegate model check --trained-on` leaves no statement; the audit finds its run.");
+  return h(
+    Grid,
+    { label: "Models made of it", heads: ["Model", "Verdict", "Judged", "Made of batch"] },
+    models.map(({ name, batch, judged }) => h(Table.Row, { key: judged.index }, h(RowHead, null, h(To, { view: "verdict", parameters: { index: judged.index } }, name)), h(Table.Cell, null, h(Look, { name: judged.result })), h(Table.Cell, null, when(judged.issued)), h(Table.Cell, { fontFamily: "mono" }, short(batch)))),
+  );
+}
+
 export function Source({ name }) {
   const answer = useAnswer("source", { name });
   return h(
@@ -83,6 +114,8 @@ export function Source({ name }) {
         h(Part, { title: "Verdicts" }, body.past.length ? h(Timeline, { past: body.past }) : h(Stack, null, h(Text, null, "No batch has been judged. Judge the newest one:"), h(Command, { text: `sluicegate gate ${quoted(name)}` }))),
         body.past.length > 0 && h(Part, { title: "Signals by verdict" }, h(Text, { fontSize: "sm", color: "fg.muted" }, "Columns are ledger entries, the newest on the right. ✓ passed. 2× means that the effect is at least twice what is tolerated."), h(Heat, { findings: body.findings, past: body.past })),
         body.contributors && h(Part, { title: "Contributors by verdict" }, h(Contributors, { contributors: body.contributors, past: body.past })),
+        body.baselines.length > 0 && h(Part, { title: "Baselines" }, h(Baselines, { body })),
+        h(Part, { title: "Models made of it" }, h(Models, { models: body.models })),
         h(Ledger, { ledger: body.ledger }),
       ),
     ),

@@ -72,8 +72,8 @@ function Passed({ records }) {
 function Facts({ pairs }) {
   return h(
     Box,
-    { as: "dl", display: "grid", gridTemplateColumns: { base: "1fr", sm: "max-content 1fr" }, columnGap: 4, rowGap: 1, fontSize: "sm" },
-    pairs.flatMap(([name, value]) => [h(Box, { as: "dt", key: name, color: "fg.muted" }, name), h(Box, { as: "dd", key: `${name} value`, overflowWrap: "anywhere" }, h(Code, null, value))]),
+    { as: "dl", display: "grid", gridTemplateColumns: { base: "minmax(0, 1fr)", sm: "max-content minmax(0, 1fr)" }, columnGap: 4, rowGap: 1, fontSize: "sm" },
+    pairs.flatMap(([name, value]) => [h(Box, { as: "dt", key: name, color: "fg.muted" }, name), h(Box, { as: "dd", key: `${name} value`, minW: 0 }, h(Code, { overflowWrap: "anywhere", whiteSpace: "normal" }, value))]),
   );
 }
 
@@ -107,7 +107,7 @@ function Whole({ body }) {
     Stack,
     { gap: 6 },
     h(Stack, { gap: 2 }, h(Box, null, h(Look, { name: body.result })), h(Text, { fontWeight: "medium", overflowWrap: "anywhere" }, why), h(Text, null, `Judged ${when(body.issued)}, in force until ${when(body.expires)}.`), body.mode === "shadow" && h(Text, null, "Shadow mode: this verdict stops nothing.")),
-    h(Part, { title: "Baseline and batch" }, h(Shapes, { shapes: body.shapes, records: spoke })),
+    h(Part, { title: "Baseline and batch" }, h(Shapes, { shapes: body.shapes, accused: [...body.reasons, ...spoke].map((one) => one.column) })),
     spoke.length > 0 && h(Part, { title: "Rows to look at" }, h(RowsOf, { body })),
     (others.length > 0 || spoke.length > 0) &&
       h(
