@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 
@@ -11,6 +12,7 @@ import pytest
 
 from sluicegate.adapters.reports.html_report import html_report
 from sluicegate.adapters.reports.told import told
+from sluicegate.adapters.reports.words import IN_WINDOW, PARTS, TIED
 from sluicegate.gate.judgement import Compared, judge
 from sluicegate.signals.columns.shapes import Shape
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
@@ -112,8 +114,7 @@ def test_page_runs_and_loads_nothing_should_an_escape_be_missed():
 
 def test_what_a_person_needs_comes_first():
     text = page(accusing("x"), shapes={"x": spread("x")})
-    parts = ["What changed", "Worst rows", "Findings", "What passed", "Evidence"]
-    assert re.findall(r"<h2>([^<]*)</h2>", text) == parts
+    assert re.findall(r"<h2>([^<]*)</h2>", text) == list(PARTS)
     above = text.partition("<h2>")[0]
     assert "✕" in above
     assert "And 2 more findings." in above, "two that lack the same are one"
@@ -136,6 +137,17 @@ def test_plot_is_text_too():
     texts = [text for text, _ in found.texts]
     at = texts.index("low")
     assert texts[at + 1 : at + 3] == ["25.0 %", "75.0 %"]
+
+
+def test_words_and_windows_of_a_finding_are_drawn_without_their_text():
+    tied = [{"token": "secret", "rows": 40, "rows_of_class": 30, "rows_before": 1}]
+    windows = {"hours": {"explained": 5.0, "rows": 50, "from_ms": 0, "to_ms": 1}}
+    evidence = {"associations": tied, "windows": windows}
+    text = page([record("TRIGGER_TOKENS", n_baseline=100, evidence=evidence)])
+    assert f"{TIED} in " in text
+    assert "number 1: 75.0 % of its rows have one label" in text
+    assert html.escape(IN_WINDOW) in text
+    assert "secret" not in text
 
 
 def test_column_of_several_findings_is_drawn_once():
