@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,6 @@ from sluicegate.adapters.reports.html_report import html_report
 from sluicegate.adapters.reports.told import told
 from sluicegate.adapters.reports.words import IN_WINDOW, PARTS, TIED
 from sluicegate.gate.judgement import Compared, judge
-from sluicegate.signals.columns.shapes import Shape
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 from sluicegate.signals.evaluate import CheckResult
 
@@ -56,8 +56,9 @@ def page(records, *, name="x", ids=None, shapes=None, n_rows=100, **other):
     return html_report(found, verdict=judged.result, reasons=judged.reasons, **{**given, **other})
 
 
-def spread(name):
-    return Shape((name, "missing"), (0.9, 0.1), (0.6, 0.4))
+def spread(*names, baseline=(0.9, 0.1), batch=(0.6, 0.4)):
+    """Return what the page asks of a shape."""
+    return SimpleNamespace(cells=(*names, "missing"), baseline=baseline, batch=batch)
 
 
 def accusing(name):
@@ -132,7 +133,9 @@ def test_headings_are_in_order_and_tables_have_heads():
 
 def test_plot_is_text_too():
     """Who hears the page gets each number that a bar shows."""
-    found = Tags(page(accusing("x"), shapes={"x": Shape(("low",), (0.25,), (0.75,))}))
+    found = Tags(
+        page(accusing("x"), shapes={"x": spread("low", baseline=(0.25, 0.75), batch=(0.75, 0.25))})
+    )
     assert all(("aria-hidden", "true") in a for tag, *a in found.tags if tag == "svg")
     texts = [text for text, _ in found.texts]
     at = texts.index("low")
@@ -185,7 +188,8 @@ def test_page_of_two_thousand_columns_is_below_a_megabyte(status):
         for code in ("DRIFT_NUMERIC", "COMPLETENESS", "OUTLIERS")
         for column in columns
     ]
-    shape = Shape((WORST,) * 19, (1 / 19,) * 19, (1 / 19,) * 19)
+    shares = (1 / 32,) * 32
+    shape = spread(*(WORST,) * 31, baseline=shares, batch=shares)
     text = page(records, name=WORST, shapes=dict.fromkeys(columns, shape), notes=[WORST] * 2000)
     assert len(text.encode()) < 1_000_000
     assert re.search("And 5,[78]50 more, which <code>check --json OUT.json</code> writes", text)
