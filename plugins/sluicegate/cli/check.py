@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from sluicegate.cli.options import Subparsers, command, say, table
+from sluicegate.cli.options import MOST_SHOWN, Subparsers, command, say, table
 from sluicegate.cli.terminal import progress
 from sluicegate.errors import Outcome
 
@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     import argparse
 
     from sluicegate.workflow.judging.check import Checked
-
-
-_MOST: Final = 10
-"""Reasons that get a line of their own without ``--all``."""
 
 
 def register(commands: Subparsers) -> None:
@@ -55,8 +51,8 @@ def register(commands: Subparsers) -> None:
     parser.add_argument(
         "--all",
         action="store_true",
-        help=f"print every finding (default: up to {_MOST} that speak against the batch, and how "
-        "many passed)",
+        help=f"print every finding (default: up to {MOST_SHOWN} that speak against the batch, and "
+        "how many passed)",
     )
 
 
@@ -96,7 +92,7 @@ def _said(done: Checked, *, whole: bool, report: bool) -> list[str]:
 
     n, passed = len(done.reasons), told(done.records, done.reasons).passed
     lines = [f"{done.verdict.value}: {done.found.n_rows} rows, {n} reason{'s'[: n != 1]}"]
-    most = None if whole else _MOST
+    most = None if whole else MOST_SHOWN
     lines += reason_lines(done.reasons, most=most, rest="--all lists them")
     lines += [f"  {done.hint}"] if done.hint else []
     if n and not report:
@@ -110,8 +106,10 @@ def _said(done: Checked, *, whole: bool, report: bool) -> list[str]:
     )
     notes = done.notes
     lines += [f"  {note}" for note in notes[:most]]
-    if notes[_MOST:] and not whole:
-        lines.append(f"  and {counted(len(notes) - _MOST, 'more such note')} (--all lists them)")
+    if notes[MOST_SHOWN:] and not whole:
+        lines.append(
+            f"  and {counted(len(notes) - MOST_SHOWN, 'more such note')} (--all lists them)"
+        )
     lines.append(f"  Tolerances are those of {done.found.blocks} of the baseline.")
     if not whole:
         return lines

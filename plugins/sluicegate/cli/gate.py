@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluicegate.cli.options import (
+    MOST_SHOWN,
     Subparsers,
     add_hash,
     add_installation,
@@ -15,6 +16,7 @@ from sluicegate.cli.options import (
     emit,
     installation_of,
 )
+from sluicegate.cli.terminal import progress
 from sluicegate.errors import SluicegateError
 
 if TYPE_CHECKING:
@@ -51,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     from sluicegate.adapters.policy_file import read_policy
     from sluicegate.workflow.admission.stopped import reason_lines
     from sluicegate.workflow.judging.gate import gate_source
-    from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner
+    from sluicegate.workflow.judging.runners import evaluate_directly, suite_runner, watched
     from sluicegate.workflow.sealing.own_batch import batch_of_run
     from sluicegate.workflow.sealing.seal import seal_into_ledger
 
@@ -76,16 +78,18 @@ def run(arguments: argparse.Namespace) -> int:
         )
         sys.stderr.flush()
     policy = read_policy(home.policy)
-    issued, batch = gate_source(
-        home,
-        arguments.source,
-        signers=place.gate_signers(),
-        at=at,
-        run=by,
-        runner=suite_runner(arguments.suite) if arguments.suite else evaluate_directly,
-        digest=None if named is None else named.digest,
-        policy=policy,
-    )
+    runner = suite_runner(arguments.suite) if arguments.suite else evaluate_directly
+    with progress("rows", quiet=arguments.json) as on_rows:
+        issued, batch = gate_source(
+            home,
+            arguments.source,
+            signers=place.gate_signers(),
+            at=at,
+            run=by,
+            runner=watched(runner, on_rows),
+            digest=None if named is None else named.digest,
+            policy=policy,
+        )
     verdict = issued.verdict
     emit(
         {
@@ -103,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
                 f"  ledger entry {issued.index}"
             ),
             *([] if verdict.pool is None else [f"  {verdict.pool.text}"]),
-            *reason_lines(verdict.reasons, most=10, rest="--json lists them"),
+            *reason_lines(verdict.reasons, most=MOST_SHOWN, rest="--json lists them"),
         ],
         as_json=arguments.json,
     )

@@ -33,6 +33,9 @@ _AIRFLOW_SETTING: Final = "AIRFLOW__SLUICEGATE__"
 
 _PLACES: Final = "file, env:NAME, or URI of a KMS or HSM (docs/keys.md)"
 
+MOST_SHOWN: Final = 10
+"""Findings that a command prints, a line each, unless it is asked for all."""
+
 Subparsers = Any  # argparse's own class is private
 
 

@@ -16,6 +16,8 @@ from sluicegate.adapters.reports import plots
 from sluicegate.adapters.reports.told import told
 from sluicegate.adapters.reports.words import (
     AT_LEAST,
+    NO_SIGNAL,
+    PARTS,
     PASSED_HEADS,
     SIGNS,
     TOLERATED,
@@ -115,17 +117,16 @@ def html_report(
     """
     said = told(found.records, reasons)
     head = f"{_look(verdict, verdict)} {html_text(batch)}"
-    parts = (
-        f"<h1>{head}</h1>",
-        *_why(found, verdict, said.against, hints),
+    bodies = (
         _drawn(said.against, found),
-        "<h2>Worst rows</h2>",
-        _rows(found),
+        _rows(found, fired=bool(said.against)),
         _findings(said.against),
-        "<h2>What passed</h2>",
         _passed(said.passed, notes),
-        "<h2>Evidence</h2>",
         _evidence(judged_with, again),
+    )
+    parts = (
+        f"<h1>{head}</h1>{_why(found, verdict, said.against, hints)}",
+        *(f"<h2>{name}</h2>{body}" for name, body in zip(PARTS, bodies, strict=True) if body),
     )
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -144,9 +145,9 @@ def _look(result: Status, text: str) -> str:
 
 def _why(
     found: CheckResult, verdict: Status, against: Sequence[Against], hints: Sequence[str]
-) -> list[str]:
+) -> str:
     """Return the sentence that says why, and what to do next."""
-    first, then = "No signal fired.", ""
+    first, then = NO_SIGNAL, ""
     if against:
         worst = against[0].reason
         first, then = in_two(untitled(worst.message, worst.code))
@@ -154,11 +155,11 @@ def _why(
         first += f" And {counted(more, 'more finding')}." if more else ""
     blocks = f" Tolerances are those of {found.blocks} of the baseline." if found.blocks else ""
     facts = f"{counted(found.n_rows, 'row')} judged.{blocks}{_information_limit(found)}"
-    return [
-        f'<p class="why">{html_text(first)}</p>',
-        f"<p>{html_text(' '.join([_NEXT[verdict], then, *hints]))}</p>",
-        f'<p class="dim">{html_text(facts)}</p>',
-    ]
+    return (
+        f'<p class="why">{html_text(first)}</p>'
+        f"<p>{html_text(' '.join([_NEXT[verdict], then, *hints]))}</p>"
+        f'<p class="dim">{html_text(facts)}</p>'
+    )
 
 
 def _information_limit(found: CheckResult) -> str:
@@ -184,9 +185,7 @@ def _drawn(against: Sequence[Against], found: CheckResult) -> str:
     if not drawn:
         return ""
     shown, more = drawn[: _PLOTTED[0]], drawn[_PLOTTED[0] :]
-    return f"<h2>What changed</h2>{''.join(shown)}" + _folded(
-        counted(len(more), "more plotted finding"), "".join(more)
-    )
+    return "".join(shown) + _folded(counted(len(more), "more plotted finding"), "".join(more))
 
 
 def _heading(one: Against, number_: int, *, link: bool) -> str:
@@ -214,7 +213,7 @@ def _findings(against: Sequence[Against]) -> str:
     rest = _folded(
         counted(more, "more finding"), _table(heads, lines) + _beyond(against, _WHOLE[1])
     )
-    return f"<h2>Findings</h2>{whole}{rest if more > 0 else ''}"
+    return f"{whole}{rest if more > 0 else ''}"
 
 
 def _finding(one: Against, number_: int) -> str:
@@ -241,11 +240,11 @@ def _sizes(record: SignalRecord | None) -> list[str]:
     return [*map(number, numbers), chance(record.p_value)]
 
 
-def _rows(found: CheckResult) -> str:
+def _rows(found: CheckResult, *, fired: bool) -> str:
     """Return the rows that findings name, the most probable ones first."""
     named = [i for i, codes in enumerate(found.row_reasons) if codes]
     if found.row_scores is None or not named:
-        return "<p>No row is named by a signal that fired.</p>"
+        return "<p>No row is named by a signal that fired.</p>" if fired else ""
     scores = found.row_scores
     worst = heapq.nsmallest(_ROWS[1], named, key=lambda i: (-scores[i], i))
     lines = [

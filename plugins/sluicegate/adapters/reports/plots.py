@@ -8,9 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sluicegate.adapters.reports.words import AT_LEAST, BY_SUBJECT, TOLERATED, number
+from sluicegate.adapters.reports.words import (
+    AT_LEAST,
+    BY_SUBJECT,
+    IN_WINDOW,
+    TIED,
+    TOLERATED,
+    number,
+)
 from sluicegate.signals.decision.correction import percent
-from sluicegate.untrusted import html_text
+from sluicegate.untrusted import html_text, visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +27,8 @@ if TYPE_CHECKING:
 
 _SUBJECTS: Final = 10
 """Most subjects of one plot."""
+_TIED: Final = {"rows", "rows_of_class", "rows_before"}
+_WINDOW: Final = {"rows", "explained"}
 _NAME: Final = 60
 """Longest name beside a bar, in characters."""
 
@@ -35,7 +44,7 @@ figcaption{color:var(--dim);font-size:.85rem;margin-bottom:.2rem}
 .bar{display:block;width:100%;min-width:4rem;height:1rem}
 .base{fill:var(--base);background:var(--base)}.now{fill:var(--now);background:var(--now)}
 .least{fill:var(--now);opacity:.6}
-.key{white-space:nowrap}
+.key{display:inline-block;overflow-wrap:break-word}
 .key i{display:inline-block;width:.7rem;height:.7rem;margin:0 .25rem;print-color-adjust:exact}
 """
 
@@ -47,7 +56,8 @@ def plots(record: SignalRecord, shape: Shape | None) -> str:
         record: What the signal found.
         shape: Shares of the column's cells in baseline and batch; None draws none.
     """
-    figures = _size(record) + _spread(record.column, shape) + _subjects(record)
+    drawn = (_size(record), _spread(record.column, shape), _subjects(record), _tied(record))
+    figures = "".join((*drawn, _windows(record)))
     return f'<div class="plots">{figures}</div>' if figures else ""
 
 
@@ -73,29 +83,13 @@ def _spread(column: str, shape: Shape | None) -> str:
         return ""
     cells = zip(shape.cells, shape.baseline, shape.batch, strict=True)
     shown = [cell for cell in cells if cell[1] or cell[2]]
-    most = max((max(before, now) for _, before, now in shown), default=1.0)
-    rows = [
-        _row(
-            name,
-            _rect("base", before, most, y=10, height=40) + _rect("now", now, most, y=50, height=40),
-            percent(before),
-            percent(now),
-        )
-        for name, before, now in shown
-    ]
-    key = "".join(
-        f'<span class="key"><i class="{kind}"></i>{side}</span> '
-        for kind, side in (("base", "baseline"), ("now", "batch"))
-    )
-    caption = f"{html_text(column, 100)}: share of rows in {key}"
-    return _figure(caption, ("Cell", "Share of rows", "Baseline", "Batch"), rows)
+    return _beside(f"{visible(column, _NAME)}: share of rows in", shown, "baseline")
 
 
 def _subjects(record: SignalRecord) -> str:
     """Draw a bar for each subject that a finding names, as long as its effect."""
-    listed = record.evidence.get("contributors")
-    items: list[dict[str, Any]] = listed if isinstance(listed, list) else []
-    items = [i for i in items if isinstance(i, dict) and float(i.get("effect", 0)) > 0]
+    items = _dicts(record.evidence.get("contributors"))
+    items = [item for item in items if float(item.get("effect", 0)) > 0]
     shares = [(str(item["subject"]), float(item["effect"])) for item in items[:_SUBJECTS]]
     if not shares:
         return ""
@@ -103,6 +97,61 @@ def _subjects(record: SignalRecord) -> str:
     most = shares[0][1]
     rows = [_row(name, _rect("now", share, most), percent(share)) for name, share in shares]
     return _figure(html_text(BY_SUBJECT), ("Subject", "Share", "Of the batch"), rows)
+
+
+def _tied(record: SignalRecord) -> str:
+    """Draw the words or values that a finding ties to a label; they are not named."""
+    items = _dicts(record.evidence.get("associations"))
+    tied = [item for item in items if item.keys() >= _TIED and item["rows"] > 0]
+    cells = [
+        (
+            f"number {n}: {percent(one['rows_of_class'] / one['rows'])} of its rows have one label",
+            one["rows_before"] / max(record.n_baseline, 1),
+            one["rows"] / max(record.n_batch, 1),
+        )
+        for n, one in enumerate(tied[:_SUBJECTS], 1)
+    ]
+    return _beside(f"{TIED} in", cells, "baseline")
+
+
+def _windows(record: SignalRecord) -> str:
+    """Draw the densest windows of time, and how many of their rows the baseline explains."""
+    found = record.evidence.get("windows")
+    named = found.items() if isinstance(found, dict) else ()
+    n_rows = max(record.n_batch, 1)
+    cells = [
+        (name, min(one["explained"] / n_rows, 1.0), one["rows"] / n_rows)
+        for name, one in list(named)[:_SUBJECTS]
+        if one.keys() >= _WINDOW and one["rows"] > 0
+    ]
+    return _beside(f"{IN_WINDOW}:", cells, "what the baseline explains")
+
+
+def _dicts(listed: object) -> list[dict[str, Any]]:
+    items = listed if isinstance(listed, list) else []
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _beside(what: str, cells: Sequence[tuple[str, float, float]], before: str) -> str:
+    """Draw two bars for each cell: what was expected, and the batch."""
+    if not cells:
+        return ""
+    most = max(max(share, now) for _, share, now in cells)
+    rows = [
+        _row(
+            name,
+            _rect("base", share, most, y=10, height=40) + _rect("now", now, most, y=50, height=40),
+            percent(share),
+            percent(now),
+        )
+        for name, share, now in cells
+    ]
+    key = "".join(
+        f'<span class="key"><i class="{kind}"></i>{side}</span> '
+        for kind, side in (("base", before), ("now", "batch"))
+    )
+    heads = ("Cell", "Share of rows", "Baseline", "Batch")
+    return _figure(f"{html_text(what)} {key}", heads, rows)
 
 
 def _at(value: float, most: float) -> str:

@@ -28,6 +28,11 @@ SIGNS: Final[Mapping[str, str]] = {
 AT_LEAST: Final = "at least"
 TOLERATED: Final = "tolerated"
 BY_SUBJECT: Final = "Share of the batch, by subject"
+TIED: Final = "Share of rows that hold what the finding is about"
+IN_WINDOW: Final = "Share of the batch's rows in a window of time, UTC"
+NO_SIGNAL: Final = "No signal fired."
+PARTS: Final = ("Baseline and batch", "Rows to look at", "Findings", "What passed", "Evidence")
+"""Titles of what is shown of a verdict, in their order."""
 PASSED_HEADS: Final = ("Signal", "Column", "Effect", "Tolerated", "p")
 
 _TINY: Final = 1e-12

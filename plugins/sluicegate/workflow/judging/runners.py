@@ -105,6 +105,25 @@ def _short(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield batch.slice(start, _ROWS)
 
 
+def watched(runner: Runner, on_rows: Callable[[int], None] | None) -> Runner:
+    """Return a runner that says how far it is.
+
+    Args:
+        runner: Does the work.
+        on_rows: Is told how many rows were read, each time some were; None for nobody.
+    """
+    if on_rows is None:
+        return runner
+    tell = on_rows
+
+    def told(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            tell(batch.num_rows)
+            yield batch
+
+    return lambda batches, baselines, policy: runner(told(batches), baselines, policy)
+
+
 def suite_runner(path: Path) -> Runner:
     """Return a runner for the Great Expectations suite in ``path``.
 

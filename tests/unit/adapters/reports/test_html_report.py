@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +13,8 @@ import pytest
 
 from sluicegate.adapters.reports.html_report import html_report
 from sluicegate.adapters.reports.told import told
+from sluicegate.adapters.reports.words import IN_WINDOW, PARTS, TIED
 from sluicegate.gate.judgement import Compared, judge
-from sluicegate.signals.columns.shapes import Shape
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 from sluicegate.signals.evaluate import CheckResult
 
@@ -54,8 +56,9 @@ def page(records, *, name="x", ids=None, shapes=None, n_rows=100, **other):
     return html_report(found, verdict=judged.result, reasons=judged.reasons, **{**given, **other})
 
 
-def spread(name):
-    return Shape((name, "missing"), (0.9, 0.1), (0.6, 0.4))
+def spread(*names, baseline=(0.9, 0.1), batch=(0.6, 0.4)):
+    """Return what the page asks of a shape."""
+    return SimpleNamespace(cells=(*names, "missing"), baseline=baseline, batch=batch)
 
 
 def accusing(name):
@@ -112,8 +115,7 @@ def test_page_runs_and_loads_nothing_should_an_escape_be_missed():
 
 def test_what_a_person_needs_comes_first():
     text = page(accusing("x"), shapes={"x": spread("x")})
-    parts = ["What changed", "Worst rows", "Findings", "What passed", "Evidence"]
-    assert re.findall(r"<h2>([^<]*)</h2>", text) == parts
+    assert re.findall(r"<h2>([^<]*)</h2>", text) == list(PARTS)
     above = text.partition("<h2>")[0]
     assert "✕" in above
     assert "And 2 more findings." in above, "two that lack the same are one"
@@ -131,11 +133,24 @@ def test_headings_are_in_order_and_tables_have_heads():
 
 def test_plot_is_text_too():
     """Who hears the page gets each number that a bar shows."""
-    found = Tags(page(accusing("x"), shapes={"x": Shape(("low",), (0.25,), (0.75,))}))
+    found = Tags(
+        page(accusing("x"), shapes={"x": spread("low", baseline=(0.25, 0.75), batch=(0.75, 0.25))})
+    )
     assert all(("aria-hidden", "true") in a for tag, *a in found.tags if tag == "svg")
     texts = [text for text, _ in found.texts]
     at = texts.index("low")
     assert texts[at + 1 : at + 3] == ["25.0 %", "75.0 %"]
+
+
+def test_words_and_windows_of_a_finding_are_drawn_without_their_text():
+    tied = [{"token": "secret", "rows": 40, "rows_of_class": 30, "rows_before": 1}]
+    windows = {"hours": {"explained": 5.0, "rows": 50, "from_ms": 0, "to_ms": 1}}
+    evidence = {"associations": tied, "windows": windows}
+    text = page([record("TRIGGER_TOKENS", n_baseline=100, evidence=evidence)])
+    assert f"{TIED} in " in text
+    assert "number 1: 75.0 % of its rows have one label" in text
+    assert html.escape(IN_WINDOW) in text
+    assert "secret" not in text
 
 
 def test_column_of_several_findings_is_drawn_once():
@@ -173,7 +188,8 @@ def test_page_of_two_thousand_columns_is_below_a_megabyte(status):
         for code in ("DRIFT_NUMERIC", "COMPLETENESS", "OUTLIERS")
         for column in columns
     ]
-    shape = Shape((WORST,) * 19, (1 / 19,) * 19, (1 / 19,) * 19)
+    shares = (1 / 32,) * 32
+    shape = spread(*(WORST,) * 31, baseline=shares, batch=shares)
     text = page(records, name=WORST, shapes=dict.fromkeys(columns, shape), notes=[WORST] * 2000)
     assert len(text.encode()) < 1_000_000
     assert re.search("And 5,[78]50 more, which <code>check --json OUT.json</code> writes", text)

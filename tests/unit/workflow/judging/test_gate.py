@@ -22,6 +22,7 @@ from sluicegate.profiling.schema import BatchSchema
 from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.baselines.signed import STATEMENT_FILE, write_baseline
 from sluicegate.workflow.baselines.unsigned import BASELINE_FILE
+from sluicegate.workflow.judging.runners import evaluate_directly, watched
 
 
 def kinds(site) -> list[str]:
@@ -53,6 +54,16 @@ def test_batch_changed_between_seal_and_gate_gets_no_verdict(site):
     with pytest.raises(DigestMismatch):
         site.gate()
     assert "verdict" not in kinds(site)
+
+
+def test_watched_gate_says_how_many_rows_it_read_and_finds_the_same(site):
+    site.seal(site.clean)
+    read = []
+    watched_, _ = site.gate(runner=watched(evaluate_directly, read.append))
+    assert sum(read) == rows(2).num_rows
+    again, _ = site.gate()
+    assert again == watched_, "the same findings make the same verdict"
+    assert watched(evaluate_directly, None) is evaluate_directly
 
 
 def test_error_in_a_signal_leaves_no_verdict_and_keeps_the_evidence(site):
