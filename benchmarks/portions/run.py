@@ -1,6 +1,6 @@
-"""A large batch judged in one piece, by mapped tasks and by Spark, with the memory of each process.
+"""A large batch judged in one piece, by mapped tasks and by Spark; and how large processes become.
 
-Run: python benchmarks/portions/run.py [--rows 5000000 50000000] [--write docs/performance-portions.md]
+Run: python benchmarks/portions/run.py [--rows 5000000 50000000] [--write PAGE]
 
 The batch is made by the command: files of 500,000 rows and 20 columns. Every step is a process of
 its own, as a task of Airflow is, and two portions are counted at a time. 50,000,000 rows take about
@@ -21,8 +21,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import psutil
 from step import RUN, SOURCE, Site
 
 from sluicegate.attest.keys import Algorithm, generate, write_key_pair
@@ -137,6 +138,11 @@ def deliver(site: Site, batch: Path, rows: int) -> int:
 def step(name: str, root: Path, *arguments: str) -> dict[str, Any]:
     """Run a process of the benchmark; returns what it printed."""
     command = [sys.executable, str(HERE / "step.py"), name, str(root), *arguments]
+    return answered(command)
+
+
+def answered(command: list[str]) -> dict[str, Any]:
+    """Run a command; returns the JSON in its last line."""
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -185,7 +191,8 @@ def by_spark(site: Site, portions: int) -> Took:
     """Judge with the portions counted by Spark."""
     root, began = fresh(site, "spark"), time.perf_counter()
     with Watch() as watch:
-        counted = step("spark", root, str(portions), f"{LIMIT_MB}m")
+        program = [sys.executable, str(HERE / "by_spark.py")]
+        counted = answered([*program, str(root), str(portions), f"{LIMIT_MB}m"])
     last = step("join", root, *counted["tallies"])
     steps = [(name, each) for name, each in watch.found().items()]
     return took("Spark, local[2]", began, [*steps, ("join", last)])
@@ -199,7 +206,7 @@ class Watch:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         """Start."""
         self._thread.start()
         return self
@@ -219,8 +226,6 @@ class Watch:
         return out
 
     def _look(self) -> None:
-        import psutil
-
         here = psutil.Process()
         while not self._stop.wait(0.1):
             for process in here.children(recursive=True):
@@ -254,31 +259,32 @@ def page(results: dict[int, tuple[int, int, list[Took]]]) -> str:
     """Write the page."""
     lines = [
         "# A batch larger than a machine\n",
-        "Written by `python benchmarks/portions/run.py --write docs/performance-portions.md`: synthetic",
-        f"tables of {COLUMNS} columns in Parquet files of {ROWS_A_FILE:,} rows, judged against a baseline of",
-        f"{BASELINE_ROWS:,} rows on two cores: by one gate, in portions of {PORTION_ROWS:,} rows by mapped",
-        "tasks, each a process of its own and two at a time, and in the same portions by Spark",
-        f"(`local[2]`, {LIMIT_MB} MB for the JVM). Only the gate that adds up runs alone.\n",
+        "Written by `python benchmarks/portions/run.py --write docs/performance-portions.md`.",
+        f"Tables of {COLUMNS} synthetic columns, in Parquet files of {ROWS_A_FILE:,} rows, are",
+        f"judged on two cores against a baseline of {BASELINE_ROWS:,} rows: by one gate; in portions",
+        f"of {PORTION_ROWS:,} rows by mapped tasks, each a process of its own and two at a time; and",
+        f"in the same portions by Spark (`local[2]`, {LIMIT_MB} MB for the JVM). The gate that adds",
+        "up runs alone.\n",
         "| rows | GB | portions | way | wall, s | CPU, s | largest process, MB | verdict |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for rows, (size, portions, found) in results.items():
         same = len({each.verdict for each in found}) == 1
-        for each in found:
-            lines.append(
-                f"| {rows:,} | {size / 1e9:.2f} | {portions if each is not found[0] else 1} "
-                f"| {each.way} | {each.wall_s:.0f} | {each.cpu_s:.0f} "
-                f"| {each.largest_mb:.0f} ({each.largest}) "
-                f"| {each.result}, {'the same bytes' if same else '**other bytes**'} |"
-            )
+        lines += [
+            f"| {rows:,} | {size / 1e9:.2f} | {portions if each is not found[0] else 1} "
+            f"| {each.way} | {each.wall_s:.0f} | {each.cpu_s:.0f} "
+            f"| {each.largest_mb:.0f} ({each.largest}) "
+            f"| {each.result}, {'the same bytes' if same else '**other bytes**'} |"
+            for each in found
+        ]
     small, large = (results[rows][2] for rows in (min(results), max(results)))
-    grown = max(results) / min(results)
-    growth = ", ".join(
-        f"{b.way} {b.cpu_s / a.cpu_s:.1f} times the CPU and {b.largest_mb / a.largest_mb:.1f} times "
-        "the memory"
+    lines.append(f"\n{max(results) / min(results):.0f} times the rows cost:")
+    lines += [
+        f"- {b.way}: {b.cpu_s / a.cpu_s:.1f} times the CPU and "
+        f"{b.largest_mb / a.largest_mb:.1f} times the memory"
         for a, b in zip(small, large, strict=True)
-    )
-    lines += ["", f"{grown:.0f} times the rows cost: {growth}.\n"]
+    ]
+    lines.append("")
     most = max(each.largest_mb for _, _, found in results.values() for each in found)
     lines.append(f"At most {LIMIT_MB} MB a process: {'met' if most <= LIMIT_MB else '**missed**'}.")
     return "\n".join(lines) + "\n"

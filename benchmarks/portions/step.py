@@ -10,7 +10,6 @@ python benchmarks/portions/step.py spark  ROOT PORTIONS MEMORY
 from __future__ import annotations
 
 import json
-import os
 import resource
 import sys
 import time
@@ -47,6 +46,7 @@ class Site:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.home = SluiceHome(root / "sluice")
+        self.tallies = str(root / "tallies")
         self.at = datetime.fromisoformat((root / "at").read_text(encoding="utf-8"))
 
     def signer(self, role: str) -> Signer:
@@ -59,7 +59,7 @@ class Site:
 
     def store(self) -> TallyStore:
         """Open the place of the tallies."""
-        return TallyStore.open(str(self.root / "tallies"))
+        return TallyStore.open(self.tallies)
 
     def gate(self, tallies: Sequence[str] | None) -> dict[str, str]:
         """Judge the batch; return the result and the digest of what was signed about it."""
@@ -98,40 +98,11 @@ def join(site: Site, *tallies: str) -> dict[str, Any]:
     return site.gate(tallies)
 
 
-def spark(site: Site, portions: str, memory: str) -> dict[str, Any]:
-    """Count on two executors' threads of a local Spark; the gate adds up elsewhere."""
-    from pyspark.sql import SparkSession
-
-    import sluicegate
-    from sluicegate.workflow.judging.portions_spark import count_on_spark
-
-    os.environ["PYTHONPATH"] = str(Path(sluicegate.__file__).parents[1])
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
-    for key in ("spark.driver.host", "spark.driver.bindAddress"):
-        builder = builder.config(key, "127.0.0.1")
-    # A worker that ends after each portion has the memory of a portion, as a task has.
-    builder = builder.config("spark.python.worker.reuse", "false")
-    session = builder.config("spark.driver.memory", memory).getOrCreate()
-    home, at, key = site.home.root, site.at, site.home.key("gate")
-    place = str(site.root / "tallies")
-    found = count_on_spark(
-        session,
-        lambda: open_case(SluiceHome(home), SOURCE, at=at),
-        lambda: TallyStore.open(place),
-        lambda: read_signer(key),
-        n_portions=int(portions),
-    )
-    session.stop()
-    return {"tallies": found}
-
-
 STEPS: dict[str, Callable[..., dict[str, Any]]] = {
     "one": one,
     "cut": cut_batch,
     "count": count_portion,
     "join": join,
-    "spark": spark,
 }
 
 
