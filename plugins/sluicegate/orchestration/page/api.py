@@ -169,6 +169,7 @@ def source(name: Name, user: GetUserDep, session: SessionDep) -> dict[str, Any]:
             raise HTTPException(404, "no such source")
         allowed = _require_readable(name, user, session)
         past = _past(question, name)
+        question.expect_findings(past)
         kept = [question.kept(one) for one in past]
         return {
             **shown_state(question.state(name), past, allowed),

@@ -25,7 +25,7 @@ from sluicegate.workflow.admission.ahead import read_ahead
 from sluicegate.workflow.evidence.kept_findings import Kept, kept_evidence, kept_records
 from sluicegate.workflow.evidence.opening import open_evidence
 from sluicegate.workflow.overview.past import Past
-from sluicegate.workflow.overview.source_state import SourceState, state_of
+from sluicegate.workflow.overview.source_state import TROUBLE, SourceState, is_trouble, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -60,6 +60,19 @@ _FOR_ALL: Final = frozenset({Kind.QUARANTINE, Kind.RELEASE})
 
 
 @dataclass(frozen=True, slots=True)
+class _Strip:
+    """Newest verdicts of a source, and when they were read."""
+
+    at: datetime
+    verdicts: list[PastVerdict]
+
+    def holds(self, at: datetime) -> bool:
+        """Return whether they may be told again, if nothing was logged since."""
+        trouble = any(is_trouble(verdict.refusal) for verdict in self.verdicts)
+        return not trouble or at - self.at <= TROUBLE
+
+
+@dataclass(frozen=True, slots=True)
 class _Kept:
     """Answers, and what they were given under.
 
@@ -77,7 +90,7 @@ class _Kept:
     note: bytes
     past: Past = field(default_factory=Past)
     states: dict[str, SourceState] = field(default_factory=dict)
-    strips: dict[tuple[str, int], list[PastVerdict]] = field(default_factory=dict)
+    strips: dict[tuple[str, int], _Strip] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,7 @@ class Question:
     past: Past
     has_time: Callable[[], bool]
     _states: dict[str, SourceState]
-    _strips: dict[tuple[str, int], list[PastVerdict]]
+    _strips: dict[tuple[str, int], _Strip]
     _asked: set[str] = field(default_factory=set)
 
     def sources(self) -> list[str]:
@@ -155,17 +168,30 @@ class Question:
 
         Cost: the time that `has_time` gives, or one source; see `Past.newest`.
         """
+        kept = {name: self._strips.get((name, limit)) for name in sources}
         known = {
-            name: self._strips[name, limit] for name in sources if (name, limit) in self._strips
+            name: strip.verdicts
+            for name, strip in kept.items()
+            if strip is not None and strip.holds(self.at)
         }
-        for name in sources:
-            if name not in known and (self.has_time() or not known):
-                known[name] = self.past.newest(self.evidence, name, limit=limit, at=self.at)
-                if all(one.issued is not None for one in known[name]):
-                    if len(self._strips) >= _MOST_STRIPS:
-                        self._strips.clear()
-                    self._strips[name, limit] = known[name]
+        for number, name in enumerate(name for name in sources if name not in known):
+            if number and not self.has_time():
+                break
+            known[name] = self.past.newest(self.evidence, name, limit=limit, at=self.at)
+            if len(self._strips) >= _MOST_STRIPS:
+                self._strips.clear()
+            self._strips[name, limit] = _Strip(self.at, known[name])
         return known
+
+    def expect_findings(self, pasts: Sequence[PastVerdict]) -> None:
+        """Get the findings behind several verdicts together; `findings` verifies and reads them.
+
+        Args:
+            pasts: Read by `past`.
+        """
+        ledger = self.evidence.ledger
+        named = [str(past.issued.test_result) for past in pasts if past.issued is not None]
+        ledger.prove_ahead([record.index for record in ledger.look_ahead(envelopes=named)])
 
     def _ask(self, sources: Sequence[str]) -> dict[str, SourceState]:
         self._asked.update(sources)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sluicegate.errors import (
     EvidenceMissing,
@@ -20,7 +21,7 @@ from sluicegate.signals.decision.record import Status
 from sluicegate.workflow.admission.admit import Admission, admit
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from sluicegate.workflow.evidence.verified import Evidence
 
@@ -53,6 +54,10 @@ URGENCY = (
 """What a person should look at first."""
 
 
+TROUBLE: Final = timedelta(minutes=1)
+"""How long it is told that something could not be checked, before it is tried again."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceState:
     """One source as it stands.
@@ -78,8 +83,8 @@ class SourceState:
             at: Aware UTC.
             longest: Age from which on it is asked again.
         """
-        if self.state is State.NOT_VERIFIED and _is_trouble(self.refusal):
-            return False
+        if self.state is State.NOT_VERIFIED and is_trouble(self.refusal):
+            longest = min(longest, TROUBLE)
         expired = self.admission is not None and at >= self.admission.issued.verdict.expires
         return not expired and at - self.at <= longest
 
@@ -106,7 +111,7 @@ def state_of(evidence: Evidence, policy: Policy, source: str, *, at: datetime) -
     return SourceState(source, _admitted(admission, policy), at, admission=admission)
 
 
-def _is_trouble(refusal: SluicegateError | None) -> bool:
+def is_trouble(refusal: SluicegateError | None) -> bool:
     """Return whether something stood in the way that ends, and says nothing of the evidence."""
     return refusal is not None and refusal.outcome is Outcome.COULD_NOT_CHECK
 

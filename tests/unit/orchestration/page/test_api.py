@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from tests.unit.workflow.conftest import AT, built_site, judge_clean, site  # noqa: F401 - fixtures
 
 from sluicegate.orchestration.page import api
-from sluicegate.workflow.overview.overview import Overview
+from sluicegate.workflow.overview.overview import PORTION, Overview
 
 
 class _Allows:
@@ -98,3 +98,27 @@ def test_settings_that_cannot_be_read_are_an_answer(asked, monkeypatch):
 
 def test_an_answer_says_when_it_was_asked(asked):
     assert asked("/api/sources").json()["ledger"]["asked"].startswith(f"{AT:%Y-%m-%dT%H:%M:%S}")
+
+
+def test_a_long_list_comes_in_parts_that_say_what_lacks(asked, site):  # noqa: F811
+    evidence = site.evidence()
+    subject = evidence.latest_seal("src", at=AT).digest
+    others = [f"other-{number:02}" for number in range(2 * PORTION)]
+    for name in others:
+        evidence.append(name, subject, [("seal", name.encode())])
+    api._OVERVIEW._spent = iter(range(10**6)).__next__  # no question has time for more
+    for n_known in (PORTION, 2 * PORTION, len(others) + 1):
+        got = asked("/api/sources?limit=200")
+        body = got.json()
+        assert (sum(body["counts"].values()), body["total"]) == (n_known, n_known)
+        assert body["waiting"] == len(others) + 1 - n_known
+        assert len(body["sources"]) == n_known
+        assert "ETag" not in got.headers, "a part is not the answer"
+        assert got.headers["Cache-Control"] == "no-store"
+        assert not body["whole"]
+    while not (body := (got := asked("/api/sources?limit=200")).json())["whole"]:
+        assert None in [row["past"] for row in body["sources"]]
+    tag = got.headers["ETag"]
+    assert asked("/api/sources?limit=200", headers={"If-None-Match": tag}).status_code == 304
+    assert {row["source"] for row in body["sources"]} == {"src", *others}
+    assert asked("/api/sources?state=trusted").json()["total"] == 1

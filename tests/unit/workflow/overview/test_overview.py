@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from datetime import timedelta
 
 import pytest
@@ -10,8 +12,9 @@ from tests.unit.workflow.test_remembered import restore, saved_ledger
 
 from sluicegate.errors import LedgerError, Rollback, SluicegateError
 from sluicegate.workflow.overview import overview as module
-from sluicegate.workflow.overview.overview import FRESH, Overview
-from sluicegate.workflow.overview.source_state import State
+from sluicegate.workflow.overview.overview import BUDGET_S, FRESH, PORTION, Overview
+from sluicegate.workflow.overview.past import Past
+from sluicegate.workflow.overview.source_state import TROUBLE, State
 from sluicegate.workflow.response.quarantine import quarantine_batch
 
 
@@ -128,6 +131,130 @@ def test_an_installation_that_is_not_there_answers_nothing(judged):
     judged.home.policy.unlink()
     with pytest.raises(SluicegateError, match=r"policy\.yaml"):
         told(overview)
+
+
+NAMES = [f"source-{number:02}" for number in range(40)]
+
+
+class Spent:
+    """CPU as a test counts it: each source that is asked for takes some."""
+
+    def __init__(self, asked, each):
+        self.asked, self.each = asked, each
+
+    def __call__(self):
+        return self.each * len(self.asked)
+
+
+def test_a_question_asks_for_what_it_has_time_for_and_leaves_out_the_rest(judged, asked):
+    overview = Overview(lambda: judged.home, Clock(), Spent(asked, BUDGET_S / PORTION / 2))
+    known = []
+    while len(known) < len(NAMES):
+        with overview.question() as question:
+            told = [state.source for state in question.states(NAMES)]
+        assert told == asked, "an answer that nobody asked for, or one that was lost"
+        assert 0 < len(told) - len(known) <= 2 * PORTION
+        known = told
+    assert asked == NAMES, "each once, the first first"
+
+
+def test_a_question_without_any_time_asks_for_one_portion(judged, asked):
+    overview = Overview(lambda: judged.home, Clock(), Spent(asked, BUDGET_S))
+    for n_asked in (PORTION, 2 * PORTION):
+        with overview.question() as question:
+            assert len(question.states(NAMES)) == len(asked) == n_asked
+
+
+def test_answers_are_renewed_before_they_are_too_old_as_time_allows(judged, asked):
+    clock = Clock()
+    spent = Spent(asked, 0.0)
+    overview = Overview(lambda: judged.home, clock, spent)
+
+    def states(after):
+        asked.clear()
+        clock.now = AT + after
+        with overview.question() as question:
+            return question.states(NAMES[:20])
+
+    assert len(states(timedelta(0))) == len(asked) == 20
+    assert len(states(FRESH / 2)) == 20
+    assert asked == []
+    spent.each = BUDGET_S / PORTION
+    assert len(states(FRESH * 0.6)) == 20
+    assert asked == NAMES[:PORTION], "as many as there is time for; the others still hold"
+    assert len(states(FRESH * 0.7)) == 20
+    assert asked == NAMES[PORTION : 2 * PORTION], "the oldest first"
+    assert len(states(FRESH * 1.1)) == 20
+    assert asked == NAMES[2 * PORTION : 20], "what is too old is asked for first of all"
+
+
+def test_a_baseline_or_promotion_of_another_source_renews_nobody(judged, asked):
+    overview = Overview(lambda: judged.home, Clock())
+    told(overview), told(overview, "other")
+    evidence = judged.evidence()
+    batch = evidence.latest_seal("src", at=AT)
+    evidence.append("other", batch.digest, [("baseline", b"{}"), ("promotion", b"{ }")])
+    assert told(overview).state is State.TRUSTED
+    told(overview, "other")
+    assert asked == ["src", "other", "other"]
+
+
+def test_trouble_is_not_told_again_when_it_is_over(judged, monkeypatch):
+    clock = Clock()
+    overview = Overview(lambda: judged.home, clock)
+    with monkeypatch.context() as broken, overview.question() as question:
+
+        def trouble(*_arguments, **_more):
+            raise LedgerError("the network is down")
+
+        broken.setattr(type(question.evidence), "latest_seal", trouble)
+        assert question.state("src").state is State.NOT_VERIFIED
+    clock.now = AT + TROUBLE
+    assert told(overview).state is State.NOT_VERIFIED, "or trouble of many would starve the others"
+    clock.now = AT + TROUBLE + timedelta(seconds=1)
+    assert told(overview).state is State.TRUSTED
+
+
+def test_strips_are_read_once_until_their_source_has_a_new_leaf(judged, monkeypatch):
+    read = []
+    newest = Past.newest
+    monkeypatch.setattr(
+        Past, "newest", lambda self, *a, **more: read.append(a[1]) or newest(self, *a, **more)
+    )
+    overview = Overview(lambda: judged.home, Clock())
+
+    def strip(*names):
+        with overview.question() as question:
+            return question.strips(names, limit=9)
+
+    first = strip("src", "other")
+    assert [one.issued.verdict.source for one in first["src"]] == ["src"]
+    assert (strip("src", "other"), read) == (first, ["src", "other"])
+    judged.seal(judged.poisoned)
+    judged.gate()
+    assert len(strip("src", "other")["src"]) == 2
+    assert read == ["src", "other", "src"]
+
+
+def test_one_more_strip_is_read_however_little_time_there_is(judged):
+    taken = iter(range(10**6))
+    overview = Overview(lambda: judged.home, Clock(), lambda: float(next(taken)))
+    for n_known in (1, 2):
+        with overview.question() as question:
+            assert len(question.strips(["src", "other"], limit=9)) == n_known
+
+
+def test_a_ledger_that_somebody_holds_is_told_in_seconds(judged, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_MS", 50)
+    other = sqlite3.connect(judged.home.ledger, isolation_level=None)
+    other.execute("PRAGMA locking_mode=EXCLUSIVE")
+    other.execute("BEGIN IMMEDIATE")
+    started = time.monotonic()
+    with pytest.raises(LedgerError, match="another process holds the ledger"):
+        told(Overview(lambda: judged.home, Clock()))
+    assert time.monotonic() - started < 10, "as long as a writer waits"
+    other.close()
+    assert told(Overview(lambda: judged.home, Clock())).state is State.TRUSTED
 
 
 def test_a_source_that_cannot_be_read_hides_no_other(judged, monkeypatch):
