@@ -25,12 +25,13 @@ from sluicegate.digest.algorithms import Digest, sha256_bytes
 from sluicegate.digest.manifest import FileEntry, Manifest
 from sluicegate.digest.portions import Portion
 from sluicegate.gate.custody import Custody, CustodyChange, require_release
-from sluicegate.gate.kept_shapes import shapes_to_json
+from sluicegate.gate.kept_shapes import Shapes, shapes_to_json
 from sluicegate.gate.policy import Mode
 from sluicegate.gate.promotion import Lane, Promotion, promotion_from_statement
 from sluicegate.gate.verdict import Reason, Verdict, policy_from_test_result, verdict_from_statement
 from sluicegate.gate.verdict import test_result_statement as result_statement
 from sluicegate.gate.waiver import Waiver, waiver_from_statement
+from sluicegate.gate.worst_rows import KeptRows, Shown, WorstRow
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 from sluicegate.signals.decision.shape import Drawn, Part, Shape
 from sluicegate.workflow.auditing.run_records import FORMAT, RunRecords
@@ -76,6 +77,7 @@ _SHAPES = {
     ),
     Lane.ROLLING: (Shape("x", Drawn.NUMBERS, ("up to 1", "from 1"), (0, 0), (1, 0)),),
 }
+_ROWS = KeptRows(3, (WorstRow(7, 0.5, ("LABEL_FLIPS",), {Shown.ID: "a-7"}),))
 _WAIVER = Waiver(
     subjects=_SEAL.subjects,
     verdict=_DIGEST,
@@ -150,6 +152,13 @@ def _release(statement: Statement, *, locator: str) -> None:
     require_release(statement, "flights", digest, str(_DIGEST), locator=locator)
 
 
+def _kept(shapes: Shapes | None, rows: KeptRows | None) -> dict[str, Any]:
+    return {
+        **({} if shapes is None else {"shapes": shapes_to_json(shapes)}),
+        **({} if rows is None else {"rows": rows.to_json()}),
+    }
+
+
 def _policy_text(statement: Statement, *, locator: str) -> bytes | None:
     return policy_from_test_result(statement)
 
@@ -165,19 +174,19 @@ ATTEST = {
         lambda verdict: verdict.to_statement(_SEAL.subjects, _DIGEST),
     ),
     "signals": _statement(
-        _policy_text, result_statement(_VERDICT, (), _SEAL.subjects, policy=_POLICY, shapes=None)
+        _policy_text, result_statement(_VERDICT, (), _SEAL.subjects, policy=_POLICY, kept={})
     ),
     "kept findings": _statement(
         kept_in,
         result_statement(
-            _VERDICT, (_RECORD,), _SEAL.subjects, policy=None, shapes=shapes_to_json(_SHAPES)
+            _VERDICT, (_RECORD,), _SEAL.subjects, policy=None, kept=_kept(_SHAPES, _ROWS)
         ),
         lambda kept: result_statement(
             _VERDICT,
             kept.records,
             _SEAL.subjects,
             policy=None,
-            shapes=None if kept.shapes is None else shapes_to_json(kept.shapes),
+            kept=_kept(kept.shapes, kept.rows),
         ),
     ),
     "waiver": _statement(waiver_from_statement, _WAIVER.to_statement(), Waiver.to_statement),

@@ -33,6 +33,10 @@ verdict_ttl_hours: 168
 # Messages and findings name contributors. Where names are personal data, hide them:
 # contributor_names: hidden
 
+# A gate names no rows. Let it keep the place and the signals of the worst rows of a batch that
+# findings speak against; values of single roles only where you name these:
+# worst_rows: {most: 50, values: [id]}
+
 # CODE, or CODE:column for one column. severity: what happens when the signal fires. tolerance:
 # largest accepted effect, a share; without it the one that the baseline learned from its own
 # history. SCHEMA:extra: columns that the baseline does not know, and so nobody judges. UNJUDGED:

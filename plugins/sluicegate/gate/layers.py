@@ -60,7 +60,7 @@ def require_tighter(below: Policy, above: Policy, *, locator: str) -> None:
 
 
 def _revealed(below: Policy, above: Policy) -> Iterator[str]:
-    """Yield each place where names that the lower layer hides are shown.
+    """Yield each place where names or rows that the lower layer hides are shown.
 
     This is no weakening, because it lets no batch pass. So an audit does not report it.
     """
@@ -68,3 +68,5 @@ def _revealed(below: Policy, above: Policy) -> Iterator[str]:
         under, over = below.for_source(source), above.for_source(source)
         if under.naming.hidden and not over.naming.hidden:
             yield f"{f'source {source}: ' if source else ''}contributor_names hidden -> shown"
+        if over.worst_rows is not None and over.worst_rows.shows_more_than(under.worst_rows):
+            yield f"{f'source {source}: ' if source else ''}worst_rows shows more"

@@ -22,6 +22,7 @@ from sluicegate.gate.policy_sections import (
     read_promoted,
 )
 from sluicegate.gate.waiver_rules import WaiverRules, read_waiver_rules
+from sluicegate.gate.worst_rows import RowRules, read_row_rules
 from sluicegate.signals.contributors.names import SHOWN, ContributorNames, Display
 from sluicegate.signals.decision.record import Status
 
@@ -36,7 +37,9 @@ POLICY_VERSION = 1
 _REQUIRED = frozenset(
     {"version", "mode", "accept", "false_block_budget", "verdict_ttl_hours", "signals"}
 )
-_SECTIONS = frozenset({"waiver", "freshness", "contributors", "promoted", "model", "limits"})
+_SECTIONS = frozenset(
+    {"waiver", "freshness", "contributors", "promoted", "model", "limits", "worst_rows"}
+)
 _SWITCHES = frozenset({"contributor_names"})
 _KEYS = _REQUIRED | _SECTIONS | _SWITCHES | {"sources"}
 _WHOLE = "the top level"  # of the file, in messages
@@ -115,6 +118,7 @@ class Policy:
         model: How much worse than its champion a model may be; None judges no model.
         limits: How much of a batch may be decoded.
         naming: What contributors are called in messages and findings.
+        worst_rows: What a gate may keep of the worst rows; None keeps none.
         sources: Whole policies of sources with tighter rules, by name of the source.
         raw: The file's exact bytes, which the gate keeps as evidence. A digest alone would tell
             an auditor that the policy changed, but not how.
@@ -134,6 +138,7 @@ class Policy:
     model: ModelRules | None = None
     limits: Limits = DEFAULT
     naming: ContributorNames = SHOWN
+    worst_rows: RowRules | None = None
     sources: Mapping[str, Policy] = field(default_factory=dict)
 
     def for_source(self, source: str) -> Policy:
@@ -215,6 +220,7 @@ def _read(reader: PolicyReader, body: Mapping[str, Any], raw: bytes) -> Policy:
         model=read_model(reader, body["model"]) if "model" in body else None,
         limits=read_limits(reader, body["limits"]) if "limits" in body else DEFAULT,
         naming=_naming(reader, body),
+        worst_rows=read_row_rules(reader, body["worst_rows"]) if "worst_rows" in body else None,
     )
 
 

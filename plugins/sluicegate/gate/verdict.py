@@ -305,7 +305,7 @@ def test_result_statement(
     subjects: tuple[Subject, ...],
     *,
     policy: bytes | None,
-    shapes: Mapping[str, Any] | None,
+    kept: Mapping[str, Any],
 ) -> Statement:
     """Return the in-toto test result that holds every signal's record.
 
@@ -315,7 +315,7 @@ def test_result_statement(
         subjects: The sealed subject, as the seal names it.
         policy: Exact bytes of the policy file. The statement keeps them, so that an auditor can
             say what was weakened between two verdicts; None keeps nothing.
-        shapes: What `shapes_to_json` returned; None keeps none.
+        kept: What else is kept of the batch, by key, as JSON.
     """
     # Two baselines may speak of one signal and column. The worse finding names the test.
     results = {(reason.code, reason.column): reason.result for reason in reversed(verdict.reasons)}
@@ -336,8 +336,7 @@ def test_result_statement(
             "passedTests": names[Status.PASSED],
             "warnedTests": names[Status.WARNED],
             "failedTests": names[Status.FAILED],
-            _EXTENSION: {"records": [record.to_dict() for record in records]}
-            | ({} if shapes is None else {"shapes": dict(shapes)}),
+            _EXTENSION: {**kept, "records": [record.to_dict() for record in records]},
         },
     )
 

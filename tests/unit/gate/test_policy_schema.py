@@ -38,6 +38,7 @@ FULL = {
         "probation_weight": 0.25,
     },
     "contributor_names": "hidden",
+    "worst_rows": {"most": 50, "values": ["id", "label"]},
     "promoted": ["anchored"],
     "limits": {"max_rows": 5_000_000, "max_decoded_bytes": 10_000_000_000, "max_expansion": 50},
     "model": {

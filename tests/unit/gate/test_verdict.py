@@ -124,7 +124,7 @@ def test_details_sort_signals_by_result():
         SignalRecord(code="SCHEMA", family=Family.SCHEMA, status=Status.PASSED),
         SignalRecord(code="LABEL_FLIPS", family=Family.LABEL, status=Status.FAILED, column="late"),
     )
-    predicate = details_statement(FAILED, records, SUBJECTS, policy=None, shapes=None).predicate
+    predicate = details_statement(FAILED, records, SUBJECTS, policy=None, kept={}).predicate
     assert predicate["result"] == "FAILED"
     assert predicate["passedTests"] == ["SCHEMA"]
     assert predicate["failedTests"] == ["LABEL_FLIPS:late"]

@@ -106,7 +106,7 @@ def test_raised_tolerance_is_weaker_and_lowered_is_not():
 
 def kept(policy_bytes: bytes | None, signed: bytes = b"policy"):
     value = verdict(policy=sha256_bytes(signed))
-    raw = details_statement(value, (), SUBJECTS, policy=policy_bytes, shapes=None).to_bytes()
+    raw = details_statement(value, (), SUBJECTS, policy=policy_bytes, kept={}).to_bytes()
     return policy_from_test_result(Statement.from_bytes(raw))
 
 

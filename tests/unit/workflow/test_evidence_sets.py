@@ -127,7 +127,7 @@ class World:
             {"source": "src", "inputs": []},
         )
         gate = self.site.signer("gate")
-        found = findings_of(said, (), batch.subjects, policy=policy.raw, shapes=None)
+        found = findings_of(said, (), batch.subjects, policy=policy.raw, kept={})
         details = self._signed(found, gate)
         return (
             ("baseline", self._signed(baseline, self.site.signer("baseline"))),

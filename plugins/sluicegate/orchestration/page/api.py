@@ -201,6 +201,7 @@ def verdict(index: Index, user: GetUserDep, session: SessionDep) -> dict[str, An
         return {
             **shown_verdict(found, kept.records),
             "shapes": drawn_shapes(kept),
+            "rows": kept.rows and kept.rows.to_json(),
             "ledger": shown_head(question.head, question.at),
         }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sluicegate.attest.trust import Role
 from sluicegate.errors import MalformedEnvelope
 from sluicegate.gate.kept_shapes import Shapes, shapes_from_json
+from sluicegate.gate.worst_rows import KeptRows
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 
 if TYPE_CHECKING:
@@ -25,10 +26,12 @@ class Kept:
         records: The findings.
         shapes: How columns are spread, beside each baseline; None in a test result of a version
             that kept none.
+        rows: The worst rows; None where the policy did not ask for them.
     """
 
     records: tuple[SignalRecord, ...]
     shapes: Shapes | None
+    rows: KeptRows | None = None
 
 
 def kept_records(
@@ -79,10 +82,14 @@ def kept_in(statement: Statement, *, locator: str) -> Kept:
     records = _records(statement, locator=locator)
     kept = statement.predicate["sluicegate"]
     try:
-        return Kept(records, shapes_from_json(kept["shapes"]) if "shapes" in kept else None)
+        return Kept(
+            records,
+            shapes_from_json(kept["shapes"]) if "shapes" in kept else None,
+            KeptRows.from_json(kept["rows"]) if "rows" in kept else None,
+        )
     except ValueError as error:
         raise MalformedEnvelope(
-            "the shapes in the test result are malformed", locator=locator, got=str(error)
+            "shapes or rows in the test result are malformed", locator=locator, got=str(error)
         ) from error
 
 

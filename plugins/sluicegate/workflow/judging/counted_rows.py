@@ -34,11 +34,13 @@ class CountedRows:
     Attributes:
         schema: Columns of the rows; None before the first.
         unjudged: Files that no reader knows; complete after the last row.
+        n_rows: Rows that were handed out.
     """
 
     def __init__(self, case: Case) -> None:
         self.schema: pa.Schema | None = None
         self.unjudged: list[Unjudged] = []
+        self.n_rows = 0
         self._rows, self._anchored = case.rows(self.unjudged), case.anchored.baseline
         self._held: list[pa.RecordBatch] = []
         self._known: list[pa.RecordBatch] = []
@@ -102,6 +104,7 @@ class CountedRows:
 
     def _noted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         self.schema = self.schema or batch.schema
+        self.n_rows += batch.num_rows
         if self._counts is not None:
             self._counts.update(batch)
         return batch

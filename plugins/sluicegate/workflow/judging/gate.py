@@ -17,6 +17,7 @@ from sluicegate.gate.kept_shapes import kept_shapes, of_batch_or_pool, shapes_to
 from sluicegate.gate.pool import Of, both
 from sluicegate.gate.promotion import Lane
 from sluicegate.gate.verdict import AS_OF, Verdict, test_result_statement
+from sluicegate.gate.worst_rows import KeptRows
 from sluicegate.signals.decision.record import SEQUENCE, Status
 from sluicegate.workflow.judging.case import open_case
 from sluicegate.workflow.judging.counted_rows import CountedRows
@@ -26,6 +27,7 @@ from sluicegate.workflow.judging.pooling import gather, left_by, pooled_signals
 from sluicegate.workflow.judging.portions import joined
 from sluicegate.workflow.judging.reruns import same_verdict
 from sluicegate.workflow.judging.unjudged import column_records, unjudged_records
+from sluicegate.workflow.judging.worst_rows import worst_rows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -155,9 +157,9 @@ def gate_source(
         verdict = replace(verdict, pool=pool)
     if (again := same_verdict(evidence, verdict, at=at)) is not None:
         return again, batch
-    shapes = _shapes(found, baselines, judged)
+    kept = {"shapes": _shapes(found, baselines, judged), **_rows(case, counted, judged)}
     details = test_result_statement(
-        verdict, judged.records, batch.subjects, policy=policy.raw, shapes=shapes
+        verdict, judged.records, batch.subjects, policy=policy.raw, kept=kept
     )
     envelopes = _sign(verdict, batch, details, signers.gate)
     evidence.require_signed(
@@ -249,6 +251,16 @@ def _shapes(
     schema = baselines[Lane.ANCHORED].baseline.schema
     by_lane = {lane: own.shapes for lane, own in zip(lanes, found, strict=True)}
     return shapes_to_json(kept_shapes(by_lane, judged.reasons, (schema.label, schema.contributor)))
+
+
+def _rows(case: Case, counted: CountedRows | Tally, judged: Judgement) -> dict[str, Any]:
+    """Return what the test result keeps of the worst rows, if the policy asks for them."""
+    rules, codes = case.policy.worst_rows, {reason.code for reason in judged.reasons}
+    if rules is None or not codes:
+        return {}
+    if not isinstance(counted, CountedRows):
+        return {"rows": KeptRows(0, (), "the batch was counted in portions").to_json()}
+    return {"rows": worst_rows(case, rules, codes, counted.n_rows).to_json()}
 
 
 def _suite(found: Sequence[Evaluation]) -> Digest:

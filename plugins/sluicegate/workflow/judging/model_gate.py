@@ -178,7 +178,7 @@ def judge_model(
         reasons=reasons,
     )
     subjects = (subject_of(source, manifest),)
-    details = test_result_statement(verdict, records, subjects, policy=policy.raw, shapes=None)
+    details = test_result_statement(verdict, records, subjects, policy=policy.raw, kept={})
     signed = dsse.sign(details.to_bytes(), signers.gate).to_bytes()
     statement = verdict.to_statement(subjects, sha256_bytes(signed))
     envelopes = [

@@ -2,7 +2,8 @@
 import { Answer, Command, Grid, h, Ledger, Look, number, Page, Part, quoted, RowHead, said, To, useAnswer, when } from "./parts.js";
 import { Shapes, Tied, Windows } from "./plots.js";
 
-const { Box, Code, Stack, Table, Text } = globalThis.ChakraUI;
+const { useState } = globalThis.React;
+const { Box, Button, Code, Stack, Table, Text } = globalThis.ChakraUI;
 
 function Bar({ label, share, palette, mark, text }) {
   return h(
@@ -88,12 +89,29 @@ function Offline({ body }) {
   );
 }
 
-// A gate counts rows and keeps none, so it names none: check reads the batch again and does.
-function RowsOf({ body }) {
+const ROWS = 20;
+
+function WorstRows({ rows }) {
+  const [limit, setLimit] = useState(ROWS);
+  const roles = [...new Set(rows.worst.flatMap((row) => Object.keys(row.values)))];
+  const cells = ({ score, codes, values }) => [...roles.map((role) => values[role] ?? ""), number(score), codes.join(", ")];
   return h(
     Stack,
     { gap: 2 },
-    h(Text, null, "The gate keeps no rows, and evidence holds none. Who may read the batch finds the worst of them with their reasons:"),
+    h(Text, null, `Findings name ${rows.named} rows. ${rows.worst.length} were kept, the worst first, each by its place in the batch, from 0.`),
+    h(Grid, { label: "Worst rows", heads: ["Row", ...roles, "Probability", "Signals"] }, rows.worst.slice(0, limit).map((row) => h(Table.Row, { key: row.row }, h(RowHead, null, row.row), cells(row).map((cell, i) => h(Table.Cell, { key: i, overflowWrap: "anywhere" }, cell))))),
+    rows.worst.length > limit && h(Button, { alignSelf: "start", size: "sm", variant: "outline", onClick: () => setLimit(limit + ROWS) }, "Show more rows"),
+  );
+}
+
+// A gate keeps rows only where its policy asks; check reads the batch again and names them.
+function RowsOf({ body }) {
+  if (body.rows?.worst.length) return h(WorstRows, { rows: body.rows });
+  const why = !body.rows ? "The policy asks the gate to keep no rows (worst_rows)." : body.rows.lack ? `No rows were kept: ${body.rows.lack}.` : "The findings name no single row.";
+  return h(
+    Stack,
+    { gap: 2 },
+    h(Text, null, `${why} Who may read the batch finds the worst of them, with their reasons, with this command:`),
     h(Command, { text: `sluicegate check BATCH --baseline BASELINE --policy POLICY.yaml --source ${quoted(body.source)} --rows rows.parquet --report report.html` }),
   );
 }
