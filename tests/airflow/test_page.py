@@ -10,6 +10,8 @@ import httpx
 import pytest
 from tests.support.guard_faults import FAULTS
 from tests.support.real_airflow import ROLES
+from tests.unit.adapters.reports.test_html_report import accusing, spread
+from tests.unit.adapters.reports.test_html_report import page as report
 from tests.unit.workflow.conftest import AT
 
 from sluicegate.cli.demo.airflow_env import DEMO_PASSWORD
@@ -346,3 +348,19 @@ def test_every_table_has_row_headers_and_can_be_scrolled_by_keyboard(airflow, pa
         rows = table.locator("tbody tr").count()
         assert table.get_by_role("rowheader").count() == rows > 0
         assert table.locator("xpath=..").get_attribute("tabindex") == "0"
+
+
+@in_browser
+@pytest.mark.parametrize("width", [400, 1280])
+def test_report_of_a_check_fits_its_window_whatever_the_names(browser, width):
+    """It needs no Airflow, but the browser that is here; scripts stay off."""
+    long = "a" * 300
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme="dark")
+    page = context.new_page()
+    page.set_content(report(accusing(long), name=long, shapes={long: spread(long)}))
+    for part in page.locator("summary").all():
+        part.click()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    background = "getComputedStyle(document.body).backgroundColor"
+    assert page.evaluate(background) == "rgb(15, 20, 25)", "dark, as the person's system is"
+    context.close()

@@ -44,7 +44,7 @@ figcaption{color:var(--dim);font-size:.85rem;margin-bottom:.2rem}
 .bar{display:block;width:100%;min-width:4rem;height:1rem}
 .base{fill:var(--base);background:var(--base)}.now{fill:var(--now);background:var(--now)}
 .least{fill:var(--now);opacity:.6}
-.key{display:inline-block;overflow-wrap:break-word}
+.key{display:inline-block}
 .key i{display:inline-block;width:.7rem;height:.7rem;margin:0 .25rem;print-color-adjust:exact}
 """
 
