@@ -6,14 +6,18 @@ size. All of them are escaped, and a bar has nothing to load.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.reports.words import (
     AT_LEAST,
     BY_SUBJECT,
+    CELLS,
     IN_WINDOW,
+    LABELS_BY,
     TIED,
     TOLERATED,
+    counted,
     number,
 )
 from sluicegate.signals.decision.correction import percent
@@ -22,13 +26,17 @@ from sluicegate.untrusted import html_text, visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sluicegate.signals.columns.shapes import Shape
     from sluicegate.signals.decision.record import SignalRecord
+    from sluicegate.signals.decision.shape import Shape
 
 _SUBJECTS: Final = 10
 """Most subjects of one plot."""
 _TIED: Final = {"rows", "rows_of_class", "rows_before"}
 _WINDOW: Final = {"rows", "explained"}
+_CLASSES: Final = 8
+"""Classes that have a colour of their own."""
+_CLASS: Final = 24
+"""Longest name of a class where it is told with its share, in characters."""
 _NAME: Final = 60
 """Longest name beside a bar, in characters."""
 
@@ -44,6 +52,11 @@ figcaption{color:var(--dim);font-size:.85rem;margin-bottom:.2rem}
 .bar{display:block;width:100%;min-width:4rem;height:1rem}
 .base{fill:var(--base);background:var(--base)}.now{fill:var(--now);background:var(--now)}
 .least{fill:var(--now);opacity:.6}
+.class0{fill:#3b7dd8;background:#3b7dd8}.class1{fill:#e07b39;background:#e07b39}
+.class2{fill:#2a9d8f;background:#2a9d8f}.class3{fill:#8e6bbf;background:#8e6bbf}
+.class4{fill:#d1618f;background:#d1618f}.class5{fill:#b8960c;background:#b8960c}
+.class6{fill:#4ba3c7;background:#4ba3c7}.class7{fill:#c0392b;background:#c0392b}
+.class8{fill:var(--base);background:var(--base)}figure p,td .dim{font-size:.8rem}
 .key{display:inline-block}
 .key i{display:inline-block;width:.7rem;height:.7rem;margin:0 .25rem;print-color-adjust:exact}
 """
@@ -56,8 +69,8 @@ def plots(record: SignalRecord, shape: Shape | None) -> str:
         record: What the signal found.
         shape: Shares of the column's cells in baseline and batch; None draws none.
     """
-    drawn = (_size(record), _spread(record.column, shape), _subjects(record), _tied(record))
-    figures = "".join((*drawn, _windows(record)))
+    spread = "" if shape is None else _spread(shape) + _parts(shape)
+    figures = "".join((_size(record), spread, _subjects(record), _tied(record), _windows(record)))
     return f'<div class="plots">{figures}</div>' if figures else ""
 
 
@@ -77,13 +90,56 @@ def _size(record: SignalRecord) -> str:
     return _figure(html_text(caption), ("What", "Size", "Number"), rows)
 
 
-def _spread(column: str, shape: Shape | None) -> str:
+def _spread(shape: Shape) -> str:
     """Draw the shares of baseline and batch, cell by cell."""
-    if shape is None:
-        return ""
     cells = zip(shape.cells, shape.baseline, shape.batch, strict=True)
     shown = [cell for cell in cells if cell[1] or cell[2]]
-    return _beside(f"{visible(column, _NAME)}: share of rows in", shown, "baseline")
+    rows = " ".join(filter(None, (counted(sum(shape.rows_before), "row"), shape.note)))
+    title = f"{visible(shape.column, _NAME)}: share of rows in"
+    return _beside(title, shown, f"baseline, {rows}", CELLS.get(shape.kind, ""))
+
+
+def _parts(shape: Shape) -> str:
+    """Draw the labels of each contributor, the baseline's above the batch's."""
+    if not shape.parts:
+        return ""
+    used = [i for i, rows in enumerate(shape.rows_before) if rows or shape.rows_now[i]]
+    own, others = used[:_CLASSES], used[_CLASSES:]
+    names = [*(shape.cells[i][:_CLASS] for i in own), *(["all others"] if others else [])]
+
+    def shares(rows: Sequence[int]) -> list[float]:
+        kept = [*(rows[i] for i in own), *([sum(rows[i] for i in others)] if others else [])]
+        return [n / max(sum(rows), 1) for n in kept]
+
+    rows = []
+    for part in shape.parts:
+        before, now = shares(part.rows_before), shares(part.rows_now)
+        told = f"{_listed(names, before)}, now {_listed(names, now)}"
+        bars = f'<svg class="bar" aria-hidden="true">{_stacked(before, 5)}{_stacked(now, 55)}</svg>'
+        rows.append(
+            f'<tr><th scope="row">{html_text(part.subject, _NAME)}</th>'
+            f'<td>{bars}<span class="dim">{html_text(told)}</span></td></tr>'
+        )
+    key = "".join(
+        f'<span class="key"><i class="class{i}"></i>{html_text(name, _NAME)}</span> '
+        for i, name in enumerate(names)
+    )
+    heads = ("Contributor", "Shares of its rows")
+    return _figure(f"{LABELS_BY} {key}", heads, rows)
+
+
+def _stacked(shares: Sequence[float], y: int) -> str:
+    starts = accumulate(shares, initial=0.0)
+    return "".join(
+        f'<rect class="class{i}" x="{_at(start, 1.0)}" y="{y}%" width="{_at(share, 1.0)}" '
+        'height="40%"/>'
+        for i, (start, share) in enumerate(zip(starts, shares, strict=False))
+    )
+
+
+def _listed(names: Sequence[str], shares: Sequence[float]) -> str:
+    told = (f"{n} {percent(share)}" for n, share in zip(names, shares, strict=True) if share)
+    return ", ".join(told) or "none"
 
 
 def _subjects(record: SignalRecord) -> str:
@@ -132,7 +188,9 @@ def _dicts(listed: object) -> list[dict[str, Any]]:
     return [item for item in items if isinstance(item, dict)]
 
 
-def _beside(what: str, cells: Sequence[tuple[str, float, float]], before: str) -> str:
+def _beside(
+    what: str, cells: Sequence[tuple[str, float, float]], before: str, note: str = ""
+) -> str:
     """Draw two bars for each cell: what was expected, and the batch."""
     if not cells:
         return ""
@@ -147,11 +205,11 @@ def _beside(what: str, cells: Sequence[tuple[str, float, float]], before: str) -
         for name, share, now in cells
     ]
     key = "".join(
-        f'<span class="key"><i class="{kind}"></i>{side}</span> '
+        f'<span class="key"><i class="{kind}"></i>{html_text(side)}</span> '
         for kind, side in (("base", before), ("now", "batch"))
     )
     heads = ("Cell", "Share of rows", "Baseline", "Batch")
-    return _figure(f"{html_text(what)} {key}", heads, rows)
+    return _figure(f"{html_text(what)} {key}", heads, rows, note)
 
 
 def _at(value: float, most: float) -> str:
@@ -171,9 +229,10 @@ def _row(name: str, bars: str, *numbers: str) -> str:
     )
 
 
-def _figure(caption: str, heads: Sequence[str], rows: Sequence[str]) -> str:
+def _figure(caption: str, heads: Sequence[str], rows: Sequence[str], note: str = "") -> str:
     head = "".join(f'<th scope="col">{html_text(name)}</th>' for name in heads)
     return (
         f'<figure><figcaption>{caption}</figcaption><table class="plot">'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></figure>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        + (f'<p class="dim">{html_text(note)}</p></figure>' if note else "</figure>")
     )

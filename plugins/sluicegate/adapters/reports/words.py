@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from sluicegate.signals.decision.record import Status
+from sluicegate.signals.decision.shape import Drawn
 from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ TOLERATED: Final = "tolerated"
 BY_SUBJECT: Final = "Share of the batch, by subject"
 TIED: Final = "Share of rows that hold what the finding is about"
 IN_WINDOW: Final = "Share of the batch's rows in a window of time, UTC"
+LABELS_BY: Final = "Labels by contributor: baseline above, batch below"
+CELLS: Final[Mapping[str, str]] = {
+    Drawn.NUMBERS: "Each cell holds about as many rows of the baseline; bounds lie between two of "
+    "its values.",
+    Drawn.LENGTHS: "Length of the texts in characters; each cell holds about as many of the "
+    "baseline.",
+    Drawn.TIME: "When rows came, UTC.",
+}
+"""What the cells of a plot are."""
 NO_SIGNAL: Final = "No signal fired."
 PARTS: Final = ("Baseline and batch", "Rows to look at", "Findings", "What passed", "Evidence")
 """Titles of what is shown of a verdict, in their order."""

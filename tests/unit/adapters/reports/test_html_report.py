@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import re
 from html.parser import HTMLParser
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +12,10 @@ import pytest
 
 from sluicegate.adapters.reports.html_report import html_report
 from sluicegate.adapters.reports.told import told
-from sluicegate.adapters.reports.words import IN_WINDOW, PARTS, TIED
+from sluicegate.adapters.reports.words import IN_WINDOW, LABELS_BY, PARTS, TIED
 from sluicegate.gate.judgement import Compared, judge
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
+from sluicegate.signals.decision.shape import MAX_CELLS, MAX_PARTS, Drawn, Part, Shape
 from sluicegate.signals.evaluate import CheckResult
 
 HOSTILE = "</pre><script>alert(1)</script><img src=x onerror=\"a()\">' style='x:url(//y)&lt;\x1b[2J"
@@ -56,9 +56,12 @@ def page(records, *, name="x", ids=None, shapes=None, n_rows=100, **other):
     return html_report(found, verdict=judged.result, reasons=judged.reasons, **{**given, **other})
 
 
-def spread(*names, baseline=(0.9, 0.1), batch=(0.6, 0.4)):
-    """Return what the page asks of a shape."""
-    return SimpleNamespace(cells=(*names, "missing"), baseline=baseline, batch=batch)
+def spread(*names, before=(90, 10), now=(60, 40), parts=()):
+    return Shape("x", Drawn.NUMBERS, (*names, "missing"), before, now, parts, f"note {names[0]}")
+
+
+def by_contributor(name):
+    return spread(name, parts=(Part(f"contributor {name}", (50, 0), (0, 30)),))
 
 
 def accusing(name):
@@ -98,8 +101,8 @@ class Tags(HTMLParser):
 
 def test_text_from_data_never_becomes_an_element():
     """The same findings under harmless names make the same elements with the same attributes."""
-    found = Tags(page(accusing(HOSTILE), name=HOSTILE, shapes={HOSTILE: spread(HOSTILE)}))
-    harmless = Tags(page(accusing("calm"), name="calm", shapes={"calm": spread("calm")}))
+    found = Tags(page(accusing(HOSTILE), name=HOSTILE, shapes={HOSTILE: by_contributor(HOSTILE)}))
+    harmless = Tags(page(accusing("calm"), name="calm", shapes={"calm": by_contributor("calm")}))
     assert found.tags == harmless.tags
     shown = "".join(text for text, _ in found.texts)
     assert shown.count("<script>alert(1)</script>") > 20, "each text that data bring is shown"
@@ -133,9 +136,7 @@ def test_headings_are_in_order_and_tables_have_heads():
 
 def test_plot_is_text_too():
     """Who hears the page gets each number that a bar shows."""
-    found = Tags(
-        page(accusing("x"), shapes={"x": spread("low", baseline=(0.25, 0.75), batch=(0.75, 0.25))})
-    )
+    found = Tags(page(accusing("x"), shapes={"x": spread("low", before=(25, 75), now=(75, 25))}))
     assert all(("aria-hidden", "true") in a for tag, *a in found.tags if tag == "svg")
     texts = [text for text, _ in found.texts]
     at = texts.index("low")
@@ -151,6 +152,13 @@ def test_words_and_windows_of_a_finding_are_drawn_without_their_text():
     assert "number 1: 75.0 % of its rows have one label" in text
     assert html.escape(IN_WINDOW) in text
     assert "secret" not in text
+
+
+def test_labels_of_a_contributor_are_drawn_and_told():
+    text = page([record("LABEL_FLIPS", "x")], shapes={"x": by_contributor("spam")})
+    assert LABELS_BY in text
+    assert "spam 100.0 %, now missing 100.0 %" in text
+    assert 'class="class0"' in text
 
 
 def test_column_of_several_findings_is_drawn_once():
@@ -188,8 +196,9 @@ def test_page_of_two_thousand_columns_is_below_a_megabyte(status):
         for code in ("DRIFT_NUMERIC", "COMPLETENESS", "OUTLIERS")
         for column in columns
     ]
-    shares = (1 / 32,) * 32
-    shape = spread(*(WORST,) * 31, baseline=shares, batch=shares)
+    rows = (1,) * MAX_CELLS
+    parts = (Part(WORST, rows, rows),) * MAX_PARTS
+    shape = spread(*(WORST,) * (MAX_CELLS - 1), before=rows, now=rows, parts=parts)
     text = page(records, name=WORST, shapes=dict.fromkeys(columns, shape), notes=[WORST] * 2000)
     assert len(text.encode()) < 1_000_000
     assert re.search("And 5,[78]50 more, which <code>check --json OUT.json</code> writes", text)

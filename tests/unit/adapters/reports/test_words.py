@@ -11,8 +11,14 @@ import sluicegate.orchestration.page as airflow_page
 from sluicegate.adapters.reports.words import (
     AT_LEAST,
     BY_SUBJECT,
+    CELLS,
+    IN_WINDOW,
+    LABELS_BY,
+    NO_SIGNAL,
+    PARTS,
     PASSED_HEADS,
     SIGNS,
+    TIED,
     TOLERATED,
     chance,
     in_two,
@@ -32,10 +38,23 @@ def test_page_in_airflow_has_the_same_signs():
     assert looks == dict(SIGNS)
 
 
-@pytest.mark.parametrize("word", [AT_LEAST, BY_SUBJECT, TOLERATED, str(list(PASSED_HEADS))])
+WORDS = [
+    AT_LEAST,
+    BY_SUBJECT,
+    IN_WINDOW,
+    LABELS_BY,
+    NO_SIGNAL,
+    TIED,
+    TOLERATED,
+    *CELLS.values(),
+    *PARTS,
+]
+
+
+@pytest.mark.parametrize("word", [*WORDS, str(list(PASSED_HEADS)).replace("'", '"')])
 def test_page_in_airflow_has_the_same_words(word):
-    text = (PROGRAM / "verdict.js").read_text(encoding="utf-8")
-    assert word.replace("'", '"') in text
+    texts = (path.read_text(encoding="utf-8") for path in PROGRAM.glob("*.js"))
+    assert any(word in text for text in texts)
 
 
 def test_message_does_not_repeat_what_stands_beside_it():
