@@ -20,7 +20,9 @@ from tests.support.guard_faults import FAULTS, UNJUDGED, build_faulty_site
 from tests.support.mail_server import mail_server, smtp_connection
 from tests.support.real_airflow import RealAirflow
 from tests.support.waiver_site import (
+    ACTED,
     BLOCKED,
+    build_acted_sources,
     build_blocked_sources,
     build_kept_sources,
     build_rolled_source,
@@ -170,9 +172,10 @@ def real_airflow(built_site, tmp_path_factory):  # noqa: F811 - the fixture impo
     build_blocked_sources(site)
     build_rolled_source(site)
     build_kept_sources(site)
+    build_acted_sources(site)
     add_flights(site.home, root, flipped=(5, 6, 9))
     (root / "dags").mkdir()
-    for name in ("start_paths.py", "waivers.py", "custody.py"):
+    for name in ("start_paths.py", "waivers.py", "custody.py", "responses.py"):
         shutil.copy(Path(__file__).parent / "dags" / name, root / "dags")
     shutil.copy(REPO / "dags" / "flights_backfill.py", root / "dags")
     (root / "ran.txt").touch()
@@ -181,6 +184,7 @@ def real_airflow(built_site, tmp_path_factory):  # noqa: F811 - the fixture impo
         "MATRIX_SOURCES": ",".join(("good", *FAULTS)),
         "UNJUDGED_SOURCES": ",".join(UNJUDGED),
         "WAIVER_SOURCES": ",".join(BLOCKED),
+        "ACTED_SOURCES": ",".join(ACTED),
         "RAN": str(root / "ran.txt"),
         "FLIGHTS_DATA": str(root / "data"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

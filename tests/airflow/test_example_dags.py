@@ -90,7 +90,7 @@ def test_example_explains_itself_and_shows_that_in_the_web_page(path):
     tree = ast.parse(path.read_text())
     assert ast.get_docstring(tree)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    dags = [call for call in calls if getattr(call.func, "id", "") == "DAG"]
+    dags = [call for call in calls if getattr(call.func, "id", "") in {"DAG", "response"}]
     assert dags
     assert all("doc_md" in {keyword.arg for keyword in call.keywords} for call in dags)
 
@@ -106,8 +106,8 @@ SCENES = [
     ("flights_partitions", {"conf": "parts"}),
     ("flights_mapped", {"conf": "mapped"}),
     ("flights_features", {"conf": "out"}),
-    ("flights_custody", {"conf": "quarantine"}),
-    ("flights_custody", {"conf": "release"}),
+    ("flights_response", {"conf": "quarantine"}),
+    ("flights_response", {"conf": "release"}),
     ("flights_model_gate", {"conf": "model"}),
     ("flights_waived_gate", {"conf": "path"}),
     ("flights_nightly", {}),
@@ -218,7 +218,6 @@ def test_every_example_was_played_or_is_by_another_test(played):
 
 DONE = {
     "flights_features": {"build": ["success"]},
-    "flights_custody": {"change": ["success"]},
     "flights_model_gate": {"check": ["success"], "promote": ["success"]},
     "flights_promotion": {"promote": ["success"]},
     "flights_rollback": {"rollback": ["success"]},
@@ -237,6 +236,17 @@ def test_each_capability_does_what_its_example_says(played):
     for (dag, _), scene in zip(SCENES, played[1]["scenes"], strict=True):
         if dag in DONE:
             assert scene["states"] == DONE[dag], (dag, scene["log"][-3000:])
+
+
+def test_people_set_a_batch_aside_and_let_it_back(played):
+    found = played[1]["scenes"]
+    scenes = [one for (dag, _), one in zip(SCENES, found, strict=True) if dag == "flights_response"]
+    names = {"quarantine", "release", "rollback", "waiver.request", "waiver.confirm"}
+    for scene, done in zip(scenes, ("quarantine", "release"), strict=True):
+        skipped = {name: ["skipped"] for name in names - {done}}
+        expected = {"choose": ["success"], done: ["success"], **skipped}
+        assert scene["states"] == expected, scene["log"][-3000:]
+    assert [uri for uri, _ in scenes[1]["events"]] == ["sluicegate://flights/"]
 
 
 def test_partitions_have_verdicts_of_their_own_and_the_month_a_joint_one(played):

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import shutil
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from tests.support.guard_faults import FAULTS
-from tests.support.real_airflow import ROLES
+from tests.support.real_airflow import ROLES, wait_refused
 from tests.unit.adapters.reports.test_html_report import accusing, spread
 from tests.unit.adapters.reports.test_html_report import page as report
 from tests.unit.workflow.conftest import AT
 
+from sluicegate.adapters.policy_file import read_policy
 from sluicegate.cli.demo.airflow_env import DEMO_PASSWORD
+from sluicegate.cli.demo.airflow_rest import wait_until
 from sluicegate.workflow.admission.admit import admit_training
+from sluicegate.workflow.evidence.opening import open_evidence
+from sluicegate.workflow.overview.source_state import state_of
 
 pytestmark = pytest.mark.airflow
 
@@ -175,13 +181,19 @@ def browser():
 @pytest.fixture
 def page(airflow, browser):
     """A page of somebody who may only look, and whatever went wrong in it."""
+    with page_of(airflow, browser, "vera") as page:
+        yield page
+
+
+@contextlib.contextmanager
+def page_of(airflow, browser, person):
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     page = context.new_page()
     page.set_default_timeout(60_000)
     wrong = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(airflow.url)
-    page.fill("input[name=username]", "vera")
+    page.fill("input[name=username]", person)
     page.fill("input[name=password]", DEMO_PASSWORD)
     page.keyboard.press("Enter")
     page.get_by_role("link", name="Sluicegate").first.wait_for()
@@ -364,3 +376,116 @@ def test_report_of_a_check_fits_its_window_whatever_the_names(browser, width):
     background = "getComputedStyle(document.body).backgroundColor"
     assert page.evaluate(background) == "rgb(15, 20, 25)", "dark, as the person's system is"
     context.close()
+
+
+# Acting
+
+
+def acts(answer, source, name):
+    return answer(f"api/acts?name={source}", name)
+
+
+def test_only_who_may_change_the_asset_and_start_its_dag_is_shown_what_can_be_done(answer):
+    for name in ("vera", "ursula"):
+        body = acts(answer, "pardoned", name)
+        assert (body["dag"], body["acts"], body["runs"]) == (None, [], [])
+        assert "right to change" in body["why_not"]
+    body = acts(answer, "pardoned", "alice")
+    assert body["dag"] == "sluicegate_response_pardoned"
+    assert [one["action"] for one in body["acts"]] == ["quarantine", "waive"]
+    assert acts(answer, "good", "alice")["why_not"].startswith("No DAG acts on this source")
+    assert [one["action"] for one in acts(answer, "parted", "bob")["acts"]] == [
+        "quarantine",
+        "rollback",
+    ]
+
+
+def test_airflow_itself_refuses_who_may_not_start_the_dag(airflow):
+    start = {"dag_run_id": "by_vera", "logical_date": None, "conf": {"action": "rollback"}}
+    place = "/dags/sluicegate_response_parted/dagRuns"
+    vera = airflow.as_person("vera")
+    wait_refused(lambda: vera.call("POST", place, start), 403, "a run by vera")
+
+
+def open_source(airflow, page, name):
+    page.goto(f"{airflow.url}/plugin/sluicegate/source?name={name}")
+    page.get_by_role("heading", name="Act", exact=True).wait_for()
+
+
+def do(page, label, reason=""):
+    """Choose an action, read what it does, and confirm it."""
+    page.get_by_role("button", name=label, exact=True).click()
+    form = page.get_by_role("form", name=label)
+    form.wait_for()
+    if reason:
+        form.get_by_label("Reason").fill(reason)
+    form.get_by_role("button", name=label, exact=True).click()
+    form.wait_for(state="detached")
+
+
+def approve(page, subject, **entries):
+    question = page.get_by_role("group", name=subject)
+    question.wait_for(timeout=240_000)
+    for name, value in entries.items():
+        question.get_by_label(name).fill(value)
+    question.get_by_role("button", name="Approve").click()
+    question.wait_for(state="detached", timeout=240_000)
+
+
+@in_browser
+def test_two_people_waive_a_block_in_the_browser_and_training_starts(real_airflow, browser):
+    airflow, site, _ = real_airflow
+    with page_of(airflow, browser, "alice") as page:
+        open_source(airflow, page, "pardoned")
+        do(page, "Ask for a waiver")
+        approve(page, "is blocked: waive", reason="<b>checked</b> with the supplier")
+        # Who asked may not confirm.
+        confirm = page.get_by_role("group", name="Confirm the waiver")
+        confirm.wait_for(timeout=240_000)
+        assert confirm.get_by_role("button", name="Approve").count() == 0
+    with page_of(airflow, browser, "bob") as page:
+        open_source(airflow, page, "pardoned")
+        page.get_by_text("<b>checked</b> with the supplier").wait_for(timeout=240_000)
+        approve(page, "Confirm the waiver")
+        page.get_by_text("let through").first.wait_for(timeout=240_000)
+    admission = admit_training(site.home, ["pardoned"], at=datetime.now(UTC))["pardoned"]
+    assert admission.issued.verdict.result.value == "FAILED"
+    run_id = airflow.wait_new_run("train_on_pardoned", (), 120)
+    assert airflow.wait_run("train_on_pardoned", run_id, 240) == "success"
+
+
+@in_browser
+def test_a_source_is_rolled_back_set_aside_and_let_back_in_the_browser(real_airflow, browser):
+    airflow, site, _ = real_airflow
+    with page_of(airflow, browser, "admin") as page:
+        open_source(airflow, page, "parted")
+        for label, reason, state in (
+            ("Roll back", "", "trusted"),
+            ("Quarantine", "a story", "quarantined"),
+            ("Release", "checked", "trusted"),
+        ):
+            do(page, label, reason)
+            page.get_by_text(f"{state}", exact=False).first.wait_for(timeout=240_000)
+            wait_until(
+                lambda state=state: state in shown_state(site) or None,
+                timeout_s=120,
+                what=f"{label} in the ledger",
+            )
+    kinds = [leaf.entry.kind for leaf in site.evidence().ledger.find(source="parted")]
+    assert (kinds.count("quarantine"), kinds.count("release")) == (1, 1)
+
+
+def shown_state(site):
+    """Return how the guard's own function finds the source that is acted on."""
+    at = datetime.now(UTC)
+    found = state_of(
+        open_evidence(site.home, at=at), read_policy(site.home.policy), "parted", at=at
+    )
+    return found.state.value
+
+
+@in_browser
+def test_whoever_may_not_act_sees_why_and_no_button(airflow, page):
+    open_source(airflow, page, "parted")
+    page.get_by_text("Acting needs the right to change").wait_for()
+    assert page.get_by_role("button", name="Roll back").count() == 0

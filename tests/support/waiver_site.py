@@ -12,6 +12,8 @@ from sluicegate.attest.trust import Role, trust_policy
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 
 BLOCKED = ("granted", "marked", "early", "stale", "refused", "silent")
+ACTED = ("pardoned", "parted")
+"""What the page acts on: a blocked batch, and one that passed with a blocked one after it."""
 
 
 def name_approvers(site, *names):
@@ -46,6 +48,14 @@ def build_blocked_sources(site):
 def build_rolled_source(site):
     """A batch that passed, and after it one that nobody may train on."""
     source = FaultySource(site, "rolled", seed=800)
+    source.make()
+    source.newer_poisoned_batch()
+
+
+def build_acted_sources(site):
+    """What the page acts on."""
+    FaultySource(site, ACTED[0], seed=900).blocked()
+    source = FaultySource(site, ACTED[1], seed=910)
     source.make()
     source.newer_poisoned_batch()
 

@@ -20,7 +20,8 @@ COVERED_BY = {
     "airflow/test_guard_spelling.py": "orchestration.protecting.references",
     "airflow/test_instance.py": "cli.demo.airflow_env cli.demo.processes",
     "airflow/test_layouts.py": "orchestration.plugin",
-    "airflow/test_page.py": "orchestration.page.access",
+    "airflow/test_page.py": """orchestration.page.access orchestration.page.acts
+        orchestration.responding.operators orchestration.responding.response""",
     "airflow/test_sealed_chain.py": "orchestration.operators_sealed",
     "airflow/test_stores.py": "adapters.sources.connection",
     "attacks/labels/test_broken_features.py": "signals.model.evidence signals.labels.questions",

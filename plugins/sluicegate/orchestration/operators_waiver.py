@@ -18,7 +18,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import ConfigError, VerificationError
-from sluicegate.orchestration.answers import (
+from sluicegate.orchestration.assets import announce, verified_asset
+from sluicegate.orchestration.operators import _SluicegateOperator
+from sluicegate.orchestration.responding.answers import (
     ABOUT,
     APPROVE,
     REJECT,
@@ -27,8 +29,6 @@ from sluicegate.orchestration.answers import (
     people_of,
     same_person,
 )
-from sluicegate.orchestration.assets import announce, verified_asset
-from sluicegate.orchestration.operators import _SluicegateOperator
 from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:

@@ -97,7 +97,7 @@ def airflow_settings(home: Path, dags: Path, plugins: Path, passwords: Path) -> 
         "LOGGING__TRIGGER_LOG_SERVER_PORT": trigger_logs,
         # The defaults of half a minute suit production; here a person waits for each of these.
         "DAG_PROCESSOR__REFRESH_INTERVAL": 3,
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 3,
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 30,
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.5,
         # Tasks that a killed scheduler left "running" are found after one minute, not five.
         "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 10,

@@ -22,6 +22,7 @@ from sluicegate.foreign import coded
 from sluicegate.gate.verdict import MODEL
 from sluicegate.orchestration.guard import settings
 from sluicegate.orchestration.page.access import readable
+from sluicegate.orchestration.page.acts import shown_acts
 from sluicegate.orchestration.page.drawn import contributors_over_time, drawn_shapes
 from sluicegate.orchestration.page.shown import (
     shown_around,
@@ -74,6 +75,7 @@ def build(programs: str) -> FastAPI:
     app.get(f"{programs}/{{name}}")(program)
     app.get("/api/sources")(sources)
     app.get("/api/source")(source)
+    app.get("/api/acts")(acts)
     app.get("/api/verdict")(verdict)
     return app
 
@@ -176,6 +178,27 @@ def source(name: Name, user: GetUserDep, session: SessionDep) -> dict[str, Any]:
             "findings": shown_findings([one.records for one in kept]),
             "contributors": contributors_over_time(kept),
             **_around(question, name, past, user, session),
+            "ledger": shown_head(question.head, question.at),
+        }
+
+
+def acts(name: Name, user: GetUserDep, session: SessionDep) -> dict[str, Any]:
+    """Return what the person may do about one source, and the questions that its tasks ask.
+
+    Args:
+        name: Of the source.
+        user: Who asks.
+        session: Airflow's database.
+
+    Raises:
+        HTTPException: 403 if the user may not read it, 404 if it is not there.
+    """
+    with _OVERVIEW.question() as question:
+        if name not in question.sources():
+            raise HTTPException(404, "no such source")
+        waiting = _require_readable(name, user, session)
+        return {
+            **shown_acts(question, name, waiting, user, session),
             "ledger": shown_head(question.head, question.at),
         }
 

@@ -1,5 +1,6 @@
 // One source: how it stands, what was said of its batches, and by which signals.
 import { Answer, Command, Dags, Grid, h, Ledger, Look, look, number, Page, Part, quoted, RowHead, said, short, To, useAnswer, when } from "./parts.js";
+import { Acting } from "./acting.js";
 import { Contributors } from "./plots.js";
 
 const { Box, HStack, Stack, Table, Text } = globalThis.ChakraUI;
@@ -111,6 +112,7 @@ export function Source({ name }) {
         Stack,
         { gap: 6 },
         h(Now, { body }),
+        h(Acting, { name, changed: answer.again }),
         h(Part, { title: "Verdicts" }, body.past.length ? h(Timeline, { past: body.past }) : h(Stack, null, h(Text, null, "No batch has been judged. Judge the newest one:"), h(Command, { text: `sluicegate gate ${quoted(name)}` }))),
         body.past.length > 0 && h(Part, { title: "Signals by verdict" }, h(Text, { fontSize: "sm", color: "fg.muted" }, "Columns are ledger entries, the newest on the right. ✓ passed. 2× means that the effect is at least twice what is tolerated."), h(Heat, { findings: body.findings, past: body.past })),
         body.contributors && h(Part, { title: "Contributors by verdict" }, h(Contributors, { contributors: body.contributors, past: body.past })),

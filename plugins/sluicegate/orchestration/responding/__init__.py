@@ -1,0 +1,1 @@
+"""What people do about a blocked batch, as tasks that the page starts."""
