@@ -267,11 +267,17 @@ def test_what_is_drawn_is_never_read_as_html(airflow, page, answer):
         shape["parts"] = [{"subject": hostile, "baseline": [1] * 4, "batch": [2] * 4}]
         body["shapes"] = {"anchored": [shape], "rolling": [{**shape, "kind": "time"}]}
         body["reasons"] = [{**body["reasons"][0], "column": hostile}]
+        row = {"score": 0.5, "codes": [hostile], "values": {"id": hostile}}
+        body["rows"] = {"named": 30, "worst": [{**row, "row": i} for i in range(30)], "lack": ""}
         route.fulfill(json=body)
 
     page.route("**/sluicegate/api/verdict*", answered)
     page.goto(f"{airflow.url}/plugin/sluicegate/verdict?index={index}")
     page.get_by_role("img", name=hostile).first.wait_for()
+    rows = page.get_by_role("region", name="Worst rows").locator("tbody tr")
+    assert rows.count() == 20
+    page.get_by_role("button", name="Show more rows").click()
+    assert rows.count() == 30
     assert page.locator("img[src=x]").count() == 0
     assert page.title() != "run"
 

@@ -15,6 +15,7 @@ from sluicegate.adapters.gx.yardstick import judging
 from sluicegate.errors import ConfigError, InsufficientData
 from sluicegate.signals import evaluate as core
 from sluicegate.signals.decision.record import Status
+from sluicegate.signals.scan import scan_beside
 
 pytestmark = pytest.mark.slow  # Great Expectations takes seconds to import
 
@@ -41,6 +42,10 @@ def test_suite_records_equal_those_of_the_core(batch, suite, baseline, request):
     outcome = run(table, suite, baseline)
     assert outcome.records == direct(table, baseline)
     assert outcome.evaluated == expectation_types(suite)
+    (scan,) = scan_beside([baseline], table.to_batches())
+    (found,) = core.results_of([scan], tolerances={})
+    assert outcome.shapes == found.shapes
+    assert outcome.shapes
 
 
 def test_policy_tolerances_and_budget_reach_the_core(flipped, suite, baseline):

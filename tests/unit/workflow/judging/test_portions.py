@@ -30,6 +30,7 @@ from sluicegate.errors import (
     UnreadableData,
     UntrustedKey,
 )
+from sluicegate.workflow.evidence.kept_findings import kept_evidence
 from sluicegate.workflow.judging import portions
 from sluicegate.workflow.judging.case import open_case
 from sluicegate.workflow.judging.gate import GateSigners, gate_source
@@ -111,6 +112,16 @@ def one_piece(site) -> list[bytes]:
     shutil.rmtree(site.root)
     shutil.copytree(kept, site.root)
     return found
+
+
+def test_a_gate_of_portions_keeps_no_rows_and_says_so(site):
+    with site.home.policy.open("a", encoding="utf-8") as file:
+        file.write("\nworst_rows: {most: 5}\n")
+    deliver(site, flipped(rows(2), "c1"), 3)
+    issued, _ = gate(site, counted(site, 2))
+    kept = kept_evidence(site.evidence(), str(issued.test_result), at=AT)
+    assert kept.rows.worst == ()
+    assert "portions" in kept.rows.lack
 
 
 @pytest.mark.parametrize(("n_portions", "kind"), [(1, "parquet"), (7, "parquet"), (3, "csv")])

@@ -120,8 +120,8 @@ function AsTable({ label, heads, rows }) {
 
 const RANKS = "Values have numbers here, value 1 is the most frequent of the baseline; `sluicegate check --report` has their names.";
 const NOTES = {
-  numbers: "Each cell holds about as many rows of the baseline; bounds lie between two of its values.",
-  lengths: "Length of the texts in characters; each cell holds about as many of the baseline.",
+  numbers: "Cells hold about as many rows of the baseline each, or one value each where it has few.",
+  lengths: "Length of the texts in characters. Cells hold about as many texts of the baseline each, or one length each.",
   time: "When rows came, UTC.",
 };
 // How many cells at the end have no place in the order.
@@ -170,7 +170,7 @@ export function Shapes({ shapes, accused }) {
     Stack,
     { gap: 3 },
     each(drawn.slice(0, PLOTS)),
-    drawn.length > PLOTS && h(Folded, { title: `${drawn.length - PLOTS} more columns that findings name` }, each(drawn.slice(PLOTS))),
+    drawn.length > PLOTS && h(Folded, { title: drawn.length === PLOTS + 1 ? "1 more column that findings name" : `${drawn.length - PLOTS} more columns that findings name` }, each(drawn.slice(PLOTS))),
     others.length > 0 && h(Folded, { title: drawn.length ? "Label and contributors, which no finding names" : "Label and contributors" }, each(others)),
     all.length === 0 && h(Text, null, "Nothing to draw: the source has neither label nor contributor, and no finding names a column."),
   );
