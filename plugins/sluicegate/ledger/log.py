@@ -28,9 +28,14 @@ from sluicegate.ledger.group import MAX_TICKET_BYTES, NONCE_BYTES, GroupDesk
 from sluicegate.ledger.growth import Item, Receipt, append_items, require_appendable
 from sluicegate.ledger.lookup import View, joined, unverified_record
 from sluicegate.ledger.merkle import leaf_hash
-from sluicegate.ledger.pinned import PinnedSnapshot, PinnedStore
 from sluicegate.ledger.proof import TlogProof
-from sluicegate.ledger.store import GroupStore, LedgerRecord, Query
+from sluicegate.ledger.store import (
+    GroupStore,
+    LedgerRecord,
+    PinnedSnapshot,
+    PinnedStore,
+    Query,
+)
 from sluicegate.ledger.tiles import cut
 
 if TYPE_CHECKING:
