@@ -250,7 +250,7 @@ class Ledger:
             LedgerCorrupt: Envelope or tree contradict the leaf.
             VerificationError: The checkpoint or the proof does not hold.
 
-        Cost: one signature and O(log n) hashes; about 2 ms of CPU.
+        Cost: one signature and O(log n) hashes; about 0.6 ms of CPU on SQLite.
         """
         with self._store.reading() as snapshot:
             return self._verified(snapshot, index)
