@@ -193,7 +193,8 @@ ledger in {"PostgreSQL" if arguments.postgres else "SQLite"}:
 
 The gate in front of it, on a batch of {arguments.rows:,} rows and 5 columns: sealing
 {costs["seal"]:.2f} s of CPU, judging {costs["gate"]:.2f} s. Building the ledger took
-{costs["fill"]:.0f} s of CPU.{missed} With 1,000,000 leaves, on both stores: [page](page.md#what-it-needs).
+{costs["fill"]:.0f} s of CPU.{missed} With 1,000,000 leaves, on both stores:
+[page](page.md#what-it-needs).
 """
 
 
