@@ -180,10 +180,11 @@ def section(arguments: argparse.Namespace, guard: list[list[float]], costs: dict
         )
     ]
     missed = "" if later[-1] <= REACH_MS else " The reach is **missed**."
+    more = "\n--postgres URL" if arguments.postgres else ""
     return f"""{HEADING}
 
 `python benchmarks/guard/run.py --leaves {arguments.leaves} --rows {arguments.rows}
---samples {arguments.samples}`, on {os.cpu_count()} cores, load average {load:.0f} at the end,
+--samples {arguments.samples}{more}`, on {os.cpu_count()} cores, load average {load:.0f} at the end,
 ledger in {"PostgreSQL" if arguments.postgres else "SQLite"}:
 
 | CPU of one task start, ledger of {arguments.leaves:,} leaves | median | most | reach |
@@ -192,7 +193,8 @@ ledger in {"PostgreSQL" if arguments.postgres else "SQLite"}:
 
 The gate in front of it, on a batch of {arguments.rows:,} rows and 5 columns: sealing
 {costs["seal"]:.2f} s of CPU, judging {costs["gate"]:.2f} s. Building the ledger took
-{costs["fill"]:.0f} s of CPU.{missed}
+{costs["fill"]:.0f} s of CPU.{missed} With 1,000,000 leaves, on both stores:
+[page](page.md#what-it-needs).
 """
 
 

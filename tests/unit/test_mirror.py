@@ -59,7 +59,7 @@ COVERED_BY = {
     "unit/gate/test_layers.py": "gate.policy_lint gate.promotion",
     "unit/gate/test_policy.py": "gate.default_policy gate.policy_sections",
     "unit/ledger/test_audit.py": "ledger.scan",
-    "unit/ledger/test_log.py": "ledger.frontier ledger.growth ledger.store",
+    "unit/ledger/test_log.py": "ledger.frontier ledger.growth",
     "unit/ledger/test_walk.py": "ledger.lookup",
     "unit/ledger/test_witness.py": "ledger.cosignature",
     "unit/orchestration/test_notifier.py": "workflow.response.incidents",

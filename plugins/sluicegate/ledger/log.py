@@ -28,9 +28,14 @@ from sluicegate.ledger.group import MAX_TICKET_BYTES, NONCE_BYTES, GroupDesk
 from sluicegate.ledger.growth import Item, Receipt, append_items, require_appendable
 from sluicegate.ledger.lookup import View, joined, unverified_record
 from sluicegate.ledger.merkle import leaf_hash
-from sluicegate.ledger.pinned import PinnedSnapshot, PinnedStore
 from sluicegate.ledger.proof import TlogProof
-from sluicegate.ledger.store import GroupStore, LedgerRecord, Query
+from sluicegate.ledger.store import (
+    GroupStore,
+    LedgerRecord,
+    PinnedSnapshot,
+    PinnedStore,
+    Query,
+)
 from sluicegate.ledger.tiles import cut
 
 if TYPE_CHECKING:
@@ -245,7 +250,7 @@ class Ledger:
             LedgerCorrupt: Envelope or tree contradict the leaf.
             VerificationError: The checkpoint or the proof does not hold.
 
-        Cost: one signature and O(log n) hashes; about 2 ms of CPU.
+        Cost: one signature and O(log n) hashes; about 0.6 ms of CPU on SQLite.
         """
         with self._store.reading() as snapshot:
             return self._verified(snapshot, index)

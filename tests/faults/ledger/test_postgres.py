@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import uuid
 
 import pytest
@@ -429,3 +430,17 @@ def test_broken_connection_is_raised_once_and_logged_by_nobody(filled, monkeypat
         ledger.leaves() if patched == "find" else ledger.append(*make_item("unsure"))
     assert "\n" not in str(caught.value)
     assert not caplog.records
+
+
+def test_reader_waits_no_longer_for_a_lock_than_it_was_told(filled, postgres):
+    opened = ledger_postgres.open_ledger(filled.where, public_key=PUBLIC, patience_ms=50)
+    with opened as reader, postgres.raw(filled.schema) as other:
+        cursor = other.cursor()
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE leaf IN ACCESS EXCLUSIVE MODE")
+        started = time.monotonic()
+        with pytest.raises(LedgerError, match="another process holds the ledger"):
+            reader.get(0)
+        assert time.monotonic() - started < 10, "as long as a writer waits"
+        cursor.execute("ROLLBACK")
+        assert reader.get_verified(0).index == 0

@@ -54,7 +54,7 @@ def require_standing(evidence: Evidence, issued: IssuedVerdict, *, at: datetime)
         VerificationError: A piece does not hold, or one of its keys is revoked.
 
     Cost: one look-up, one proof and one signature for the test result and for each baseline; about
-        2 ms of CPU for each batch behind a promoted baseline.
+        1 ms of CPU for each batch behind a promoted baseline.
     """
     require_free_parts(evidence, require_test_result(evidence, issued, at=at), at=at)
     _require_free_pool(evidence, issued.verdict, at=at)

@@ -123,14 +123,17 @@ class Question:
         return self.evidence.ledger.sources()
 
     def state(self, source: str) -> SourceState:
-        """Return how a source stands.
+        """Return how a source stands, however little time there is.
 
         Args:
             source: Name of the source.
 
         Cost: as `state_of`, unless it was asked before and the answer still holds.
         """
-        return self.states([source])[0]
+        known = self._states.get(source)
+        if known is None or not known.holds(self.at, FRESH):
+            known = self._ask([source])[source]
+        return known
 
     def states(self, sources: Sequence[str]) -> list[SourceState]:
         """Return how sources stand, of those that are known or that there is time to ask for.
@@ -289,8 +292,10 @@ def _followed(kept: _Kept | None, evidence: Evidence, policy: Policy) -> _Kept:
     note = evidence.ledger.follow(kept.note, take)
     if note == kept.note and policy == kept.policy:
         return kept  # and whoever asks at the same time adds to the same answers
-    strips = {asked: strip for asked, strip in kept.strips.items() if asked[0] not in changed}
-    states = {name: state for name, state in kept.states.items() if name not in changed}
+    strips = {
+        asked: strip for asked, strip in kept.strips.copy().items() if asked[0] not in changed
+    }
+    states = {name: state for name, state in kept.states.copy().items() if name not in changed}
     if kinds & _FOR_ALL or policy != kept.policy:
         states = {}
     return _Kept(kept.trust, policy, note, kept.past, states, strips)

@@ -8,7 +8,15 @@ from collections import Counter
 from contextlib import closing
 
 import pytest
-from tests.unit.workflow.conftest import AT, RUN, judge_clean, site  # noqa: F401 - a fixture
+from tests.unit.workflow.baselines.test_promotion import promote
+from tests.unit.workflow.conftest import (
+    AT,
+    RUN,
+    judge_clean,
+    rows,
+    site,  # noqa: F401 - a fixture
+    write,
+)
 from tests.unit.workflow.response.test_quarantine import aside
 
 from sluicegate.adapters.ledgers.sqlite import SqliteSnapshot
@@ -109,6 +117,20 @@ def test_a_blocked_batch_is_told_alike(judged):
     judged.gate()
     one_by_one = answers(judged, ahead=False)
     assert "LABEL_FLIPS" in one_by_one["src"][1]
+    assert answers(judged, ahead=True) == one_by_one
+
+
+def test_batches_behind_a_promoted_baseline_are_told_alike(judged):
+    first = judged.evidence().latest_seal("src", at=AT)
+    promote(judged, first.digest)
+    judged.seal(write(rows(9), judged.root / "newer"))
+    judged.gate()
+    one_by_one = answers(judged, ahead=False)
+    assert one_by_one["src"].issued.verdict.rolling is not None
+    assert answers(judged, ahead=True) == one_by_one
+    aside(judged, first)
+    one_by_one = answers(judged, ahead=False)
+    assert "a batch behind the rolling baseline no longer counts" in one_by_one["src"][1]
     assert answers(judged, ahead=True) == one_by_one
 
 

@@ -158,6 +158,15 @@ def test_a_question_asks_for_what_it_has_time_for_and_leaves_out_the_rest(judged
     assert asked == NAMES, "each once, the first first"
 
 
+def test_a_single_source_is_always_answered(judged, asked):
+    overview = Overview(lambda: judged.home, Clock(), Spent(asked, BUDGET_S))
+    with overview.question() as question:
+        question.states(NAMES)
+        assert question.state("src").state is State.TRUSTED
+        assert question.state("src").state is State.TRUSTED
+    assert asked == [*NAMES[:PORTION], "src"]
+
+
 def test_a_question_without_any_time_asks_for_one_portion(judged, asked):
     overview = Overview(lambda: judged.home, Clock(), Spent(asked, BUDGET_S))
     for n_asked in (PORTION, 2 * PORTION):
