@@ -10,7 +10,7 @@ from tests.support.real_airflow import ENDED, wait_refused
 from sluicegate.attest import dsse
 from sluicegate.attest.statement import Statement
 from sluicegate.cli.demo.airflow_rest import AirflowApiError, wait_until
-from sluicegate.orchestration.responding.answers import READING_S
+from sluicegate.orchestration.answers import READING_S
 
 pytestmark = pytest.mark.airflow
 

@@ -150,7 +150,13 @@ def _hashes(proof):
 def test_their_verifier_accepts_our_cosignature(log, kind):
     from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-    from sluicegate.ledger.cosignature import ED25519, ML_DSA_44, Cosigner, CosignerKey, with_lines
+    from sluicegate.ledger.cosigning.cosignature import (
+        ED25519,
+        ML_DSA_44,
+        Cosigner,
+        CosignerKey,
+        with_lines,
+    )
 
     key = PRIVATE if kind == "Ed25519" else MLDSA44PrivateKey.from_seed_bytes(bytes([2]) * 32)
     type_ = ED25519 if kind == "Ed25519" else ML_DSA_44
@@ -166,7 +172,7 @@ def test_their_verifier_accepts_our_cosignature(log, kind):
 
 
 def test_our_verifier_accepts_their_cosignature(log):
-    from sluicegate.ledger.cosignature import CosignerKey, cosigners
+    from sluicegate.ledger.cosigning.cosignature import CosignerKey, cosigners
 
     theirs = signing.MLDSA44CosignatureSigner("witness.example.com/w2", bytes([3]) * 32)
     checkpoint = tlog.Checkpoint.from_text(log[1][-1])

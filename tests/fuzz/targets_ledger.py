@@ -8,7 +8,8 @@ from tests.fuzz.target import Target
 from sluicegate.adapters.ledgers.remembered import Memory, parse_memory
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from sluicegate.ledger.cosignature import Cosigner, CosignerKey, cosigners, with_lines
+from sluicegate.ledger.cosigning.cosignature import Cosigner, CosignerKey, cosigners, with_lines
+from sluicegate.ledger.cosigning.witness import Request
 from sluicegate.ledger.entry import Entry
 from sluicegate.ledger.keys import CallableSigner, Ed25519Verifier
 from sluicegate.ledger.merkle import leaf_hash
@@ -16,7 +17,6 @@ from sluicegate.ledger.note import SignedNote, VerifierKey
 from sluicegate.ledger.proof import TlogProof
 from sluicegate.ledger.standing import Standing
 from sluicegate.ledger.tiles import CHECKPOINT, cut, verify_tiles
-from sluicegate.ledger.witness import Request
 
 _ORIGIN = "example.com/log"
 _KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)

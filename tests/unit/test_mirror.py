@@ -61,7 +61,7 @@ COVERED_BY = {
     "unit/ledger/test_audit.py": "ledger.scan",
     "unit/ledger/test_log.py": "ledger.frontier ledger.growth",
     "unit/ledger/test_walk.py": "ledger.lookup",
-    "unit/ledger/test_witness.py": "ledger.cosignature",
+    "unit/ledger/cosigning/test_witness.py": "ledger.cosigning.cosignature",
     "unit/orchestration/test_notifier.py": "workflow.response.incidents",
     "unit/orchestration/test_operators_waiver.py": "workflow.response.waiver_question",
     "unit/signals/arrival/test_time_burst.py": "signals.arrival.arrival_count",

@@ -18,9 +18,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import ConfigError, VerificationError
-from sluicegate.orchestration.assets import announce, verified_asset
-from sluicegate.orchestration.operators import _SluicegateOperator
-from sluicegate.orchestration.responding.answers import (
+from sluicegate.orchestration.answers import (
     ABOUT,
     APPROVE,
     REJECT,
@@ -29,6 +27,8 @@ from sluicegate.orchestration.responding.answers import (
     people_of,
     same_person,
 )
+from sluicegate.orchestration.assets import announce, verified_asset
+from sluicegate.orchestration.operators import _SluicegateOperator
 from sluicegate.untrusted import visible
 
 if TYPE_CHECKING:

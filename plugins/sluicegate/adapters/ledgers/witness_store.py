@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Seen:
-    """The newest checkpoint of one log; meets ledger.witness.Seen."""
+    """The newest checkpoint of one log; meets ledger.cosigning.witness.Seen."""
 
     note: bytes | None
     changed: bool = False
@@ -27,7 +27,7 @@ class Seen:
 
 
 class SqliteWitnessStore:
-    """Meets ledger.witness.WitnessStore.
+    """Meets ledger.cosigning.witness.WitnessStore.
 
     Args:
         path: The file; made if it is not there. Without it the witness signs as if for the first

@@ -13,7 +13,7 @@ from sluicegate.errors import ConfigError
 if TYPE_CHECKING:
     import argparse
 
-    from sluicegate.ledger.witness import Witness
+    from sluicegate.ledger.cosigning.witness import Witness
 
 DEFAULT_PORT: Final = 7380
 
@@ -72,10 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
 def _witness(arguments: argparse.Namespace) -> Witness:
     from sluicegate.adapters.keys.sources import KeyPlaces, open_signer
     from sluicegate.adapters.ledgers.witness_store import SqliteWitnessStore
-    from sluicegate.ledger.cosignature import Cosigner, CosignerKey
+    from sluicegate.ledger.cosigning.cosignature import Cosigner, CosignerKey
+    from sluicegate.ledger.cosigning.witness import Witness
     from sluicegate.ledger.keys import Ed25519Verifier, default_origin, raw_witness_key
     from sluicegate.ledger.note import VerifierKey
-    from sluicegate.ledger.witness import Witness
 
     places = KeyPlaces(environ=os.environ, role="witness")
     signer = open_signer(arguments.key, places, setting="--key")

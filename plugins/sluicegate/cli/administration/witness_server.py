@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sluicegate.ledger.witness import Answer, Witness
+    from sluicegate.ledger.cosigning.witness import Answer, Witness
 
 
 def build_server(witness: Witness, host: str, port: int) -> ThreadingHTTPServer:
@@ -32,7 +32,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Answer `/add-checkpoint`."""
         from sluicegate.errors import LedgerError
-        from sluicegate.ledger.witness import MAX_REQUEST_BYTES, Answer
+        from sluicegate.ledger.cosigning.witness import MAX_REQUEST_BYTES, Answer
 
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > MAX_REQUEST_BYTES:
@@ -51,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer `<origin hash>/checkpoint`, for monitors."""
-        from sluicegate.ledger.witness import Answer
+        from sluicegate.ledger.cosigning.witness import Answer
 
         note = self.witness.newest_by_hash(self.path.removesuffix("/checkpoint").lstrip("/"))
         self._send(Answer(404, b"not found\n") if note is None else Answer(200, note))

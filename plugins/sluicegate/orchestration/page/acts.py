@@ -22,7 +22,7 @@ from airflow.models.taskinstance import TaskInstance
 from sqlalchemy import select
 
 from sluicegate.errors import SluicegateError
-from sluicegate.orchestration.responding.answers import ABOUT, READING_S
+from sluicegate.orchestration.answers import ABOUT, READING_S
 from sluicegate.orchestration.responding.response import RESPONSE_TAG
 from sluicegate.workflow.admission.protected import ASSET_SCHEME
 from sluicegate.workflow.auditing.history import last_trusted

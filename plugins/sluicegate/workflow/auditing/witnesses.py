@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.attest.trust import Role
 from sluicegate.errors import BadProof, Rollback, SluicegateError
-from sluicegate.ledger.cosignature import require_quorum
+from sluicegate.ledger.cosigning.cosignature import require_quorum
 from sluicegate.workflow.auditing.findings import AuditFinding
 from sluicegate.workflow.evidence.witnessing import witness_keys
 

@@ -23,7 +23,7 @@ from sluicegate.attest.certificates import admit, load_certificates
 from sluicegate.attest.trust import Role, TrustPolicy
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import VerificationError
-from sluicegate.ledger.cosignature import require_quorum
+from sluicegate.ledger.cosigning.cosignature import require_quorum
 from sluicegate.ledger.keys import raw_witness_key
 
 if TYPE_CHECKING:

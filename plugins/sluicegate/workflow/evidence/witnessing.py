@@ -11,9 +11,9 @@ from sluicegate.adapters.ledgers.tile_files import write_atomically
 from sluicegate.attest.trust import Role
 from sluicegate.errors import ConfigError, LedgerError, MalformedEnvelope, UntrustedKey
 from sluicegate.ledger.checkpoint import parse_decimal
-from sluicegate.ledger.cosignature import cosigners, require_quorum, with_lines
+from sluicegate.ledger.cosigning.cosignature import cosigners, require_quorum, with_lines
+from sluicegate.ledger.cosigning.witness import Request
 from sluicegate.ledger.keys import raw_witness_key
-from sluicegate.ledger.witness import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,7 +16,7 @@ from sluicegate.attest.predicates import provenance_statement
 from sluicegate.attest.trust import Role, TrustedKey, TrustPolicy, trust_policy
 from sluicegate.errors import ConfigError
 from sluicegate.gate.default_policy import DEFAULT_POLICY
-from sluicegate.ledger.cosignature import Cosigner, CosignerKey, with_lines
+from sluicegate.ledger.cosigning.cosignature import Cosigner, CosignerKey, with_lines
 from sluicegate.ledger.entry import Entry
 from sluicegate.ledger.keys import raw_public_key
 from sluicegate.workflow.auditing.audit import audit, open_for_audit

@@ -19,7 +19,7 @@ from sluicegate.attest.trust import Role, RoleRule, TrustedKey
 from sluicegate.cli.main import main
 from sluicegate.digest.algorithms import sha256_bytes
 from sluicegate.errors import BadSignature, Expired, SluicegateError, UntrustedKey
-from sluicegate.ledger.cosignature import Cosigner, CosignerKey, with_lines
+from sluicegate.ledger.cosigning.cosignature import Cosigner, CosignerKey, with_lines
 from sluicegate.ledger.keys import raw_public_key
 from sluicegate.ledger.note import SignedNote
 from sluicegate.workflow.admission.admit import admit_training

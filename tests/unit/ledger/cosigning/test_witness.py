@@ -18,7 +18,7 @@ from sluicegate.errors import (
     UntrustedKey,
 )
 from sluicegate.ledger.checkpoint import Checkpoint, sign_checkpoint
-from sluicegate.ledger.cosignature import (
+from sluicegate.ledger.cosigning.cosignature import (
     ML_DSA_44,
     Cosigner,
     CosignerKey,
@@ -26,8 +26,8 @@ from sluicegate.ledger.cosignature import (
     require_quorum,
     with_lines,
 )
+from sluicegate.ledger.cosigning.witness import SIZE_TYPE, Request, Witness
 from sluicegate.ledger.note import encode_base64, sign_text
-from sluicegate.ledger.witness import SIZE_TYPE, Request, Witness
 
 NOW = 1_700_000_000
 NAME = "witness.example.com/w1"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from sluicegate.ledger.cosignature import Cosigner
+    from sluicegate.ledger.cosigning.cosignature import Cosigner
     from sluicegate.ledger.note import NoteVerifier
 
 MAX_REQUEST_BYTES: Final = 1 << 16

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from sluicegate.errors import ConfigError, GateBlocked, VerificationError
-from sluicegate.orchestration.responding.answers import READING_S, answer_of, people_of
+from sluicegate.orchestration.answers import READING_S, answer_of, people_of
 
 ASKED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ABOUT = "sha256:" + "a" * 64

@@ -1,0 +1,1 @@
+"""Witnesses: who else has seen a checkpoint, and what they sign."""
