@@ -255,8 +255,8 @@ def schema_in(postgres: str) -> Iterator[str]:
         connection.close()
 
 
-def one_store(url: str, store: str, arguments: argparse.Namespace) -> list[Row]:
-    """Build, fill and measure on one kind of ledger."""
+def one_store(url: str, store: str, arguments: argparse.Namespace) -> tuple[list[Row], str]:
+    """Build, fill and measure on one kind of ledger; say also what is not counted."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "home"
         root.mkdir()
@@ -265,8 +265,7 @@ def one_store(url: str, store: str, arguments: argparse.Namespace) -> list[Row]:
         print(f"{store}: {evidence.ledger.size():,} leaves", flush=True)
         site = Site(model.home, asset_tables(Path(folder), names_of(arguments.sources)))
         rows = measured(site, model, evidence, store, arguments.samples)
-        print(f"{store}: not counted: {site.collected}", flush=True)
-        return rows
+        return rows, f"{site.collected} ({store})"
 
 
 def main() -> None:
@@ -282,21 +281,23 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["AIRFLOW_HOME"] = folder
         logging.disable(logging.INFO)
-        rows = one_store("", "SQLite", arguments)
+        rows, beside = one_store("", "SQLite", arguments)
         if arguments.postgres:
             with schema_in(arguments.postgres) as url:
-                rows += one_store(url, "PostgreSQL", arguments)
-    found = table(rows)
+                more, also = one_store(url, "PostgreSQL", arguments)
+            rows, beside = [*rows, *more], f"{beside}, {also}"
+    found = table(rows) + f"\nNot counted: {beside}.\n"
     print(found)
     if arguments.write is not None:
         text = arguments.write.read_text(encoding="utf-8")
         before, begin, rest = text.partition(BEGIN)
         _, end, after = rest.partition(END)
         assert end, f"the page has no part between {BEGIN!r} and {END!r}"
+        server = " --postgres URL" if arguments.postgres else ""
         head = (
             f"`python benchmarks/page/run.py --leaves {arguments.leaves} --sources "
-            f"{arguments.sources}`, {os.cpu_count()} cores, load\naverage {os.getloadavg()[0]:.0f} "
-            f"at the end, {VERDICTS} verdicts of each source:\n\n"
+            f"{arguments.sources}{server}`,\n{os.cpu_count()} cores, load average "
+            f"{os.getloadavg()[0]:.0f} at the end, {VERDICTS} verdicts of each source:\n\n"
         )
         arguments.write.write_text(before + begin + head + found + end + after, encoding="utf-8")
 
