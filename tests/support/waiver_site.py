@@ -12,8 +12,9 @@ from sluicegate.attest.trust import Role, trust_policy
 from sluicegate.gate.default_policy import DEFAULT_POLICY
 
 BLOCKED = ("granted", "marked", "early", "stale", "refused", "silent")
-ACTED = ("pardoned", "parted")
-"""What the page acts on: a blocked batch, and one that passed with a blocked one after it."""
+ACTED = ("pardoned", "parted", "poised")
+"""What the page acts on: a blocked batch, and two that passed with a blocked one after each; the
+last is only looked at."""
 
 
 def name_approvers(site, *names):
@@ -55,9 +56,10 @@ def build_rolled_source(site):
 def build_acted_sources(site):
     """What the page acts on."""
     FaultySource(site, ACTED[0], seed=900).blocked()
-    source = FaultySource(site, ACTED[1], seed=910)
-    source.make()
-    source.newer_poisoned_batch()
+    for number, name in enumerate(ACTED[1:]):
+        source = FaultySource(site, name, seed=910 + 10 * number)
+        source.make()
+        source.newer_poisoned_batch()
 
 
 def build_kept_sources(site):

@@ -23,7 +23,7 @@ from sqlalchemy import select
 
 from sluicegate.errors import SluicegateError
 from sluicegate.orchestration.answers import ABOUT, READING_S
-from sluicegate.orchestration.responding.response import RESPONSE_TAG
+from sluicegate.orchestration.responding.response import RESPONSE_TAG, WAIVE
 from sluicegate.workflow.admission.protected import ASSET_SCHEME
 from sluicegate.workflow.auditing.history import last_trusted
 from sluicegate.workflow.overview.source_state import State
@@ -69,11 +69,14 @@ def shown_acts(
             user=user,
         )
     )
+    questions = _questions(list(dags), user, session)
+    found = _acts(question, name, waiting) if may_start else []
     return {
         "dag": dag if may_start else None,
         "why_not": _why_not(may_change=may_change, dags=responding, may_start=may_start),
-        "acts": _acts(question, name, waiting) if may_start else [],
-        "questions": _questions(list(dags), user, session),
+        # People are asked already: a second question about the same batch helps nobody.
+        "acts": [one for one in found if one["action"] != WAIVE or not questions],
+        "questions": questions,
         "runs": _runs(dag, session) if may_start and dag is not None else [],
         "reading_s": READING_S,
     }
@@ -170,7 +173,7 @@ def _waiver(question: Question, name: str, short: str) -> list[dict[str, str]]:
         f"{', '.join(asked.codes)} failed: {', '.join(asked.people)}. The first gives the reason "
         f"and at most {asked.max_hours:g} hours, the second confirms. Both sign with their keys."
     )
-    return [_act("waive", "Ask for a waiver", does, "")]
+    return [_act(WAIVE, "Ask for a waiver", does, "")]
 
 
 def _questions(dags: list[str], user: BaseUser, session: Session) -> list[dict[str, Any]]:
@@ -202,7 +205,12 @@ def _questions(dags: list[str], user: BaseUser, session: Session) -> list[dict[s
             "subject": detail.subject,
             "body": detail.body,
             "asked": detail.created_at.isoformat(),
-            "fields": {key: _value(value) for key, value in detail.params.items()},
+            "about": _value(detail.params[ABOUT]),
+            "fields": [
+                {"name": key, "value": _value(param), "label": _label(key, param)}
+                for key, param in detail.params.items()
+                if key != ABOUT
+            ],
             "people": [person["name"] for person in detail.assigned_users],
             "mine": user.get_id() in {person["id"] for person in detail.assigned_users},
         }
@@ -213,6 +221,11 @@ def _questions(dags: list[str], user: BaseUser, session: Session) -> list[dict[s
 
 def _value(param: Any) -> Any:
     return param["value"] if isinstance(param, dict) and "value" in param else param
+
+
+def _label(name: str, param: Any) -> str:
+    about = param.get("description") if isinstance(param, dict) else None
+    return f"{name}: {about}" if about else name
 
 
 def _runs(dag: str, session: Session) -> list[dict[str, Any]]:

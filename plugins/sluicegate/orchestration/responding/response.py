@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 RESPONSE_TAG: Final = "sluicegate-response"
 """By this tag the page knows the DAG, and by its outlet the source."""
 
-ACTIONS: Final = ("quarantine", "release", "rollback", "waive")
+WAIVE: Final = "waive"
+ACTIONS: Final = ("quarantine", "release", "rollback", WAIVE)
 
 
 def response(
@@ -69,7 +70,7 @@ def response(
         def choose(params: Mapping[str, str] | None = None) -> str:
             """Name the task of an action; Airflow gives the parameters."""
             action = (params or {})["action"]
-            return {"waive": "waiver.request"}.get(action, action)
+            return {WAIVE: "waiver.request"}.get(action, action)
 
         choose() >> [
             QuarantineOperator(task_id="quarantine", source=source, batch=batch, reason=reason),

@@ -1,5 +1,5 @@
 // What a person may do about a source. Airflow's own API does it, as whoever is logged in.
-import { Answer, Command, h, Part, quoted, said, useAnswer, when } from "./parts.js";
+import { Answer, Command, h, Part, quoted, useAnswer, when } from "./parts.js";
 
 const { useEffect, useId, useState } = globalThis.React;
 const { Box, Button, HStack, Input, Link, Stack, Text, Textarea } = globalThis.ChakraUI;
@@ -74,33 +74,32 @@ function useRead(seconds) {
 }
 
 function Asked({ question, seconds, again }) {
-  const { about, ...entries } = question.fields;
-  const [fields, setFields] = useState(entries);
+  const [values, setValues] = useState(Object.fromEntries(question.fields.map(({ name, value }) => [name, value])));
   const [failure, setFailure] = useState("");
   const read = useRead(seconds);
   const answered = async (chosen) => {
     const place = [question.dag, "dagRuns", question.run, "taskInstances", question.task, `${question.map_index}`, "hitlDetails"];
-    const params_input = { about, ...fields };
-    const wrong = await ask("PATCH", `dags/${place.map(encodeURIComponent).join("/")}`, { chosen_options: [chosen], params_input });
+    const answer = { chosen_options: [chosen], params_input: { about: question.about, ...values } };
+    const wrong = await ask("PATCH", `dags/${place.map(encodeURIComponent).join("/")}`, answer);
     setFailure(wrong);
     if (!wrong) again();
   };
-  const entered = (name, value) => setFields({ ...fields, [name]: typeof entries[name] === "number" ? Number(value) : value });
-  const lacking = Object.values(fields).some((value) => value === "" || Number.isNaN(value));
+  const entered = (name, value) => setValues({ ...values, [name]: value });
+  const lacking = Object.values(values).some((value) => value === "" || Number.isNaN(value));
+  const field = ({ name, value, label }) =>
+    h(Field, { key: name, label }, (id) =>
+      typeof value === "number"
+        ? h(Input, { id, type: "number", step: "any", min: 0, defaultValue: value, onChange: (event) => entered(name, event.target.valueAsNumber) })
+        : h(Textarea, { id, rows: 2, value: values[name], onChange: (event) => entered(name, event.target.value) }),
+    );
   return h(
     Stack,
     { role: "group", "aria-label": question.subject, borderWidth: "1px", rounded: "md", p: 3, gap: 3, maxW: "720px" },
     h(Text, { fontWeight: "bold", overflowWrap: "anywhere" }, question.subject),
-    h(Text, { whiteSpace: "pre-wrap", overflowWrap: "anywhere" }, question.body),
+    // Airflow's own form reads Markdown; here its marks say nothing.
+    h(Text, { whiteSpace: "pre-wrap", overflowWrap: "anywhere" }, question.body.replaceAll(/^ {4}/gm, "").replaceAll("`", "")),
     h(Text, { fontSize: "sm", color: "fg.muted" }, `Asked ${when(question.asked)}. May answer: ${question.people.join(", ")}.`),
-    question.mine &&
-      Object.keys(entries).map((name) =>
-        h(Field, { key: name, label: name }, (id) =>
-          typeof entries[name] === "number"
-            ? h(Input, { id, type: "number", step: "any", min: 0, value: fields[name], onChange: (event) => entered(name, event.target.value) })
-            : h(Textarea, { id, rows: 2, value: fields[name], onChange: (event) => entered(name, event.target.value) }),
-        ),
-      ),
+    question.mine && question.fields.map(field),
     h(Failure, { text: failure }),
     question.mine && h(HStack, null, h(Button, { size: "sm", disabled: !read || lacking, onClick: () => answered("Approve") }, "Approve"), h(Button, { size: "sm", variant: "outline", disabled: !read, onClick: () => answered("Reject") }, "Reject")),
     question.mine && !read && h(Text, { fontSize: "sm", color: "fg.muted" }, "Read it first."),
