@@ -1,4 +1,5 @@
 // Sluicegate's page in Airflow. Airflow imports this module and renders the function below.
+import { LedgerView } from "./ledger.js";
 import { h, ROUTE } from "./parts.js";
 import { Source } from "./source.js";
 import { Sources } from "./sources.js";
@@ -13,5 +14,6 @@ globalThis.Sluicegate = function Sluicegate() {
   // The key: no view shows for a moment what was said of another source.
   if (view === "source" && asked.has("name")) return h(Source, { key: search, name: asked.get("name") });
   if (view === "verdict" && asked.has("index")) return h(Verdict, { key: search, index: asked.get("index") });
+  if (view === "ledger") return h(LedgerView);
   return h(Sources);
 };

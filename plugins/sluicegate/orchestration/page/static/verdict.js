@@ -1,8 +1,8 @@
 // One verdict: why, how much, by whom, and how to verify it without this page.
-import { Answer, Command, Grid, h, Ledger, Look, number, Page, Part, quoted, RowHead, said, To, useAnswer, when } from "./parts.js";
+import { Answer, Command, Facts, Grid, h, Ledger, Look, number, Page, Part, quoted, RowHead, said, To, useAnswer, when } from "./parts.js";
 import { Shapes, Tied, Windows } from "./plots.js";
 
-const { Box, Code, Stack, Table, Text } = globalThis.ChakraUI;
+const { Box, Stack, Table, Text } = globalThis.ChakraUI;
 
 function Bar({ label, share, palette, mark, text }) {
   return h(
@@ -66,14 +66,6 @@ function Passed({ records }) {
         records.map((r, i) => h(Table.Row, { key: i }, h(RowHead, null, r.code), h(Table.Cell, null, r.column), ["effect", "tolerance", "p_value"].map((key) => h(Table.Cell, { key }, number(r[key]))))),
       ),
     ),
-  );
-}
-
-function Facts({ pairs }) {
-  return h(
-    Box,
-    { as: "dl", display: "grid", gridTemplateColumns: { base: "minmax(0, 1fr)", sm: "max-content minmax(0, 1fr)" }, columnGap: 4, rowGap: 1, fontSize: "sm" },
-    pairs.flatMap(([name, value]) => [h(Box, { as: "dt", key: name, color: "fg.muted" }, name), h(Box, { as: "dd", key: `${name} value`, minW: 0 }, h(Code, { overflowWrap: "anywhere", whiteSpace: "normal" }, value))]),
   );
 }
 
