@@ -20,8 +20,8 @@ from sluicegate.errors import EvidenceMissing, SluicegateError
 from sluicegate.foreign import coded
 from sluicegate.gate.verdict import MODEL
 from sluicegate.orchestration.guard import settings
-from sluicegate.orchestration.page import ledger_view
-from sluicegate.orchestration.page.access import readable
+from sluicegate.orchestration.page import guard_view, ledger_view, lineage_view
+from sluicegate.orchestration.page.access import readable, seen_run
 from sluicegate.orchestration.page.asking import (
     IfNoneMatch,
     Index,
@@ -78,7 +78,8 @@ def build(programs: str) -> FastAPI:
     app.get("/api/source")(source)
     app.get("/api/verdict")(verdict)
     app.state.overview = lambda: _OVERVIEW
-    ledger_view.add_to(app)
+    for view in (ledger_view, guard_view, lineage_view):
+        view.add_to(app)
     return app
 
 
@@ -201,8 +202,10 @@ def verdict(index: Index, user: GetUserDep, session: SessionDep) -> dict[str, An
             raise HTTPException(404, str(missing)) from missing
         _require_readable(found.source, user, session)
         kept = question.kept(found)
+        shown = shown_verdict(found, kept.records)
         return {
-            **shown_verdict(found, kept.records),
+            **shown,
+            **({"run": seen_run(shown["run"], user)} if "run" in shown else {}),
             "shapes": drawn_shapes(kept),
             "ledger": shown_head(question.head, question.at),
         }

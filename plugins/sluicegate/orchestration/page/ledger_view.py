@@ -17,6 +17,7 @@ from sluicegate.orchestration.page.asking import (
     overview_of,
     tag,
 )
+from sluicegate.orchestration.page.guard_view import shown_audits
 from sluicegate.orchestration.page.shown import shown_head
 from sluicegate.workflow.overview.logged import newest_leaves, witnessed
 
@@ -68,6 +69,7 @@ def ledger(
             "witnesses": _shown_witnessed(
                 witnessed(evidence, question.home.cosigned, at=question.at)
             ),
+            "audits": shown_audits(question, user, session),
             "ledger": shown_head(question.head, question.at),
         }
     return JSONResponse(body, headers={"ETag": etag, "Cache-Control": "private, no-cache"})

@@ -1,5 +1,6 @@
 // One verdict: why, how much, by whom, and how to verify it without this page.
 import { Answer, Command, Facts, Grid, h, Ledger, Look, number, Page, Part, quoted, RowHead, said, To, useAnswer, when } from "./parts.js";
+import { taskPath } from "./guard.js";
 import { Shapes, Tied, Windows } from "./plots.js";
 
 const { Box, Stack, Table, Text } = globalThis.ChakraUI;
@@ -80,6 +81,12 @@ function Offline({ body }) {
   );
 }
 
+// Airflow's page of the run and task that a verdict names; it may be gone, or of another Airflow.
+function Run({ run }) {
+  if (run.orchestrator !== "airflow" || !run.dag_id || !run.run_id || !run.task_id) return null;
+  return h(Text, null, "Judged by ", h(To, { path: taskPath({ dag: run.dag_id, run: run.run_id, task: run.task_id, map_index: Number(run.map_index ?? -1) }) }, `${run.dag_id}.${run.task_id}`), `, run ${run.run_id}.`);
+}
+
 // A gate counts rows and keeps none, so it names none: check reads the batch again and does.
 function RowsOf({ body }) {
   return h(
@@ -98,7 +105,7 @@ function Whole({ body }) {
   return h(
     Stack,
     { gap: 6 },
-    h(Stack, { gap: 2 }, h(Box, null, h(Look, { name: body.result })), h(Text, { fontWeight: "medium", overflowWrap: "anywhere" }, why), h(Text, null, `Judged ${when(body.issued)}, in force until ${when(body.expires)}.`), body.mode === "shadow" && h(Text, null, "Shadow mode: this verdict stops nothing.")),
+    h(Stack, { gap: 2 }, h(Box, null, h(Look, { name: body.result })), h(Text, { fontWeight: "medium", overflowWrap: "anywhere" }, why), h(Text, null, `Judged ${when(body.issued)}, in force until ${when(body.expires)}.`), h(Run, { run: body.run }), body.mode === "shadow" && h(Text, null, "Shadow mode: this verdict stops nothing.")),
     h(Part, { title: "Baseline and batch" }, h(Shapes, { shapes: body.shapes, accused: [...body.reasons, ...spoke].map((one) => one.column) })),
     spoke.length > 0 && h(Part, { title: "Rows to look at" }, h(RowsOf, { body })),
     (others.length > 0 || spoke.length > 0) &&
