@@ -6,7 +6,6 @@ the application: there is no route without it, and no page about the routes.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,15 +13,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from airflow.api_fastapi.common.db.common import SessionDep  # noqa: TC002 - FastAPI reads these
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_asset
-from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
 from sluicegate.errors import EvidenceMissing, SluicegateError
 from sluicegate.foreign import coded
 from sluicegate.gate.verdict import MODEL
 from sluicegate.orchestration.guard import settings
-from sluicegate.orchestration.page.access import readable
+from sluicegate.orchestration.page import guard_view, ledger_view, lineage_view
+from sluicegate.orchestration.page.access import readable, seen_run
 from sluicegate.orchestration.page.acts import shown_acts
+from sluicegate.orchestration.page.asking import (
+    IfNoneMatch,
+    Index,
+    Limit,
+    Name,
+    Offset,
+    tag,
+)
 from sluicegate.orchestration.page.drawn import contributors_over_time, drawn_shapes
 from sluicegate.orchestration.page.shown import (
     shown_around,
@@ -51,12 +59,6 @@ _PROGRAMS = {path.name: path for path in Path(__file__).with_name("static").glob
 
 _OVERVIEW = Overview(lambda: settings().home(), lambda: datetime.now(UTC))
 
-Offset = Annotated[int, Query(ge=0)]
-Limit = Annotated[int, Query(ge=1, le=200)]
-Index = Annotated[int, Query(ge=0, lt=2**63)]  # what a database numbers rows with
-Name = Annotated[str, Query(min_length=1, max_length=255)]
-IfNoneMatch = Annotated[str, Header()]
-
 
 def build(programs: str) -> FastAPI:
     """Build the application.
@@ -77,6 +79,9 @@ def build(programs: str) -> FastAPI:
     app.get("/api/source")(source)
     app.get("/api/acts")(acts)
     app.get("/api/verdict")(verdict)
+    app.state.overview = lambda: _OVERVIEW
+    for view in (ledger_view, guard_view, lineage_view):
+        view.add_to(app)
     return app
 
 
@@ -127,8 +132,8 @@ def sources(
     with _OVERVIEW.question() as question:
         names = [name for name in question.sources() if search.casefold() in name.casefold()]
         allowed = readable(names, user, session)
-        tag = _tag(request, question, sorted(allowed.items()))
-        if tag == if_none_match:
+        etag = tag(request, question, sorted(allowed.items()))
+        if etag == if_none_match:
             return Response(status_code=304)
         states = sorted(
             question.states([*allowed]),
@@ -150,7 +155,7 @@ def sources(
             "ledger": shown_head(question.head, question.at),
         }
         # Another part of an answer is there a moment later, under the same tag.
-        kept = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        kept = {"ETag": etag, "Cache-Control": "private, no-cache"}
         return JSONResponse(body, headers=kept if body["whole"] else {"Cache-Control": "no-store"})
 
 
@@ -221,8 +226,10 @@ def verdict(index: Index, user: GetUserDep, session: SessionDep) -> dict[str, An
             raise HTTPException(404, str(missing)) from missing
         _require_readable(found.source, user, session)
         kept = question.kept(found)
+        shown = shown_verdict(found, kept.records)
         return {
-            **shown_verdict(found, kept.records),
+            **shown,
+            **({"run": seen_run(shown["run"], user)} if "run" in shown else {}),
             "shapes": drawn_shapes(kept),
             "rows": kept.rows and kept.rows.to_json(),
             "ledger": shown_head(question.head, question.at),
@@ -249,13 +256,6 @@ def _require_readable(name: str, user: GetUserDep, session: SessionDep) -> list[
 
 def _past(question: Question, name: str) -> list[PastVerdict]:
     return question.strips([name], limit=STRIP)[name]
-
-
-def _tag(request: Request, question: Question, allowed: Sequence[object]) -> str:
-    """Return what an answer follows from: the question, the evidence, who asks, and the minute."""
-    minute = int(question.at.timestamp() // 60)
-    asked = (request.url.query, minute, question.head, question.policy.digest, allowed)
-    return f'W/"{hashlib.sha256(repr(asked).encode()).hexdigest()[:32]}"'
 
 
 def _refused(_request: Request, error: Exception) -> JSONResponse:

@@ -41,18 +41,20 @@ def fastapi_apps() -> list[dict[str, Any]]:
     return [{"app": LazyApp(), "url_prefix": PREFIX, "name": "Sluicegate"}]
 
 
+TABS: Final = ("dag", "dag_run", "task", "task_instance")
+"""Airflow's pages that get a tab. It takes no two parts of a page under one route."""
+
+
 def react_apps() -> list[dict[str, Any]]:
-    """Return what Airflow shows: one page, in the rail on the left.
+    """Return what Airflow shows: one page, in the rail on the left, and a tab where tasks are.
 
     The address is relative, so that it holds behind a proxy; the version in it ends a browser's
     copy of an older page.
     """
-    return [
-        {
-            "name": "Sluicegate",
-            "url_route": "sluicegate",
-            "bundle_url": f"{PREFIX[1:]}{PROGRAMS}/page.js?v={__version__}",
-            "destination": "nav",
-            "nav_top_level": True,
-        }
-    ]
+    program = {
+        "name": "Sluicegate",
+        "bundle_url": f"{PREFIX[1:]}{PROGRAMS}/page.js?v={__version__}",
+    }
+    rail: dict[str, Any] = {"url_route": "sluicegate", "destination": "nav", "nav_top_level": True}
+    tabs = [{"url_route": f"sluicegate-{place}", "destination": place} for place in TABS]
+    return [{**program, **place} for place in (rail, *tabs)]

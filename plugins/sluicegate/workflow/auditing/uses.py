@@ -179,15 +179,23 @@ def _said(evidence: Evidence, *, at: datetime) -> Iterator[tuple[int, Use | Slui
     for item in sorted(found, key=lambda record: record.index):
         try:
             record = evidence.ledger.get_verified(item.index)
-            use = _made(evidence, record, at=at)
+            use = said_by(evidence, record, at=at)
         except SluicegateError as error:
             yield item.index, error
         else:
             yield item.index, use
 
 
-def _made(evidence: Evidence, record: LedgerRecord, *, at: datetime) -> Use:
-    """Read one statement as of its own day: a key that expired since then still counts.
+def said_by(evidence: Evidence, record: LedgerRecord, *, at: datetime) -> Use:
+    """Read what one statement says was made, as of its own day: a key that expired still counts.
+
+    Args:
+        evidence: Ledger and trust policy.
+        record: A provenance, or a verdict; proven to be in the log.
+        at: Aware UTC.
+
+    Returns:
+        What was made, with all that it was made of.
 
     Raises:
         SluicegateError: The statement does not hold.

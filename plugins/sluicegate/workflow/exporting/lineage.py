@@ -76,7 +76,14 @@ class Step:
         }
 
 
-def trace(evidence: Evidence, source: str, *, at: datetime, digest: Digest | None = None) -> Step:
+def trace(
+    evidence: Evidence,
+    source: str,
+    *,
+    at: datetime,
+    digest: Digest | None = None,
+    most: int = MAX_STEPS,
+) -> Step:
     """Follow a batch back to the sources it was made from.
 
     Args:
@@ -84,19 +91,21 @@ def trace(evidence: Evidence, source: str, *, at: datetime, digest: Digest | Non
         source: Name of the source.
         at: Aware UTC; keys must be valid then.
         digest: Identity of the batch; the newest of the source when None.
+        most: Most steps; the chain is cut there with an error.
 
     Returns:
         The chain; steps that do not hold carry their error.
 
     Cost: two signature checks and a few inclusion proofs for each step.
     """
-    return _Trace(evidence, at).step(source, digest, ())
+    return _Trace(evidence, at, most).step(source, digest, ())
 
 
 class _Trace:
-    def __init__(self, evidence: Evidence, at: datetime) -> None:
+    def __init__(self, evidence: Evidence, at: datetime, most: int) -> None:
         self._evidence = evidence
         self._at = at
+        self._most = most
         self._n_steps = 0
 
     def step(self, source: str, digest: Digest | None, above: tuple[str, ...]) -> Step:
@@ -104,7 +113,7 @@ class _Trace:
         try:
             # The ledger grows forwards, so a circle needs a forged or confused statement.
             # The name counts too: a copy under another name has the same digest.
-            if f"{source}@{digest}" in above or len(above) > 100 or self._n_steps > MAX_STEPS:
+            if f"{source}@{digest}" in above or len(above) > 100 or self._n_steps > self._most:
                 raise MalformedEnvelope("the chain is circular or endless", locator=source)
             said = self._evidence.provenance_of(source, digest, at=self._at)
             above = (*above, f"{source}@{said.digest}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -10,7 +11,7 @@ from airflow.api_fastapi.core_api import security
 from fastapi.testclient import TestClient
 from tests.unit.workflow.conftest import AT, built_site, judge_clean, site  # noqa: F401 - fixtures
 
-from sluicegate.orchestration.page import api
+from sluicegate.orchestration.page import api, ledger_view
 from sluicegate.workflow.overview.overview import PORTION, Overview
 
 
@@ -29,7 +30,8 @@ def asked(site, monkeypatch):  # noqa: F811
         return {name: [] for name in names}
 
     monkeypatch.setattr(api, "_OVERVIEW", Overview(lambda: site.home, lambda: AT))
-    monkeypatch.setattr(api, "readable", readable)
+    for module in (api, ledger_view):
+        monkeypatch.setattr(module, "readable", readable)
     monkeypatch.setattr(security, "get_auth_manager", _Allows)
     app = api.build("/page")
     app.dependency_overrides[security.get_user] = lambda: "somebody"
@@ -50,6 +52,10 @@ def asked(site, monkeypatch):  # noqa: F811
         ("source?name[]=src", 422),
         ("sources?search=%00", 200),
         (f"sources?offset={2**70}", 200),
+        ("ledger?before=-1", 422),
+        (f"ledger?before={2**63}", 422),
+        ("ledger?limit=101", 422),
+        ("ledger?before=0", 200),
     ],
 )
 def test_a_question_without_sense_is_the_askers_fault(asked, path, status):
@@ -69,7 +75,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-@pytest.mark.parametrize("path", ["sources", "source?name=src", "verdict?index=2"])
+@pytest.mark.parametrize("path", ["sources", "source?name=src", "verdict?index=2", "ledger"])
 def test_an_installation_that_breaks_while_it_is_looked_at_answers_nothing(
     asked,
     site,  # noqa: F811
@@ -122,3 +128,21 @@ def test_a_long_list_comes_in_parts_that_say_what_lacks(asked, site):  # noqa: F
     assert asked("/api/sources?limit=200", headers={"If-None-Match": tag}).status_code == 304
     assert {row["source"] for row in body["sources"]} == {"src", *others}
     assert asked("/api/sources?state=trusted").json()["total"] == 1
+
+
+def test_the_ledger_is_read_in_pages_and_told_again_only_when_it_changed(asked):
+    page = asked("/api/ledger?limit=2")
+    body = page.json()
+    assert [leaf["index"] for leaf in body["leaves"]] == [body["older"] + 1, body["older"]]
+    assert body["leaves"][0]["index"] == body["ledger"]["size"] - 1
+    rest = asked(f"/api/ledger?before={body['older']}&limit=100").json()
+    assert (len(rest["leaves"]), rest["older"]) == (body["older"], None)
+    again = asked("/api/ledger?limit=2", headers={"If-None-Match": page.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_leaves_about_a_source_that_is_not_the_askers_are_counted_and_not_shown(asked, monkeypatch):
+    monkeypatch.setattr(ledger_view, "readable", lambda *_asked: {})
+    body = asked("/api/ledger").json()
+    assert (body["leaves"], body["hidden"]) == ([], body["ledger"]["size"])
+    assert "src" not in json.dumps(body)

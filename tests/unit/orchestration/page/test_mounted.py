@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sluicegate.orchestration.page.mounted import fastapi_apps, react_apps
+from sluicegate.orchestration.page.mounted import TABS, fastapi_apps, react_apps
 
 HEAVY = ("fastapi", "starlette", "airflow", "sqlalchemy", "numpy", "sluicegate.workflow")
 
@@ -27,6 +27,13 @@ def test_each_plugin_gets_lists_of_its_own(declare):
 
 
 def test_the_program_lies_where_the_application_is_mounted():
-    (app,), (page,) = fastapi_apps(), react_apps()
-    assert f"/{page['bundle_url']}".startswith(app["url_prefix"] + "/")
-    assert not page["bundle_url"].startswith("/"), "a proxy may serve Airflow below a path"
+    (app,) = fastapi_apps()
+    for page in react_apps():
+        assert f"/{page['bundle_url']}".startswith(app["url_prefix"] + "/")
+        assert not page["bundle_url"].startswith("/"), "a proxy may serve Airflow below a path"
+
+
+def test_each_part_of_the_page_has_a_route_of_its_own():
+    places = react_apps()
+    assert len({page["url_route"] for page in places}) == len(places)
+    assert [page["destination"] for page in places] == ["nav", *TABS]

@@ -93,8 +93,8 @@ export function Look({ name, children }) {
 // Chakra resets how each element wraps, so a long name wraps only where its link says so.
 const LINK = { colorPalette: "blue", variant: "underline", overflowWrap: "anywhere" };
 
-export function To({ view, parameters, children, ...rest }) {
-  const to = view ? `${ROUTE}/${view}?${new URLSearchParams(parameters)}` : ROUTE;
+export function To({ view, parameters, path, children, ...rest }) {
+  const to = path ?? (view ? `${ROUTE}/${view}${parameters ? `?${new URLSearchParams(parameters)}` : ""}` : ROUTE);
   return h(Link, { asChild: true, ...LINK, ...rest }, h(RouterLink, { to }, children));
 }
 
@@ -103,10 +103,17 @@ export function Dags({ dags }) {
   return dags.flatMap((dag, i) => [i > 0 && ", ", h(Link, { key: dag, asChild: true, ...LINK }, h(RouterLink, { to: `/dags/${encodeURIComponent(dag)}` }, dag))]);
 }
 
+const VIEWS = [["", "Training data"], ["guard", "Guard"], ["ledger", "Ledger"], ["lineage", "Lineage"]];
+
+function Views({ title }) {
+  return h(HStack, { as: "nav", "aria-label": "Sluicegate", flexWrap: "wrap", columnGap: 4, mb: 1 }, VIEWS.map(([view, name]) => h(To, { key: view, view, fontSize: "sm", "aria-current": name === title ? "page" : undefined, fontWeight: name === title ? "bold" : undefined }, name)));
+}
+
 export function Page({ title, above, children }) {
   return h(
     Stack,
     { as: "main", gap: 5, p: { base: 3, md: 5 }, maxW: "1400px", overflowY: "auto", h: "full" },
+    h(Views, { title }),
     h(Box, null, above && h(Text, { fontSize: "sm" }, above), h(Heading, { as: "h1", size: "xl", overflowWrap: "anywhere" }, title)),
     children,
   );
@@ -170,6 +177,14 @@ export function Command({ text }) {
     h(Code, { whiteSpace: "pre-wrap", overflowWrap: "anywhere", p: 2 }, text),
     // Browsers give no clipboard to a page without TLS.
     navigator.clipboard && h(Button, { size: "xs", variant: "outline", onClick: copy }, copied ? "Copied" : "Copy"),
+  );
+}
+
+export function Facts({ pairs }) {
+  return h(
+    Box,
+    { as: "dl", display: "grid", gridTemplateColumns: { base: "minmax(0, 1fr)", sm: "max-content minmax(0, 1fr)" }, columnGap: 4, rowGap: 1, fontSize: "sm" },
+    pairs.flatMap(([name, value]) => [h(Box, { as: "dt", key: name, color: "fg.muted" }, name), h(Box, { as: "dd", key: `${name} value`, minW: 0 }, h(Code, { overflowWrap: "anywhere", whiteSpace: "normal" }, value))]),
   );
 }
 

@@ -117,7 +117,7 @@ export function Source({ name }) {
         body.past.length > 0 && h(Part, { title: "Signals by verdict" }, h(Text, { fontSize: "sm", color: "fg.muted" }, "Columns are ledger entries, the newest on the right. ✓ passed. 2× means that the effect is at least twice what is tolerated."), h(Heat, { findings: body.findings, past: body.past })),
         body.contributors && h(Part, { title: "Contributors by verdict" }, h(Contributors, { contributors: body.contributors, past: body.past })),
         body.baselines.length > 0 && h(Part, { title: "Baselines" }, h(Baselines, { body })),
-        h(Part, { title: "Models made of it" }, h(Models, { models: body.models })),
+        h(Part, { title: "Models made of it" }, h(Models, { models: body.models }), h(To, { view: "lineage", parameters: { name }, fontSize: "sm" }, "Lineage: where it came from, and all that was made of it")),
         h(Ledger, { ledger: body.ledger }),
       ),
     ),

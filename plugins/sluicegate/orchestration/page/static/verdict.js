@@ -1,9 +1,10 @@
 // One verdict: why, how much, by whom, and how to verify it without this page.
-import { Answer, Command, Grid, h, Ledger, Look, number, Page, Part, quoted, RowHead, said, To, useAnswer, when } from "./parts.js";
+import { Answer, Command, Facts, Grid, h, Ledger, Look, number, Page, Part, quoted, RowHead, said, To, useAnswer, when } from "./parts.js";
+import { taskPath } from "./guard.js";
 import { Shapes, Tied, Windows } from "./plots.js";
 
 const { useState } = globalThis.React;
-const { Box, Button, Code, Stack, Table, Text } = globalThis.ChakraUI;
+const { Box, Button, Stack, Table, Text } = globalThis.ChakraUI;
 
 function Bar({ label, share, palette, mark, text }) {
   return h(
@@ -70,14 +71,6 @@ function Passed({ records }) {
   );
 }
 
-function Facts({ pairs }) {
-  return h(
-    Box,
-    { as: "dl", display: "grid", gridTemplateColumns: { base: "minmax(0, 1fr)", sm: "max-content minmax(0, 1fr)" }, columnGap: 4, rowGap: 1, fontSize: "sm" },
-    pairs.flatMap(([name, value]) => [h(Box, { as: "dt", key: name, color: "fg.muted" }, name), h(Box, { as: "dd", key: `${name} value`, minW: 0 }, h(Code, { overflowWrap: "anywhere", whiteSpace: "normal" }, value))]),
-  );
-}
-
 function Offline({ body }) {
   const command = `sluicegate ledger export --source ${quoted(body.source)} --digest ${body.digests.batch} --out evidence\nsluicegate verify evidence --trust trust.json`;
   return h(
@@ -87,6 +80,12 @@ function Offline({ body }) {
     h(Command, { text: command }),
     body.result === "FAILED" && h(Text, null, "If the evidence is sound, the answer is GATE_BLOCKED with the reasons above, until people waive them."),
   );
+}
+
+// Airflow's page of the run and task that a verdict names; it may be gone, or of another Airflow.
+function Run({ run }) {
+  if (run.orchestrator !== "airflow" || !run.dag_id || !run.run_id || !run.task_id) return null;
+  return h(Text, null, "Judged by ", h(To, { path: taskPath({ dag: run.dag_id, run: run.run_id, task: run.task_id, map_index: Number(run.map_index ?? -1) }) }, `${run.dag_id}.${run.task_id}`), `, run ${run.run_id}.`);
 }
 
 const ROWS = 20;
@@ -124,7 +123,7 @@ function Whole({ body }) {
   return h(
     Stack,
     { gap: 6 },
-    h(Stack, { gap: 2 }, h(Box, null, h(Look, { name: body.result })), h(Text, { fontWeight: "medium", overflowWrap: "anywhere" }, why), h(Text, null, `Judged ${when(body.issued)}, in force until ${when(body.expires)}.`), body.mode === "shadow" && h(Text, null, "Shadow mode: this verdict stops nothing.")),
+    h(Stack, { gap: 2 }, h(Box, null, h(Look, { name: body.result })), h(Text, { fontWeight: "medium", overflowWrap: "anywhere" }, why), h(Text, null, `Judged ${when(body.issued)}, in force until ${when(body.expires)}.`), h(Run, { run: body.run }), body.mode === "shadow" && h(Text, null, "Shadow mode: this verdict stops nothing.")),
     h(Part, { title: "Baseline and batch" }, h(Shapes, { shapes: body.shapes, accused: [...body.reasons, ...spoke].map((one) => one.column) })),
     spoke.length > 0 && h(Part, { title: "Rows to look at" }, h(RowsOf, { body })),
     (others.length > 0 || spoke.length > 0) &&
