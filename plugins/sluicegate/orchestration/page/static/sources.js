@@ -44,7 +44,7 @@ function Figures({ body }) {
     h(Figure, { value: sum(() => true) + body.waiting, label: "sources" }),
     h(Figure, { value: whole(sum((name) => STARTS.includes(name))), label: "may be trained on" }),
     h(Figure, { value: whole(sum((name) => !FINE.includes(name))), label: "need somebody" }),
-    h(Figure, { value: whole(body.newest_trusted ? ago(body.newest_trusted) : "none"), label: "newest trusted batch judged" }),
+    h(Figure, { value: whole(body.newest_trusted ? ago(body.newest_trusted) : "none"), label: "newest trusted batch" }),
   );
 }
 
@@ -52,7 +52,7 @@ function Figures({ body }) {
 function LastTrusted({ past }) {
   const last = (past ?? []).find(({ result }) => result === "PASSED" || result === "WARNED");
   if (!past?.length) return null;
-  return h(Text, { fontSize: "xs", color: "fg.muted", mt: 1, title: last && when(last.issued) }, last ? `last trusted ${ago(last.issued)}` : "not of late");
+  return h(Text, { fontSize: "xs", color: "fg.muted", mt: 1, title: last && when(last.issued) }, last ? `last trusted ${ago(last.issued)}` : "not trusted of late");
 }
 
 function Why({ row }) {
