@@ -9,6 +9,7 @@ import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -41,6 +42,10 @@ QUESTIONS = {
     "/api/source": "api/source?name=good",
     "/api/acts": "api/acts?name=good",
     "/api/verdict": "api/verdict?index=0",
+    "/api/ledger": "api/ledger",
+    "/api/guard": "api/guard",
+    "/api/decisions": "api/decisions?dag=only_good",
+    "/api/lineage": "api/lineage?name=good",
 }
 """A question to each route; a new one needs a line here, and one in docs/page.md."""
 WHO = ("anonymous", "wrong token", "viewer", "user", "op", "admin")
@@ -115,6 +120,11 @@ def test_nothing_else_is_served(airflow, path, tokens):
         ("api/verdict?index=0", 404),
         ("api/sources?limit=1000000", 422),
         ("api/sources?state=fine", 422),
+        ("api/ledger?before=-1", 422),
+        ("api/guard?limit=1000000", 422),
+        ("api/decisions", 422),
+        ("api/decisions?dag=no_such_dag", 403),
+        ("api/lineage?name=..%2Ftrust.json", 404),
     ],
 )
 def test_what_makes_no_sense_is_refused(airflow, tokens, path, status):
@@ -174,6 +184,45 @@ def test_a_block_is_explained_to_the_contributor(answer):
     assert "c1" in flips["message"]
     assert "Would pass if" in flips["would_pass"]
     assert verdict["digests"]["batch"] == source["past"][0]["batch"]
+
+
+@pytest.fixture(scope="module")
+def trained(airflow):
+    """A run in which the guard admitted a task, and one in which it refused."""
+    runs = {dag_id: airflow.trigger(dag_id) for dag_id in ("only_good", "unjudged")}
+    airflow.wait_task("only_good", runs["only_good"], "good", "success")
+    airflow.wait_task("unjudged", runs["unjudged"], "baseline_missing", "failed", timeout_s=180)
+    return runs
+
+
+def test_an_admission_is_told_with_the_verdict_that_the_ledger_holds(trained, answer):
+    run = quote(trained["only_good"], safe="")
+    body = answer(f"api/decisions?dag=only_good&run={run}&task=good")
+    (note,) = body["airflow"]["noted"]
+    (pointed,) = note["verdicts"]
+    newest = answer("api/source?name=good")["past"][0]
+    assert (pointed["refusal"], pointed["verdict"]["index"]) == (None, newest["index"])
+    assert body["airflow"]["tasks"][0]["sources"] == [{"source": "good", "state": "trusted"}]
+    assert answer("api/decisions?dag=only_good&run=another")["airflow"]["noted"] == []
+
+
+def test_the_guard_view_names_tasks_hosts_and_refusals(trained, answer):
+    body = answer("api/guard?search=only_good")
+    assert [(task["dag"], task["task"]) for task in body["airflow"]["tasks"]] == [
+        ("only_good", "good")
+    ]
+    assert sum(host["count"] for host in body["airflow"]["armed"]) >= 2
+    assert body["airflow"]["unarmed"] == []
+    assert ("unjudged", "EVIDENCE_MISSING") in {
+        (one["dag"], one["refused"]) for one in body["airflow"]["refused"]
+    }
+
+
+def test_a_gate_links_to_its_source(airflow, trained):
+    run = quote(trained["unjudged"], safe="")
+    gate = f"/dags/unjudged/dagRuns/{run}/taskInstances/gate_baseline_missing"
+    found = airflow.rest.call("GET", f"{gate}/links")
+    assert found["extra_links"] == {"Sluicegate": "plugin/sluicegate/source?name=baseline_missing"}
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +356,8 @@ def test_a_verdict_without_shapes_says_so(airflow, page, answer):
 def test_a_narrow_window_scrolls_tables_and_not_the_page(airflow, page, answer):
     page.set_viewport_size({"width": 400, "height": 900})
     index = answer("api/source?name=blocked")["past"][0]["index"]
-    for path in ("", "/source?name=blocked", f"/verdict?index={index}"):
+    views = ("", "/guard", "/ledger", "/lineage", "/lineage?name=good")
+    for path in (*views, "/source?name=blocked", f"/verdict?index={index}"):
         page.goto(f"{airflow.url}/plugin/sluicegate{path}")
         page.get_by_text("Verified up to ledger entry").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
@@ -376,6 +426,41 @@ def test_every_table_has_row_headers_and_can_be_scrolled_by_keyboard(airflow, pa
         rows = table.locator("tbody tr").count()
         assert table.get_by_role("rowheader").count() == rows > 0
         assert table.locator("xpath=..").get_attribute("tabindex") == "0"
+
+
+@in_browser
+def test_somebody_goes_from_a_run_to_its_verdict_and_through_the_views(airflow, trained, page):
+    run = quote(trained["only_good"], safe="")
+    page.goto(f"{airflow.url}/dags/only_good/runs/{run}/tasks/good")
+    page.get_by_role("link", name="Sluicegate").last.click()
+    page.get_by_text("admitted").wait_for()
+    page.get_by_text("Airflow's record, not signed").first.wait_for()
+    page.get_by_role("link", name="verdict in entry").click()
+    page.get_by_role("heading", name="Verdict in ledger entry").wait_for()
+    views = page.get_by_role("navigation", name="Sluicegate")
+    for view in ("Guard", "Ledger", "Lineage"):
+        views.get_by_role("link", name=view).click()
+        page.get_by_role("heading", name=view, level=1).wait_for()
+        page.get_by_text("Verified up to ledger entry").wait_for()
+
+
+@in_browser
+def test_a_view_that_cannot_be_renewed_stays_and_says_so(airflow, page):
+    page.clock.install()
+    page.goto(f"{airflow.url}/plugin/sluicegate/ledger")
+    page.get_by_text("Verified up to ledger entry").wait_for()
+    page.route(
+        "**/sluicegate/api/ledger*",
+        lambda route: route.fulfill(
+            status=503, json={"error": {"text": "[LEDGER] the ledger does not answer"}}
+        ),
+    )
+    page.clock.run_for(25_000)
+    page.get_by_text("This view could not be renewed").wait_for()
+    page.get_by_role("region", name="Ledger entries").wait_for()
+    page.unroute("**/sluicegate/api/ledger*")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_text("This view could not be renewed").wait_for(state="detached")
 
 
 @in_browser

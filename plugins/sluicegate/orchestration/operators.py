@@ -11,7 +11,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, BaseOperatorLink
 
 from sluicegate.errors import ConfigError
 from sluicegate.orchestration.assets import announce, verified_asset
@@ -38,8 +38,34 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class EvidenceLink(BaseOperatorLink):
+    """Leads from a task to the verdict that it issued, or else to its source.
+
+    The address is relative to Airflow's own, so that it holds behind a proxy.
+    """
+
+    name = "Sluicegate"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002 - Airflow's signature
+        """Return the address; Airflow asks when the task has ended, in its process.
+
+        Args:
+            operator: The task, as it ran.
+            ti_key: Which run of it; not used.
+        """
+        from urllib.parse import urlencode
+
+        if operator.entry is not None:
+            return f"plugin/sluicegate/verdict?{urlencode({'index': operator.entry})}"
+        return f"plugin/sluicegate/source?{urlencode({'name': operator.source})}"
+
+
 class _SluicegateOperator(BaseOperator):
     """What all operators share: settings, keys, error mapping, lineage."""
+
+    operator_extra_links = (EvidenceLink(),)
+    # Ledger entry of the verdict that this run issued; set only in ``execute``.
+    entry: int | None = None
 
     # What this run has established, for OpenLineage; set only in ``execute``.
     _known: Mapping[str, str] | None = None
@@ -235,7 +261,8 @@ class TrainingGateOperator(_SluicegateOperator):
         issued, batch = asked.gate(
             home, policy, signers, suite=self.suite, conn_id=self.conn_id, run=run, at=at
         )
-        self._verdict = verdict = issued.verdict
+        self._verdict, self.entry = issued.verdict, issued.index
+        verdict = issued.verdict
         pointer = {"source": batch.source, "digest": str(batch.digest)}
         self._known = pointer = {**pointer, "verdict": str(issued.envelope)}
         self._step.judged(issued, batch)

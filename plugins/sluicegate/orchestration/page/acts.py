@@ -105,7 +105,7 @@ def _why_not(*, may_change: bool, dags: list[str], may_start: bool) -> str | Non
     if may_start:
         return None
     if len(dags) > 1:
-        return f"Several DAGs act on this source: {', '.join(dags)}. One is wanted."
+        return "Several DAGs act on this source, and one is wanted."
     if not dags:
         return "No DAG acts on this source. Add response() for it to a DAG file."
     if not may_change:

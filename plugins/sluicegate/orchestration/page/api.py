@@ -6,6 +6,7 @@ the application: there is no route without it, and no page about the routes.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_as
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 
+from sluicegate.attest.timestamps import format_timestamp
 from sluicegate.errors import EvidenceMissing, SluicegateError
 from sluicegate.foreign import coded
 from sluicegate.gate.verdict import MODEL
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
 
 STRIP = 20
 """Verdicts that a row of a source shows, and columns of its heat map."""
+
+_log = logging.getLogger("sluicegate.page")
 
 _PROGRAMS = {path.name: path for path in Path(__file__).with_name("static").glob("*.js")}
 
@@ -145,9 +149,12 @@ def sources(
         rows = [
             shown_state(found, strips.get(found.source), allowed[found.source]) for found in page
         ]
-        counts = Counter(found.state.value for found in states)
+        counts = Counter(found.state for found in states)
+        trusted = [one.admission.issued.verdict.issued for one in states if one.admission]
         body = {
-            "counts": counts,
+            # In the order in which they need somebody.
+            "counts": {one.value: counts[one] for one in URGENCY if counts[one]},
+            "newest_trusted": format_timestamp(max(trusted)) if trusted else None,
             "total": len(wanted),
             "waiting": len(allowed) - len(states),
             "whole": len(states) == len(allowed) and len(strips) == len(page),
@@ -258,6 +265,8 @@ def _past(question: Question, name: str) -> list[PastVerdict]:
     return question.strips([name], limit=STRIP)[name]
 
 
-def _refused(_request: Request, error: Exception) -> JSONResponse:
-    """Say why the installation gives no answer."""
-    return JSONResponse({"error": shown_error(coded(error))}, status_code=503)
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    """Say why the installation gives no answer; where its files lie is said in the log only."""
+    known = coded(error)
+    _log.warning("Sluicegate's page has no answer to %s: %s", request.url.path, known)
+    return JSONResponse({"error": shown_error(known)}, status_code=503)

@@ -228,6 +228,7 @@ def _shown_note(note: Noted) -> dict[str, Any]:
         "task": trace.task_id,
         "map_index": trace.map_index,
         "refused": trace.refused,
+        "n_verdicts": len(trace.verdicts),
         "version": trace.version,
         "host": note.host,
         "queue": note.queue,

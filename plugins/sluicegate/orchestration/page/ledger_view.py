@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from airflow.api_fastapi.common.db.common import SessionDep  # noqa: TC002 - FastAPI reads these
 from airflow.api_fastapi.core_api.security import GetUserDep  # noqa: TC002
@@ -18,11 +18,14 @@ from sluicegate.orchestration.page.asking import (
     tag,
 )
 from sluicegate.orchestration.page.guard_view import shown_audits
-from sluicegate.orchestration.page.shown import shown_head
+from sluicegate.orchestration.page.shown import shown_head, without_directories
 from sluicegate.workflow.overview.logged import newest_leaves, witnessed
 
 if TYPE_CHECKING:
     from sluicegate.workflow.overview.logged import Logged, Witnessed
+
+NEWEST: Final = 5
+"""Leaves that are looked at for the newest stated time; an append has no more."""
 
 Leaves = Annotated[int, Query(ge=1, le=100)]
 
@@ -62,7 +65,14 @@ def ledger(
         etag = tag(request, question, sorted(allowed))
         if etag == if_none_match:
             return Response(status_code=304)
+        head = (
+            newest_leaves(evidence, size, before=None, limit=NEWEST)
+            if before is not None
+            else leaves
+        )
+        stated = [one.claimed for one in head if one.claimed is not None]
         body = {
+            "newest_stated": format_timestamp(max(stated)) if stated else None,
             "leaves": [_shown_leaf(one) for one in leaves if one.leaf.source in allowed],
             "hidden": sum(one.leaf.source not in allowed for one in leaves),
             "older": leaves[-1].index if leaves and leaves[-1].index else None,
@@ -91,5 +101,5 @@ def _shown_witnessed(found: Witnessed) -> dict[str, Any]:
         "needed": found.needed,
         "size": found.size,
         "times": [format_timestamp(time) for time in found.times],
-        "finding": found.finding,
+        "finding": without_directories(found.finding),
     }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.adapters.reports.words import would_pass
 from sluicegate.attest.timestamps import format_timestamp
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from sluicegate.workflow.overview.around import JudgedBy, Model, Promoted
     from sluicegate.workflow.overview.past import PastVerdict
     from sluicegate.workflow.overview.source_state import SourceState
+
+_DIRECTORIES: Final = re.compile(r"(?<![\w.:/…])/(?:[^\s/'\",;:()]+/)+")
+"""Directories at the beginning of an absolute path, not of a URL."""
 
 _WORSE = (Status.PASSED, Status.WARNED, Status.NOT_EVALUATED, Status.FAILED)
 
@@ -61,8 +65,24 @@ def shown_state(
 
 
 def shown_error(error: SluicegateError) -> dict[str, str]:
-    """Return an error with its whole text."""
-    return {**error.to_dict(), "text": str(error)}
+    """Return an error with its text, without the directories of the server: its log names them."""
+    told = {**error.to_dict(), "text": str(error)}
+    if error.locator.startswith("/"):  # a path as a whole, whatever stands in it
+        told = {key: text.replace(error.locator, _end(error.locator)) for key, text in told.items()}
+    return {key: without_directories(text) for key, text in told.items()}
+
+
+def without_directories(text: str) -> str:
+    """Return a text with the last name of each absolute path only.
+
+    Args:
+        text: For a person.
+    """
+    return _DIRECTORIES.sub("…/", text)
+
+
+def _end(path: str) -> str:
+    return f"…/{path.rstrip('/').rpartition('/')[2]}"
 
 
 def shown_past(past: PastVerdict) -> dict[str, Any]:

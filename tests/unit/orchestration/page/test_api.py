@@ -8,11 +8,19 @@ import os
 import pytest
 from airflow.api_fastapi.common.db.common import _get_session
 from airflow.api_fastapi.core_api import security
+from airflow.models import import_all_models
+from airflow.models.base import Base
 from fastapi.testclient import TestClient
-from tests.unit.workflow.conftest import AT, built_site, judge_clean, site  # noqa: F401 - fixtures
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+from tests.unit.workflow.conftest import AT, RUN, built_site, judge_clean, site  # noqa: F401 - fixtures
 
-from sluicegate.orchestration.page import api, ledger_view
+from sluicegate.attest.timestamps import format_timestamp
+from sluicegate.orchestration.page import api, guard_view, ledger_view, lineage_view
 from sluicegate.workflow.overview.overview import PORTION, Overview
+from sluicegate.workflow.overview.source_state import URGENCY
+from sluicegate.workflow.sealing.seal import seal_into_ledger
 
 
 class _Allows:
@@ -20,8 +28,22 @@ class _Allows:
         return True
 
 
+@pytest.fixture(scope="module")
+def database():
+    """Airflow's tables, with nothing in them."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=ANY_THREAD)
+    import_all_models()
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        yield session
+    engine.dispose()
+
+
+ANY_THREAD = {"check_same_thread": False}
+
+
 @pytest.fixture
-def asked(site, monkeypatch):  # noqa: F811
+def asked(site, monkeypatch, database):  # noqa: F811
     """The application on a judged installation, asked by somebody who may see everything."""
     site.once(judge_clean)
 
@@ -30,12 +52,14 @@ def asked(site, monkeypatch):  # noqa: F811
         return {name: [] for name in names}
 
     monkeypatch.setattr(api, "_OVERVIEW", Overview(lambda: site.home, lambda: AT))
-    for module in (api, ledger_view):
+    for module in (api, guard_view, ledger_view, lineage_view):
         monkeypatch.setattr(module, "readable", readable)
+    monkeypatch.setattr(guard_view, "readable_dags", lambda *_asked: frozenset({"mine"}))
+    monkeypatch.setattr(guard_view, "may_read_runs", lambda *_asked: True)
     monkeypatch.setattr(security, "get_auth_manager", _Allows)
     app = api.build("/page")
     app.dependency_overrides[security.get_user] = lambda: "somebody"
-    app.dependency_overrides[_get_session] = lambda: None
+    app.dependency_overrides[_get_session] = lambda: database
     return TestClient(app, raise_server_exceptions=False).get
 
 
@@ -56,6 +80,16 @@ def asked(site, monkeypatch):  # noqa: F811
         (f"ledger?before={2**63}", 422),
         ("ledger?limit=101", 422),
         ("ledger?before=0", 200),
+        ("guard?limit=201", 422),
+        ("guard?search=%00", 200),
+        ("decisions", 422),
+        ("decisions?dag=mine&map_index=-2", 422),
+        ("decisions?dag=mine&run=%00", 404),
+        ("decisions?dag=mine&run=none&task=none&map_index=0", 200),
+        ("decisions?dag=another", 403),
+        ("lineage?name=", 422),
+        ("lineage?name=src%00", 404),
+        ("lineage?name=src", 200),
     ],
 )
 def test_a_question_without_sense_is_the_askers_fault(asked, path, status):
@@ -75,7 +109,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN)
-@pytest.mark.parametrize("path", ["sources", "source?name=src", "verdict?index=2", "ledger"])
+@pytest.mark.parametrize(
+    "path", ["sources", "source?name=src", "verdict?index=2", "ledger", "guard", "lineage?name=src"]
+)
 def test_an_installation_that_breaks_while_it_is_looked_at_answers_nothing(
     asked,
     site,  # noqa: F811
@@ -146,3 +182,49 @@ def test_leaves_about_a_source_that_is_not_the_askers_are_counted_and_not_shown(
     body = asked("/api/ledger").json()
     assert (body["leaves"], body["hidden"]) == ([], body["ledger"]["size"])
     assert "src" not in json.dumps(body)
+
+
+def test_what_a_person_reads_names_no_directory_of_the_server_and_the_log_does(
+    asked,
+    site,  # noqa: F811
+    caplog,
+):
+    where = str(site.home.root)
+    for broken in ("no trust policy", "no ledger"):
+        BROKEN[broken](site.home)
+        answer = asked("/api/sources")
+        assert answer.status_code == 503
+        assert where not in answer.text
+        assert where.rpartition("/")[0] not in answer.text
+    assert where in caplog.text
+
+
+def test_counts_come_in_the_order_in_which_sources_need_somebody(asked, site):  # noqa: F811
+    seal_into_ledger(
+        site.clean, "new", evidence=site.evidence(), signer=site.signer("source"), at=AT, run=RUN
+    )
+    counts = asked("/api/sources").json()["counts"]
+    assert list(counts) == [state.value for state in URGENCY if state.value in counts]
+    assert counts == {"not judged": 1, "trusted": 1}
+
+
+def test_the_age_of_the_newest_trusted_batch_is_told(asked):
+    assert asked("/api/sources").json()["newest_trusted"] == format_timestamp(AT)
+
+
+def test_lineage_follows_the_batch_and_hides_what_is_not_the_askers(asked, monkeypatch):
+    body = asked("/api/lineage?name=src").json()
+    assert (body["batch"]["source"], body["batch"]["refusal"]) == ("src", None)
+    monkeypatch.setattr(lineage_view, "readable", lambda *_asked: {})
+    assert asked("/api/lineage?name=src").status_code == 403
+
+
+def test_a_guard_without_records_is_told_as_nothing_and_not_as_live(asked):
+    body = asked("/api/guard").json()
+    assert (body["total"], body["whole"]) == (0, True)
+    assert {key: body["airflow"][key] for key in ("armed", "unarmed", "refused", "audits")} == {
+        "armed": [],
+        "unarmed": [],
+        "refused": [],
+        "audits": [],
+    }

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from sluicegate.errors import EvidenceMissing
+import pytest
+
+from sluicegate.errors import EvidenceMissing, LedgerError
 from sluicegate.orchestration.page.shown import (
     shown_error,
     shown_findings,
     shown_past,
     shown_state,
     shown_verdict,
+    without_directories,
 )
 from sluicegate.signals.decision.record import Family, SignalRecord, Status
 from sluicegate.workflow.overview.past import PastVerdict
@@ -65,3 +68,24 @@ def test_a_source_that_is_refused_has_no_batch():
     shown = shown_state(state, [], ["trains"])
     assert (shown["state"], shown["batch"], shown["dags"]) == ("not sealed", None, ["trains"])
     assert shown["refusal"] == shown_error(REFUSAL)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/srv/sluice/ledger.db: is gone", "…/ledger.db: is gone"),
+        ('cannot read "/srv/a/b.json"', 'cannot read "…/b.json"'),
+        ("see https://example.com/a/b/c", "see https://example.com/a/b/c"),
+        ("s3://bucket/prefix/part", "s3://bucket/prefix/part"),
+        ("month=04/flights.parquet and 3/4", "month=04/flights.parquet and 3/4"),
+    ],
+)
+def test_paths_of_the_server_are_cut_to_their_last_name(text, shown):
+    assert without_directories(text) == shown
+
+
+def test_a_path_with_a_space_in_it_is_cut_too():
+    error = LedgerError("is gone", locator="/srv/my home/ledger.db")
+    told = shown_error(error)
+    assert told["locator"] == "…/ledger.db"
+    assert "home" not in json.dumps(told)

@@ -86,6 +86,19 @@ function Refused({ refused }) {
   );
 }
 
+function Protected({ body, search, setSearch, more }) {
+  const none = search ? "No protected task has this name or source." : "No task in a DAG that you may read is protected. Tag the DAG training, or give the task inlets=[verified_asset(\"SOURCE\")].";
+  return h(
+    Part,
+    { title: `Protected tasks: ${body.total}` },
+    h(Recorded, null, "From the DAG files as Airflow last read them. The state of a source is the ledger's word."),
+    h(Input, { type: "search", "aria-label": "Search protected tasks", placeholder: "Search DAG, task or source", maxLength: 255, value: search, maxW: "360px", flexShrink: 0, onChange: (event) => setSearch(event.target.value) }),
+    body.waiting > 0 && h(HStack, { role: "status" }, h(Spinner, { size: "sm" }), `Reading ${body.waiting} more DAGs`),
+    body.airflow.tasks.length ? h(Tasks, { tasks: body.airflow.tasks }) : body.waiting === 0 && h(Text, null, none),
+    more && h(Button, { alignSelf: "start", size: "sm", variant: "outline", onClick: more }, "Show more"),
+  );
+}
+
 export function Guard() {
   const [search, setSearch] = useState("");
   const [limit, setLimit] = useState(ROWS);
@@ -93,22 +106,14 @@ export function Guard() {
   return h(
     Page,
     { title: "Guard" },
-    h(Input, { type: "search", "aria-label": "Search protected tasks", placeholder: "Search DAG, task or source", maxLength: 255, value: search, maxW: "360px", flexShrink: 0, onChange: (event) => setSearch(event.target.value) }),
     h(Answer, { answer }, (body) =>
       h(
         Stack,
         { gap: 6 },
-        h(
-          Part,
-          { title: `Protected tasks: ${body.total}` },
-          h(Recorded, null, "From the DAG files as Airflow last read them. The state of a source is the ledger's word."),
-          body.waiting > 0 && h(HStack, { role: "status" }, h(Spinner, { size: "sm" }), `Reading ${body.waiting} more DAGs`),
-          body.airflow.tasks.length ? h(Tasks, { tasks: body.airflow.tasks }) : body.waiting === 0 && h(Text, null, search ? "No protected task has this name or source." : "No task in a DAG that you may read is protected. Tag the DAG training, or give the task inlets=[verified_asset(\"SOURCE\")]."),
-          body.airflow.tasks.length < body.total && limit < 200 && h(Button, { alignSelf: "start", size: "sm", variant: "outline", onClick: () => setLimit(limit + ROWS) }, "Show more"),
-        ),
         h(Part, { title: "Where the guard is live" }, h(Live, { airflow: body.airflow, queues: body.guarded_queues })),
-        h(Part, { title: "Refusals" }, h(Refused, { refused: body.airflow.refused })),
         h(Part, { title: "Bypasses" }, h(Text, null, "Training that went around the guard is found by the audit, which compares Airflow's records with the ledger: a code like TRAINED_UNGUARDED or HOST_NOT_ARMED."), h(Audits, { audits: body.airflow.audits })),
+        h(Part, { title: "Refusals" }, h(Refused, { refused: body.airflow.refused })),
+        h(Protected, { body, search, setSearch, more: body.airflow.tasks.length < body.total && limit < 200 && (() => setLimit(limit + ROWS)) }),
         h(Ledger, { ledger: body.ledger }),
       ),
     ),

@@ -6,9 +6,10 @@ const { Box, Button, HStack, Stack, Table, Text } = globalThis.ChakraUI;
 
 const KINDS = { seal: "sealed", provenance: "origin", verdict: "verdict", "test-result": "findings", waiver: "waiver", quarantine: "set aside", release: "released", promotion: "baseline promoted", baseline: "baseline", profile: "profile", table: "rows of a table" };
 
-function Checkpoint({ ledger }) {
+// A checkpoint carries no time of its own, only statements do.
+function Checkpoint({ ledger, stated }) {
   if (!ledger.size) return h(Text, null, "The ledger is empty: nothing has been sealed or judged. Add SealSourceOperator and TrainingGateOperator to a DAG, or run: sluicegate gate SOURCE --seal PATH");
-  return h(Facts, { pairs: [["entries", ledger.size], ["root", ledger.root], ["name", ledger.origin], ["verified", when(ledger.asked)]] });
+  return h(Facts, { pairs: [["entries", ledger.size], ["root", ledger.root], ["name", ledger.origin], ["newest stated time", stated ? when(stated) : "none"], ["verified", when(ledger.asked)]] });
 }
 
 function Witnesses({ witnesses, size }) {
@@ -76,7 +77,7 @@ export function LedgerView() {
       h(
         Stack,
         { gap: 6 },
-        h(Part, { title: "Checkpoint" }, h(Checkpoint, { ledger: body.ledger })),
+        h(Part, { title: "Checkpoint" }, h(Checkpoint, { ledger: body.ledger, stated: body.newest_stated })),
         h(Part, { title: "Witnesses" }, h(Witnesses, { witnesses: body.witnesses, size: body.ledger.size })),
         h(Part, { title: "Audit" }, h(Audits, { audits: body.audits ?? [] })),
         body.ledger.size > 0 && h(Part, { title: "Entries" }, h(Leaves, { body, older: body.older !== null && (() => setBefore(body.older)), newest: before !== null && (() => setBefore(null)) })),

@@ -30,6 +30,14 @@ export const short = (digest) => (digest ? digest.slice(digest.indexOf(":") + 1)
 
 export const when = (text) => (text ? new Date(text).toLocaleString([], { timeZoneName: "short" }) : "");
 
+const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60]];
+
+export function ago(text) {
+  const seconds = (Date.now() - new Date(text)) / 1000;
+  const [unit, length] = UNITS.find(([, length]) => seconds >= length) ?? ["minute", 60];
+  return new Intl.RelativeTimeFormat([], { numeric: "always" }).format(-Math.max(0, Math.floor(seconds / length)), unit);
+}
+
 // A name as one word of a shell, whatever it holds.
 export const quoted = (name) => `'${name.replaceAll("'", "'\\''")}'`;
 
@@ -48,25 +56,41 @@ function refused(status, { error, detail }) {
   return { head: "No answer", text: `The server answered ${status}. Look at the log of Airflow's API server.` };
 }
 
+// How often a view that somebody looks at asks again. An answer with a tag costs little when nothing changed.
+const RENEWED_MS = 20_000;
+const RENEWED_WITHOUT_TAG_MS = 60_000;
+
+// Runs once after a time, but never while nobody sees the tab.
+function whenSeen(run, after) {
+  let waiting;
+  const stop = () => [clearTimeout(waiting), document.removeEventListener("visibilitychange", seen)];
+  const seen = () => document.visibilityState === "visible" && [stop(), run()];
+  waiting = setTimeout(() => (document.addEventListener("visibilitychange", seen), seen()), after);
+  return stop;
+}
+
 export function useAnswer(path, parameters) {
   const query = new URLSearchParams(parameters).toString();
   const [answer, setAnswer] = useState({ loading: true });
   const [tries, setTries] = useState(0);
   useEffect(() => {
     const stop = new AbortController();
+    let next = () => {};
+    const again = (after) => (next = whenSeen(() => setTries((last) => last + 1), after));
+    // A view that was there stays, and says that it is old.
+    const failed = (failure) => (setAnswer((last) => (last.body && last.query === query ? { ...last, old: failure } : { failure })), again(RENEWED_WITHOUT_TAG_MS));
     setAnswer((last) => ({ ...last, loading: true }));
     fetch(new URL(`sluicegate/api/${path}?${query}`, document.baseURI), { signal: stop.signal })
       .then(async (response) => {
         const body = await response.json().catch(() => ({}));
-        if (response.ok && body.ledger) {
-          // The server answers in parts when it has much to ask; each part comes with the next question.
-          if (body.whole === false) setTimeout(() => stop.signal.aborted || setTries((last) => last + 1), 100);
-          return setAnswer({ body });
-        }
-        return setAnswer({ failure: refused(response.status, body) });
+        if (stop.signal.aborted) return;
+        if (!response.ok || !body.ledger) return failed(refused(response.status, body));
+        setAnswer({ body, query });
+        // The server answers in parts when it has much to ask; each part comes with the next question.
+        again(body.whole === false ? 100 : response.headers.has("ETag") ? RENEWED_MS : RENEWED_WITHOUT_TAG_MS);
       })
-      .catch((error) => stop.signal.aborted || setAnswer({ failure: { head: "No answer", text: `${error}` } }));
-    return () => stop.abort();
+      .catch((error) => stop.signal.aborted || failed({ head: "No answer", text: `${error}` }));
+    return () => (stop.abort(), next());
   }, [path, query, tries]);
   return { ...answer, again: () => setTries((last) => last + 1) };
 }
@@ -82,7 +106,19 @@ export function Answer({ answer, children }) {
     );
   }
   if (!answer.body) return h(HStack, { role: "status" }, h(Spinner, { size: "sm" }), "Loading");
-  return children(answer.body);
+  if (!answer.old) return children(answer.body);
+  return h(
+    Stack,
+    { gap: 4 },
+    h(
+      Stack,
+      { role: "status", borderWidth: "1px", borderColor: "orange.solid", rounded: "md", p: 3, gap: 2 },
+      h(Text, { fontWeight: "bold" }, `As of ${when(answer.body.ledger.asked)}. This view could not be renewed: ${answer.old.head}`),
+      h(Text, { overflowWrap: "anywhere" }, answer.old.text),
+      h(Box, null, h(Button, { size: "sm", variant: "outline", onClick: answer.again }, "Try again")),
+    ),
+    children(answer.body),
+  );
 }
 
 export function Look({ name, children }) {

@@ -1,10 +1,9 @@
 // All sources: what needs somebody first.
-import { Answer, Dags, Grid, h, Ledger, Look, Page, RowHead, said, short, Strip, To, useAnswer, when } from "./parts.js";
+import { ago, Answer, Dags, Grid, h, Ledger, Look, Page, RowHead, said, short, Strip, To, useAnswer, when } from "./parts.js";
 
 const { useState } = globalThis.React;
-const { Button, HStack, Input, Spinner, Stack, Table, Text } = globalThis.ChakraUI;
+const { Box, Button, HStack, Input, Spinner, Stack, Table, Text } = globalThis.ChakraUI;
 
-const STATES = ["not verified", "blocked", "quarantined", "not judged", "stale", "let through", "warned", "not sealed", "trusted"];
 const ROWS = 50;
 
 // A cell of names: a long one wraps, and pushes no other column out of sight.
@@ -12,7 +11,8 @@ const LONG = { minW: "110px", maxW: "240px", whiteSpace: "normal" };
 
 function Counts({ counts, state, choose }) {
   const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
-  const shown = [["", all, "all"], ...STATES.map((name) => [name, counts[name] ?? 0, name])];
+  // The answer gives them in the order in which they need somebody.
+  const shown = [["", all, "all"], ...Object.entries(state ? { [state]: 0, ...counts } : counts).map(([name, count]) => [name, count, name])];
   return h(
     HStack,
     { flexWrap: "wrap", role: "group", "aria-label": "Show sources by state" },
@@ -28,6 +28,33 @@ function Counts({ counts, state, choose }) {
   );
 }
 
+const STARTS = ["trusted", "warned", "let through"];
+const FINE = [...STARTS, "not sealed"];
+
+function Figure({ value, label }) {
+  return h(Box, { borderWidth: "1px", rounded: "md", px: 3, py: 2, minW: "130px" }, h(Text, { fontSize: "xl", fontWeight: "bold" }, value), h(Text, { fontSize: "sm", color: "fg.muted" }, label));
+}
+
+function Figures({ body }) {
+  const whole = (value) => (body.waiting ? "…" : value);
+  const sum = (wanted) => Object.entries(body.counts).reduce((all, [name, count]) => all + (wanted(name) ? count : 0), 0);
+  return h(
+    HStack,
+    { flexWrap: "wrap", align: "stretch", role: "group", "aria-label": "In figures" },
+    h(Figure, { value: sum(() => true) + body.waiting, label: "sources" }),
+    h(Figure, { value: whole(sum((name) => STARTS.includes(name))), label: "may be trained on" }),
+    h(Figure, { value: whole(sum((name) => !FINE.includes(name))), label: "need somebody" }),
+    h(Figure, { value: whole(body.newest_trusted ? ago(body.newest_trusted) : "none"), label: "newest trusted batch" }),
+  );
+}
+
+// The last verdict that let training start; what was said of it since is the state.
+function LastTrusted({ past }) {
+  const last = (past ?? []).find(({ result }) => result === "PASSED" || result === "WARNED");
+  if (!past?.length) return null;
+  return h(Text, { fontSize: "xs", color: "fg.muted", mt: 1, title: last && when(last.issued) }, last ? `last trusted ${ago(last.issued)}` : "not trusted of late");
+}
+
 function Why({ row }) {
   if (row.refusal) return h(Text, { lineClamp: 3, title: said(row.refusal) }, said(row.refusal));
   return h(Text, null, `Batch ${short(row.batch)} may be trained on until ${when(row.expires)}.`);
@@ -38,7 +65,7 @@ function Row({ row }) {
     Table.Row,
     null,
     h(RowHead, LONG, h(To, { view: "source", parameters: { name: row.source } }, row.source)),
-    h(Table.Cell, null, h(Look, { name: row.state })),
+    h(Table.Cell, null, h(Look, { name: row.state }), h(LastTrusted, { past: row.past })),
     h(Table.Cell, null, h(Strip, { past: row.past })),
     h(Table.Cell, { minW: "240px", maxW: "520px" }, h(Why, { row })),
     h(Table.Cell, LONG, h(Dags, { dags: row.dags })),
@@ -68,6 +95,7 @@ export function Sources() {
       h(
         Stack,
         { gap: 4 },
+        h(Figures, { body }),
         h(Counts, { counts: body.counts, state, choose: setState }),
         body.waiting > 0 && h(HStack, { role: "status" }, h(Spinner, { size: "sm" }), `Asking for ${body.waiting} more`),
         body.sources.length || body.waiting > 0 ? h(Rows, { sources: body.sources }) : h(Empty, { search, state }),

@@ -19,6 +19,12 @@ function Pointed({ verdicts }) {
   );
 }
 
+function Decision({ one }) {
+  if (one.refused) return h(Look, { name: "blocked" }, `refused: ${one.refused}`);
+  if (one.verdicts.some(({ verdict }) => !verdict)) return h(Look, { name: "not verified" }, "claims to be admitted");
+  return one.n_verdicts ? h(Look, { name: "trusted" }, "admitted") : h(Text, null, "needed no verdict");
+}
+
 function Noted({ noted }) {
   return h(
     Stack,
@@ -32,8 +38,8 @@ function Noted({ noted }) {
           Table.Row,
           { key: i },
           h(RowHead, null, h(To, { path: taskPath(one) }, one.map_index >= 0 ? `${one.task} [${one.map_index}]` : one.task)),
-          h(Table.Cell, null, one.refused ? h(Look, { name: "blocked" }, `refused: ${one.refused}`) : one.verdicts.length ? h(Look, { name: "trusted" }, "admitted") : "needed no verdict"),
-          h(Table.Cell, null, h(Pointed, { verdicts: one.verdicts })),
+          h(Table.Cell, null, h(Decision, { one })),
+          h(Table.Cell, null, h(Pointed, { verdicts: one.verdicts }), one.n_verdicts > one.verdicts.length && h(Text, { color: "fg.muted" }, `${one.n_verdicts - one.verdicts.length} that you may not read`)),
           h(Table.Cell, { whiteSpace: "nowrap" }, when(one.when)),
           h(Table.Cell, null, `${one.host}, ${one.queue}`),
         ),
