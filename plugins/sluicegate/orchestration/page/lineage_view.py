@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sluicegate.workflow.exporting.lineage import Step
 
 MOST_STEPS: Final = 20
-"""Steps of a chain that a request follows, some 3 ms of CPU each; `sluicegate lineage` has 1,000."""
+"""Steps that a request follows, some 3 ms of CPU each; `sluicegate lineage` has 1,000."""
 
 _MADE = Made()
 
