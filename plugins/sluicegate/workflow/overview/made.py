@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sluicegate.errors import SluicegateError
+from sluicegate.errors import LedgerCorrupt, LedgerError, SluicegateError
 from sluicegate.gate.verdict import MODEL
 from sluicegate.ledger.entry import Kind
 from sluicegate.ledger.store import Query
@@ -49,6 +49,8 @@ class Made:
     def __init__(self) -> None:
         self._trust: TrustPolicy | None = None
         self._said: dict[int, Use | None] = {}
+        self._note = b""
+        self._newest: dict[str, list[int]] = {}  # at the checkpoint of the note
 
     def of(
         self,
@@ -71,35 +73,46 @@ class Made:
         Raises:
             LedgerError: The ledger cannot be read.
 
-        Cost: a look-up for each name; about 1 ms of CPU for each statement that is new.
+        Cost: after an append a look-up for each name; about 1 ms of CPU for each new statement.
         """
         if self._trust != evidence.trust:
-            self._trust, self._said = evidence.trust, {}
-        newest: list[int] = []
-        waiting = 0
-        for begin in range(0, len(names), PORTION):
-            portion = names[begin : begin + PORTION]
+            self._trust, self._said, self._newest = evidence.trust, {}, {}
+        if self._note != (note := evidence.ledger.checkpoint()):
+            self._note, self._newest = note, {}
+        # Of this checkpoint, even if another thread follows a newer one meanwhile.
+        said, newest = self._said, self._newest
+        unread = [name for name in names if name not in newest]
+        for begin in range(0, len(unread), PORTION):
             if begin and not has_time():
-                waiting += len(portion)
-                continue
-            newest += self._read(evidence, portion, at)
-        said = [self._said[index] for index in sorted(newest)]
-        bad = tuple(index for index in sorted(newest) if self._said[index] is None)
-        return MadeOf(_leading_to(said, source), bad, waiting)
+                break
+            newest.update(_read(evidence, unread[begin : begin + PORTION], said, at))
+        indexes = sorted({index for name in names for index in newest.get(name, ())})
+        return MadeOf(
+            _leading_to([said[index] for index in indexes], source),
+            tuple(index for index in indexes if said[index] is None),
+            sum(name not in newest for name in names),
+        )
 
-    def _read(self, evidence: Evidence, names: Iterable[str], at: datetime) -> list[int]:
-        asked = [(Kind.VERDICT if n.startswith(MODEL) else Kind.PROVENANCE, n) for n in names]
-        evidence.ledger.look_ahead([Query(*one) for one in asked], limit=NEWEST)
-        found = [index for one in asked for index, _ in evidence.ledger.listed(*one, limit=NEWEST)]
-        fresh = [index for index in found if index not in self._said]
-        evidence.ledger.prove_ahead(fresh)
-        for index in fresh:
-            try:
-                record = evidence.ledger.get_verified(index)
-                self._said[index] = said_by(evidence, record, at=at)
-            except SluicegateError:
-                self._said[index] = None
-        return found
+
+def _read(
+    evidence: Evidence, names: Sequence[str], said: dict[int, Use | None], at: datetime
+) -> dict[str, list[int]]:
+    """Read the newest statements of sources that were not read before; return their entries."""
+    asked = [(Kind.VERDICT if n.startswith(MODEL) else Kind.PROVENANCE, n) for n in names]
+    evidence.ledger.look_ahead([Query(*one) for one in asked], limit=NEWEST)
+    found = {
+        one[1]: [index for index, _ in evidence.ledger.listed(*one, limit=NEWEST)] for one in asked
+    }
+    fresh = [index for indexes in found.values() for index in indexes if index not in said]
+    evidence.ledger.prove_ahead(fresh)
+    for index in fresh:
+        try:
+            said[index] = said_by(evidence, evidence.ledger.get_verified(index), at=at)
+        except SluicegateError as error:
+            if isinstance(error, LedgerError) and not isinstance(error, LedgerCorrupt):
+                raise  # that ends, and says nothing of the statement
+            said[index] = None
+    return found
 
 
 def _leading_to(said: Iterable[Use | None], source: str) -> tuple[Use, ...]:

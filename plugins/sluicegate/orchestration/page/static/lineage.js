@@ -119,5 +119,5 @@ export function Lineage({ name }) {
 
 function Of({ name }) {
   const answer = useAnswer("lineage", { name });
-  return h(Page, { title: name, above: h(To, { view: "lineage" }, "Lineage") }, h(Answer, { answer }, (body) => h(Chain, { body })));
+  return h(Page, { title: `Lineage of ${name}` }, h(Answer, { answer }, (body) => h(Chain, { body })));
 }

@@ -106,7 +106,7 @@ export function Source({ name }) {
   const answer = useAnswer("source", { name });
   return h(
     Page,
-    { title: name, above: h(To, null, "Training data") },
+    { title: name },
     h(Answer, { answer }, (body) =>
       h(
         Stack,

@@ -144,7 +144,7 @@ export function Verdict({ index }) {
   const above = answer.body && h(To, { view: "source", parameters: { name: answer.body.source } }, answer.body.source);
   return h(
     Page,
-    { title: `Verdict in ledger entry ${index}`, above: h(globalThis.React.Fragment, null, h(To, null, "Training data"), above && " / ", above) },
+    { title: `Verdict in ledger entry ${index}`, above },
     h(Answer, { answer }, (body) =>
       body.result ? h(Whole, { body }) : h(Stack, null, h(Look, { name: "not verified" }), h(Text, { overflowWrap: "anywhere" }, said(body.refusal))),
     ),
