@@ -22,7 +22,6 @@ COVERED_BY = {
     "airflow/test_layouts.py": "orchestration.plugin",
     "airflow/test_page.py": """orchestration.page.access orchestration.page.acts
         orchestration.responding.operators orchestration.responding.response""",
-    "unit/orchestration/page/test_api.py": "orchestration.page.asking",
     "airflow/test_sealed_chain.py": "orchestration.operators_sealed",
     "airflow/test_stores.py": "adapters.sources.connection",
     "attacks/labels/test_broken_features.py": "signals.model.evidence signals.labels.questions",
