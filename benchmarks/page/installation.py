@@ -189,7 +189,7 @@ def judged(model: Model, source: str, day: int) -> Iterator[tuple[Entry, bytes]]
     )
     verdict = replace(model.issued.verdict, source=source, digest=manifest.digest)
     raw = model.home.policy.read_bytes()
-    result = test_result_statement(verdict, model.records, subjects, policy=raw)
+    result = test_result_statement(verdict, model.records, subjects, policy=raw, kept={})
     signed_result = dsse.sign(result.to_bytes(), sign[Role.GATE]).to_bytes()
     statement = verdict.to_statement(subjects, sha256_bytes(signed_result))
     for kind, envelope in (

@@ -561,6 +561,7 @@ def test_a_source_is_rolled_back_set_aside_and_let_back_in_the_browser(real_airf
             ("Roll back", "", "trusted"),
             ("Quarantine", "a story", "quarantined"),
             ("Release", "checked", "trusted"),
+            ("Promote a baseline", "", "trusted"),
         ):
             do(page, label, reason)
             page.get_by_text(f"{state}", exact=False).first.wait_for(timeout=240_000)
@@ -569,8 +570,13 @@ def test_a_source_is_rolled_back_set_aside_and_let_back_in_the_browser(real_airf
                 timeout_s=120,
                 what=f"{label} in the ledger",
             )
-    kinds = [leaf.entry.kind for leaf in site.evidence().ledger.find(source="parted")]
-    assert (kinds.count("quarantine"), kinds.count("release")) == (1, 1)
+    done = ("quarantine", "release", "promotion")
+
+    def logged():
+        kinds = [leaf.entry.kind for leaf in site.evidence().ledger.find(source="parted")]
+        return [kinds.count(kind) for kind in done]
+
+    wait_until(lambda: logged() == [1, 1, 1] or None, timeout_s=120, what="one entry of each")
 
 
 def shown_state(site):

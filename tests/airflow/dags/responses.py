@@ -12,6 +12,8 @@ from sluicegate.orchestration.responding.response import response
 RAN = "echo {{ ti.dag_id }} {{ ti.task_id }} {{ ti.map_index }} >> $RAN"
 
 for source in os.environ["ACTED_SOURCES"].split(","):
-    globals()[f"respond_{source}"] = response(source, retries=2, retry_delay=timedelta(0))
+    globals()[f"respond_{source}"] = response(
+        source, promotes=source == "parted", retries=2, retry_delay=timedelta(0)
+    )
     with DAG(f"train_on_{source}", schedule=[verified_asset(source)], tags=["training"]):
         BashOperator(task_id="train", bash_command=RAN)

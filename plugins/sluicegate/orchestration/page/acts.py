@@ -23,9 +23,16 @@ from sqlalchemy import select
 
 from sluicegate.errors import SluicegateError
 from sluicegate.orchestration.answers import ABOUT, READING_S
-from sluicegate.orchestration.responding.response import RESPONSE_TAG, WAIVE
+from sluicegate.orchestration.responding.response import (
+    PROMOTE,
+    PROMOTED,
+    PROMOTES_TAG,
+    RESPONSE_TAG,
+    WAIVE,
+)
 from sluicegate.workflow.admission.protected import ASSET_SCHEME
 from sluicegate.workflow.auditing.history import last_trusted
+from sluicegate.workflow.baselines.inputs import passed_batches
 from sluicegate.workflow.overview.source_state import State
 from sluicegate.workflow.response.waiver_question import question_about
 
@@ -70,7 +77,8 @@ def shown_acts(
         )
     )
     questions = _questions(list(dags), user, session)
-    found = _acts(question, name, waiting) if may_start else []
+    promotes = dag is not None and PROMOTES_TAG in dags[dag]
+    found = _acts(question, name, waiting, promotes=promotes) if may_start else []
     return {
         "dag": dag if may_start else None,
         "why_not": _why_not(may_change=may_change, dags=responding, may_start=may_start),
@@ -113,7 +121,9 @@ def _why_not(*, may_change: bool, dags: list[str], may_start: bool) -> str | Non
     return "Acting needs the right to start the DAG that acts on this source."
 
 
-def _acts(question: Question, name: str, waiting: list[str]) -> list[dict[str, str]]:
+def _acts(
+    question: Question, name: str, waiting: list[str], *, promotes: bool
+) -> list[dict[str, str]]:
     """Return what can be done now, each with what it would do."""
     state = question.state(name)
     newest = question.evidence.newest_provenance(name)
@@ -138,6 +148,8 @@ def _acts(question: Question, name: str, waiting: list[str]) -> list[dict[str, s
     found += _rollback(question, name, digest, starts)
     if state.state is State.BLOCKED:
         found += _waiver(question, name, short)
+    if promotes:
+        found += _promotion(question, name)
     return found
 
 
@@ -174,6 +186,20 @@ def _waiver(question: Question, name: str, short: str) -> list[dict[str, str]]:
         f"and at most {asked.max_hours:g} hours, the second confirms. Both sign with their keys."
     )
     return [_act(WAIVE, "Ask for a waiver", does, "")]
+
+
+def _promotion(question: Question, name: str) -> list[dict[str, str]]:
+    evidence = question.evidence
+    passed = passed_batches(evidence, name, last=PROMOTED, at=question.at)
+    if not passed:
+        return []
+    newest = ", ".join(digest.short for digest in passed)
+    does = (
+        f"A rolling baseline is built from the newest batches that passed ({newest}) and signed. "
+        "Where the trust policy asks for one signature, gates judge by it from then on, beside the "
+        "anchored one; where it asks for more, it waits for other people's."
+    )
+    return [_act(PROMOTE, "Promote a baseline", does, "")]
 
 
 def _questions(dags: list[str], user: BaseUser, session: Session) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Set a batch aside and let it back, as tasks; rolling back and waiving have modules of their own.
+"""Set a batch aside, let it back, promote a baseline, as tasks; others have modules of their own.
 
 Each may run again: what is so already stays so, and the ledger gets no second entry.
 """
@@ -118,3 +118,57 @@ class ReleaseOperator(TrainingGateOperator):
             self._known = pointer = admitted.pointer
             self._announce(context, pointer)
         return pointer
+
+
+class PromoteOperator(_SluicegateOperator):
+    """Build a rolling baseline from the newest batches that passed, with the key of that role.
+
+    Where the trust policy asks for more signatures than these keys give, this proposes, and other
+    people confirm with ``sluicegate baseline promote SOURCE --confirm``.
+
+    Args:
+        source: Name of the source.
+        last: From how many batches, at least 1; templated.
+        days: How long it may judge.
+        **kwargs: As for any operator.
+
+    Returns:
+        Through XCom ``{source, baseline}``, and ``index`` of the ledger entry if it is in force.
+    """
+
+    template_fields: Sequence[str] = ("last",)
+
+    def __init__(self, *, last: int | str = 3, days: int = 365, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.last = last
+        self.days = days
+
+    def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
+        from datetime import timedelta
+
+        from sluicegate.gate.promotion import Lane
+        from sluicegate.workflow.baselines.in_force import baselines_in_force
+        from sluicegate.workflow.baselines.inputs import passed_batches
+        from sluicegate.workflow.baselines.promotion import propose
+        from sluicegate.workflow.evidence.opening import open_evidence
+
+        evidence = open_evidence(home, at=at, ledger_signer=self._signer(home, "ledger"))
+        in_force = baselines_in_force(home, evidence, self.source, at=at)
+        done = propose(
+            home,
+            evidence,
+            self.source,
+            lane=Lane.ROLLING,
+            digests=passed_batches(evidence, self.source, last=int(self.last), at=at),
+            schema=in_force[Lane.ANCHORED].baseline.schema,
+            signer=self._signer(home, "baseline"),
+            run=run_of(context),
+            at=at,
+            ttl=timedelta(days=self.days),
+        )
+        pointer = {"source": self.source, "baseline": str(done.promotion.baseline)}
+        if done.index is None:
+            self.log.info("%s waits for more signatures", pointer["baseline"])
+            return pointer
+        self.log.info("%s judges from now on", pointer["baseline"])
+        return {**pointer, "index": str(done.index)}

@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sluicegate.orchestration.operators_rollback import RollbackOperator
 from sluicegate.orchestration.operators_waiver import waiver
-from sluicegate.orchestration.responding.operators import QuarantineOperator, ReleaseOperator
+from sluicegate.orchestration.responding.operators import (
+    PromoteOperator,
+    QuarantineOperator,
+    ReleaseOperator,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,17 +25,31 @@ if TYPE_CHECKING:
 RESPONSE_TAG: Final = "sluicegate-response"
 """By this tag the page knows the DAG, and by its outlet the source."""
 
+PROMOTES_TAG: Final = "sluicegate-promotes"
+"""Says that its workers have the key of the role ``baseline``."""
+
+PROMOTED: Final = 3
+"""Batches behind a rolling baseline, unless somebody says otherwise."""
+
 WAIVE: Final = "waive"
+PROMOTE: Final = "promote"
 ACTIONS: Final = ("quarantine", "release", "rollback", WAIVE)
 
 
 def response(
-    source: str, *, dag_id: str | None = None, doc_md: str | None = None, **options: Any
+    source: str,
+    *,
+    promotes: bool = False,
+    dag_id: str | None = None,
+    doc_md: str | None = None,
+    **options: Any,
 ) -> DAG:
     """Return the DAG that sets a batch aside, lets it back, rolls back, or asks for a waiver.
 
     Args:
         source: Name of the source.
+        promotes: Whether a rolling baseline may be built, too. Then the workers need the key of the
+            role ``baseline``: whoever holds it decides what counts as clean.
         dag_id: Id of the DAG; ``sluicegate_response_SOURCE`` when None.
         doc_md: What Airflow's page shows of it.
         **options: For every task: ``queue``, ``executor_config``, ... The queue's workers need the
@@ -46,8 +64,9 @@ def response(
     """
     from airflow.sdk import DAG, Param, task
 
+    actions = [*ACTIONS, *([PROMOTE] if promotes else [])]
     params = {
-        "action": Param(type="string", enum=list(ACTIONS)),
+        "action": Param(type="string", enum=actions),
         "batch": Param(
             "",
             type="string",
@@ -59,7 +78,7 @@ def response(
         dag_id or f"sluicegate_response_{source}",
         schedule=None,
         catchup=False,
-        tags=[RESPONSE_TAG],
+        tags=[RESPONSE_TAG, *([PROMOTES_TAG] if promotes else [])],
         params=params,
         default_args=options,
         doc_md=doc_md,
@@ -72,7 +91,10 @@ def response(
             action = (params or {})["action"]
             return {WAIVE: "waiver.request"}.get(action, action)
 
-        choose() >> [
+        chosen = choose()
+        if promotes:
+            chosen >> PromoteOperator(task_id=PROMOTE, source=source, last=PROMOTED)
+        chosen >> [
             QuarantineOperator(task_id="quarantine", source=source, batch=batch, reason=reason),
             ReleaseOperator(task_id="release", source=source, batch=batch, reason=reason),
             RollbackOperator(task_id="rollback", source=source, to=batch),
