@@ -589,7 +589,10 @@ def shown_state(site):
 
 
 @in_browser
-def test_whoever_may_not_act_sees_why_and_no_button(airflow, page):
-    open_source(airflow, page, "poised")
-    page.get_by_text("Acting needs the right to change").wait_for()
-    assert page.get_by_role("button", name="Roll back").count() == 0
+@pytest.mark.parametrize("person", ["vera", "ursula"])
+def test_whoever_may_not_act_sees_why_and_no_button(airflow, browser, person):
+    with page_of(airflow, browser, person) as page:
+        open_source(airflow, page, "poised")
+        page.get_by_text("Acting needs the right to change").wait_for()
+        assert page.get_by_role("button", name="Roll back").count() == 0
+        assert page.get_by_role("button", name="Quarantine").count() == 0
