@@ -34,7 +34,7 @@ function Failure({ text }) {
   return text ? h(Text, { role: "alert", color: "fg.error", overflowWrap: "anywhere" }, text) : null;
 }
 
-function Form({ act, dag, size, close, again }) {
+function Form({ act, dag, runs, size, close, again }) {
   const [reason, setReason] = useState("");
   const [failure, setFailure] = useState("");
   const [sending, setSending] = useState(false);
@@ -43,7 +43,9 @@ function Form({ act, dag, size, close, again }) {
     event.preventDefault();
     setSending(true);
     // One name for one look at the ledger: a second click, or a second person, starts no second run.
-    const name = `${act.action}__${act.batch.slice(-12) || "newest"}__${size}`;
+    const first = `${act.action}__${act.batch.slice(-12) || "newest"}__${size}`;
+    const failed = runs.filter((run) => run.run.startsWith(first) && run.state === "failed").length;
+    const name = failed ? `${first}__${failed}` : first;
     const conf = { action: act.action, batch: act.batch, reason: reason.trim() };
     const wrong = await ask("POST", `dags/${encodeURIComponent(dag)}/dagRuns`, { dag_run_id: name, logical_date: null, conf });
     setSending(false);
@@ -129,7 +131,7 @@ function Whole({ name, body, again }) {
     body.why_not && h(Stack, null, h(Text, { color: "fg.muted" }, `${body.why_not} From a terminal:`), h(Command, { text: `sluicegate quarantine ${quoted(name)} --reason REASON` })),
     body.acts.length > 0 &&
       h(HStack, { flexWrap: "wrap", role: "group", "aria-label": "Act on this source" }, body.acts.map((one) => h(Button, { key: one.action, size: "sm", variant: "outline", "aria-expanded": chosen === one.action, onClick: () => setChosen(chosen === one.action ? null : one.action) }, one.label))),
-    act && h(Form, { key: act.action, act, dag: body.dag, size, close: () => setChosen(null), again }),
+    act && h(Form, { key: act.action, act, dag: body.dag, runs: body.runs, size, close: () => setChosen(null), again }),
     body.runs.length > 0 && h(Stack, { as: "ul", gap: 1, listStyle: "none", "aria-label": "Runs that acted", "aria-live": "polite" }, body.runs.map((run) => h(Run, { key: run.run, dag: body.dag, run }))),
   );
 }
