@@ -241,10 +241,9 @@ class TrainingGateOperator(_SluicegateOperator):
         if announce:
             kwargs["outlets"] = [*kwargs.pop("outlets", []), verified_asset(source)]
         super().__init__(source=source, **kwargs)
-        self.suite, self.conn_id = suite, conn_id
+        self.suite, self.conn_id, self.announce = suite, conn_id, announce
         self.batch, self.parts = batch, parts
         self.tallies, self.tally_conn_id = tallies, tally_conn_id
-        self.announce = announce
         self.awaited = awaited(batch=batch, parts=parts, tallies=tallies)
 
     def _run(self, home: SluiceHome, context: Mapping[str, Any], at: datetime) -> dict[str, str]:
@@ -261,10 +260,10 @@ class TrainingGateOperator(_SluicegateOperator):
         issued, batch = asked.gate(
             home, policy, signers, suite=self.suite, conn_id=self.conn_id, run=run, at=at
         )
-        self._verdict, self.entry = issued.verdict, issued.index
-        verdict = issued.verdict
-        pointer = {"source": batch.source, "digest": str(batch.digest)}
-        self._known = pointer = {**pointer, "verdict": str(issued.envelope)}
+        self._verdict = verdict = issued.verdict
+        self.entry = issued.index
+        names = {"source": batch.source, "digest": str(batch.digest)}
+        self._known = pointer = {**names, "verdict": str(issued.envelope)}
         self._step.judged(issued, batch)
         verdict.require_passed(policy, at=at)
         self._step.trusted(verdict)

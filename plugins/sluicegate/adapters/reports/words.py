@@ -33,10 +33,10 @@ TIED: Final = "Share of rows that hold what the finding is about"
 IN_WINDOW: Final = "Share of the batch's rows in a window of time, UTC"
 LABELS_BY: Final = "Labels by contributor: baseline above, batch below"
 CELLS: Final[Mapping[str, str]] = {
-    Drawn.NUMBERS: "Each cell holds about as many rows of the baseline; bounds lie between two of "
-    "its values.",
-    Drawn.LENGTHS: "Length of the texts in characters; each cell holds about as many of the "
-    "baseline.",
+    Drawn.NUMBERS: "Cells hold about as many rows of the baseline each, or one value each where it "
+    "has few.",
+    Drawn.LENGTHS: "Length of the texts in characters. Cells hold about as many texts of the "
+    "baseline each, or one length each.",
     Drawn.TIME: "When rows came, UTC.",
 }
 """What the cells of a plot are."""
