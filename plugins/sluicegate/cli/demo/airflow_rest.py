@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sluicegate.adapters.airflow_rest import AirflowApi, AirflowApiError, part
@@ -19,6 +20,8 @@ FINISHED = frozenset({"success", "failed"})
 """States that a DAG run does not leave by itself."""
 
 _POLL_S = 0.5
+_TRIES = 20
+_BUSY, _TAKEN = "500", "409"
 
 
 class AirflowRest(AirflowApi):
@@ -40,6 +43,8 @@ class AirflowRest(AirflowApi):
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start a run by hand and return its id.
 
+        A busy SQLite answers 500, whether it took the run or not: what is asked again has its name.
+
         Args:
             dag_id: Id of the DAG.
             conf: The run's parameters, in types that JSON has.
@@ -47,8 +52,19 @@ class AirflowRest(AirflowApi):
         Raises:
             AirflowApiError: The DAG is unknown, or the API refuses.
         """
-        body = {"logical_date": None, "conf": dict(conf or {})}
-        return str(self.call("POST", f"/dags/{part(dag_id)}/dagRuns", body)["dag_run_id"])
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        for tried in range(_TRIES):
+            try:
+                self.call("POST", f"/dags/{part(dag_id)}/dagRuns", body)
+                break
+            except AirflowApiError as error:
+                if error.got == _TAKEN and tried:
+                    break
+                if error.got != _BUSY or tried == _TRIES - 1:
+                    raise
+                time.sleep(_POLL_S)
+        return run_id
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the runs of a DAG, oldest first, at most 100."""
